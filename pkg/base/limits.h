@@ -1,0 +1,24 @@
+/*
+ * limits.h - the most that we take from outside, all in one place.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#define LIMIT_JSON_DEPTH     64            /* nesting of any document                        */
+#define LIMIT_ACME_BODY      (1024 * 1024) /* an ACME answer other than a chain: bytes       */
+#define LIMIT_CHAIN_BODY     95000  /* a PEM chain: cert-manager's --max-certificate-chain-length */
+#define LIMIT_CHAIN_CERTS    16     /* certificates in a chain                        */
+#define LIMIT_CERT_PEM       36500  /* one certificate in PEM: --max-certificate-size  */
+#define LIMIT_KEY_PEM        13000  /* a private key in PEM: --max-private-key-size    */
+#define LIMIT_BUNDLE_PEM     330000 /* a CA bundle: --max-certificate-bundle-size      */
+#define LIMIT_HTTP_HEADERS   (64 * 1024)       /* all header lines of one answer: bytes          */
+#define LIMIT_MANIFEST_FILE  (4 * 1024 * 1024) /* one YAML file                            */
+#define LIMIT_MANIFEST_NODES 200000            /* values in one file after aliases               */
+#define LIMIT_OBJECT         (3 * 1024 * 1024 / 2) /* one stored object: etcd's limit       */
+#define LIMIT_ANNOTATIONS    (256 * 1024) /* all annotations of one object: Kubernetes      */
+#define LIMIT_DNS_MESSAGE    65535
+#define LIMIT_CNAME_CHAIN    16
+#define LIMIT_NAMES          100 /* names in one order; Let's Encrypt's classic limit is 100 */
+#define LIMIT_EXCERPT        200 /* how much of a foreign text gets into a message */
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * log.h - lines for people (text) or machines (json) on standard error. Any thread.
+ *
+ * Code below `runtime` logs at debug only: it returns errors instead. Secrets, tokens and key
+ * material never reach a log call. Verbosity follows klog: -v=0 info, 2 more info, 4 debug.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include "base/context.h"
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+void log_setup(enum log_level most, enum log_format format, const struct clock *clock);
+bool log_enabled(enum log_level level);
+/* `ctx` gives controller, object and id as fields; may be NULL. */
+void log_write(enum log_level level, const struct context *ctx, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+/* Instead of standard error, for tests and for the progress line; NULL sets it back. */
+typedef void log_sink_fn(void *arg, enum log_level level, const char *line);
+void log_set_sink(log_sink_fn *sink, void *arg);
+
+#define log_error(ctx, ...)   log_write(LOG_ERROR, ctx, __VA_ARGS__)
+#define log_warning(ctx, ...) log_write(LOG_WARNING, ctx, __VA_ARGS__)
+#define log_info(ctx, ...)    log_write(LOG_INFO, ctx, __VA_ARGS__)
+#define log_debug(ctx, ...)                                                                        \
+    do {                                                                                           \
+        if (log_enabled(LOG_DEBUG))                                                                \
+            log_write(LOG_DEBUG, ctx, __VA_ARGS__);                                                \
+    } while (0)
+
+#endif
