@@ -1,0 +1,70 @@
+/*
+ * json_fuzz.c - any bytes as JSON, and what parses as a struct with every field type.
+ *
+ * What is printed reads back as the same value; what is decoded and written decodes to the same.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../unit/json/sample.h"
+
+enum { TEXT_MAX = 1 << 20 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void print_and_parse(const struct json *value)
+{
+    cleanup(xfree) char *text = json_text(value);
+    cleanup(json_unref) struct json *again = NULL;
+
+    require(json_parse(text, strlen(text), TEXT_MAX, &again, NULL) == 0);
+    require(json_same(value, again));
+}
+
+static void decode_strictly(const struct json *value)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    struct sample sample = {};
+    struct err err = {};
+
+    require(fields_decode(&sample_fields, value, arena, &sample, "", &report, &err) == 0);
+    require((field_report_check(&report, &err) < 0) == field_report_has_errors(&report));
+}
+
+static void decode_and_encode(const struct json *value)
+{
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    cleanup(json_unref) struct json *written = NULL, *copied = NULL;
+    struct sample sample = {}, again = {}, copy = {};
+    struct err err = {};
+
+    if (fields_decode(&sample_fields, value, arena, &sample, "", NULL, &err) < 0)
+        return;
+    require(fields_equal(&sample_fields, &sample, &sample));
+    fields_copy(&sample_fields, &sample, &copy, arena);
+    written = fields_encode(&sample_fields, &sample);
+    copied = fields_encode(&sample_fields, &copy);
+    require(json_same(written, copied));
+    require(fields_decode(&sample_fields, written, arena, &again, "", NULL, &err) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cleanup(json_unref) struct json *value = NULL, *target = json_new_map();
+    struct err err = {};
+
+    if (json_parse((const char *)data, size, TEXT_MAX, &value, &err) < 0)
+        return 0;
+    print_and_parse(value);
+    json_merge_patch(target, value);
+    decode_strictly(value);
+    decode_and_encode(value);
+    return 0;
+}
