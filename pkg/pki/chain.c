@@ -1,0 +1,189 @@
+/*
+ * Chains: reading them from what a CA sent, and the checks before one is stored.
+ */
+#include "base/limits.h"
+#include "base/timetext.h"
+#include "pki/openssl.h"
+#include "pki/pem.h"
+
+void chain_deinit(struct chain *chain)
+{
+    for (size_t i = 0; i < chain->len; i++)
+        cert_unref(chain->certs[i]);
+    xfree(chain->certs);
+    *chain = (struct chain){};
+}
+
+/* Takes `cert`. */
+static void chain_add(struct chain *chain, struct cert *cert)
+{
+    chain->certs = xrealloc(chain->certs, (chain->len + 1) * sizeof(struct cert *));
+    chain->certs[chain->len++] = cert;
+}
+
+static int chain_add_block(struct chain *chain, const struct pem_block *block, struct err *err)
+{
+    struct cert *cert;
+    int r;
+
+    if (!streq(block->label, "CERTIFICATE"))
+        return err_set(err, ERR_INVALID, "there is a PEM block '%s' in the certificate chain",
+                       block->label);
+    if (chain->len == LIMIT_CHAIN_CERTS)
+        return err_set(err, ERR_TOO_LARGE, "the chain has more than %d certificates",
+                       LIMIT_CHAIN_CERTS);
+    r = cert_from_der(block->der, block->der_len, &cert, err);
+    if (r < 0)
+        return err_wrap(err, "number %zu of the chain", chain->len + 1);
+    chain_add(chain, cert);
+    return 0;
+}
+
+int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err)
+{
+    cleanup(chain_deinit) struct chain chain = {};
+    const char *at = pem;
+    int r;
+
+    if (len > LIMIT_CHAIN_BODY)
+        return err_set(err, ERR_TOO_LARGE, "the certificate chain is larger than %d bytes",
+                       LIMIT_CHAIN_BODY);
+    for (;;) {
+        cleanup(pem_block_deinit) struct pem_block block = {};
+
+        r = pem_next(&at, pem + len, &block, err);
+        if (r == ERR_NOT_FOUND)
+            break;
+        if (r == 0)
+            r = chain_add_block(&chain, &block, err);
+        if (r < 0)
+            return r;
+    }
+    if (chain.len == 0)
+        return err_set(err, ERR_INVALID, "there is no certificate");
+    *ret = chain;
+    chain = (struct chain){};
+    return 0;
+}
+
+void chain_to_pem(const struct chain *chain, struct buf *to)
+{
+    for (size_t i = 0; i < chain->len; i++)
+        cert_to_pem(chain->certs[i], to);
+}
+
+/*
+ * Checks.
+ */
+
+static int verify_links(const struct chain *chain, struct err *err)
+{
+    for (size_t i = 1; i < chain->len; i++) {
+        if (!cert_may_sign(chain->certs[i]))
+            return err_set(err, ERR_INVALID, "certificate %zu of the chain ('%s') is not a CA",
+                           i + 1, cert_subject(chain->certs[i]));
+        if (!cert_is_signed_by(chain->certs[i - 1], chain->certs[i]))
+            return err_set(err, ERR_INVALID,
+                           "certificate %zu of the chain ('%s') did not sign the one before it",
+                           i + 1, cert_subject(chain->certs[i]));
+    }
+    return 0;
+}
+
+static int verify_time(const struct cert *cert, size_t place,
+                       const struct chain_expectation *expect, struct err *err)
+{
+    char time[TIME_TEXT_MAX];
+
+    if (cert_not_after_ms(cert) <= expect->now_ms) {
+        time_format(cert_not_after_ms(cert), time);
+        return err_set(err, ERR_INVALID, "certificate %zu of the chain has expired at %s", place,
+                       time);
+    }
+    if (cert_not_before_ms(cert) - expect->clock_slack_ms > expect->now_ms) {
+        time_format(cert_not_before_ms(cert), time);
+        return err_set(err, ERR_INVALID, "certificate %zu of the chain is not valid before %s",
+                       place, time);
+    }
+    return 0;
+}
+
+/* A root at the end is not what anybody verifies with: its dates do not matter. */
+static int verify_times(const struct chain *chain, const struct chain_expectation *expect,
+                        struct err *err)
+{
+    for (size_t i = 0; i < chain->len; i++) {
+        int r;
+
+        if (i > 0 && i + 1 == chain->len && cert_is_self_signed(chain->certs[i]))
+            break;
+        r = verify_time(chain->certs[i], i + 1, expect, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* A certificate may write a DNS name in capitals. */
+static bool has_name(const struct strlist *list, const char *name)
+{
+    for (size_t i = 0; list && i < list->len; i++)
+        if (streq_ci(list->items[i], name))
+            return true;
+    return false;
+}
+
+static int verify_names(const struct strlist *wanted, const struct strlist *there, struct err *err)
+{
+    for (size_t i = 0; wanted && i < wanted->len; i++)
+        if (!has_name(there, wanted->items[i]))
+            return err_set(err, ERR_INVALID, "the name '%s' is missing in the certificate",
+                           wanted->items[i]);
+    return 0;
+}
+
+static void collect_extra(const struct strlist *wanted, const struct strlist *there,
+                          struct strlist *extra)
+{
+    for (size_t i = 0; i < there->len; i++)
+        if (!has_name(wanted, there->items[i]))
+            strlist_add(extra, there->items[i]);
+}
+
+static int verify_leaf(const struct cert *leaf, const struct chain_expectation *expect,
+                       struct err *err)
+{
+    int r;
+
+    if (expect->key && !pkey_equal_public(cert_public_key(leaf), expect->key))
+        return err_set(err, ERR_INVALID, "the first certificate of the chain is for another key");
+    r = verify_names(expect->dns_names, &cert_names(leaf)->dns_names, err);
+    if (r < 0)
+        return r;
+    return verify_names(expect->ip_addresses, &cert_names(leaf)->ip_addresses, err);
+}
+
+int chain_verify(const struct chain *chain, const struct chain_expectation *expect,
+                 struct strlist *ret_extra, struct err *err)
+{
+    const struct cert *leaf;
+    int r;
+
+    if (chain->len == 0)
+        return err_set(err, ERR_INVALID, "the certificate chain is empty");
+    leaf = chain->certs[0];
+    r = verify_leaf(leaf, expect, err);
+    if (r < 0)
+        return r;
+    r = verify_times(chain, expect, err);
+    if (r < 0)
+        return r;
+    r = verify_links(chain, err);
+    if (r < 0)
+        return r;
+    if (ret_extra) {
+        collect_extra(expect->dns_names, &cert_names(leaf)->dns_names, ret_extra);
+        collect_extra(expect->ip_addresses, &cert_names(leaf)->ip_addresses, ret_extra);
+    }
+    return 0;
+}

@@ -1,0 +1,187 @@
+#include "pki/csr.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "pki/openssl.h"
+#include "pki/pem.h"
+
+struct csr {
+    X509_REQ *req;
+    struct x509_names names;
+    const struct pkey *public_key;
+    key_usages usages;
+    bool has_usages;
+};
+
+void csr_free(struct csr *csr)
+{
+    if (!csr)
+        return;
+    X509_REQ_free(csr->req);
+    x509_names_deinit(&csr->names);
+    pkey_unref(csr->public_key);
+    xfree(csr);
+}
+
+static int read_public_key(struct csr *csr, struct err *err)
+{
+    EVP_PKEY *evp = X509_REQ_get_pubkey(csr->req);
+
+    if (!evp)
+        return openssl_err(err, ERR_INVALID, "the public key of the request cannot be read");
+    csr->public_key = pkey_wrap(evp);
+    return 0;
+}
+
+static int read_extensions(struct csr *csr, struct err *err)
+{
+    cleanup(extensions_free) X509_EXTENSIONS *extensions = X509_REQ_get_extensions(csr->req);
+    int r;
+
+    if (!extensions && X509_REQ_get_attr_by_NID(csr->req, NID_ext_req, -1) >= 0)
+        return openssl_err(err, ERR_INVALID, "the extensions cannot be read");
+    r = x509_names_read(&csr->names, X509_REQ_get_subject_name(csr->req), extensions, err);
+    if (r < 0)
+        return r;
+    return usages_read(extensions, &csr->usages, &csr->has_usages, err);
+}
+
+/* Takes `req`. */
+static int csr_wrap(X509_REQ *req, struct csr **ret, struct err *err)
+{
+    cleanup(csr_free) struct csr *csr = xalloc(sizeof(*csr));
+    int r;
+
+    csr->req = req;
+    r = read_public_key(csr, err);
+    if (r < 0)
+        return r;
+    r = read_extensions(csr, err);
+    if (r < 0)
+        return err_wrap(err, "certificate request");
+    *ret = take(csr);
+    return 0;
+}
+
+static int write_extensions(const struct csr_request *request, X509_REQ *req, struct err *err)
+{
+    cleanup(extensions_free) X509_EXTENSIONS *extensions = NULL;
+    int r;
+
+    r = x509_names_write_san(request->names, &extensions, err);
+    if (r < 0)
+        return r;
+    if (request->encode_usages)
+        usages_write(request->usages | (request->is_ca ? USAGE(CERT_SIGN) : 0), &extensions);
+    if (extensions)
+        openssl_must(X509_REQ_add_extensions(req, extensions) == 1);
+    return 0;
+}
+
+int csr_new(const struct csr_request *request, const struct pkey *key, struct csr **ret,
+            struct err *err)
+{
+    cleanup(X509_REQ_free) X509_REQ *req = X509_REQ_new();
+    cleanup(X509_NAME_free) X509_NAME *subject = X509_NAME_new();
+    const EVP_MD *md;
+    int r;
+
+    openssl_must(req && subject);
+    r = pkey_signature_digest(key, request->signature, &md, err);
+    if (r < 0)
+        return r;
+    r = x509_names_write_subject(request->names, subject, err);
+    if (r < 0)
+        return r;
+    r = write_extensions(request, req, err);
+    if (r < 0)
+        return r;
+    if (X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
+        X509_REQ_set_subject_name(req, subject) != 1 ||
+        X509_REQ_set_pubkey(req, pkey_evp(key)) != 1 || !X509_REQ_sign(req, pkey_evp(key), md))
+        return openssl_err(err, ERR_INTERNAL, "signing a certificate request");
+    return csr_wrap(take(req), ret, err);
+}
+
+static int from_der(const unsigned char *der, size_t len, struct csr **ret, struct err *err)
+{
+    cleanup(X509_REQ_free) X509_REQ *req = NULL;
+    const unsigned char *at = der;
+
+    req = d2i_X509_REQ(NULL, &at, (long)len);
+    if (!req)
+        return openssl_err(err, ERR_INVALID, "the certificate request cannot be read");
+    if (at != der + len)
+        return err_set(err, ERR_INVALID, "there are bytes behind the certificate request");
+    if (X509_REQ_verify(req, X509_REQ_get0_pubkey(req)) != 1)
+        return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
+    return csr_wrap(take(req), ret, err);
+}
+
+static bool is_request_label(const char *label)
+{
+    return streq(label, "CERTIFICATE REQUEST") || streq(label, "NEW CERTIFICATE REQUEST");
+}
+
+int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
+{
+    cleanup(pem_block_deinit) struct pem_block block = {};
+    const char *at = data;
+    int r;
+
+    if (len > LIMIT_CERT_PEM)
+        return err_set(err, ERR_TOO_LARGE, "a certificate request is larger than %d bytes",
+                       LIMIT_CERT_PEM);
+    if (len > 0 && *at == (V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE))
+        return from_der(data, len, ret, err);
+    r = pem_next(&at, at + len, &block, err);
+    if (r == ERR_NOT_FOUND)
+        return err_set(err, ERR_INVALID, "this is not a certificate request");
+    if (r < 0)
+        return r;
+    if (!is_request_label(block.label))
+        return err_set(err, ERR_INVALID, "the PEM block is '%s', not 'CERTIFICATE REQUEST'",
+                       block.label);
+    return from_der(block.der, block.der_len, ret, err);
+}
+
+void csr_to_der(const struct csr *csr, struct buf *to)
+{
+    cleanup(openssl_free) unsigned char *der = NULL;
+    int len = i2d_X509_REQ(csr->req, &der);
+
+    openssl_must(len > 0);
+    buf_add(to, der, (size_t)len);
+}
+
+void csr_to_pem(const struct csr *csr, struct buf *to)
+{
+    cleanup(openssl_free) unsigned char *der = NULL;
+    int len = i2d_X509_REQ(csr->req, &der);
+
+    openssl_must(len > 0);
+    pem_write(to, "CERTIFICATE REQUEST", der, (size_t)len);
+}
+
+const struct x509_names *csr_names(const struct csr *csr)
+{
+    return &csr->names;
+}
+
+const struct pkey *csr_public_key(const struct csr *csr)
+{
+    return csr->public_key;
+}
+
+key_usages csr_usages(const struct csr *csr, bool *ret_has)
+{
+    if (ret_has)
+        *ret_has = csr->has_usages;
+    return csr->usages;
+}
+
+X509_REQ *csr_x509(const struct csr *csr)
+{
+    return csr->req;
+}

@@ -1,0 +1,196 @@
+#include "pki/names.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define LABEL_MAX     63
+#define SUBDOMAIN_MAX 253
+#define LOWER_DIGITS  "abcdefghijklmnopqrstuvwxyz0123456789"
+#define ALNUM         LOWER_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define IPV6_GROUPS   8
+
+/* 1 to `max` bytes of `inner`, the first and the last of them of `edge`. */
+static bool part_fits(const char *s, size_t len, size_t max, const char *edge, const char *inner)
+{
+    if (len == 0 || len > max || !strchr(edge, s[0]) || !strchr(edge, s[len - 1]))
+        return false;
+    return strspn(s, inner) >= len;
+}
+
+/* Dotted labels of at most `max` bytes each, none empty. */
+static bool labels_fit(const char *s, size_t max, const char *edge, const char *inner)
+{
+    size_t len = strlen(s);
+
+    if (len == 0 || len > SUBDOMAIN_MAX)
+        return false;
+    for (;;) {
+        size_t label = strcspn(s, ".");
+
+        if (!part_fits(s, label, max, edge, inner))
+            return false;
+        if (!s[label])
+            return true;
+        s += label + 1;
+    }
+}
+
+bool name_is_dns1123_label(const char *s)
+{
+    return part_fits(s, strlen(s), LABEL_MAX, LOWER_DIGITS, LOWER_DIGITS "-");
+}
+
+/* Kubernetes bounds the whole and not the labels of a subdomain. */
+bool name_is_dns1123_subdomain(const char *s)
+{
+    return labels_fit(s, SUBDOMAIN_MAX, LOWER_DIGITS, LOWER_DIGITS "-");
+}
+
+bool name_is_secret_key(const char *s)
+{
+    size_t len = strlen(s);
+
+    if (len == 0 || len > SUBDOMAIN_MAX || strspn(s, ALNUM "-._") != len)
+        return false;
+    return !streq(s, ".") && !str_starts(s, "..");
+}
+
+static bool is_qualified_part(const char *s)
+{
+    return part_fits(s, strlen(s), LABEL_MAX, ALNUM, ALNUM "-_.");
+}
+
+bool name_is_qualified(const char *s)
+{
+    const char *slash = strchr(s, '/');
+    char prefix[SUBDOMAIN_MAX + 1];
+
+    if (!slash)
+        return is_qualified_part(s);
+    if ((size_t)(slash - s) > SUBDOMAIN_MAX)
+        return false;
+    memcpy(prefix, s, (size_t)(slash - s));
+    prefix[slash - s] = '\0';
+    return name_is_dns1123_subdomain(prefix) && is_qualified_part(slash + 1);
+}
+
+bool name_is_label_value(const char *s)
+{
+    return !*s || is_qualified_part(s);
+}
+
+bool name_is_dns_san(const char *s)
+{
+    if (strlen(s) > SUBDOMAIN_MAX)
+        return false;
+    return labels_fit(str_starts(s, "*.") ? s + 2 : s, LABEL_MAX, ALNUM "_", ALNUM "-_");
+}
+
+/*
+ * IP addresses.
+ */
+
+static bool is_v4_mapped(const unsigned char ip[16])
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+    return memcmp(ip, mapped, sizeof(mapped)) == 0;
+}
+
+static bool ip_read(const char *text, unsigned char to[16], size_t *ret_len)
+{
+    if (inet_pton(AF_INET, text, to) == 1) {
+        *ret_len = 4;
+        return true;
+    }
+    if (inet_pton(AF_INET6, text, to) != 1)
+        return false;
+    *ret_len = 16;
+    if (is_v4_mapped(to)) {
+        memmove(to, to + 12, 4);
+        *ret_len = 4;
+    }
+    return true;
+}
+
+int ip_parse(const char *text, unsigned char to[16], size_t *ret_len, struct err *err)
+{
+    if (!ip_read(text, to, ret_len))
+        return err_set(err, ERR_INVALID, "'%s' is not an IP address", text);
+    return 0;
+}
+
+/* The longest run of at least two zero groups, the first of equals (RFC 5952 4.2). */
+static void find_zeros(const unsigned groups[IPV6_GROUPS], int *ret_start, int *ret_end)
+{
+    *ret_start = *ret_end = -1;
+    for (int i = 0; i < IPV6_GROUPS; i++) {
+        int end = i;
+
+        while (end < IPV6_GROUPS && groups[end] == 0)
+            end++;
+        if (end - i >= 2 && end - i > *ret_end - *ret_start) {
+            *ret_start = i;
+            *ret_end = end;
+        }
+        if (end > i)
+            i = end - 1;
+    }
+}
+
+/* Not inet_ntop(): that writes the last four bytes of some addresses with dots. */
+static void format_v6(const unsigned char *ip, char to[IP_TEXT_MAX])
+{
+    unsigned groups[IPV6_GROUPS];
+    int start, end, len = 0;
+
+    for (int i = 0; i < IPV6_GROUPS; i++)
+        groups[i] = (unsigned)(ip[2 * i] << 8 | ip[2 * i + 1]);
+    find_zeros(groups, &start, &end);
+    to[0] = '\0';
+    for (int i = 0; i < IPV6_GROUPS; i++) {
+        if (i == start) {
+            len += snprintf(to + len, (size_t)(IP_TEXT_MAX - len), "::");
+            i = end - 1;
+            continue;
+        }
+        len += snprintf(to + len, (size_t)(IP_TEXT_MAX - len), "%s%x", i > 0 && i != end ? ":" : "",
+                        groups[i]);
+    }
+}
+
+void ip_format(const unsigned char *ip, size_t len, char to[IP_TEXT_MAX])
+{
+    if (len == 16 && is_v4_mapped(ip)) {
+        ip += 12;
+        len = 4;
+    }
+    if (len == 4)
+        snprintf(to, IP_TEXT_MAX, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+    else
+        format_v6(ip, to);
+}
+
+int ip_canonical(const char *text, char to[IP_TEXT_MAX], struct err *err)
+{
+    unsigned char ip[16];
+    size_t len;
+    int r;
+
+    r = ip_parse(text, ip, &len, err);
+    if (r < 0)
+        return r;
+    ip_format(ip, len, to);
+    return 0;
+}
+
+bool name_is_ip(const char *s)
+{
+    unsigned char ip[16];
+    size_t len;
+
+    return ip_read(s, ip, &len);
+}

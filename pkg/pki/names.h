@@ -1,0 +1,26 @@
+/*
+ * names.h - text forms of what stands in certificates and file paths: DNS names, IP addresses, DNS-1123.
+ */
+#ifndef PKI_NAMES_H
+#define PKI_NAMES_H
+
+#include "base/err.h"
+
+#define IP_TEXT_MAX 46
+
+bool name_is_dns1123_label(const char *s);     /* [a-z0-9]([-a-z0-9]*[a-z0-9])?, <= 63 */
+bool name_is_dns1123_subdomain(const char *s); /* labels with dots, <= 253 */
+bool name_is_secret_key(const char *s);        /* [-._a-zA-Z0-9]+, <= 253, not "." "..", not starting with ".." */
+bool name_is_qualified(const char *s);         /* label and annotation keys: [prefix/]name */
+bool name_is_label_value(const char *s);
+/* A name for a certificate: LDH labels (underscore tolerated), optional leading "*.", <= 253, no trailing dot. */
+bool name_is_dns_san(const char *s);
+/* Canonical text (RFC 5952); accepts no brackets, zones or prefixes. Writes into `to`.
+ * An IPv4-mapped IPv6 address becomes the IPv4 address, as in Go and as in a certificate. */
+int ip_canonical(const char *text, char to[IP_TEXT_MAX], struct err *err);
+/* The 4 or 16 bytes of an address, and back. */
+int ip_parse(const char *text, unsigned char to[16], size_t *ret_len, struct err *err);
+void ip_format(const unsigned char *ip, size_t len, char to[IP_TEXT_MAX]);
+bool name_is_ip(const char *s);
+
+#endif

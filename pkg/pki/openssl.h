@@ -1,0 +1,109 @@
+/*
+ * openssl.h - what the .c files of this folder share. Nobody outside may include it.
+ *
+ * Functions that report through `err` leave OpenSSL's error queue empty.
+ */
+#ifndef PKI_OPENSSL_H
+#define PKI_OPENSSL_H
+
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <openssl/decoder.h>
+#include <openssl/ec.h>
+#include <openssl/encoder.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "pki/cert.h"
+#include "pki/csr.h"
+#include "pki/digest.h"
+#include "pki/pkey.h"
+
+DEFINE_CLEANUP(ASN1_BIT_STRING, ASN1_BIT_STRING_free);
+DEFINE_CLEANUP(ASN1_INTEGER, ASN1_INTEGER_free);
+DEFINE_CLEANUP(ASN1_OCTET_STRING, ASN1_OCTET_STRING_free);
+DEFINE_CLEANUP(ASN1_TIME, ASN1_TIME_free);
+DEFINE_CLEANUP(AUTHORITY_KEYID, AUTHORITY_KEYID_free);
+DEFINE_CLEANUP(BASIC_CONSTRAINTS, BASIC_CONSTRAINTS_free);
+DEFINE_CLEANUP(BIGNUM, BN_clear_free);
+DEFINE_CLEANUP(BIO, BIO_free_all);
+DEFINE_CLEANUP(BN_CTX, BN_CTX_free);
+DEFINE_CLEANUP(ECDSA_SIG, ECDSA_SIG_free);
+DEFINE_CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free);
+DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free);
+DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free);
+DEFINE_CLEANUP(EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free);
+DEFINE_CLEANUP(GENERAL_NAME, GENERAL_NAME_free);
+DEFINE_CLEANUP(GENERAL_NAMES, GENERAL_NAMES_free);
+DEFINE_CLEANUP(OSSL_DECODER_CTX, OSSL_DECODER_CTX_free);
+DEFINE_CLEANUP(OSSL_ENCODER_CTX, OSSL_ENCODER_CTX_free);
+DEFINE_CLEANUP(OSSL_PARAM, OSSL_PARAM_free);
+DEFINE_CLEANUP(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free);
+DEFINE_CLEANUP(X509, X509_free);
+DEFINE_CLEANUP(X509_NAME, X509_NAME_free);
+DEFINE_CLEANUP(X509_REQ, X509_REQ_free);
+
+static inline void extensions_free(X509_EXTENSIONS *extensions)
+{
+    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+}
+DEFINE_CLEANUP(X509_EXTENSIONS, extensions_free);
+
+/* Memory of OPENSSL_malloc. */
+static inline void openssl_free_ptr(unsigned char **p)
+{
+    OPENSSL_free(*p);
+}
+
+/* As err_set(), with OpenSSL's newest reason behind the text; empties its queue. */
+int openssl_err(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* For calls that fail only without memory or without a working provider: aborts, as xalloc(). */
+void openssl_must(bool ok);
+
+const EVP_MD *digest_md(enum digest_type type);
+
+/* The three curves of Certificate and JWS. */
+struct curve {
+    int size;
+    const char *group; /* OpenSSL's name */
+    const char *crv;   /* RFC 7518 6.2.1.1 */
+    const char *alg;   /* RFC 7518 3.1 */
+    enum digest_type digest;
+    size_t width; /* of a coordinate and of r and s */
+};
+const struct curve *curve_by_size(int size);
+const struct curve *curve_by_group(const char *group);
+const struct curve *curve_by_crv(const char *crv);
+
+/* Takes `evp`. */
+const struct pkey *pkey_wrap(EVP_PKEY *evp);
+EVP_PKEY *pkey_evp(const struct pkey *key); /* lent */
+/* The digest to sign certificates and requests with; *ret_md is NULL for Ed25519. */
+int pkey_signature_digest(const struct pkey *key, enum signature_algorithm algorithm,
+                          const EVP_MD **ret_md, struct err *err);
+
+X509 *cert_x509(const struct cert *cert);  /* lent; not to be changed */
+X509_REQ *csr_x509(const struct csr *csr); /* lent; not to be changed */
+/* Issuer name and signature; nothing about dates or usages. */
+bool cert_is_signed_by(const struct cert *cert, const struct cert *issuer);
+bool cert_may_sign(const struct cert *cert);
+
+/* Subject and SAN, both ways. Reading refuses what contains a NUL. */
+int x509_names_write_subject(const struct x509_names *names, X509_NAME *to, struct err *err);
+int x509_names_write_san(const struct x509_names *names, X509_EXTENSIONS **extensions,
+                         struct err *err);
+int x509_names_read(struct x509_names *names, const X509_NAME *subject,
+                    const X509_EXTENSIONS *extensions, struct err *err);
+
+void usages_write(key_usages usages, X509_EXTENSIONS **extensions);
+int usages_read(const X509_EXTENSIONS *extensions, key_usages *ret, bool *ret_has, struct err *err);
+
+/* An extension's value, NULL if it is not there; repeated or malformed is ERR_INVALID. */
+int extension_get(const X509_EXTENSIONS *extensions, int nid, void **ret, struct err *err);
+/* `value` is encoded, not taken. */
+void extension_add(X509_EXTENSIONS **extensions, int nid, void *value, bool critical);
+
+#endif

@@ -1,0 +1,429 @@
+#include "pki/pkey.h"
+
+#include <openssl/core_names.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "pki/openssl.h"
+#include "pki/pem.h"
+
+struct pkey {
+    atomic_uint refs;
+    EVP_PKEY *evp;
+    enum key_algorithm algorithm;
+    int size;
+};
+
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 8192
+
+static const struct curve curves[] = {
+    {256, "prime256v1", "P-256", "ES256", DIGEST_SHA256, 32},
+    {384, "secp384r1", "P-384", "ES384", DIGEST_SHA384, 48},
+    {521, "secp521r1", "P-521", "ES512", DIGEST_SHA512, 66},
+};
+
+/* The private key blocks that we read. */
+static const struct {
+    const char *label;
+    const char *type;      /* OpenSSL's key type; NULL: as the DER says */
+    const char *structure; /* OpenSSL's name for the form of the DER */
+} private_blocks[] = {
+    {"PRIVATE KEY", NULL, "PrivateKeyInfo"},
+    {"RSA PRIVATE KEY", "RSA", "type-specific"},
+    {"EC PRIVATE KEY", "EC", "type-specific"},
+};
+
+const struct curve *curve_by_size(int size)
+{
+    for (size_t i = 0; i < ARRAY_LEN(curves); i++)
+        if (curves[i].size == size)
+            return &curves[i];
+    return NULL;
+}
+
+const struct curve *curve_by_group(const char *group)
+{
+    for (size_t i = 0; i < ARRAY_LEN(curves); i++)
+        if (streq(curves[i].group, group))
+            return &curves[i];
+    return NULL;
+}
+
+const struct curve *curve_by_crv(const char *crv)
+{
+    for (size_t i = 0; i < ARRAY_LEN(curves); i++)
+        if (streq(curves[i].crv, crv))
+            return &curves[i];
+    return NULL;
+}
+
+struct pkey *pkey_ref(const struct pkey *key)
+{
+    struct pkey *counted = (struct pkey *)key;
+
+    atomic_fetch_add_explicit(&counted->refs, 1, memory_order_relaxed);
+    return counted;
+}
+
+void pkey_unref(const struct pkey *key)
+{
+    struct pkey *counted = (struct pkey *)key;
+
+    if (!counted || atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    EVP_PKEY_free(counted->evp); /* wipes the private numbers */
+    xfree(counted);
+}
+
+static void classify(struct pkey *key)
+{
+    const struct curve *curve = NULL;
+    char group[64];
+    size_t len;
+
+    key->algorithm = KEY_OTHER;
+    key->size = EVP_PKEY_get_bits(key->evp);
+    if (EVP_PKEY_is_a(key->evp, "RSA")) {
+        key->algorithm = KEY_RSA;
+    } else if (EVP_PKEY_is_a(key->evp, "ED25519")) {
+        key->algorithm = KEY_ED25519;
+        key->size = 0;
+    } else if (EVP_PKEY_is_a(key->evp, "EC")) {
+        if (EVP_PKEY_get_group_name(key->evp, group, sizeof(group), &len) == 1)
+            curve = curve_by_group(group);
+        if (curve) {
+            key->algorithm = KEY_ECDSA;
+            key->size = curve->size;
+        }
+    }
+}
+
+const struct pkey *pkey_wrap(EVP_PKEY *evp)
+{
+    struct pkey *key = xalloc(sizeof(*key));
+
+    atomic_init(&key->refs, 1);
+    key->evp = evp;
+    classify(key);
+    return key;
+}
+
+EVP_PKEY *pkey_evp(const struct pkey *key)
+{
+    return key->evp;
+}
+
+enum key_algorithm pkey_algorithm(const struct pkey *key)
+{
+    return key->algorithm;
+}
+
+int pkey_size(const struct pkey *key)
+{
+    return key->size;
+}
+
+bool pkey_equal_public(const struct pkey *a, const struct pkey *b)
+{
+    bool equal = EVP_PKEY_eq(a->evp, b->evp) == 1;
+
+    if (!equal)
+        (void)openssl_err(NULL, ERR_INVALID, "different"); /* empties the queue */
+    return equal;
+}
+
+/*
+ * Making keys.
+ */
+
+static int check_size(enum key_algorithm algorithm, int size, struct err *err)
+{
+    switch (algorithm) {
+    case KEY_RSA:
+        if (size < RSA_BITS_MIN || size > RSA_BITS_MAX)
+            return err_set(err, ERR_INVALID, "an RSA key has %d to %d bits, not %d", RSA_BITS_MIN,
+                           RSA_BITS_MAX, size);
+        return 0;
+    case KEY_ECDSA:
+        if (!curve_by_size(size))
+            return err_set(err, ERR_INVALID, "an ECDSA key has 256, 384 or 521 bits, not %d", size);
+        return 0;
+    case KEY_ED25519:
+        return 0;
+    case KEY_ALGORITHM_NONE:
+    case KEY_OTHER:
+        break;
+    }
+    return err_set(err, ERR_INVALID, "keys of this algorithm are not made here");
+}
+
+int pkey_generate(enum key_algorithm algorithm, int size, const struct pkey **ret, struct err *err)
+{
+    EVP_PKEY *evp;
+    int r;
+
+    r = check_size(algorithm, size, err);
+    if (r < 0)
+        return r;
+    if (algorithm == KEY_RSA)
+        evp = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)size);
+    else if (algorithm == KEY_ECDSA)
+        evp = EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve_by_size(size)->group);
+    else
+        evp = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    if (!evp)
+        return openssl_err(err, ERR_INTERNAL, "making a private key");
+    *ret = pkey_wrap(evp);
+    return 0;
+}
+
+/*
+ * Reading keys.
+ */
+
+static BIGNUM *secret_number(const EVP_PKEY *evp, const char *name)
+{
+    BIGNUM *number = NULL;
+
+    return EVP_PKEY_get_bn_param(evp, name, &number) ? number : NULL;
+}
+
+/* prime > 1 and e * d = 1 modulo (prime - 1) */
+static bool rsa_prime_fits(const BIGNUM *prime, const BIGNUM *e, const BIGNUM *d, BN_CTX *ctx)
+{
+    cleanup(BN_clear_free) BIGNUM *order = BN_dup(prime);
+    cleanup(BN_clear_free) BIGNUM *rest = BN_new();
+
+    if (!order || !rest || BN_is_negative(prime) || BN_is_zero(prime) || BN_is_one(prime))
+        return false;
+    return BN_sub_word(order, 1) && BN_mod_mul(rest, e, d, order, ctx) && BN_is_one(rest);
+}
+
+/*
+ * Do the private numbers belong to the public ones? OpenSSL reads any numbers; its own check of
+ * RSA keys tests for primes, which takes far too long for a key that was only read. These are
+ * the sums that Go's rsa.PrivateKey.Validate() does.
+ */
+static bool rsa_is_consistent(const EVP_PKEY *evp)
+{
+    cleanup(BN_CTX_free) BN_CTX *ctx = BN_CTX_secure_new();
+    cleanup(BN_clear_free) BIGNUM *n = secret_number(evp, OSSL_PKEY_PARAM_RSA_N);
+    cleanup(BN_clear_free) BIGNUM *e = secret_number(evp, OSSL_PKEY_PARAM_RSA_E);
+    cleanup(BN_clear_free) BIGNUM *d = secret_number(evp, OSSL_PKEY_PARAM_RSA_D);
+    cleanup(BN_clear_free) BIGNUM *product = BN_new();
+    char name[32];
+
+    if (!ctx || !n || !e || !d || !product || !BN_one(product))
+        return false;
+    for (int i = 1; i <= 10; i++) { /* OpenSSL reads keys with up to ten primes */
+        cleanup(BN_clear_free) BIGNUM *prime = NULL;
+
+        snprintf(name, sizeof(name), "rsa-factor%d", i);
+        prime = secret_number(evp, name);
+        if (!prime)
+            break;
+        if (!rsa_prime_fits(prime, e, d, ctx) || !BN_mul(product, product, prime, ctx))
+            return false;
+    }
+    return BN_cmp(product, n) == 0;
+}
+
+static bool ec_is_consistent(EVP_PKEY *evp)
+{
+    cleanup(EVP_PKEY_CTX_free) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
+
+    return ctx && EVP_PKEY_pairwise_check(ctx) == 1;
+}
+
+static int check_private(const struct pkey *key, struct err *err)
+{
+    if (key->algorithm == KEY_OTHER)
+        return err_set(
+            err, ERR_INVALID,
+            "the private key is neither RSA nor ECDSA (P-256, P-384, P-521) nor Ed25519");
+    if ((key->algorithm == KEY_RSA && !rsa_is_consistent(key->evp)) ||
+        (key->algorithm == KEY_ECDSA && !ec_is_consistent(key->evp)))
+        return openssl_err(err, ERR_INVALID, "the numbers of the private key do not fit together");
+    return 0;
+}
+
+static EVP_PKEY *decode_private(const struct pem_block *block, const char *type,
+                                const char *structure)
+{
+    cleanup(EVP_PKEY_free) EVP_PKEY *evp = NULL;
+    cleanup(OSSL_DECODER_CTX_free) OSSL_DECODER_CTX *ctx = NULL;
+    const unsigned char *at = block->der;
+    size_t left = block->der_len;
+
+    ctx = OSSL_DECODER_CTX_new_for_pkey(&evp, "DER", structure, type, EVP_PKEY_KEYPAIR, NULL, NULL);
+    if (!ctx || !OSSL_DECODER_from_data(ctx, &at, &left) || left > 0)
+        return NULL;
+    return take(evp);
+}
+
+/* 0, or ERR_NOT_FOUND when the block is not a private key. */
+static int private_from_block(const struct pem_block *block, const struct pkey **ret,
+                              struct err *err)
+{
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    EVP_PKEY *evp;
+    int r;
+
+    if (streq(block->label, "ENCRYPTED PRIVATE KEY"))
+        return err_set(err, ERR_INVALID,
+                       "the private key is encrypted; give it without a passphrase");
+    for (size_t i = 0; i < ARRAY_LEN(private_blocks); i++) {
+        if (!streq(block->label, private_blocks[i].label))
+            continue;
+        evp = decode_private(block, private_blocks[i].type, private_blocks[i].structure);
+        if (!evp)
+            return openssl_err(err, ERR_INVALID, "the PEM block '%s' cannot be read", block->label);
+        key = pkey_wrap(evp);
+        r = check_private(key, err);
+        if (r < 0)
+            return r;
+        *ret = take(key);
+        return 0;
+    }
+    return ERR_NOT_FOUND;
+}
+
+int pkey_from_pem(const char *pem, size_t len, const struct pkey **ret, struct err *err)
+{
+    const char *at = pem;
+    char other[sizeof(((struct pem_block *)0)->label)] = "";
+    int r;
+
+    if (len > LIMIT_KEY_PEM)
+        return err_set(err, ERR_TOO_LARGE, "a private key in PEM is larger than %d bytes",
+                       LIMIT_KEY_PEM);
+    for (;;) {
+        cleanup(pem_block_deinit) struct pem_block block = {};
+
+        r = pem_next(&at, pem + len, &block, err);
+        if (r == ERR_NOT_FOUND)
+            break;
+        if (r < 0)
+            return r;
+        r = private_from_block(&block, ret, err);
+        if (r != ERR_NOT_FOUND)
+            return r;
+        if (!other[0])
+            memcpy(other, block.label, sizeof(other));
+    }
+    if (other[0])
+        return err_set(err, ERR_INVALID, "there is a PEM block '%s', but no private key", other);
+    return err_set(err, ERR_INVALID, "there is no PEM block, so no private key");
+}
+
+/*
+ * Writing keys.
+ */
+
+static bool is_type_specific(const struct pkey *key, enum key_encoding encoding)
+{
+    return encoding == KEY_PKCS1 && key->algorithm != KEY_ED25519;
+}
+
+static void encode(const struct pkey *key, int selection, const char *structure, struct buf *to)
+{
+    cleanup(OSSL_ENCODER_CTX_free) OSSL_ENCODER_CTX *ctx = NULL;
+    unsigned char *der = NULL;
+    size_t len = 0;
+
+    ctx = OSSL_ENCODER_CTX_new_for_pkey(key->evp, selection, "DER", structure, NULL);
+    if (ctx && OSSL_ENCODER_to_data(ctx, &der, &len)) {
+        buf_add(to, der, len);
+    } else {
+        (void)openssl_err(NULL, ERR_INVALID, "not exportable"); /* empties the queue */
+        to->failed = true;
+    }
+    OPENSSL_clear_free(der, len);
+}
+
+void pkey_to_der(const struct pkey *key, enum key_encoding encoding, struct buf *to)
+{
+    encode(key, EVP_PKEY_KEYPAIR,
+           is_type_specific(key, encoding) ? "type-specific" : "PrivateKeyInfo", to);
+}
+
+void pkey_to_pem(const struct pkey *key, enum key_encoding encoding, struct buf *to)
+{
+    cleanup(buf_deinit) struct buf der = BUF_SECRET(LIMIT_KEY_PEM);
+    const char *label = "PRIVATE KEY";
+
+    if (is_type_specific(key, encoding))
+        label = key->algorithm == KEY_RSA ? "RSA PRIVATE KEY" : "EC PRIVATE KEY";
+    pkey_to_der(key, encoding, &der);
+    if (der.failed)
+        to->failed = true;
+    else
+        pem_write(to, label, der.data, der.len);
+}
+
+/*
+ * Hashes of keys.
+ */
+
+void pkey_public_hash(const struct pkey *key, unsigned char to[SHA256_LEN])
+{
+    cleanup(openssl_free) unsigned char *der = NULL;
+    int len = i2d_PUBKEY(key->evp, &der);
+
+    openssl_must(len > 0);
+    sha256(der, (size_t)len, to);
+}
+
+char *pkey_private_hash_base64(const struct pkey *key)
+{
+    cleanup(buf_deinit) struct buf der = BUF_SECRET(LIMIT_KEY_PEM);
+    unsigned char hash[SHA256_LEN];
+
+    pkey_to_der(key, key->algorithm == KEY_RSA ? KEY_PKCS1 : KEY_PKCS8, &der);
+    sha256(buf_str(&der), der.len, hash);
+    return base64_new(hash, sizeof(hash));
+}
+
+/*
+ * Signature algorithms of certificates and requests.
+ */
+
+static enum digest_type default_digest(const struct pkey *key)
+{
+    if (key->algorithm == KEY_ECDSA)
+        return curve_by_size(key->size)->digest;
+    if (key->size >= 4096)
+        return DIGEST_SHA512;
+    return key->size >= 3072 ? DIGEST_SHA384 : DIGEST_SHA256;
+}
+
+int pkey_signature_digest(const struct pkey *key, enum signature_algorithm algorithm,
+                          const EVP_MD **ret_md, struct err *err)
+{
+    static const struct {
+        enum key_algorithm key;
+        enum digest_type digest;
+    } algorithms[] = {
+        [SIGNATURE_SHA256_RSA] = {KEY_RSA, DIGEST_SHA256},
+        [SIGNATURE_SHA384_RSA] = {KEY_RSA, DIGEST_SHA384},
+        [SIGNATURE_SHA512_RSA] = {KEY_RSA, DIGEST_SHA512},
+        [SIGNATURE_ECDSA_SHA256] = {KEY_ECDSA, DIGEST_SHA256},
+        [SIGNATURE_ECDSA_SHA384] = {KEY_ECDSA, DIGEST_SHA384},
+        [SIGNATURE_ECDSA_SHA512] = {KEY_ECDSA, DIGEST_SHA512},
+        [SIGNATURE_ED25519] = {KEY_ED25519, DIGEST_SHA512},
+    };
+    enum digest_type digest;
+
+    if (key->algorithm == KEY_OTHER)
+        return err_set(err, ERR_UNSUPPORTED, "signing with a key of this algorithm is not built");
+    if (algorithm != SIGNATURE_DEFAULT && algorithms[algorithm].key != key->algorithm)
+        return err_set(err, ERR_INVALID, "the signature algorithm does not fit the key");
+    digest = algorithm == SIGNATURE_DEFAULT ? default_digest(key) : algorithms[algorithm].digest;
+    *ret_md = key->algorithm == KEY_ED25519 ? NULL : digest_md(digest);
+    return 0;
+}

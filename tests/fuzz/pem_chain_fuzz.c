@@ -1,0 +1,75 @@
+/*
+ * A certificate chain as an ACME server may send it, and the same bytes as a private key. The
+ * first byte chooses between PEM as it stands and DER, which the fuzzer finds its way into sooner.
+ */
+#include "base/limits.h"
+#include "base/str.h"
+#include "pki/cert.h"
+#include "pki/pem.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void look_at_cert(const struct cert *cert)
+{
+    cleanup(xfree) char *ari_id = NULL;
+    cleanup(xfree) char *fingerprint = cert_fingerprint_hex(cert);
+
+    (void)cert_ari_id(cert, &ari_id, NULL); /* many have none */
+    (void)cert_is_self_signed(cert);
+}
+
+static void look_at_chain(const char *pem, size_t len)
+{
+    cleanup(chain_deinit) struct chain chain = {};
+    cleanup(chain_deinit) struct chain again = {};
+    cleanup(strlist_deinit) struct strlist extra = {};
+    cleanup(buf_deinit) struct buf written = BUF(2 * LIMIT_CHAIN_BODY);
+    struct chain_expectation expect = {};
+    struct err err = {};
+
+    if (chain_from_pem(pem, len, &chain, &err) < 0)
+        return;
+    for (size_t i = 0; i < chain.len; i++)
+        look_at_cert(chain.certs[i]);
+    expect.key = cert_public_key(chain.certs[0]);
+    expect.now_ms = cert_not_before_ms(chain.certs[0]);
+    (void)chain_verify(&chain, &expect, &extra, &err); /* either way */
+    chain_to_pem(&chain, &written);
+    if (written.len <= LIMIT_CHAIN_BODY &&
+        (chain_from_pem(buf_str(&written), written.len, &again, &err) < 0 ||
+         again.len != chain.len))
+        __builtin_trap();
+}
+
+static void look_at_key(const char *pem, size_t len)
+{
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    cleanup(pkey_unref) const struct pkey *again = NULL;
+    cleanup(buf_deinit) struct buf written = BUF_SECRET(LIMIT_KEY_PEM);
+
+    if (pkey_from_pem(pem, len, &key, NULL) < 0)
+        return;
+    pkey_to_pem(key, KEY_PKCS1, &written);
+    if (!written.failed && (pkey_from_pem(buf_str(&written), written.len, &again, NULL) < 0 ||
+                            !pkey_equal_public(key, again)))
+        __builtin_trap();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const labels[] = {"CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY",
+                                         "EC PRIVATE KEY"};
+    cleanup(buf_deinit) struct buf pem = BUF(2 * LIMIT_CHAIN_BODY);
+
+    if (size == 0)
+        return 0;
+    if (data[0] < ARRAY_LEN(labels))
+        pem_write(&pem, labels[data[0]], data + 1, size - 1);
+    else
+        buf_add(&pem, data, size);
+    if (pem.failed)
+        return 0;
+    look_at_chain(buf_str(&pem), pem.len);
+    look_at_key(buf_str(&pem), pem.len);
+    return 0;
+}
