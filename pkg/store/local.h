@@ -1,0 +1,47 @@
+/*
+ * local.h - the store in one SQLite file (or in memory): a small API server.
+ *
+ * One version counter; a change log that watches read, compacted to the last LOCAL_LOG_KEEP changes
+ * (so ERR_GONE is real); generation, uid, creationTimestamp, finalizers, deletion through
+ * ownerReferences (by uid, background), managedFields as the API server writes them. It knows no
+ * kinds: what it needs stands in struct resource. Metadata and names are checked (DNS-1123), objects
+ * are bounded by LIMIT_OBJECT. WAL, full synchronisation; the file is 0600.
+ *
+ * One connection and one lock per process; other processes may have the same file open, and their
+ * changes reach our watches (inotify, no polling; local_notice.c).
+ */
+#ifndef STORE_LOCAL_H
+#define STORE_LOCAL_H
+
+#include "store/store.h"
+
+#define LOCAL_LOG_KEEP 10000 /* changes; enough for a minute of the busiest start */
+
+struct local_options {
+    const char *path; /* NULL: in memory */
+    const struct clock *clock;
+    bool read_only; /* `certlet status`: must exist, nothing is written */
+    /* All kinds, NULL-terminated: an owner of another kind counts as alive. NULL: none does. */
+    const struct resource *const *resources;
+    int log_keep; /* 0: LOCAL_LOG_KEEP; small in tests */
+    /* Crash injection of the simulator: called before and after each commit; a negative result
+     * makes the write fail with it, before its effect or with the answer lost. NULL: none. */
+    int (*fault)(void *arg, bool after, struct err *err);
+    void *fault_arg;
+};
+
+/* ERR_NOT_FOUND (read only), ERR_DENIED, ERR_IO, ERR_INVALID (not our file, or a newer version). */
+int store_local_open(const struct local_options *options, struct store **ret, struct err *err);
+
+/* Deletes objects whose owners are all gone; to be called after start, for what a crash has left.
+ * Runs by itself after a write that leaves an object without owners (a deletion, or the creation of
+ * something owned by what is gone already) unless `late` was set: then only when called. */
+void store_local_collect_late(struct store *store, bool late);
+int store_local_collect(struct store *store, const struct context *ctx, struct err *err);
+
+/* Events about one object, oldest first (list of JSON events.k8s.io/v1), or all with key NULL. */
+int store_local_events(struct store *store, const struct context *ctx,
+                       const struct resource *resource, const struct key *key, struct json **ret,
+                       struct err *err);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * local_events.c - Events about objects: events.k8s.io/v1, folded into series, the oldest dropped.
+ *
+ * They have no place in the change log: nobody reconciles them. Their commits are not synced to disk
+ * one by one; the next write of an object takes them along.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "base/timetext.h"
+#include "store/local_private.h"
+#include "store/name.h"
+#include "store/object.h"
+
+#define SERIES_MS          MINUTES(6) /* client-go: events of one key this close are one series */
+#define EVENTS_PER_OBJECT  100
+#define EVENTS_MAX         10000
+#define NOTE_MAX           1024 /* bytes of the text: Kubernetes */
+#define REPORTING_INSTANCE "certlet"
+
+/* Everything that makes an Event the same but its text and time. */
+static char *series_key(const struct store_note *note, const char *resource)
+{
+    return xasprintf("%d|%s|%s|%s|%s|%s|%s|%s", note->type, str_or(note->action, note->reason),
+                     note->reason, str_or(note->manager, ""), resource,
+                     str_or(note->key.namespace, ""), note->key.name, str_or(note->uid, ""));
+}
+
+static char *cut_message(const char *message)
+{
+    size_t len = strlen(message);
+
+    if (len > NOTE_MAX) {
+        len = NOTE_MAX;
+        while (len > 0 && ((unsigned char)message[len] & 0xc0) == 0x80)
+            len--; /* not inside a character */
+    }
+    return xstrndup(message, len);
+}
+
+static struct json *metadata_of(struct local_store *self, const struct store_note *note,
+                                int64_t now_ms)
+{
+    struct json *metadata = json_new_map();
+    char uid[UUID_TEXT_MAX], time[TIME_TEXT_MAX], suffix[24];
+    uint64_t nanos = (uint64_t)now_ms * 1000000 + self->event_count++ % 1000000;
+    cleanup(xfree) char *name = NULL;
+
+    random_uuid(uid);
+    time_format(now_ms, time);
+    snprintf(suffix, sizeof(suffix), ".%" PRIx64, nanos);
+    name = xasprintf("%.*s%s", (int)(NAME_SUBDOMAIN_MAX - strlen(suffix)), note->key.name, suffix);
+    json_set_text(metadata, "name", name);
+    json_set_text(metadata, "namespace", str_or(note->key.namespace, "default"));
+    json_set_text(metadata, "uid", uid);
+    json_set_text(metadata, "creationTimestamp", time);
+    return metadata;
+}
+
+static struct json *regarding_of(const struct store_note *note)
+{
+    struct json *regarding = json_new_map();
+    char api_version[RESOURCE_NAME_MAX];
+
+    resource_api_version(note->resource, api_version, sizeof(api_version));
+    json_set_text(regarding, "apiVersion", api_version);
+    json_set_text(regarding, "kind", note->resource->kind);
+    json_set_text(regarding, "name", note->key.name);
+    if (!str_empty(note->key.namespace))
+        json_set_text(regarding, "namespace", note->key.namespace);
+    if (!str_empty(note->uid))
+        json_set_text(regarding, "uid", note->uid);
+    return regarding;
+}
+
+static struct json *event_of(struct local_store *self, const struct store_note *note,
+                             int64_t now_ms)
+{
+    struct json *event = json_new_map();
+    cleanup(xfree) char *message = cut_message(str_or(note->message, ""));
+    char time[TIME_TEXT_MAX];
+
+    time_format_micro(now_ms, time);
+    json_set_text(event, "apiVersion", "events.k8s.io/v1");
+    json_set_text(event, "kind", "Event");
+    json_set(event, "metadata", metadata_of(self, note, now_ms));
+    json_set_text(event, "eventTime", time);
+    json_set_text(event, "reportingController", str_or(note->manager, REPORTING_INSTANCE));
+    json_set_text(event, "reportingInstance", REPORTING_INSTANCE);
+    json_set_text(event, "action", str_or(note->action, note->reason));
+    json_set_text(event, "reason", note->reason);
+    json_set_text(event, "type", note->type == EVENT_WARNING ? "Warning" : "Normal");
+    json_set(event, "regarding", regarding_of(note));
+    json_set_text(event, "note", message);
+    return event;
+}
+
+/* The Event that `series` goes on; `ret->object` stays NULL when there is none. */
+static int find_series(struct local_store *self, const char *series, int64_t now_ms,
+                       struct local_row *ret, struct err *err)
+{
+    cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(self, SQL_EVENT_FIND);
+    int rc;
+
+    local_bind_text(stmt, 1, series);
+    (void)sqlite3_bind_int64(stmt, 2, now_ms - SERIES_MS);
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_DONE)
+        return 0;
+    if (rc != SQLITE_ROW)
+        return local_fail(self, rc, "reading", err);
+    ret->id = sqlite3_column_int64(stmt, 0);
+    return local_parse(local_column_text(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1),
+                       &ret->object, err);
+}
+
+static int count_series(struct local_store *self, struct local_row *row, int64_t now_ms,
+                        struct err *err)
+{
+    cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(self, SQL_EVENT_REPLACE);
+    struct json *series = json_need_map(row->object, "series");
+    cleanup(xfree) char *text = NULL;
+    char time[TIME_TEXT_MAX];
+    int rc;
+
+    time_format_micro(now_ms, time);
+    json_set_int(series, "count", json_get_int(series, "count", 1) + 1);
+    json_set_text(series, "lastObservedTime", time);
+    text = json_text(row->object);
+    (void)sqlite3_bind_int64(stmt, 1, row->id);
+    (void)sqlite3_bind_int64(stmt, 2, now_ms);
+    local_bind_text(stmt, 3, text);
+    rc = sqlite3_step(stmt);
+    return rc == SQLITE_DONE ? 0 : local_fail(self, rc, "writing to", err);
+}
+
+static int trim_events(struct local_store *self, const struct store_note *note,
+                       const char *resource, int64_t newest, struct err *err)
+{
+    cleanup(local_stmt_reset) sqlite3_stmt *object = local_stmt(self, SQL_EVENT_TRIM_OBJECT);
+    cleanup(local_stmt_reset) sqlite3_stmt *all = local_stmt(self, SQL_EVENT_TRIM);
+    int rc;
+
+    local_bind_text(object, 1, resource);
+    local_bind_text(object, 2, str_or(note->key.namespace, ""));
+    local_bind_text(object, 3, note->key.name);
+    (void)sqlite3_bind_int(object, 4, EVENTS_PER_OBJECT);
+    rc = sqlite3_step(object);
+    if (rc != SQLITE_DONE)
+        return local_fail(self, rc, "writing to", err);
+    (void)sqlite3_bind_int64(all, 1, newest - EVENTS_MAX);
+    rc = sqlite3_step(all);
+    return rc == SQLITE_DONE ? 0 : local_fail(self, rc, "writing to", err);
+}
+
+static int add_event(struct local_store *self, const struct store_note *note, const char *resource,
+                     const char *series, int64_t now_ms, int64_t *ret_id, struct err *err)
+{
+    cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(self, SQL_EVENT_ADD);
+    cleanup(json_unref) struct json *event = event_of(self, note, now_ms);
+    cleanup(xfree) char *text = json_text(event);
+    int rc;
+
+    local_bind_text(stmt, 1, resource);
+    local_bind_text(stmt, 2, str_or(note->key.namespace, ""));
+    local_bind_text(stmt, 3, note->key.name);
+    local_bind_text(stmt, 4, series);
+    (void)sqlite3_bind_int64(stmt, 5, now_ms);
+    local_bind_text(stmt, 6, text);
+    rc = sqlite3_step(stmt);
+    if (rc != SQLITE_ROW)
+        return local_fail(self, rc, "writing to", err);
+    *ret_id = sqlite3_column_int64(stmt, 0);
+    return 0;
+}
+
+static int write_note(struct local_store *self, const struct store_note *note, struct err *err)
+{
+    cleanup(local_row_deinit) struct local_row row = {};
+    cleanup(xfree) char *series = NULL;
+    char resource[RESOURCE_NAME_MAX];
+    int64_t now_ms = clock_wall_ms(self->clock), id = 0;
+    int r;
+
+    local_resource_name(note->resource, resource);
+    series = series_key(note, resource);
+    r = find_series(self, series, now_ms, &row, err);
+    if (r < 0)
+        return r;
+    if (row.object)
+        return count_series(self, &row, now_ms, err);
+    r = add_event(self, note, resource, series, now_ms, &id, err);
+    if (r < 0)
+        return r;
+    return trim_events(self, note, resource, id, err);
+}
+
+/* A note in a transaction of its own; the mutex is not held. */
+static int try_note(struct local_store *self, const struct context *ctx,
+                    const struct store_note *note, struct err *err)
+{
+    cleanup(local_tx_deinit) struct local_tx tx = {};
+    int r;
+
+    r = local_tx_begin_note(&tx, self, ctx, err);
+    if (r < 0)
+        return r;
+    r = write_note(self, note, err);
+    if (r < 0)
+        return r;
+    return local_tx_commit(&tx, err);
+}
+
+void local_note(struct store *store, const struct context *ctx, const struct store_note *note)
+{
+    (void)try_note(local_of(store), ctx, note, NULL); /* an Event is not worth failing for */
+}
+
+static int list_events(struct local_store *self, const char *resource, const struct key *key,
+                       struct json *list, struct err *err)
+{
+    cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(self, SQL_EVENT_LIST);
+    int rc, r;
+
+    if (key) {
+        local_bind_text(stmt, 1, resource);
+        local_bind_text(stmt, 2, str_or(key->namespace, ""));
+        local_bind_text(stmt, 3, key->name);
+    }
+    for (;;) {
+        struct json *event = NULL;
+
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_DONE)
+            return 0;
+        if (rc != SQLITE_ROW)
+            return local_fail(self, rc, "reading", err);
+        r = local_parse(local_column_text(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0), &event,
+                        err);
+        if (r < 0)
+            return r;
+        json_append(list, event);
+    }
+}
+
+int store_local_events(struct store *store, const struct context *ctx,
+                       const struct resource *resource, const struct key *key, struct json **ret,
+                       struct err *err)
+{
+    struct local_store *self = local_of(store);
+    cleanup(json_unref) struct json *list = json_new_list();
+    cleanup(mutex_unlock) struct mutex *locked = NULL;
+    char name[RESOURCE_NAME_MAX] = "";
+    int r;
+
+    r = context_check(ctx, err);
+    if (r < 0)
+        return r;
+    if (key)
+        local_resource_name(resource, name);
+    locked = mutex_hold(&self->mutex);
+    local_set_busy(self, ctx, LOCAL_BUSY_MS);
+    r = list_events(self, name, key, list, err);
+    if (r < 0)
+        return r;
+    *ret = take(list);
+    return 0;
+}

@@ -1,0 +1,21 @@
+/*
+ * name.h - which texts Kubernetes accepts as names and keys (apimachinery's validation).
+ *
+ * Pure functions; NULL is never valid.
+ */
+#ifndef STORE_NAME_H
+#define STORE_NAME_H
+
+#include "base/base.h"
+
+#define NAME_LABEL_MAX     63
+#define NAME_SUBDOMAIN_MAX 253
+
+bool name_is_label(const char *s);     /* RFC 1123 label: namespaces */
+bool name_is_subdomain(const char *s); /* RFC 1123 subdomain: object names */
+bool name_is_qualified(
+    const char *s); /* "[domain/]name": keys of labels, annotations; finalizers */
+bool name_is_label_value(const char *s); /* may be "" */
+bool name_is_data_key(const char *s);    /* key of Secret data; safe as a file name */
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * resource.h - what an object is called: resource (kind) and key.
+ */
+#ifndef STORE_RESOURCE_H
+#define STORE_RESOURCE_H
+
+#include "base/base.h"
+
+struct resource {      /* static const rows, see api/kinds.h */
+    const char *group; /* "" for core */
+    const char *version;
+    const char *kind;   /* "Certificate" */
+    const char *plural; /* "certificates" */
+    bool namespaced;
+    bool has_status; /* status is written apart and does not change generation */
+};
+
+/* Borrowed names; `namespace` is "" for cluster-scoped objects. */
+struct key {
+    const char *namespace;
+    const char *name;
+};
+
+#define KEY_TEXT_MAX (253 + 1 + 253 + 1)
+void key_format(const struct key *key, char text[KEY_TEXT_MAX]); /* "ns/name", or "name" */
+/* Points into `text`, which it changes. */
+struct key key_parse(char *text);
+bool key_equal(const struct key *a, const struct key *b);
+/* "cert-manager.io/v1", "v1". Lent buffer of the caller. */
+void resource_api_version(const struct resource *resource, char *to, size_t size);
+
+#endif

@@ -1,0 +1,249 @@
+#include "store/managed_fields.h"
+
+#include "support/testing.h"
+
+#define T1 "2026-01-01T00:00:00Z"
+#define T2 "2026-01-02T00:00:00Z"
+
+static struct json *json_of(const char *quoted)
+{
+    cleanup(xfree) char *text = xstrdup(quoted);
+    struct json *value = NULL;
+    struct err err = {};
+
+    for (char *p = text; *p; p++) {
+        if (*p == '\'')
+            *p = '"';
+    }
+    ASSERT_OK(json_parse(text, strlen(text), strlen(text), &value, &err));
+    return value;
+}
+
+static void assert_json(const struct json *value, const char *quoted)
+{
+    cleanup(json_unref) struct json *wanted = json_of(quoted);
+    cleanup(xfree) char *is = value ? json_text(value) : NULL, *should = json_text(wanted);
+
+    ASSERT_STREQ(is, should);
+}
+
+static struct field_writer by(const char *manager, const char *time)
+{
+    return (struct field_writer){.manager = manager, .api_version = "v1", .time = time};
+}
+
+/* Applies and takes the place of `*object`. */
+static void apply(struct json **object, const char *manager, const char *config)
+{
+    cleanup(json_unref) struct json *given = json_of(config);
+    struct field_writer writer = by(manager, T1);
+    struct json *next = managed_fields_apply(*object, given, &writer);
+
+    json_unref(*object);
+    *object = next;
+}
+
+/* Merges a patch as an update and takes the place of `*object`. */
+static void change(struct json **object, const char *manager, const char *patch_text)
+{
+    cleanup(json_unref) struct json *patch = json_of(patch_text);
+    struct field_writer writer = by(manager, T2);
+    struct json *next = *object ? json_deep(*object) : json_new_map();
+
+    json_merge_patch(next, patch);
+    managed_fields_update(*object, next, &writer);
+    json_unref(*object);
+    *object = next;
+}
+
+static const struct json *content(const struct json *object, const char *path)
+{
+    return json_path(object, path);
+}
+
+static const struct json *entry(const struct json *object, size_t i)
+{
+    return json_at(json_path(object, "metadata.managedFields"), i);
+}
+
+TEST(an_entry_has_the_form_of_the_api_server)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    apply(&object, "a",
+          "{'apiVersion': 'v1', 'kind': 'X', 'metadata': {'name': 'x'}, 'data': {'k': '1'}}");
+    assert_json(json_path(object, "metadata.managedFields"),
+                "[{'manager': 'a', 'operation': 'Apply', 'apiVersion': 'v1', 'time': '" T1 "',"
+                " 'fieldsType': 'FieldsV1', 'fieldsV1': {'f:data': {'f:k': {}}}}]");
+}
+
+TEST(what_the_server_sets_is_owned_by_nobody)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    change(
+        &object, "a",
+        "{'apiVersion': 'v1', 'kind': 'X', 'metadata': {'name': 'x', 'namespace': 'n', 'uid': 'u',"
+        " 'generation': 1, 'resourceVersion': '1', 'creationTimestamp': 't', 'generateName': 'x-'}}");
+    assert_json(json_get(entry(object, 0), "fieldsV1"), "{'f:metadata': {'f:generateName': {}}}");
+}
+
+TEST(maps_are_granular_and_lists_atomic)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    apply(&object, "a", "{'spec': {'m': {'x': 1, 'y': {'z': true}}, 'l': [1, 2], 'e': {}}}");
+    assert_json(json_get(entry(object, 0), "fieldsV1"),
+                "{'f:spec': {'f:m': {'f:x': {}, 'f:y': {'f:z': {}}}, 'f:l': {}, 'f:e': {}}}");
+    apply(&object, "b", "{'spec': {'l': [3]}}");
+    assert_json(content(object, "spec.l"), "[3]");
+    ASSERT_EQ(json_len(json_path(object, "metadata.managedFields")), 2);
+}
+
+TEST(a_map_that_becomes_a_scalar_and_back_has_one_owner)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    apply(&object, "a", "{'spec': {'x': {'y': 1}}}");
+    apply(&object, "b", "{'spec': {'x': 5}}");
+    assert_json(content(object, "spec"), "{'x': 5}");
+    ASSERT_EQ(json_len(json_path(object, "metadata.managedFields")), 1);
+    apply(&object, "a", "{'spec': {'x': {'z': 2}}}");
+    assert_json(content(object, "spec"), "{'x': {'z': 2}}");
+    ASSERT_EQ(json_len(json_path(object, "metadata.managedFields")), 1);
+}
+
+TEST(conditions_are_applied_by_type)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    apply(&object, "a", "{'status': {'conditions': [{'type': 'Ready', 'status': 'False'}]}}");
+    apply(&object, "b", "{'status': {'conditions': [{'type': 'Approved', 'status': 'True'}]}}");
+    apply(&object, "a", "{'status': {'conditions': [{'type': 'Ready', 'status': 'True'}]}}");
+    assert_json(content(object, "status.conditions"),
+                "[{'type': 'Ready', 'status': 'True'}, {'type': 'Approved', 'status': 'True'}]");
+    apply(&object, "a", "{}");
+    assert_json(content(object, "status.conditions"), "[{'type': 'Approved', 'status': 'True'}]");
+}
+
+TEST(a_condition_that_others_added_to_keeps_its_type)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    apply(&object, "a", "{'status': {'conditions': [{'type': 'Ready', 'status': 'False'}]}}");
+    change(&object, "b",
+           "{'status': {'conditions': [{'type': 'Ready', 'status': 'False', 'message': 'm'}]}}");
+    apply(&object, "a", "{}");
+    assert_json(content(object, "status.conditions"), "[{'type': 'Ready', 'message': 'm'}]");
+}
+
+TEST(conditions_without_a_type_are_an_atomic_list)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    apply(&object, "a", "{'status': {'conditions': [{'status': 'False'}]}}");
+    assert_json(json_get(entry(object, 0), "fieldsV1"), "{'f:status': {'f:conditions': {}}}");
+    apply(&object, "a", "{'status': {'conditions': [{'type': 'x'}, {'type': 'x'}]}}");
+    assert_json(content(object, "status.conditions"), "[{'type': 'x'}, {'type': 'x'}]");
+}
+
+TEST(an_owner_reference_is_replaced_whole)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    apply(&object, "a",
+          "{'metadata': {'ownerReferences': [{'uid': '1', 'name': 'x', 'controller': true}]}}");
+    apply(&object, "b", "{'metadata': {'ownerReferences': [{'uid': '1', 'name': 'y'}]}}");
+    assert_json(content(object, "metadata.ownerReferences"), "[{'uid': '1', 'name': 'y'}]");
+    assert_json(json_get(entry(object, 0), "manager"), "'b'");
+    ASSERT_EQ(json_len(json_path(object, "metadata.managedFields")), 1);
+}
+
+TEST(content_that_nobody_owns_outlives_its_map)
+{
+    cleanup(json_unref) struct json *object = json_of("{'data': {'old': '1'}}");
+
+    apply(&object, "a", "{'data': {'k': '1'}}");
+    apply(&object, "a", "{}");
+    assert_json(content(object, "data"), "{'old': '1'}");
+}
+
+TEST(an_update_owns_only_what_it_changed)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    change(&object, "a", "{'data': {'k': '1', 'l': '1'}}");
+    change(&object, "b", "{'data': {'k': '1', 'l': '2'}}");
+    assert_json(json_get(entry(object, 0), "fieldsV1"), "{'f:data': {'.': {}, 'f:k': {}}}");
+    assert_json(json_get(entry(object, 1), "fieldsV1"), "{'f:data': {'f:l': {}}}");
+}
+
+TEST(subresources_have_entries_of_their_own)
+{
+    cleanup(json_unref) struct json *object = NULL;
+    cleanup(json_unref) struct json *next = NULL;
+    struct field_writer writer = by("a", T2);
+
+    change(&object, "a", "{'spec': {'x': 1}}");
+    next = json_deep(object);
+    json_set(next, "status", json_of("{'y': 1}"));
+    writer.subresource = "status";
+    managed_fields_update(object, next, &writer);
+    ASSERT_EQ(json_len(json_path(next, "metadata.managedFields")), 2);
+    assert_json(json_get(entry(next, 1), "subresource"), "'status'");
+}
+
+TEST(the_time_is_that_of_the_last_change_of_this_manager)
+{
+    cleanup(json_unref) struct json *object = NULL, *copy = NULL;
+
+    apply(&object, "a", "{'data': {'k': '1'}}");
+    change(&object, "b", "{'data': {'l': '1'}}");
+    assert_json(json_get(entry(object, 0), "time"), "'" T1 "'");
+    assert_json(json_get(entry(object, 1), "time"), "'" T2 "'");
+    copy = json_deep(object);
+    json_set_text((struct json *)entry(copy, 0), "time", T2);
+    ASSERT_TRUE(managed_fields_same(object, copy));
+    json_set_text((struct json *)entry(copy, 0), "manager", "c");
+    ASSERT_FALSE(managed_fields_same(object, copy));
+}
+
+TEST(many_updaters_are_folded_into_one_entry)
+{
+    cleanup(json_unref) struct json *object = NULL;
+
+    for (int i = 0; i < 15; i++) {
+        cleanup(xfree) char *manager = xasprintf("m%02d", i);
+        cleanup(xfree) char *patch = xasprintf("{'data': {'k%d': '1'}}", i);
+
+        change(&object, manager, patch);
+    }
+    ASSERT_EQ(json_len(json_path(object, "metadata.managedFields")), 10);
+    assert_json(json_get(entry(object, 0), "manager"), "'ancient-changes'");
+    ASSERT_EQ(json_len(json_path(entry(object, 0), "fieldsV1.f:data")), 7); /* "." and k0 to k5 */
+}
+
+TEST(entries_that_make_no_sense_do_no_harm)
+{
+    cleanup(json_unref) struct json *object = json_of(
+        "{'metadata': {'managedFields': [7, {}, {'manager': 'a', 'operation': 'Apply', 'fieldsV1':"
+        " {'x': 1, 'f:data': 3, 'k:{': {'f:x': {}}, 'f:q': {'v:': {}}}}]}, 'data': {'k': '1'}}");
+
+    apply(&object, "a", "{'data': {'k': '2'}}");
+    assert_json(content(object, "data"), "{'k': '2'}");
+}
+
+RUN_TESTS(cmocka_unit_test(an_entry_has_the_form_of_the_api_server),
+          cmocka_unit_test(what_the_server_sets_is_owned_by_nobody),
+          cmocka_unit_test(maps_are_granular_and_lists_atomic),
+          cmocka_unit_test(a_map_that_becomes_a_scalar_and_back_has_one_owner),
+          cmocka_unit_test(conditions_are_applied_by_type),
+          cmocka_unit_test(a_condition_that_others_added_to_keeps_its_type),
+          cmocka_unit_test(conditions_without_a_type_are_an_atomic_list),
+          cmocka_unit_test(an_owner_reference_is_replaced_whole),
+          cmocka_unit_test(content_that_nobody_owns_outlives_its_map),
+          cmocka_unit_test(an_update_owns_only_what_it_changed),
+          cmocka_unit_test(subresources_have_entries_of_their_own),
+          cmocka_unit_test(the_time_is_that_of_the_last_change_of_this_manager),
+          cmocka_unit_test(many_updaters_are_folded_into_one_entry),
+          cmocka_unit_test(entries_that_make_no_sense_do_no_harm));
