@@ -45,6 +45,8 @@ int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *e
     const char *at = pem;
     int r;
 
+    if (len == 0)
+        return err_set(err, ERR_INVALID, "there is no certificate");
     if (len > LIMIT_CHAIN_BODY)
         return err_set(err, ERR_TOO_LARGE, "the certificate chain is larger than %d bytes",
                        LIMIT_CHAIN_BODY);

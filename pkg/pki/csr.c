@@ -130,10 +130,12 @@ int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
     const char *at = data;
     int r;
 
+    if (len == 0)
+        return err_set(err, ERR_INVALID, "this is not a certificate request: it is empty");
     if (len > LIMIT_CERT_PEM)
         return err_set(err, ERR_TOO_LARGE, "a certificate request is larger than %d bytes",
                        LIMIT_CERT_PEM);
-    if (len > 0 && *at == (V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE))
+    if (*at == (V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE))
         return from_der(data, len, ret, err);
     r = pem_next(&at, at + len, &block, err);
     if (r == ERR_NOT_FOUND)

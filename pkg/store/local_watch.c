@@ -395,12 +395,16 @@ static void deliver_bookmark(struct local_watch *self, bool initial_end, struct 
     tell_version(self, self->last, ret);
 }
 
+/* Every minute while something wakes it, and before the log is compacted past what the caller knows:
+ * it may open another watch from there. */
 static bool bookmark_is_due(const struct local_watch *self)
 {
-    int64_t now_ms = clock_monotonic_ms(local_of(self->watch.store)->clock);
+    const struct local_store *store = local_of(self->watch.store);
+    int64_t quiet_ms = clock_monotonic_ms(store->clock) - self->told_ms;
 
-    return self->phase == PHASE_LIVE && self->last > self->told &&
-           now_ms - self->told_ms >= BOOKMARK_MS;
+    if (self->phase != PHASE_LIVE || self->last <= self->told)
+        return false;
+    return quiet_ms >= BOOKMARK_MS || self->last - self->told >= store->log_keep / 2;
 }
 
 static bool has_event(const struct local_watch *self)

@@ -1,0 +1,493 @@
+/*
+ * Order matters in one place: an event's handlers have run before its version counts as seen.
+ * Then whoever finds a version seen (expectations, manager_is_idle()) knows that the keys it
+ * wakes are in the queue.
+ *
+ * While a list runs nothing counts as seen before its end, because the initial events do not come
+ * in order of version (kubernetes.md 4).
+ */
+#include "cache/cache.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/thread.h"
+#include "cache/entry.h"
+#include "cache/write.h"
+
+struct handler {
+    cache_handler_fn *fn;
+    void *arg;
+};
+
+struct cache {
+    const struct cache_kind *kind;
+    struct handler *handlers; /* these and the observer are constant after start */
+    size_t handler_count;
+    void (*observe)(void *arg, struct cache *cache);
+    void *observe_arg;
+    uint32_t list; /* number of the latest list; the writer's */
+    bool listing;
+
+    struct mutex mutex; /* guards what follows; only the writer changes it */
+    struct tree entries;
+    size_t len;
+    struct index *indexes;
+    bool synced;
+    char seen[VERSION_MAX];
+    uint64_t undecodable;
+};
+
+struct cache *cache_new(const struct cache_kind *kind)
+{
+    struct cache *cache = xalloc(sizeof(*cache));
+
+    cache->kind = kind;
+    mutex_init(&cache->mutex);
+    cache->indexes = xcalloc(kind->index_count, sizeof(*cache->indexes));
+    for (size_t i = 0; i < kind->index_count; i++)
+        index_init(&cache->indexes[i], &kind->indexes[i]);
+    return cache;
+}
+
+const struct cache_kind *cache_kind(const struct cache *cache)
+{
+    return cache->kind;
+}
+
+/* --- entries --- */
+
+struct key entry_key(const struct entry *entry)
+{
+    return (struct key){.namespace = entry->text, .name = entry->text + strlen(entry->text) + 1};
+}
+
+const char *entry_uid(const struct entry *entry)
+{
+    const char *name = entry_key(entry).name;
+
+    return name + strlen(name) + 1;
+}
+
+int entry_compare_key(const struct key *key, const struct entry *entry)
+{
+    int order = strcmp(str_or(key->namespace, ""), entry->text);
+
+    return order != 0 ? order : strcmp(key->name, entry_key(entry).name);
+}
+
+static struct entry *entry_of(const struct tree_node *node)
+{
+    return CONTAINER_OF(node, struct entry, node);
+}
+
+static int compare_key(const void *key, const struct tree_node *node)
+{
+    return entry_compare_key(key, entry_of(node));
+}
+
+static int compare_namespace(const void *namespace, const struct tree_node *node)
+{
+    return strcmp(namespace, entry_of(node)->text);
+}
+
+static struct entry *entry_find(const struct cache *cache, const struct key *key)
+{
+    struct tree_node *node = tree_find(&cache->entries, compare_key, key);
+
+    return node ? entry_of(node) : NULL;
+}
+
+void cache_free(struct cache *cache)
+{
+    struct tree_node *node;
+
+    if (!cache)
+        return;
+    for (size_t i = 0; i < cache->kind->index_count; i++)
+        index_deinit(&cache->indexes[i]);
+    for (node = tree_first(&cache->entries); node; node = tree_first(&cache->entries)) {
+        struct key key = entry_key(entry_of(node));
+
+        (void)tree_remove(&cache->entries, compare_key, &key); /* it is `node` */
+        cache->kind->unref(entry_of(node)->object);
+        xfree(entry_of(node));
+    }
+    mutex_deinit(&cache->mutex);
+    xfree(cache->indexes);
+    xfree(cache->handlers);
+    xfree(cache);
+}
+
+/* --- reading --- */
+
+const void *cache_get(struct cache *cache, const struct key *key)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    struct entry *entry = entry_find(cache, key);
+
+    return entry ? cache->kind->ref(entry->object) : NULL;
+}
+
+void cache_refs_deinit(struct cache_refs *refs)
+{
+    for (size_t i = 0; i < refs->len; i++)
+        refs->unref(refs->items[i]);
+    xfree(refs->items);
+    *refs = (struct cache_refs){};
+}
+
+struct collect {
+    const struct cache_kind *kind;
+    struct cache_refs *refs;
+};
+
+static void collect_entry(void *arg, struct entry *entry)
+{
+    struct collect *collect = arg;
+    struct cache_refs *refs = collect->refs;
+
+    if ((refs->len & (refs->len - 1)) == 0) /* full: the room is always a power of two */
+        refs->items = xrealloc(refs->items, (refs->len ? 2 * refs->len : 1) * sizeof(void *));
+    refs->items[refs->len++] = collect->kind->ref(entry->object);
+    refs->unref = collect->kind->unref;
+}
+
+static void collect_node(void *arg, struct tree_node *node)
+{
+    collect_entry(arg, entry_of(node));
+}
+
+void cache_list(struct cache *cache, const char *namespace, struct cache_refs *ret)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    struct collect collect = {.kind = cache->kind, .refs = ret};
+
+    tree_each(&cache->entries, namespace ? compare_namespace : tree_all, namespace, collect_node,
+              &collect);
+}
+
+static const struct index *index_named(const struct cache *cache, const char *name)
+{
+    for (size_t i = 0; i < cache->kind->index_count; i++)
+        if (streq(cache->indexes[i].kind->name, name))
+            return &cache->indexes[i];
+    assert(!"no such index");
+    return NULL;
+}
+
+void cache_by_index(struct cache *cache, const char *index, const char *value,
+                    struct cache_refs *ret)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    struct collect collect = {.kind = cache->kind, .refs = ret};
+    const struct index *named = index_named(cache, index);
+
+    if (named)
+        index_each(named, value, collect_entry, &collect);
+}
+
+size_t cache_len(struct cache *cache)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+
+    return cache->len;
+}
+
+struct visit {
+    void (*fn)(void *arg, const void *object);
+    void *arg;
+};
+
+static void visit_node(void *arg, struct tree_node *node)
+{
+    struct visit *visit = arg;
+
+    visit->fn(visit->arg, entry_of(node)->object);
+}
+
+void cache_visit(struct cache *cache, void (*fn)(void *arg, const void *object), void *arg)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    struct visit visit = {.fn = fn, .arg = arg};
+
+    tree_each(&cache->entries, tree_all, NULL, visit_node, &visit);
+}
+
+bool cache_is_synced(struct cache *cache)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+
+    return cache->synced;
+}
+
+bool cache_has_seen(struct cache *cache, const char *version)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+
+    return cache->seen[0] && version_compare(cache->seen, version) >= 0;
+}
+
+void cache_seen_version(struct cache *cache, char to[VERSION_MAX])
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+
+    memcpy(to, cache->seen, VERSION_MAX);
+}
+
+uint64_t cache_undecodable(struct cache *cache)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+
+    return cache->undecodable;
+}
+
+/* --- handlers --- */
+
+void cache_add_handler(struct cache *cache, cache_handler_fn *handler, void *arg)
+{
+    size_t size = (cache->handler_count + 1) * sizeof(*cache->handlers);
+
+    cache->handlers = xrealloc(cache->handlers, size);
+    cache->handlers[cache->handler_count++] = (struct handler){.fn = handler, .arg = arg};
+}
+
+void cache_set_observer(struct cache *cache, void (*observe)(void *arg, struct cache *cache),
+                        void *arg)
+{
+    cache->observe = observe;
+    cache->observe_arg = arg;
+}
+
+static void tell(struct cache *cache, const struct key *key, const void *before, const void *after)
+{
+    bool initial = !cache_is_synced(cache);
+
+    for (size_t i = 0; i < cache->handler_count; i++)
+        cache->handlers[i].fn(cache->handlers[i].arg, key, before, after, initial);
+}
+
+/* --- writing: one thread, so it may look without the lock --- */
+
+struct identity { /* borrowed from the JSON */
+    struct key key;
+    const char *uid, *version;
+};
+
+static int identity_read(const struct store_event *event, struct identity *ret, struct err *err)
+{
+    const struct json *metadata = json_get(event->object, "metadata");
+
+    *ret = (struct identity){
+        .key = {.namespace = str_or(json_get_text(metadata, "namespace"), ""),
+                .name = json_get_text(metadata, "name")},
+        .uid = str_or(json_get_text(metadata, "uid"), ""),
+        .version = event->version,
+    };
+    if (str_empty(ret->key.name))
+        return err_set(err, ERR_INVALID, "the object has no metadata.name");
+    return 0;
+}
+
+static struct entry *entry_new(const struct identity *id)
+{
+    size_t namespace_size = strlen(id->key.namespace) + 1, name_size = strlen(id->key.name) + 1,
+           uid_size = strlen(id->uid) + 1;
+    struct entry *entry = xalloc(sizeof(*entry) + namespace_size + name_size + uid_size);
+
+    memcpy(entry->text, id->key.namespace, namespace_size);
+    memcpy(entry->text + namespace_size, id->key.name, name_size);
+    memcpy(entry->text + namespace_size + name_size, id->uid, uid_size);
+    return entry;
+}
+
+static struct entry *entry_add(struct cache *cache, const struct identity *id)
+{
+    struct entry *entry = entry_new(id);
+
+    tree_add(&cache->entries, &entry->node, compare_key, &id->key);
+    cache->len++;
+    return entry;
+}
+
+static void update_indexes(struct cache *cache, struct entry *entry, const void *before,
+                           const void *after)
+{
+    for (size_t i = 0; i < cache->kind->index_count; i++)
+        index_update(&cache->indexes[i], entry, before, after);
+}
+
+/* Takes `object` over; what it replaces is the caller's. */
+static const void *exchange(struct cache *cache, const struct identity *id, const void *object)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    struct entry *entry = entry_find(cache, &id->key);
+    const void *before;
+
+    if (!entry)
+        entry = entry_add(cache, id);
+    before = entry->object;
+    update_indexes(cache, entry, before, object);
+    entry->object = object;
+    entry->node.mark = cache->list;
+    (void)snprintf(entry->version, sizeof(entry->version), "%s", id->version);
+    return before;
+}
+
+static void take_out(struct cache *cache, struct entry *entry)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    struct key key = entry_key(entry);
+
+    update_indexes(cache, entry, entry->object, NULL);
+    (void)tree_remove(&cache->entries, compare_key, &key); /* it is `entry` */
+    cache->len--;
+}
+
+static void entry_remove(struct cache *cache, struct entry *entry)
+{
+    struct key key = entry_key(entry);
+
+    take_out(cache, entry);
+    tell(cache, &key, entry->object, NULL);
+    cache->kind->unref(entry->object);
+    xfree(entry);
+}
+
+/* Two watches split by label can hand one object over in any order: the newer version wins. A list
+ * is believed as it is, for the store may have been set back to an older backup. */
+static bool is_outdated(const struct cache *cache, const struct entry *entry,
+                        const struct identity *id)
+{
+    return !cache->listing && version_compare(entry->version, id->version) > 0;
+}
+
+static bool is_known(const struct cache *cache, struct entry *entry, const struct identity *id)
+{
+    return streq(entry->version, id->version) || is_outdated(cache, entry, id);
+}
+
+static int replace(struct cache *cache, const struct store_event *event, const struct identity *id,
+                   struct err *err)
+{
+    const void *object = NULL, *before;
+    int r = cache->kind->decode(event->object, &object, err);
+
+    if (r < 0) {
+        mutex_lock(&cache->mutex);
+        cache->undecodable++;
+        mutex_unlock(&cache->mutex);
+        return err_wrap(err, "decoding %s '%s%s%s'", cache->kind->resource->kind, id->key.namespace,
+                        *id->key.namespace ? "/" : "", id->key.name);
+    }
+    before = exchange(cache, id, object);
+    tell(cache, &id->key, before, object);
+    if (before)
+        cache->kind->unref(before);
+    return 0;
+}
+
+static int put(struct cache *cache, const struct store_event *event, struct err *err)
+{
+    struct identity id;
+    struct entry *entry;
+    int r = identity_read(event, &id, err);
+
+    if (r < 0)
+        return r;
+    entry = entry_find(cache, &id.key);
+    if (entry && !streq(entry_uid(entry), id.uid)) {
+        entry_remove(cache, entry); /* another object by the same name: handlers see two events */
+        entry = NULL;
+    }
+    if (entry) {
+        entry->node.mark = cache->list;
+        if (is_known(cache, entry, &id))
+            return 0;
+    }
+    return replace(cache, event, &id, err);
+}
+
+static int drop(struct cache *cache, const struct store_event *event, struct err *err)
+{
+    struct identity id;
+    struct entry *entry;
+    int r = identity_read(event, &id, err);
+
+    if (r < 0)
+        return r;
+    entry = entry_find(cache, &id.key);
+    if (entry && streq(entry_uid(entry), id.uid) && !is_outdated(cache, entry, &id))
+        entry_remove(cache, entry);
+    return 0;
+}
+
+void cache_begin_list(struct cache *cache)
+{
+    cache->listing = true;
+    cache->list++;
+}
+
+struct sweep {
+    uint32_t list;
+    struct entry **items;
+    size_t len;
+};
+
+static void sweep_node(void *arg, struct tree_node *node)
+{
+    struct sweep *sweep = arg;
+
+    if (node->mark != sweep->list)
+        sweep->items[sweep->len++] = entry_of(node);
+}
+
+static void end_list(struct cache *cache)
+{
+    cleanup(xfree) struct entry **unnamed = xcalloc(cache->len + 1, sizeof(struct entry *));
+    struct sweep sweep = {.list = cache->list, .items = unnamed};
+
+    tree_each(&cache->entries, tree_all, NULL, sweep_node, &sweep);
+    for (size_t i = 0; i < sweep.len; i++)
+        entry_remove(cache, sweep.items[i]);
+    cache->listing = false;
+    mutex_lock(&cache->mutex);
+    cache->synced = true;
+    mutex_unlock(&cache->mutex);
+}
+
+static void set_seen(struct cache *cache, const char *version)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+
+    (void)snprintf(cache->seen, sizeof(cache->seen), "%s", version);
+}
+
+static int apply(struct cache *cache, const struct store_event *event, struct err *err)
+{
+    switch (event->type) {
+    case STORE_ADDED:
+    case STORE_MODIFIED:
+        return put(cache, event, err);
+    case STORE_DELETED:
+        return drop(cache, event, err);
+    case STORE_BOOKMARK:
+        if (event->initial_end && cache->listing)
+            end_list(cache);
+        return 0;
+    }
+    return err_set(err, ERR_PROTOCOL, "unknown type of event %d", (int)event->type);
+}
+
+int cache_apply(struct cache *cache, const struct store_event *event, struct err *err)
+{
+    int r = apply(cache, event, err);
+
+    if (!cache->listing)
+        set_seen(cache, event->version);
+    if (cache->observe)
+        cache->observe(cache->observe_arg, cache);
+    return r;
+}

@@ -1,0 +1,91 @@
+/*
+ * cache.h - the objects of one kind, decoded, indexed and kept in step with the store.
+ *
+ *   store watch ─► reflector ─► decode ─► cache (typed, immutable, counted) ─► handlers (keys to queues)
+ *
+ * A cache holds one reference to each object; cache_get() and friends hand out further ones, so that
+ * a reader keeps its object while the cache moves on. Kinds come in as decode functions. Any thread
+ * may read; one thread (the reflector's) writes. Handlers run on that thread without the lock held.
+ *
+ * A relist marks and sweeps in place: an object with the same uid and version keeps its struct, and
+ * what is gone is handed to the handlers as deleted. An object that does not decode is logged,
+ * counted, and does not stop the others.
+ */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include "store/store.h"
+
+struct cache;
+
+/* Calls `emit(arg, value)` for each index value of the object. */
+typedef void cache_emit_fn(void *arg, const char *value);
+struct cache_index {
+    const char *name;
+    void (*values)(const void *object, cache_emit_fn *emit, void *arg);
+};
+
+struct cache_kind { /* static const */
+    const struct resource *resource;
+    int (*decode)(const struct json *value, const void **ret, struct err *err);
+    const void *(*ref)(const void *object);
+    void (*unref)(const void *object);
+    const struct cache_index *indexes;
+    size_t index_count;
+};
+
+struct cache *cache_new(const struct cache_kind *kind);
+void cache_free(struct cache *cache);
+DEFINE_CLEANUP(struct cache, cache_free);
+const struct cache_kind *cache_kind(const struct cache *cache);
+
+/* A reference, or NULL. */
+const void *cache_get(struct cache *cache, const struct key *key);
+struct cache_refs { /* references, in order of key */
+    const void **items;
+    size_t len;
+    void (*unref)(const void *object);
+};
+void cache_refs_deinit(struct cache_refs *refs);
+DEFINE_CLEANUP_VALUE(struct cache_refs, cache_refs_deinit);
+/* All objects of a namespace; NULL: of all. Like cache_by_index(), adds behind what `ret` holds. */
+void cache_list(struct cache *cache, const char *namespace, struct cache_refs *ret);
+/* Those with that value in the named index. */
+void cache_by_index(struct cache *cache, const char *index, const char *value,
+                    struct cache_refs *ret);
+size_t cache_len(struct cache *cache);
+/* How often an object did not decode, for metrics. */
+uint64_t cache_undecodable(struct cache *cache);
+/* Walks all without references, under the lock: `visit` must be short and call nothing here. */
+void cache_visit(struct cache *cache, void (*visit)(void *arg, const void *object), void *arg);
+
+/* `before` NULL: added; `after` NULL: deleted. `initial`: part of the first list (low priority). */
+typedef void cache_handler_fn(void *arg, const struct key *key, const void *before,
+                              const void *after, bool initial);
+void cache_add_handler(struct cache *cache, cache_handler_fn *handler,
+                       void *arg); /* before the first event */
+
+/* The first whole list has been seen. */
+bool cache_is_synced(struct cache *cache);
+/* Has it seen this version or a later one (an object's or a bookmark's)? */
+bool cache_has_seen(struct cache *cache, const char *version);
+/* Called after each event, on the writing thread: the expectations hang here. */
+void cache_set_observer(struct cache *cache, void (*observe)(void *arg, struct cache *cache),
+                        void *arg);
+
+/* --- reflector: keeps one cache in step --- */
+
+struct reflector;
+struct reflector *reflector_new(struct store *store, struct cache *cache, const char *namespace);
+void reflector_free(struct reflector *reflector);
+DEFINE_CLEANUP(struct reflector, reflector_free);
+/* Body of its thread: until cancelled. Errors are logged and retried with back-off (0.8 s doubling to
+ * 30 s, jitter); ERR_GONE lists anew at once. */
+void reflector_run(struct reflector *reflector, const struct context *ctx);
+/* For one-threaded tests: takes what is there now, without waiting. Number of events, or an error. */
+int reflector_step(struct reflector *reflector, const struct context *ctx, struct err *err);
+/* Has the cache seen all that the store has now? Asks the store, with a watch of its own that must
+ * answer at once. Any thread. */
+bool reflector_is_current(struct reflector *reflector, const struct context *ctx);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * An index holds no values, only their hashes: the objects can say their values again, so a hit is
+ * checked against its object (names are chosen by tenants, who could make hashes meet). A member
+ * costs 48 bytes of heap however long its value is.
+ */
+#include <string.h>
+
+#include "base/str.h"
+#include "cache/entry.h"
+
+struct member {
+    struct tree_node node;
+    uint64_t hash;
+    struct entry *entry;
+};
+
+struct probe {
+    uint64_t hash;
+    struct key key;
+};
+
+static struct member *member_of(const struct tree_node *node)
+{
+    return CONTAINER_OF(node, struct member, node);
+}
+
+static int compare_hash(const void *hash, const struct tree_node *node)
+{
+    uint64_t a = *(const uint64_t *)hash, b = member_of(node)->hash;
+
+    return (a > b) - (a < b);
+}
+
+static int compare_member(const void *arg, const struct tree_node *node)
+{
+    const struct probe *probe = arg;
+    int order = compare_hash(&probe->hash, node);
+
+    return order != 0 ? order : entry_compare_key(&probe->key, member_of(node)->entry);
+}
+
+void index_init(struct index *index, const struct cache_index *kind)
+{
+    *index = (struct index){.kind = kind};
+}
+
+static void member_release(struct tree_node *node)
+{
+    xfree(member_of(node));
+}
+
+void index_deinit(struct index *index)
+{
+    tree_clear(&index->tree, member_release);
+    xfree(index->before.items);
+    xfree(index->after.items);
+    *index = (struct index){};
+}
+
+/* --- which hashes an object has --- */
+
+static void hashes_add(void *arg, const char *value)
+{
+    struct hashes *hashes = arg;
+    uint64_t hash = str_hash(value, strlen(value));
+
+    for (size_t i = 0; i < hashes->len; i++)
+        if (hashes->items[i] == hash)
+            return;
+    if (hashes->len == hashes->alloc) {
+        hashes->alloc = hashes->alloc ? 2 * hashes->alloc : 8;
+        hashes->items = xrealloc(hashes->items, hashes->alloc * sizeof(*hashes->items));
+    }
+    hashes->items[hashes->len++] = hash;
+}
+
+static void hashes_read(struct hashes *hashes, const struct index *index, const void *object)
+{
+    hashes->len = 0;
+    if (object)
+        index->kind->values(object, hashes_add, hashes);
+}
+
+static bool hashes_have(const struct hashes *hashes, uint64_t hash)
+{
+    for (size_t i = 0; i < hashes->len; i++)
+        if (hashes->items[i] == hash)
+            return true;
+    return false;
+}
+
+/* --- change --- */
+
+static void member_add(struct index *index, struct entry *entry, uint64_t hash)
+{
+    struct member *member = xalloc(sizeof(*member));
+    struct probe probe = {.hash = hash, .key = entry_key(entry)};
+
+    member->hash = hash;
+    member->entry = entry;
+    tree_add(&index->tree, &member->node, compare_member, &probe);
+}
+
+static void member_remove(struct index *index, const struct entry *entry, uint64_t hash)
+{
+    struct probe probe = {.hash = hash, .key = entry_key(entry)};
+    struct tree_node *node = tree_remove(&index->tree, compare_member, &probe);
+
+    if (node)
+        member_release(node);
+}
+
+void index_update(struct index *index, struct entry *entry, const void *before, const void *after)
+{
+    hashes_read(&index->before, index, before);
+    hashes_read(&index->after, index, after);
+    for (size_t i = 0; i < index->before.len; i++)
+        if (!hashes_have(&index->after, index->before.items[i]))
+            member_remove(index, entry, index->before.items[i]);
+    for (size_t i = 0; i < index->after.len; i++)
+        if (!hashes_have(&index->before, index->after.items[i]))
+            member_add(index, entry, index->after.items[i]);
+}
+
+/* --- look-up --- */
+
+struct search {
+    const struct index *index;
+    const char *value;
+    bool found;
+    void (*visit)(void *arg, struct entry *entry);
+    void *arg;
+};
+
+static void compare_value(void *arg, const char *value)
+{
+    struct search *search = arg;
+
+    search->found = search->found || streq(value, search->value);
+}
+
+static void visit_member(void *arg, struct tree_node *node)
+{
+    struct search *search = arg;
+    struct entry *entry = member_of(node)->entry;
+
+    search->found = false;
+    search->index->kind->values(entry->object, compare_value, search);
+    if (search->found)
+        search->visit(search->arg, entry);
+}
+
+void index_each(const struct index *index, const char *value,
+                void (*visit)(void *arg, struct entry *entry), void *arg)
+{
+    struct search search = {.index = index, .value = value, .visit = visit, .arg = arg};
+    uint64_t hash = str_hash(value, strlen(value));
+
+    tree_each(&index->tree, compare_hash, &hash, visit_member, &search);
+}

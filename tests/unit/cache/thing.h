@@ -1,0 +1,142 @@
+/*
+ * thing.h - a kind for tests of cache and runtime: {metadata, spec {colour, parts}}, counted, with
+ * indexes "colour" and "part". A thing whose colour is "broken" does not decode.
+ */
+#ifndef UNIT_CACHE_THING_H
+#define UNIT_CACHE_THING_H
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "cache/cache.h"
+
+struct thing {
+    atomic_int refs;
+    struct json *json;
+};
+
+static atomic_int things_alive;
+static atomic_int things_decoded;
+
+static inline int thing_decode(const struct json *value, const void **ret, struct err *err)
+{
+    const char *colour = json_as_text(json_path(value, "spec.colour"));
+    struct thing *thing;
+
+    atomic_fetch_add(&things_decoded, 1);
+    if (streq(colour, "broken"))
+        return err_set(err, ERR_INVALID, "spec.colour: 'broken' is no colour");
+    thing = xalloc(sizeof(*thing));
+    atomic_init(&thing->refs, 1);
+    thing->json = json_deep(value);
+    atomic_fetch_add(&things_alive, 1);
+    *ret = thing;
+    return 0;
+}
+
+static inline const void *thing_ref(const void *object)
+{
+    struct thing *thing = (struct thing *)object;
+
+    atomic_fetch_add(&thing->refs, 1);
+    return thing;
+}
+
+static inline void thing_unref(const void *object)
+{
+    struct thing *thing = (struct thing *)object;
+
+    if (!thing || atomic_fetch_sub(&thing->refs, 1) > 1)
+        return;
+    json_unref(thing->json);
+    xfree(thing);
+    atomic_fetch_sub(&things_alive, 1);
+}
+
+static inline void thing_unref_ptr(void *p)
+{
+    thing_unref(*(const void **)p);
+}
+
+static inline const char *thing_text(const void *object, const char *path)
+{
+    const struct thing *thing = object;
+
+    return thing ? str_or(json_as_text(json_path(thing->json, path)), "") : NULL;
+}
+
+static inline void thing_colour_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    emit(arg, thing_text(object, "spec.colour"));
+}
+
+static inline void thing_part_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct thing *thing = object;
+
+    json_for_each_item (part, json_path(thing->json, "spec.parts"))
+        emit(arg, json_as_text(part));
+}
+
+static const struct cache_index thing_indexes[] = {
+    {"colour", thing_colour_values},
+    {"part", thing_part_values},
+};
+
+static const struct resource thing_resource = {
+    .group = "test.certlet.dev",
+    .version = "v1",
+    .kind = "Thing",
+    .plural = "things",
+    .namespaced = true,
+    .has_status = true,
+};
+
+static const struct cache_kind thing_kind = {
+    .resource = &thing_resource,
+    .decode = thing_decode,
+    .ref = thing_ref,
+    .unref = thing_unref,
+    .indexes = thing_indexes,
+    .index_count = ARRAY_LEN(thing_indexes),
+};
+
+/* "ns/name"; `parts` is a list separated by commas. */
+static inline struct json *thing_json(const char *key_text, const char *uid, const char *colour,
+                                      const char *parts)
+{
+    char text[KEY_TEXT_MAX];
+    struct json *object = json_new_map(), *metadata = json_need_map(object, "metadata"),
+                *spec = json_need_map(object, "spec");
+    cleanup(strlist_deinit) struct strlist list = {};
+    struct key key;
+
+    strncpy(text, key_text, sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    key = key_parse(text);
+    json_set_text(object, "apiVersion", "test.certlet.dev/v1");
+    json_set_text(object, "kind", "Thing");
+    json_set_text(metadata, "name", key.name);
+    if (*key.namespace)
+        json_set_text(metadata, "namespace", key.namespace);
+    json_set_text(metadata, "uid", uid);
+    json_set_text(spec, "colour", colour);
+    if (parts)
+        strlist_split(&list, parts, ',');
+    json_set(spec, "parts", json_new_strlist(&list));
+    return object;
+}
+
+static inline void thing_event(struct store_event *event, enum store_event_type type,
+                               const char *key, const char *uid, const char *version,
+                               const char *colour, const char *parts)
+{
+    *event = (struct store_event){.type = type};
+    if (type != STORE_BOOKMARK) {
+        event->object = thing_json(key, uid, colour, parts);
+        json_set_text(json_need_map(event->object, "metadata"), "resourceVersion", version);
+    }
+    strncpy(event->version, version, sizeof(event->version) - 1);
+}
+
+#endif
