@@ -1,0 +1,159 @@
+#include "metrics/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/str.h"
+#include "metrics/text.h"
+
+struct line {
+    char *labels, *text;
+};
+
+struct section { /* one family's */
+    const struct metric_family *family;
+    struct line *lines;
+    size_t len, room;
+};
+
+struct metrics_writer {
+    struct map *sections; /* by name of family */
+};
+
+static void section_free(void *arg)
+{
+    struct section *section = arg;
+
+    for (size_t i = 0; i < section->len; i++) {
+        xfree(section->lines[i].labels);
+        xfree(section->lines[i].text);
+    }
+    xfree(section->lines);
+    xfree(section);
+}
+
+struct metrics_writer *writer_new(void)
+{
+    struct metrics_writer *writer = xalloc(sizeof(*writer));
+
+    writer->sections = map_new(section_free);
+    return writer;
+}
+
+void writer_free(struct metrics_writer *writer)
+{
+    if (!writer)
+        return;
+    map_free(writer->sections);
+    xfree(writer);
+}
+
+static struct section *section_for(struct metrics_writer *writer,
+                                   const struct metric_family *family)
+{
+    struct section *section = map_get(writer->sections, family->name);
+
+    if (section)
+        return section;
+    section = xalloc(sizeof(*section));
+    section->family = family;
+    map_set(writer->sections, family->name, section);
+    return section;
+}
+
+void metrics_write_head(struct metrics_writer *writer, const struct metric_family *family)
+{
+    (void)section_for(writer, family); /* now it is there */
+}
+
+void writer_add(struct metrics_writer *writer, const struct metric_family *family, char *labels,
+                char *text)
+{
+    struct section *section = section_for(writer, family);
+
+    if (section->len == section->room) {
+        section->room = section->room ? section->room * 2 : 8;
+        section->lines = xrealloc(section->lines, section->room * sizeof(*section->lines));
+    }
+    section->lines[section->len++] = (struct line){.labels = labels, .text = text};
+}
+
+char *labels_text(const struct metric_family *family, const char *const *values)
+{
+    cleanup(buf_deinit) struct buf text = BUF(LABELS_TEXT_MAX);
+
+    for (size_t i = 0; i < METRIC_LABELS_MAX && family->labels[i]; i++)
+        text_add_label(&text, family->labels[i], str_or(values[i], ""));
+    return xstrdup(buf_str(&text));
+}
+
+void add_line(struct buf *to, const char *name, const char *suffix, const char *labels,
+              const char *more, double value)
+{
+    bool both = *labels && more;
+
+    buf_add_str(to, name);
+    buf_add_str(to, suffix ? suffix : "");
+    if (*labels || more)
+        buf_addf(to, "{%s%s%s}", labels, both ? "," : "", more ? more : "");
+    buf_add_char(to, ' ');
+    text_add_number(to, value);
+    buf_add_char(to, '\n');
+}
+
+void metrics_write(struct metrics_writer *writer, const struct metric_family *family,
+                   const char *const *values, double v)
+{
+    cleanup(buf_deinit) struct buf text = BUF(2 * LABELS_TEXT_MAX);
+    cleanup(xfree) char *labels = labels_text(family, values);
+
+    add_line(&text, family->name, NULL, labels, NULL, v);
+    writer_add(writer, family, take(labels), buf_take(&text));
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(((const struct line *)a)->labels, ((const struct line *)b)->labels);
+}
+
+static int compare_sections(const void *a, const void *b)
+{
+    const struct section *const *left = a, *const *right = b;
+
+    return strcmp((*left)->family->name, (*right)->family->name);
+}
+
+static void print_section(struct section *section, struct buf *to)
+{
+    static const char *const types[] = {[METRIC_COUNTER] = "counter",
+                                        [METRIC_GAUGE] = "gauge",
+                                        [METRIC_HISTOGRAM] = "histogram",
+                                        [METRIC_SUMMARY] = "summary"};
+    const struct metric_family *family = section->family;
+
+    if (!str_empty(family->help)) {
+        buf_addf(to, "# HELP %s ", family->name);
+        text_add_help(to, family->help);
+        buf_add_char(to, '\n');
+    }
+    buf_addf(to, "# TYPE %s %s\n", family->name, types[family->type]);
+    if (section->len > 1)
+        qsort(section->lines, section->len, sizeof(*section->lines), compare_lines);
+    for (size_t i = 0; i < section->len; i++)
+        buf_add_str(to, section->lines[i].text);
+}
+
+void writer_print(struct metrics_writer *writer, struct buf *to)
+{
+    cleanup(xfree) struct section **sorted = xcalloc(map_len(writer->sections) + 1,
+                                                     sizeof(*sorted));
+    size_t len = 0;
+
+    map_for_each (entry, writer->sections)
+        sorted[len++] = map_entry_value(entry);
+    if (len > 1)
+        qsort(sorted, len, sizeof(*sorted), compare_sections);
+    for (size_t i = 0; i < len; i++)
+        print_section(sorted[i], to);
+}
