@@ -1,0 +1,35 @@
+/*
+ * client.h - inside of an acme_client. Only for the .c files of this folder.
+ *
+ * Two locks, never held together nor across a call: the nonce pool has its own, `mutex` guards the
+ * account URL and the copy of the directory. All else is constant after acme_client_new().
+ */
+#ifndef ACME_CLIENT_H
+#define ACME_CLIENT_H
+
+#include <stdatomic.h>
+
+#include "acme/acme.h"
+#include "acme/gate.h"
+#include "acme/nonce.h"
+#include "base/thread.h"
+
+struct acme_client {
+    atomic_int refs;
+    struct http *http;
+    char *directory_url;
+    char *ca_pem, *server_name;
+    struct http_tls tls; /* lends the two above */
+    const struct pkey *key;
+    struct acme_gate *gate;
+    int64_t timeout_ms;
+    struct acme_nonces nonces;
+
+    struct mutex mutex;
+    char *account_url;
+    struct acme_directory directory;
+    bool has_directory;
+    int64_t directory_at_ms; /* monotonic */
+};
+
+#endif
