@@ -1,0 +1,193 @@
+/*
+ * certificate_check.c - rules over several members of a Certificate (api.md 4, "WH").
+ */
+#include "api/certificate_check.h"
+
+#include <stdio.h>
+
+#include "api/certificate.h"
+#include "api/check.h"
+#include "api/kinds.h"
+
+#define SECOND_NS  INT64_C(1000000000)
+#define MINUTE_NS  (60 * SECOND_NS)
+#define HOUR_NS    (60 * MINUTE_NS)
+#define DEFAULT_NS (90 * 24 * HOUR_NS)
+
+enum { RSA_MIN = 2048, RSA_MAX = 8192, RENEW_BEFORE_MIN_MINUTES = 5 };
+
+/* Names */
+
+static void check_has_name(const struct certificate_spec *spec, const char *path,
+                           struct field_report *report)
+{
+    size_t names = spec->dns_names.len + spec->ip_addresses.len + spec->uris.len +
+                   spec->email_addresses.len + spec->other_names.len;
+
+    if (names == 0 && str_empty(spec->common_name) && str_empty(spec->literal_subject))
+        field_report_add(report, PROBLEM_REQUIRED, path,
+                         "at least one of 'dnsNames', 'ipAddresses', 'uris', 'emailAddresses' and "
+                         "'commonName' must be set");
+}
+
+/* Times */
+
+static void check_renew_before(const struct certificate_spec *spec, int64_t duration_ns,
+                               const char *path, struct field_report *report)
+{
+    if (!spec->renew_before.is_set)
+        return;
+    if (spec->renew_before.ns < RENEW_BEFORE_MIN_MINUTES * MINUTE_NS)
+        problem_at_member(report, PROBLEM_INVALID, path, "renewBefore", "must be at least 5m");
+    else if (spec->renew_before.ns >= duration_ns)
+        problem_at_member(report, PROBLEM_INVALID, path, "renewBefore",
+                          "must be shorter than 'duration'%s",
+                          spec->duration.is_set ? "" : ", which is 2160h where it is not set");
+}
+
+/* Beside a duration the lead must make sense; alone, a nonsensical one is passed over at run time
+ * (api.md 4), so it is not refused either. */
+static void check_percentage(const struct certificate_spec *spec, int64_t duration_ns,
+                             const char *path, struct field_report *report)
+{
+    static const char name[] = "renewBeforePercentage";
+    int64_t percentage = spec->renew_before_percentage.value;
+    bool in_range = percentage > 0 && percentage < 100;
+
+    if (!spec->renew_before_percentage.is_set)
+        return;
+    if (spec->renew_before.is_set)
+        problem_at_member(report, PROBLEM_INVALID, path, name,
+                          "must not be set together with 'renewBefore'; remove one of them");
+    else if (!spec->duration.is_set && !in_range)
+        problem_at_member(report, PROBLEM_WARNING, path, name,
+                          "is not from 1 to 99 and so has no effect: renewal is due when a third "
+                          "of the lifetime is left");
+    else if (!in_range)
+        problem_at_member(report, PROBLEM_INVALID, path, name, "must be from 1 to 99");
+    else if (spec->duration.is_set &&
+             duration_ns / 100 * (100 - percentage) < RENEW_BEFORE_MIN_MINUTES * MINUTE_NS)
+        problem_at_member(report, PROBLEM_INVALID, path, name,
+                          "leaves less than 5m of the 'duration'; choose a smaller one");
+}
+
+static void check_times(const struct certificate_spec *spec, const char *path,
+                        struct field_report *report)
+{
+    int64_t duration_ns = spec->duration.is_set ? spec->duration.ns : DEFAULT_NS;
+
+    if (duration_ns < HOUR_NS) {
+        problem_at_member(report, PROBLEM_INVALID, path, "duration", "must be at least 1h");
+        return;
+    }
+    check_renew_before(spec, duration_ns, path, report);
+    check_percentage(spec, duration_ns, path, report);
+}
+
+/* Keys */
+
+static bool signature_fits(int signature, enum key_algorithm algorithm)
+{
+    switch (signature) {
+    case SIGNATURE_SHA256_RSA:
+    case SIGNATURE_SHA384_RSA:
+    case SIGNATURE_SHA512_RSA:
+        return algorithm == KEY_RSA;
+    case SIGNATURE_ECDSA_SHA256:
+    case SIGNATURE_ECDSA_SHA384:
+    case SIGNATURE_ECDSA_SHA512:
+        return algorithm == KEY_ECDSA;
+    case SIGNATURE_ED25519:
+        return algorithm == KEY_ED25519;
+    default:
+        return true;
+    }
+}
+
+static void check_signature(const struct certificate_spec *spec, const char *path,
+                            struct field_report *report)
+{
+    static const char *const algorithms[] = {
+        [KEY_RSA] = "RSA", [KEY_ECDSA] = "ECDSA", [KEY_ED25519] = "Ed25519"};
+    enum key_algorithm algorithm = certificate_key_algorithm(spec);
+
+    if (!signature_fits(spec->signature_algorithm, algorithm))
+        problem_at_member(report, PROBLEM_INVALID, path, "signatureAlgorithm",
+                          "'%s' does not fit a private key of algorithm %s",
+                          enum_name(&signature_algorithm_names, spec->signature_algorithm),
+                          algorithms[algorithm]);
+}
+
+void certificate_private_key_check(const void *self, const char *path, struct field_report *report)
+{
+    const struct certificate_private_key *key = self;
+    int64_t size = key->size;
+
+    if (size == 0 || key->algorithm == CERTIFICATE_KEY_ED25519)
+        return;
+    if (key->algorithm == CERTIFICATE_KEY_ECDSA) {
+        if (size != 256 && size != 384 && size != 521)
+            problem_at_member(report, PROBLEM_INVALID, path, "size",
+                              "must be 256, 384 or 521 for ECDSA, is %lld", (long long)size);
+    } else if (size < RSA_MIN || size > RSA_MAX) {
+        problem_at_member(report, PROBLEM_INVALID, path, "size",
+                          "must be from %d to %d for RSA, is %lld", RSA_MIN, RSA_MAX,
+                          (long long)size);
+    }
+}
+
+/* The rest */
+
+static void check_formats(const struct certificate_spec *spec, const char *path,
+                          struct field_report *report)
+{
+    unsigned seen = 0;
+
+    for (size_t i = 0; i < spec->additional_output_formats.len; i++) {
+        unsigned bit = 1U << spec->additional_output_formats.items[i].type;
+        char place[256];
+
+        (void)snprintf(place, sizeof(place), "%s.additionalOutputFormats", path);
+        if (bit > 1 && seen & bit)
+            problem_at_index(report, PROBLEM_INVALID, place, i, "is in the list already");
+        seen |= bit;
+    }
+}
+
+void certificate_spec_check(const void *self, const char *path, struct field_report *report)
+{
+    const struct certificate_spec *spec = self;
+
+    check_has_name(spec, path, report);
+    check_times(spec, path, report);
+    check_signature(spec, path, report);
+    check_formats(spec, path, report);
+}
+
+void certificate_renewal_check(const void *self, const char *path, struct field_report *report)
+{
+    const struct certificate_renewal *renewal = self;
+
+    if (renewal->policy == RENEWAL_DEFAULT)
+        problem_at_member(report, PROBLEM_REQUIRED, path, "policy",
+                          "must be 'RenewBefore' or 'Disabled'; remove 'renewal' for the default");
+    if (renewal->policy == RENEWAL_DISABLED && renewal->windows.len > 0)
+        problem_at_member(report, PROBLEM_INVALID, path, "windows",
+                          "must not be set when renewal is disabled");
+}
+
+/* Ours are written by us, so a template must not name them. */
+void check_template_annotations(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_pair *annotations = member;
+
+    check_annotations(member, path, report);
+    for (size_t i = 0; i < annotations->len; i++) {
+        const char *key = annotations->items[i].key;
+
+        if (str_starts(key, "cert-manager.io/") && !streq(key, ANNOTATION_ALLOW_DIRECT_INJECTION))
+            problem_at_key(report, PROBLEM_INVALID, path, key,
+                           "annotations of 'cert-manager.io/' are written by the controller and "
+                           "may not be in a template");
+    }
+}

@@ -1,0 +1,12 @@
+/*
+ * certificate_check.h - what certificate.c takes from certificate_check.c.
+ */
+#ifndef API_CERTIFICATE_CHECK_H
+#define API_CERTIFICATE_CHECK_H
+
+#include "json/field.h"
+
+field_check_fn certificate_spec_check, certificate_private_key_check, certificate_renewal_check;
+field_check_fn check_template_annotations;
+
+#endif

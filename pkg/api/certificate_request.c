@@ -1,0 +1,93 @@
+/*
+ * certificate_request.c - the tables of CertificateRequest and its rules.
+ */
+#include "api/certificate_request.h"
+
+#include "api/certificate.h"
+#include "api/check.h"
+
+/* A usage that has two words is one bit in a request; csr_usages() gives these words. */
+static key_usages as_encoded(key_usages usages)
+{
+    if (usages & USAGE(SIGNING))
+        usages = (usages & ~USAGE(SIGNING)) | USAGE(DIGITAL_SIGNATURE);
+    if (usages & USAGE(SMIME))
+        usages = (usages & ~USAGE(SMIME)) | USAGE(EMAIL_PROTECTION);
+    return usages;
+}
+
+static void check_spec(const void *self, const char *path, struct field_report *report)
+{
+    const struct certificate_request_spec *spec = self;
+    cleanup(csr_free) struct csr *csr = NULL;
+    struct err why = {};
+    key_usages encoded;
+    bool has_usages;
+
+    if (spec->request.len == 0)
+        return;
+    if (csr_parse(spec->request.data, spec->request.len, &csr, &why) < 0) {
+        problem_at_member(report, PROBLEM_INVALID, path, "request",
+                          "is not a certificate signing request: %s", why.text);
+        return;
+    }
+    encoded = csr_usages(csr, &has_usages);
+    if (has_usages && encoded != as_encoded(usages_of(&spec->usages, spec->is_ca)))
+        problem_at_member(report, PROBLEM_INVALID, path, "usages",
+                          "with 'isCA' must ask for the same key usages as the request has in it");
+}
+
+static void check_extra(const void *member, const char *path, struct field_report *report)
+{
+    const struct json *extra = *(struct json *const *)member;
+
+    if (json_kind(extra) != JSON_KIND_MAP) {
+        field_report_add(report, PROBLEM_TYPE, path, "must be a map of lists of strings");
+        return;
+    }
+    json_for_each (key, values, extra) {
+        bool fits = json_kind(values) == JSON_KIND_LIST;
+
+        json_for_each_item (value, values)
+            fits = fits && json_as_text(value);
+        if (!fits)
+            problem_at_key(report, PROBLEM_TYPE, path, key, "must be a list of strings");
+    }
+}
+
+static const struct field certificate_request_spec_rows[] = {
+    FIELD(struct certificate_request_spec, duration, "duration", DURATION,
+          .default_text = "2160h0m0s"),
+    FIELD(struct certificate_request_spec, issuer_ref, "issuerRef", INLINE,
+          .of = &issuer_reference_fields, .flags = F_REQUIRED, .check = check_issuer_reference),
+    FIELD(struct certificate_request_spec, request, "request", BYTES,
+          .flags = F_REQUIRED | F_DIGEST),
+    FIELD(struct certificate_request_spec, is_ca, "isCA", BOOL),
+    FIELD(struct certificate_request_spec, usages, "usages", ENUMS, .names = &key_usage_names,
+          .flags = F_ATOMIC, .default_text = "digital signature, key encipherment"),
+    FIELD(struct certificate_request_spec, username, "username", STRING),
+    FIELD(struct certificate_request_spec, uid, "uid", STRING),
+    FIELD(struct certificate_request_spec, groups, "groups", STRINGS, .flags = F_ATOMIC),
+    FIELD(struct certificate_request_spec, extra, "extra", RAW, .check = check_extra),
+};
+DEFINE_FIELDS(certificate_request_spec, "CertificateRequest spec", certificate_request_spec_rows,
+              check_spec);
+
+static const struct field certificate_request_status_rows[] = {
+    FIELD(struct certificate_request_status, conditions, "conditions", LIST,
+          .of = &condition_plain_fields, .key = "type"),
+    FIELD(struct certificate_request_status, certificate, "certificate", BYTES, .flags = F_DIGEST),
+    FIELD(struct certificate_request_status, ca, "ca", BYTES, .flags = F_DIGEST),
+    FIELD(struct certificate_request_status, failure_time_ms, "failureTime", TIME),
+};
+DEFINE_FIELDS(certificate_request_status, "CertificateRequest status",
+              certificate_request_status_rows, NULL);
+
+static const struct field certificate_request_rows[] = {
+    FIELD(struct certificate_request, object.metadata, "metadata", INLINE, .of = &metadata_fields),
+    FIELD(struct certificate_request, spec, "spec", INLINE, .of = &certificate_request_spec_fields,
+          .flags = F_IMMUTABLE),
+    FIELD(struct certificate_request, status, "status", INLINE,
+          .of = &certificate_request_status_fields),
+};
+DEFINE_FIELDS(certificate_request, "CertificateRequest", certificate_request_rows, NULL);

@@ -1,0 +1,342 @@
+#include "api/check.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/object.h"
+#include "base/limits.h"
+#include "pki/names.h"
+
+enum { DNS_NAME_MAX = 253, PORT_MAX = 65535 };
+
+/* Problems at places below `path` */
+
+enum { PLACE_MAX = 1024 };
+
+static void add_formatted(struct field_report *report, enum field_problem_kind kind,
+                          const char *place, const char *fmt, va_list args)
+    __attribute__((format(printf, 4, 0)));
+
+static void add_formatted(struct field_report *report, enum field_problem_kind kind,
+                          const char *place, const char *fmt, va_list args)
+{
+    char text[ERR_TEXT_MAX];
+
+    (void)vsnprintf(text, sizeof(text), fmt, args); /* cut where it is too long */
+    field_report_add(report, kind, place, "%s", text);
+}
+
+void problem_at_member(struct field_report *report, enum field_problem_kind kind, const char *path,
+                       const char *member, const char *fmt, ...)
+{
+    char place[PLACE_MAX];
+    va_list args;
+
+    (void)snprintf(place, sizeof(place), "%s%s%s", path, *path ? "." : "", member);
+    va_start(args, fmt);
+    add_formatted(report, kind, place, fmt, args);
+    va_end(args);
+}
+
+void problem_at_index(struct field_report *report, enum field_problem_kind kind, const char *path,
+                      size_t i, const char *fmt, ...)
+{
+    char place[PLACE_MAX];
+    va_list args;
+
+    (void)snprintf(place, sizeof(place), "%s[%zu]", path, i);
+    va_start(args, fmt);
+    add_formatted(report, kind, place, fmt, args);
+    va_end(args);
+}
+
+void problem_at_key(struct field_report *report, enum field_problem_kind kind, const char *path,
+                    const char *key, const char *fmt, ...)
+{
+    char place[PLACE_MAX];
+    va_list args;
+
+    (void)snprintf(place, sizeof(place), "%s[%s]", path, key);
+    va_start(args, fmt);
+    add_formatted(report, kind, place, fmt, args);
+    va_end(args);
+}
+
+void problem_with(struct field_report *report, enum field_problem_kind kind, const char *path,
+                  const char *value, const char *text)
+{
+    cleanup(buf_deinit) struct buf excerpt = BUF(LIMIT_EXCERPT * 4);
+
+    str_excerpt(&excerpt, value, strlen(value));
+    field_report_add(report, kind, path, "'%s' %s", buf_str(&excerpt), text);
+}
+
+static void problem_with_item(struct field_report *report, enum field_problem_kind kind,
+                              const char *path, size_t i, const char *value, const char *text)
+{
+    char place[PLACE_MAX];
+
+    (void)snprintf(place, sizeof(place), "%s[%zu]", path, i);
+    problem_with(report, kind, place, value, text);
+}
+
+/* Texts */
+
+bool text_has_controls(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            return true;
+    return false;
+}
+
+void check_subdomain(const void *member, const char *path, struct field_report *report)
+{
+    const char *name = *(const char *const *)member;
+
+    if (!name_is_dns1123_subdomain(name))
+        problem_with(report, PROBLEM_INVALID, path, name,
+                     "is not a name that Kubernetes accepts: use lower case letters, digits, '-' "
+                     "and '.', begin and end with a letter or digit, at most 253 characters");
+}
+
+void check_label(const void *member, const char *path, struct field_report *report)
+{
+    const char *name = *(const char *const *)member;
+
+    if (!name_is_dns1123_label(name))
+        problem_with(report, PROBLEM_INVALID, path, name,
+                     "is not a name that Kubernetes accepts here: use lower case letters, digits "
+                     "and '-', begin and end with a letter or digit, at most 63 characters");
+}
+
+void check_printable(const void *member, const char *path, struct field_report *report)
+{
+    if (text_has_controls(*(const char *const *)member))
+        field_report_add(report, PROBLEM_INVALID, path, "must not contain control characters");
+}
+
+/* RFC 5322 dot-atom; whatever else an address may be, no CA takes it. */
+static bool is_dot_atom(const char *s, size_t len)
+{
+    static const char atext[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "!#$%&'*+-/=?^_`{|}~.";
+
+    if (len == 0 || s[0] == '.' || s[len - 1] == '.' || strspn(s, atext) < len)
+        return false;
+    return !memmem(s, len, "..", 2);
+}
+
+bool is_bare_email(const char *s)
+{
+    const char *at = strrchr(s, '@');
+
+    return at && is_dot_atom(s, (size_t)(at - s)) && is_dot_atom(at + 1, strlen(at + 1));
+}
+
+static const char bare_email[] = "is not a plain e-mail address such as 'me@example.com'";
+
+void check_email(const void *member, const char *path, struct field_report *report)
+{
+    const char *email = *(const char *const *)member;
+
+    if (!is_bare_email(email))
+        problem_with(report, PROBLEM_INVALID, path, email, bare_email);
+}
+
+/* Lists of texts */
+
+static const char *dns_name_problem(const char *name, enum field_problem_kind *ret_kind)
+{
+    *ret_kind = PROBLEM_INVALID;
+    if (!*name)
+        return "must not be empty";
+    if (text_has_controls(name))
+        return "must not contain control characters";
+    if (strlen(name) > DNS_NAME_MAX)
+        return "is longer than 253 characters, which no DNS name is";
+    *ret_kind = PROBLEM_WARNING;
+    if (!name_is_dns_san(name))
+        return "is not a DNS name that CAs accept: use letters, digits, '-' and '.', '*' only as "
+               "the first label, and the xn-- form of international names";
+    return NULL;
+}
+
+void check_dns_names(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_string *names = member;
+
+    for (size_t i = 0; i < names->len; i++) {
+        enum field_problem_kind kind;
+        const char *problem = dns_name_problem(names->items[i], &kind);
+
+        if (problem)
+            problem_with_item(report, kind, path, i, names->items[i], problem);
+    }
+}
+
+void check_ip_addresses(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_string *ips = member;
+
+    for (size_t i = 0; i < ips->len; i++)
+        if (!name_is_ip(ips->items[i]))
+            problem_with_item(report, PROBLEM_INVALID, path, i, ips->items[i],
+                              "is not an IP address such as '192.0.2.1' or '2001:db8::1'");
+}
+
+void check_email_addresses(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_string *emails = member;
+
+    for (size_t i = 0; i < emails->len; i++)
+        if (!is_bare_email(emails->items[i]))
+            problem_with_item(report, PROBLEM_INVALID, path, i, emails->items[i], bare_email);
+}
+
+void check_uris(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_string *uris = member;
+
+    for (size_t i = 0; i < uris->len; i++) {
+        if (!*uris->items[i])
+            problem_at_index(report, PROBLEM_INVALID, path, i, "must not be empty");
+        else if (text_has_controls(uris->items[i]))
+            problem_at_index(report, PROBLEM_INVALID, path, i,
+                             "must not contain control characters");
+    }
+}
+
+/* Maps */
+
+static bool check_key(const struct pair *pair, const char *path, struct field_report *report)
+{
+    if (name_is_qualified(pair->key))
+        return true;
+    problem_at_key(report, PROBLEM_INVALID, path, pair->key,
+                   "is not a key that Kubernetes accepts: [domain/]name, the name with letters, "
+                   "digits, '-', '_' and '.', at most 63 characters");
+    return false;
+}
+
+void check_labels(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_pair *labels = member;
+
+    for (size_t i = 0; i < labels->len; i++) {
+        const struct pair *label = &labels->items[i];
+
+        if (check_key(label, path, report) && !name_is_label_value(label->value))
+            problem_at_key(report, PROBLEM_INVALID, path, label->key,
+                           "value is not one that Kubernetes accepts: letters, digits, '-', '_' "
+                           "and '.', begin and end with a letter or digit, at most 63 characters");
+    }
+}
+
+void check_annotations(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_pair *annotations = member;
+    size_t total = 0;
+
+    for (size_t i = 0; i < annotations->len; i++) {
+        (void)check_key(&annotations->items[i], path, report); /* reported, go on */
+        total += strlen(annotations->items[i].key) + strlen(annotations->items[i].value);
+    }
+    if (total > LIMIT_ANNOTATIONS)
+        field_report_add(report, PROBLEM_INVALID, path,
+                         "must have at most %d bytes in all, has %zu", LIMIT_ANNOTATIONS, total);
+}
+
+/* Others */
+
+void check_not_negative(const void *member, const char *path, struct field_report *report)
+{
+    if (((const struct opt_duration *)member)->ns < 0)
+        field_report_add(report, PROBLEM_INVALID, path, "must not be negative");
+}
+
+/* Foreign groups have kinds of their own, and controllers of their own (api.md 3). */
+void check_issuer_reference(const void *member, const char *path, struct field_report *report)
+{
+    const struct issuer_reference *ref = member;
+    const char *kind = issuer_reference_kind(ref);
+    char place[PLACE_MAX];
+
+    if (!streq(issuer_reference_group(ref), "cert-manager.io"))
+        return;
+    if (streq(kind, "Issuer") || streq(kind, "ClusterIssuer"))
+        return;
+    (void)snprintf(place, sizeof(place), "%s.kind", path);
+    problem_with(report, PROBLEM_INVALID, place, kind,
+                 "must be 'Issuer' or 'ClusterIssuer', unless 'group' names another controller's");
+}
+
+void check_selector_has_key(const void *member, const char *path, struct field_report *report)
+{
+    const struct secret_key_selector *selector = member;
+
+    if (str_empty(selector->key))
+        problem_at_member(report, PROBLEM_REQUIRED, path, "key",
+                          "must be set: which key of the Secret is meant");
+}
+
+void check_raw(const struct fields *fields, const void *member, const char *path,
+               struct field_report *report)
+{
+    cleanup(arena_free) struct arena *scratch = arena_new(0);
+    void *self = arena_alloc(scratch, fields->size);
+
+    /* with a report it cannot fail */
+    (void)fields_decode(fields, *(struct json *const *)member, scratch, self, path, report, NULL);
+}
+
+/* host[:port] */
+
+static bool is_host(const char *s, size_t len)
+{
+    cleanup(xfree) char *host = xstrndup(s, len);
+
+    if (len > 1 && host[len - 1] == '.')
+        host[len - 1] = '\0';
+    return *host != '*' && (name_is_ip(host) || name_is_dns_san(host));
+}
+
+static bool is_port(const char *s)
+{
+    int64_t port;
+
+    return isdigit((unsigned char)*s) && str_parse_int(s, 1, PORT_MAX, &port) == 0;
+}
+
+static const char *after_host_problem(const char *s, bool port_required)
+{
+    if (!*s)
+        return port_required ? "needs a port, such as ':53'" : NULL;
+    if (*s != ':' || !is_port(s + 1))
+        return "must end in a port from 1 to 65535";
+    return NULL;
+}
+
+static const char *bracketed_problem(const char *s, bool port_required)
+{
+    const char *end = strchr(s, ']');
+
+    if (!end || !memchr(s, ':', (size_t)(end - s)) || !is_host(s + 1, (size_t)(end - s - 1)))
+        return "must have an IPv6 address between the brackets";
+    return after_host_problem(end + 1, port_required);
+}
+
+const char *host_port_problem(const char *s, bool port_required)
+{
+    size_t len = strcspn(s, ":");
+
+    if (*s == '[')
+        return bracketed_problem(s, port_required);
+    if (s[len] && strchr(s + len + 1, ':'))
+        return "needs brackets around an IPv6 address, such as '[2001:db8::1]:53'";
+    if (!is_host(s, len))
+        return "must begin with a host name or an IP address";
+    return after_host_problem(s + len, port_required);
+}

@@ -1,0 +1,85 @@
+#include "api/pod_template.h"
+
+struct template_metadata {
+    struct array_pair annotations, labels;
+};
+static const struct field template_metadata_rows[] = {
+    FIELD(struct template_metadata, annotations, "annotations", MAP),
+    FIELD(struct template_metadata, labels, "labels", MAP),
+};
+static DEFINE_FIELDS(template_metadata, "template metadata", template_metadata_rows, NULL);
+
+struct image_pull_secret {
+    const char *name;
+};
+static const struct field image_pull_secret_rows[] = {
+    FIELD(struct image_pull_secret, name, "name", STRING, .default_text = "\"\""),
+};
+static DEFINE_FIELDS(image_pull_secret, "imagePullSecrets", image_pull_secret_rows, NULL);
+
+struct pod_security {
+    struct json *se_linux_options, *supplemental_groups, *sysctls, *seccomp_profile;
+    struct opt_int run_as_user, run_as_group, fs_group;
+    struct opt_bool run_as_non_root;
+    const char *fs_group_change_policy;
+};
+static const struct field pod_security_rows[] = {
+    FIELD(struct pod_security, se_linux_options, "seLinuxOptions", RAW),
+    FIELD(struct pod_security, run_as_user, "runAsUser", OPT_INT),
+    FIELD(struct pod_security, run_as_group, "runAsGroup", OPT_INT),
+    FIELD(struct pod_security, run_as_non_root, "runAsNonRoot", OPT_BOOL),
+    FIELD(struct pod_security, supplemental_groups, "supplementalGroups", RAW),
+    FIELD(struct pod_security, fs_group, "fsGroup", OPT_INT),
+    FIELD(struct pod_security, sysctls, "sysctls", RAW),
+    FIELD(struct pod_security, fs_group_change_policy, "fsGroupChangePolicy", STRING),
+    FIELD(struct pod_security, seccomp_profile, "seccompProfile", RAW),
+};
+static DEFINE_FIELDS(pod_security, "podTemplate.spec.securityContext", pod_security_rows, NULL);
+
+struct pod_resources {
+    struct json *limits, *requests;
+};
+static const struct field pod_resources_rows[] = {
+    FIELD(struct pod_resources, limits, "limits", RAW),
+    FIELD(struct pod_resources, requests, "requests", RAW),
+};
+static DEFINE_FIELDS(pod_resources, "podTemplate.spec.resources", pod_resources_rows, NULL);
+
+struct pod_spec {
+    struct array_pair node_selector;
+    struct json *affinity, *tolerations;
+    const char *priority_class_name, *service_account_name;
+    ARRAY_OF(struct image_pull_secret) image_pull_secrets;
+    struct pod_security *security_context;
+    struct pod_resources *resources;
+};
+static const struct field pod_spec_rows[] = {
+    FIELD(struct pod_spec, node_selector, "nodeSelector", MAP),
+    FIELD(struct pod_spec, affinity, "affinity", RAW),
+    FIELD(struct pod_spec, tolerations, "tolerations", RAW, .flags = F_ATOMIC),
+    FIELD(struct pod_spec, priority_class_name, "priorityClassName", STRING),
+    FIELD(struct pod_spec, service_account_name, "serviceAccountName", STRING),
+    FIELD(struct pod_spec, image_pull_secrets, "imagePullSecrets", LIST,
+          .of = &image_pull_secret_fields, .key = "name"),
+    FIELD(struct pod_spec, security_context, "securityContext", OBJECT, .of = &pod_security_fields),
+    FIELD(struct pod_spec, resources, "resources", OBJECT, .of = &pod_resources_fields),
+};
+static DEFINE_FIELDS(pod_spec, "podTemplate.spec", pod_spec_rows, NULL);
+
+struct pod_template {
+    struct template_metadata *metadata;
+    struct pod_spec *spec;
+};
+static const struct field pod_template_rows[] = {
+    FIELD(struct pod_template, metadata, "metadata", OBJECT, .of = &template_metadata_fields),
+    FIELD(struct pod_template, spec, "spec", OBJECT, .of = &pod_spec_fields),
+};
+DEFINE_FIELDS(pod_template, "podTemplate", pod_template_rows, NULL);
+
+struct ingress_template {
+    struct template_metadata *metadata;
+};
+static const struct field ingress_template_rows[] = {
+    FIELD(struct ingress_template, metadata, "metadata", OBJECT, .of = &template_metadata_fields),
+};
+DEFINE_FIELDS(ingress_template, "ingressTemplate", ingress_template_rows, NULL);

@@ -1,0 +1,256 @@
+/*
+ * secret_facts.c - what is kept of a Secret: hashes, names and dates, no bytes of keys.
+ *
+ * Values are decoded one at a time into buffers that are wiped. What does not decode is a fact, too
+ * (key_ok, cert_ok), because any Secret in the cluster may come along here.
+ */
+#include "api/secret.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/kinds.h"
+#include "api/secret_data.h"
+#include "base/limits.h"
+
+enum { SCRATCH_SIZE = 4096 };
+
+/* What of the JSON is decoded by table. */
+static const struct field secret_facts_rows[] = {
+    FIELD(struct secret_facts, object.metadata, "metadata", INLINE, .of = &metadata_fields),
+    FIELD(struct secret_facts, type, "type", STRING),
+};
+static DEFINE_FIELDS(secret_facts, "Secret", secret_facts_rows, NULL);
+
+/* What has memory behind it. */
+static const struct field packed_rows[] = {
+    FIELD(struct secret_facts, object.metadata, "metadata", INLINE, .of = &metadata_fields),
+    FIELD(struct secret_facts, type, "type", STRING),
+    FIELD(struct secret_facts, keys, "keys", STRINGS),
+    FIELD(struct secret_facts, ari_id, "ariID", STRING),
+    FIELD(struct secret_facts, leaf_common_name, "commonName", STRING),
+    FIELD(struct secret_facts, leaf_dns_names, "dnsNames", STRINGS),
+    FIELD(struct secret_facts, leaf_ip_addresses, "ipAddresses", STRINGS),
+    FIELD(struct secret_facts, leaf_uris, "uris", STRINGS),
+    FIELD(struct secret_facts, leaf_email_addresses, "emailAddresses", STRINGS),
+    FIELD(struct secret_facts, serial_hex, "serial", STRING),
+    FIELD(struct secret_facts, owned_labels, "ownedLabels", STRINGS),
+    FIELD(struct secret_facts, owned_annotations, "ownedAnnotations", STRINGS),
+    FIELD(struct secret_facts, owned_data, "ownedData", STRINGS),
+    FIELD(struct secret_facts, foreign_owner, "foreignOwner", STRING),
+};
+static const struct fields packed_fields = {
+    .name = "facts of a Secret",
+    .size = sizeof(struct secret_facts),
+    .rows = packed_rows,
+    .count = ARRAY_LEN(packed_rows),
+};
+
+/* Metadata */
+
+/* Adds the keys of {"f:a": {}, "f:b": {}, ".": {}} to the list, which belongs to the arena. */
+static void add_owned(const struct json *set, struct array_string *to, struct arena *arena)
+{
+    const char **items = arena_alloc(arena, (to->len + json_len(set)) * sizeof(*items));
+
+    if (to->len > 0)
+        memcpy(items, to->items, to->len * sizeof(*items));
+    to->items = items;
+    json_for_each (name, value, set) {
+        (void)value;
+        if (str_starts(name, "f:"))
+            to->items[to->len++] = arena_strdup(arena, name + 2);
+    }
+}
+
+static void read_owned(struct secret_facts *facts, const struct json *entry, struct arena *arena)
+{
+    const struct json *set = json_get(entry, "fieldsV1");
+
+    if (!streq(json_get_text(entry, "operation"), "Apply"))
+        return;
+    add_owned(json_path(set, "f:metadata.f:labels"), &facts->owned_labels, arena);
+    add_owned(json_path(set, "f:metadata.f:annotations"), &facts->owned_annotations, arena);
+    add_owned(json_get(set, "f:data"), &facts->owned_data, arena);
+}
+
+static bool owns_key_pair(const struct json *entry)
+{
+    const struct json *data = json_path(entry, "fieldsV1.f:data");
+
+    return json_get(data, "f:tls.crt") || json_get(data, "f:tls.key");
+}
+
+static void read_managed_fields(struct secret_facts *facts, const struct json *value,
+                                struct arena *arena)
+{
+    json_for_each_item (entry, json_path(value, "metadata.managedFields")) {
+        const char *manager = json_get_text(entry, "manager");
+
+        if (streq(manager, MANAGER_ISSUING))
+            read_owned(facts, entry, arena);
+        else if (manager && !facts->foreign_owner && owns_key_pair(entry))
+            facts->foreign_owner = arena_strdup(arena, manager);
+    }
+}
+
+/* Data */
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void read_keys(struct secret_facts *facts, const struct json *data, struct arena *arena)
+{
+    facts->keys.items = arena_alloc(arena, json_len(data) * sizeof(*facts->keys.items));
+    json_for_each (key, value, data) {
+        (void)value;
+        facts->keys.items[facts->keys.len++] = arena_strdup(arena, key);
+    }
+    if (facts->keys.len > 0)
+        qsort(facts->keys.items, facts->keys.len, sizeof(*facts->keys.items), compare_texts);
+}
+
+/* Of the texts as they stand, which is base64 without choice in what a server sends: a hash of the
+ * hashes of all keys and values. */
+static void hash_data(struct secret_facts *facts, const struct json *data)
+{
+    cleanup(buf_deinit) struct buf hashes = BUF(SIZE_MAX); /* 64 bytes for each key */
+
+    for (size_t i = 0; i < facts->keys.len; i++) {
+        const char *key = facts->keys.items[i];
+        const struct json *value = json_get(data, key);
+        unsigned char hash[SHA256_LEN];
+
+        sha256(key, strlen(key), hash);
+        buf_add(&hashes, hash, sizeof(hash));
+        sha256(str_or(json_as_text(value), ""), json_text_len(value), hash);
+        buf_add(&hashes, hash, sizeof(hash));
+    }
+    sha256(buf_str(&hashes), hashes.len, facts->data_hash);
+}
+
+static bool read_value(const struct json *data, const char *key, struct buf *to)
+{
+    const char *text = json_get_text(data, key);
+
+    return text && secret_data_decode(text, to, NULL) == 0 && to->len > 0;
+}
+
+static void read_key(struct secret_facts *facts, const struct buf *pem)
+{
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+
+    sha256(pem->data, pem->len, facts->tls_key_hash);
+    facts->key_ok = pkey_from_pem(pem->data, pem->len, &key, NULL) == 0;
+    if (!facts->key_ok)
+        return;
+    facts->key_algorithm = (int)pkey_algorithm(key);
+    facts->key_size = pkey_size(key);
+    pkey_public_hash(key, facts->key_hash);
+}
+
+static void copy_names(const struct strlist *from, struct array_string *to, struct arena *arena)
+{
+    to->items = arena_alloc(arena, from->len * sizeof(*to->items));
+    to->len = from->len;
+    for (size_t i = 0; i < from->len; i++)
+        to->items[i] = arena_strdup(arena, from->items[i]);
+}
+
+static void read_leaf(struct secret_facts *facts, const struct cert *leaf, struct arena *arena)
+{
+    const struct x509_names *names = cert_names(leaf);
+    cleanup(buf_deinit) struct buf der = BUF(LIMIT_CHAIN_BODY);
+    cleanup(xfree) char *ari_id = NULL;
+
+    cert_to_der(leaf, &der);
+    sha256(der.data, der.len, facts->cert_hash);
+    pkey_public_hash(cert_public_key(leaf), facts->cert_key_hash);
+    facts->not_before_ms = cert_not_before_ms(leaf);
+    facts->not_after_ms = cert_not_after_ms(leaf);
+    facts->serial_hex = arena_strdup(arena, cert_serial_hex(leaf));
+    facts->leaf_common_name = arena_strdup(arena, names->common_name);
+    copy_names(&names->dns_names, &facts->leaf_dns_names, arena);
+    copy_names(&names->ip_addresses, &facts->leaf_ip_addresses, arena);
+    copy_names(&names->uris, &facts->leaf_uris, arena);
+    copy_names(&names->email_addresses, &facts->leaf_email_addresses, arena);
+    if (cert_ari_id(leaf, &ari_id, NULL) == 0)
+        facts->ari_id = arena_strdup(arena, ari_id);
+}
+
+static void read_chain(struct secret_facts *facts, const struct buf *pem, struct arena *arena)
+{
+    cleanup(chain_deinit) struct chain chain = {};
+
+    facts->cert_ok = chain_from_pem(pem->data, pem->len, &chain, NULL) == 0;
+    if (facts->cert_ok)
+        read_leaf(facts, chain.certs[0], arena);
+}
+
+/* Additional output formats: the DER of the first PEM block of tls.key, and both files with a line
+ * break between them. */
+static bool key_der_fits(const struct json *data, const struct buf *key_pem)
+{
+    cleanup(buf_deinit) struct buf der = BUF_SECRET(LIMIT_OBJECT);
+    cleanup(pem_block_deinit) struct pem_block block = {};
+    const char *at = key_pem->data;
+
+    if (!read_value(data, "key.der", &der))
+        return false;
+    if (pem_next(&at, at + key_pem->len, &block, NULL) < 0)
+        return false;
+    return der.len == block.der_len && memcmp(der.data, block.der, der.len) == 0;
+}
+
+static bool combined_fits(const struct json *data, const struct buf *key_pem,
+                          const struct buf *cert_pem)
+{
+    cleanup(buf_deinit) struct buf combined = BUF_SECRET(LIMIT_OBJECT);
+    const char *rest;
+
+    if (!read_value(data, "tls-combined.pem", &combined))
+        return false;
+    if (combined.len != key_pem->len + 1 + cert_pem->len)
+        return false;
+    rest = combined.data + key_pem->len;
+    return memcmp(combined.data, key_pem->data, key_pem->len) == 0 && *rest == '\n' &&
+           memcmp(rest + 1, cert_pem->data, cert_pem->len) == 0;
+}
+
+static void read_data(struct secret_facts *facts, const struct json *data, struct arena *arena)
+{
+    cleanup(buf_deinit) struct buf key_pem = BUF_SECRET(LIMIT_OBJECT);
+    cleanup(buf_deinit) struct buf cert_pem = BUF_SECRET(LIMIT_OBJECT);
+    bool has_key = read_value(data, "tls.key", &key_pem);
+    bool has_cert = read_value(data, "tls.crt", &cert_pem);
+
+    read_keys(facts, data, arena);
+    hash_data(facts, data);
+    facts->has_data = has_key && has_cert;
+    if (has_key)
+        read_key(facts, &key_pem);
+    if (has_cert)
+        read_chain(facts, &cert_pem, arena);
+    facts->key_der_fits = has_key && key_der_fits(data, &key_pem);
+    facts->combined_fits = facts->has_data && combined_fits(data, &key_pem, &cert_pem);
+}
+
+/* The annotations go through the scratch arena, so it is a secret one. */
+int secret_facts_decode(const struct json *value, const struct secret_facts **ret, struct err *err)
+{
+    cleanup(arena_free) struct arena *scratch = arena_new_secret(SCRATCH_SIZE);
+    struct secret_facts facts = {};
+    int r;
+
+    r = fields_decode(&secret_facts_fields, value, scratch, &facts, "", NULL, err);
+    if (r < 0)
+        return r;
+    metadata_drop_last_applied(&facts.object.metadata);
+    read_managed_fields(&facts, value, scratch);
+    read_data(&facts, json_get(value, "data"), scratch);
+    *ret = (const struct secret_facts *)object_seal(&kind_secret, &packed_fields, &facts,
+                                                    sizeof(facts));
+    return 0;
+}

@@ -1,0 +1,658 @@
+/*
+ * acme.c - issuer type acme: an account with the CA, and an Order per CertificateRequest
+ * (behaviour.md 7, RFC 8555 7.3).
+ *
+ * setup: account key ─► solver Secrets exist ─► account known and unchanged? ─► register ─► contact
+ * What has been registered once is recognised by status.acme (URL, e-mail, hash of the key), so that a
+ * start with a hundred Issuers asks the CA nothing.
+ */
+#include <string.h>
+
+#include "api/kinds.h"
+#include "base/base64.h"
+#include "base/limits.h"
+#include "issuer/issuers.h"
+#include "solver/solver.h"
+
+#define ACCOUNT_KEY_DEFAULT "tls.key"
+#define ACCOUNT_KEY_SIZE    2048 /* RSA, like cert-manager's, so that one can go back to it */
+
+struct setup {
+    struct issuers *issuers;
+    const struct context *ctx;
+    const struct issuer *issuer;
+    const struct acme_issuer *acme;
+    const char *namespace; /* of its Secrets */
+    struct arena *arena;
+    struct setup_result *result;
+    const struct pkey *key;
+    char *key_hash;  /* status.acme.lastPrivateKeyHash */
+    char *gate_text; /* annotation of the key Secret */
+    bool key_is_new;
+};
+
+static void setup_deinit(struct setup *setup)
+{
+    pkey_unref_ptr(&setup->key);
+    xfree(setup->key_hash);
+    xfree(setup->gate_text);
+}
+DEFINE_CLEANUP_VALUE(struct setup, setup_deinit);
+
+static bool is_configured(const struct issuer_spec *spec)
+{
+    return spec->acme != NULL;
+}
+
+/* --- results --- */
+
+static void ready(struct setup *setup)
+{
+    setup->result->ready = (struct condition){
+        .status = CONDITION_TRUE,
+        .reason = "ACMEAccountRegistered",
+        .message = "The ACME account was registered with the ACME server"};
+}
+
+/* Shows why; `code` negative is returned, so that the back-off tries again, 0 waits for a change. */
+static int not_ready(struct setup *setup, const char *reason, const struct err *why, int code)
+{
+    setup->result->ready = (struct condition){.status = CONDITION_FALSE,
+                                              .reason = reason,
+                                              .message = arena_strdup(setup->arena, why->text)};
+    setup->result->event_reason = "ErrInitIssuer";
+    setup->result->event_warning = true;
+    return code;
+}
+
+/* --- account key --- */
+
+static const char *key_name(const struct setup *setup)
+{
+    return str_or(setup->acme->private_key_secret_ref.key, ACCOUNT_KEY_DEFAULT);
+}
+
+static int read_secret(const struct setup *setup, const char *name, const struct object **ret,
+                       struct err *err)
+{
+    struct key key = {.namespace = setup->namespace, .name = name};
+    cleanup(json_unref) struct json *value = NULL;
+    int r = store_get(setup->issuers->store, setup->ctx, &kind_secret.resource, &key, &value, err);
+
+    if (r == 0)
+        r = object_decode(&kind_secret, value, NULL, ret, err);
+    if (r < 0)
+        return err_wrap(err, "reading secret '%s/%s'", setup->namespace, name);
+    return 0;
+}
+
+static struct json *account_secret_json(const struct setup *setup, const char *pem_base64)
+{
+    struct json *secret = json_new_map();
+    struct json *metadata = json_need_map(secret, "metadata");
+
+    json_set_text(secret, "apiVersion", "v1");
+    json_set_text(secret, "kind", "Secret");
+    json_set_text(secret, "type", "Opaque");
+    json_set_text(metadata, "name", setup->acme->private_key_secret_ref.name);
+    json_set_text(metadata, "namespace", setup->namespace);
+    json_set_text(json_need_map(metadata, "labels"), LABEL_MANAGED_BY, "cert-manager");
+    json_set_text(json_need_map(secret, "data"), key_name(setup), pem_base64);
+    return secret;
+}
+
+static int create_key(struct setup *setup, struct err *err)
+{
+    cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
+    cleanup(xfree_secret) char *text = NULL;
+    cleanup(json_unref) struct json *secret = NULL;
+    enum key_algorithm algorithm = setup->issuers->new_account_key;
+    int r = pkey_generate(algorithm, algorithm == KEY_RSA ? ACCOUNT_KEY_SIZE : 256, &setup->key,
+                          err);
+
+    if (r < 0)
+        return r;
+    pkey_to_pem(setup->key, KEY_PKCS1, &pem);
+    text = base64_new(buf_str(&pem), pem.len);
+    secret = account_secret_json(setup, text);
+    r = store_create(setup->issuers->store, setup->ctx, &kind_secret.resource,
+                     setup->issuers->manager, secret, NULL, err);
+    if (r < 0)
+        return err_wrap(err, "storing the new account key in secret '%s'",
+                        setup->acme->private_key_secret_ref.name);
+    setup->key_is_new = true;
+    return 0;
+}
+
+static int load_key(struct setup *setup, const struct object *object, struct err *err)
+{
+    cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
+    int r = secret_value((const struct secret *)object, key_name(setup), &pem, err);
+
+    if (r == 0)
+        r = pkey_from_pem(buf_str(&pem), pem.len, &setup->key, err);
+    if (r < 0)
+        return err_wrap(err, "account key in secret '%s/%s'", setup->namespace,
+                        setup->acme->private_key_secret_ref.name);
+    setup->gate_text = xstrdup(object_annotation(object, ANNOTATION_ACME_GATE));
+    return 0;
+}
+
+/* 0: there is a key; 1: shown in the result and waits for a change; negative: shown and retried. */
+static int settle_key(struct setup *setup)
+{
+    cleanup(object_unref) const struct object *secret = NULL;
+    struct err why = {};
+    int r = read_secret(setup, setup->acme->private_key_secret_ref.name, &secret, &why);
+
+    if (r == ERR_NOT_FOUND && setup->acme->disable_account_key_generation)
+        return not_ready(setup, "ErrVerifyACMEAccount", &why, r);
+    if (r == ERR_NOT_FOUND) {
+        r = create_key(setup, &why);
+        if (r == ERR_EXISTS)
+            return ERR_BUSY; /* somebody was faster: look again */
+    } else if (r == 0) {
+        r = load_key(setup, secret, &why);
+        if (r < 0)
+            return not_ready(setup, "ErrVerifyACMEAccount", &why, 1);
+    }
+    if (r < 0)
+        return not_ready(setup, "ErrVerifyACMEAccount", &why, r);
+    setup->key_hash = pkey_private_hash_base64(setup->key);
+    return 0;
+}
+
+/* --- configuration --- */
+
+static int check_config(struct setup *setup)
+{
+    struct err why = {};
+    int r = http_url_check_https(setup->acme->server, &why);
+
+    if (r < 0) {
+        (void)err_wrap(&why, "spec.acme.server");
+        return not_ready(setup, "InvalidConfig", &why, 1);
+    }
+    for (size_t i = 0; i < setup->acme->solvers.len; i++) {
+        r = solver_check_config(setup->issuers->store, setup->ctx, &setup->acme->solvers.items[i],
+                                setup->namespace, &why);
+        if (r == ERR_CANCELED)
+            return r;
+        if (r < 0) {
+            (void)err_wrap(&why, "spec.acme.solvers[%zu]", i);
+            return not_ready(setup, "InvalidSolver", &why, err_is_transient(r) ? r : 1);
+        }
+    }
+    return 0;
+}
+
+/* --- client --- */
+
+static void settings_hash(const struct setup *setup, const char *account_url,
+                          unsigned char to[SHA256_LEN])
+{
+    cleanup(buf_deinit) struct buf text = BUF(LIMIT_BUNDLE_PEM * 2);
+
+    buf_addf(&text, "%s\n%s\n%d\n", setup->key_hash, str_or(account_url, ""),
+             setup->acme->skip_tls_verify);
+    buf_add(&text, setup->acme->ca_bundle.data, setup->acme->ca_bundle.len);
+    sha256(buf_str(&text), text.len, to);
+}
+
+static void describe_account(const struct setup *setup, const char *account_url,
+                             struct account_entry *ret)
+{
+    *ret = (struct account_entry){
+        .issuer_uid = setup->issuer->object.metadata.uid,
+        .server = setup->acme->server,
+        .secret_namespace = setup->namespace,
+        .secret_name = setup->acme->private_key_secret_ref.name,
+        .secret_key = key_name(setup),
+    };
+    settings_hash(setup, account_url, ret->settings_hash);
+}
+
+static int new_client(struct setup *setup, const char *account_url, struct acme_client **ret,
+                      struct err *err)
+{
+    struct accounts *accounts = setup->issuers->accounts;
+    cleanup(acme_gate_unref) struct acme_gate *gate = accounts_gate(accounts, setup->acme->server,
+                                                                    setup->key_hash);
+    const struct bytes *bundle = &setup->acme->ca_bundle;
+    struct acme_options options = {
+        .http = setup->issuers->http,
+        .directory_url = setup->acme->server,
+        .tls = {.ca_pem = bundle->len > 0
+                              ? arena_strndup(setup->arena, (const char *)bundle->data, bundle->len)
+                              : NULL,
+                .skip_verify = setup->acme->skip_tls_verify},
+        .key = setup->key,
+        .account_url = account_url,
+        .gate = gate,
+    };
+
+    if (setup->gate_text)
+        acme_gate_restore(gate, setup->gate_text);
+    return acme_client_new(&options, ret, err);
+}
+
+/* --- registration --- */
+
+static const struct issuer_acme_status *stored_account(const struct setup *setup)
+{
+    const struct issuer_acme_status *acme = setup->issuer->status.acme;
+
+    return acme && !str_empty(acme->uri) && !setup->key_is_new ? acme : NULL;
+}
+
+static bool same_host(const char *a, const char *b)
+{
+    cleanup(xfree) char *host_a = NULL, *host_b = NULL;
+
+    return http_url_host(a, &host_a, NULL) == 0 && http_url_host(b, &host_b, NULL) == 0 &&
+           streq(host_a, host_b);
+}
+
+/* Registered before with these settings, and nothing has changed since (behaviour.md 7, step 5). */
+static bool is_registered(const struct setup *setup)
+{
+    const struct issuer_acme_status *stored = stored_account(setup);
+
+    return stored && condition_is(&setup->issuer->status.conditions, "Ready", CONDITION_TRUE) &&
+           same_host(stored->uri, setup->acme->server) &&
+           streq(str_or(stored->last_registered_email, ""), str_or(setup->acme->email, "")) &&
+           streq(stored->last_private_key_hash, setup->key_hash);
+}
+
+static enum digest_type eab_digest(int algorithm)
+{
+    switch (algorithm) {
+    case EAB_HS384:
+        return DIGEST_SHA384;
+    case EAB_HS512:
+        return DIGEST_SHA512;
+    default:
+        return DIGEST_SHA256;
+    }
+}
+
+static int read_eab(struct setup *setup, struct buf *mac_key, struct acme_eab *ret, struct err *err)
+{
+    const struct acme_external_account *eab = setup->acme->external_account_binding;
+    cleanup(object_unref) const struct object *secret = NULL;
+    cleanup(buf_deinit) struct buf text = BUF_SECRET(4096);
+    size_t len;
+    int r = read_secret(setup, eab->key_secret_ref.name, &secret, err);
+
+    if (r == 0)
+        r = secret_value((const struct secret *)secret, str_or(eab->key_secret_ref.key, "secret"),
+                         &text, err);
+    if (r < 0)
+        return err_wrap(err, "external account key");
+    for (len = text.len; len > 0 && strchr(" \t\r\n", text.data[len - 1]); len--)
+        ; /* files end in a line break */
+    r = base64url_decode(mac_key, buf_str(&text), len, err);
+    if (r < 0)
+        return err_wrap(err, "external account key in secret '%s/%s': must be base64url",
+                        setup->namespace, eab->key_secret_ref.name);
+    *ret = (struct acme_eab){.key_id = eab->key_id,
+                             .mac_key = (const unsigned char *)mac_key->data,
+                             .mac_key_len = mac_key->len,
+                             .algorithm = eab_digest(eab->key_algorithm)};
+    return 0;
+}
+
+static void contacts_of(const struct acme_issuer *acme, struct strlist *ret)
+{
+    char *contact;
+
+    if (str_empty(acme->email))
+        return;
+    contact = xasprintf("mailto:%s", acme->email);
+    str_lower(contact);
+    strlist_add_take(ret, contact);
+}
+
+/* What a refused or failed registration means: 1 waits for a change, negative is retried. */
+static int registration_failed(struct setup *setup, const char *reason, int r,
+                               const struct acme_problem *problem, struct err *why)
+{
+    if (r == ERR_CANCELED || r == ERR_BUSY)
+        return r;
+    (void)err_wrap(why, "registering with '%s'", setup->acme->server);
+    (void)not_ready(setup, reason, why, 0);
+    if (r == ERR_RATE_LIMITED || problem->class == ACME_RATE_LIMITED) {
+        setup->result->requeue_at_ms = why->retry_at_ms ? why->retry_at_ms : problem->retry_at_ms;
+        return setup->result->requeue_at_ms ? 1 : r;
+    }
+    if (problem->class == ACME_FIX_CONFIG || problem->class == ACME_ACCOUNT || r == ERR_INVALID ||
+        r == ERR_UNSUPPORTED)
+        return 1;
+    return r;
+}
+
+static int update_contact(struct setup *setup, struct acme_client *client,
+                          const struct acme_account *account, const struct strlist *contacts)
+{
+    cleanup(acme_account_deinit) struct acme_account updated = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    struct err why = {};
+    int r;
+
+    /* CAs that keep no contacts (Let's Encrypt) answer with none: nothing to update then. */
+    if (account->created || contacts->len == 0 || account->contacts.len == 0 ||
+        strlist_same_set(&account->contacts, contacts))
+        return 0;
+    r = acme_account_update_contacts(client, setup->ctx, contacts, &updated, &problem, &why);
+    return r < 0 ? registration_failed(setup, "ErrUpdateACMEAccount", r, &problem, &why) : 0;
+}
+
+static int register_account(struct setup *setup, struct acme_client *client)
+{
+    cleanup(strlist_deinit) struct strlist contacts = {};
+    cleanup(buf_deinit) struct buf mac_key = BUF_SECRET(4096);
+    cleanup(acme_account_deinit) struct acme_account account = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    struct acme_eab eab = {};
+    struct acme_registration registration = {.contacts = &contacts};
+    struct issuer_acme_status *stored;
+    struct err why = {};
+    int r = 0;
+
+    contacts_of(setup->acme, &contacts);
+    if (setup->acme->external_account_binding) {
+        r = read_eab(setup, &mac_key, &eab, &why);
+        if (r < 0)
+            return r == ERR_CANCELED ? r : not_ready(setup, "ErrRegisterACMEAccount", &why, 1);
+        registration.eab = &eab;
+    }
+    r = acme_account_register(client, setup->ctx, &registration, &account, &problem, &why);
+    if (r < 0)
+        return registration_failed(setup, "ErrRegisterACMEAccount", r, &problem, &why);
+    r = update_contact(setup, client, &account, &contacts);
+    if (r != 0)
+        return r;
+    stored = arena_alloc(setup->arena, sizeof(*stored));
+    *stored = (struct issuer_acme_status){
+        .uri = arena_strdup(setup->arena, account.url),
+        .last_registered_email = setup->acme->email,
+        .last_private_key_hash = arena_strdup(setup->arena, setup->key_hash),
+    };
+    setup->result->acme = stored;
+    return 0;
+}
+
+static int connect_account(struct setup *setup)
+{
+    const struct issuer_acme_status *stored = stored_account(setup);
+    cleanup(acme_client_unref) struct acme_client *client = NULL;
+    const char *url = is_registered(setup) ? stored->uri : NULL;
+    struct account_entry entry;
+    struct err why = {};
+    int r;
+
+    describe_account(setup, url, &entry);
+    if (url && accounts_fits(setup->issuers->accounts, &entry))
+        return 0;
+    r = new_client(setup, url, &client, &why);
+    if (r < 0)
+        return not_ready(setup, "InvalidURL", &why, 1);
+    if (!url) {
+        r = register_account(setup, client);
+        if (r != 0)
+            return r;
+        describe_account(setup, setup->result->acme->uri, &entry);
+    }
+    accounts_put(setup->issuers->accounts, &entry, client);
+    return 0;
+}
+
+static int setup_acme(struct issuers *issuers, const struct context *ctx,
+                      const struct issuer *issuer, struct arena *arena, struct setup_result *ret,
+                      struct err *err)
+{
+    static int (*const steps[])(struct setup *) = {settle_key, check_config, connect_account};
+    cleanup(setup_deinit) struct setup setup = {
+        .issuers = issuers,
+        .ctx = ctx,
+        .issuer = issuer,
+        .acme = issuer->spec.acme,
+        .arena = arena,
+        .result = ret,
+        .namespace = issuer_secret_namespace(issuers, issuer),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        int r = steps[i](&setup);
+
+        if (r == 0)
+            continue;
+        accounts_remove(issuers->accounts, issuer->object.metadata.uid);
+        if (r > 0)
+            return 0; /* shown; a change wakes us */
+        return err_set(err, r, "%s", str_or(ret->ready.message, "setting up the account"));
+    }
+    ready(&setup);
+    return 0;
+}
+
+/* --- sign --- */
+
+static void array_from(struct arena *arena, const struct strlist *from, struct array_string *ret)
+{
+    ret->items = arena_alloc(arena, (from->len + 1) * sizeof(*ret->items));
+    ret->len = from->len;
+    for (size_t i = 0; i < from->len; i++)
+        ret->items[i] = arena_strdup(arena, from->items[i]);
+}
+
+/* A common name must be among the names that are validated. */
+static int check_common_name(const struct x509_names *names, struct err *err)
+{
+    if (str_empty(names->common_name) || strlist_has(&names->dns_names, names->common_name) ||
+        strlist_has(&names->ip_addresses, names->common_name))
+        return 0;
+    return err_set(
+        err, ERR_INVALID,
+        "the common name '%s' must also be in dnsNames or ipAddresses: ACME validates no other names",
+        names->common_name);
+}
+
+int order_spec_of(const struct issuer *issuer, const struct certificate_request *request,
+                  const char *replaces, struct arena *arena, struct order_spec *ret,
+                  struct err *err)
+{
+    const struct acme_issuer *acme = issuer->spec.acme;
+    cleanup(csr_free) struct csr *csr = NULL;
+    const struct x509_names *names;
+    int r = csr_parse(request->spec.request.data, request->spec.request.len, &csr, err);
+
+    if (r < 0)
+        return err_wrap(err, "spec.request");
+    names = csr_names(csr);
+    r = check_common_name(names, err);
+    if (r < 0)
+        return r;
+    *ret = (struct order_spec){
+        .request = request->spec.request,
+        .issuer_ref = request->spec.issuer_ref,
+        .common_name = arena_strdup(arena, names->common_name),
+        .profile = acme->profile,
+        .replaces = replaces,
+    };
+    array_from(arena, &names->dns_names, &ret->dns_names);
+    array_from(arena, &names->ip_addresses, &ret->ip_addresses);
+    if (acme->enable_duration_feature)
+        ret->duration = request->spec.duration;
+    if (ret->dns_names.len + ret->ip_addresses.len == 0)
+        return err_set(
+            err, ERR_INVALID,
+            "the request holds no DNS name and no IP address: ACME certifies nothing else");
+    return 0;
+}
+
+char *order_name(const struct certificate_request *request, const struct order_spec *spec)
+{
+    struct order_spec hashed = *spec;
+    cleanup(json_unref) struct json *json = NULL;
+    cleanup(xfree) char *text = NULL;
+    const char *name = request->object.metadata.name;
+    size_t len = strlen(name);
+
+    hashed.request = (struct bytes){};
+    json = fields_encode(&order_spec_fields, &hashed);
+    if (len >= 52)
+        json_set_text(json, "certificateRequestName", name);
+    text = json_text(json);
+    for (len = len < 52 ? len : 52; len > 0 && (name[len - 1] == '-' || name[len - 1] == '.');
+         len--)
+        ;
+    return xasprintf("%.*s-%u", (int)len, name, str_fnv1_32(text, strlen(text)));
+}
+
+static struct json *order_json(const struct certificate_request *request,
+                               const struct order_spec *spec)
+{
+    cleanup(json_unref) struct json *whole = object_encode(&request->object);
+    const struct json *from = json_get(whole, "metadata");
+    struct json *order = json_new_map();
+    struct json *metadata = json_need_map(order, "metadata");
+    struct json *owner = json_new_map();
+    cleanup(xfree) char *name = order_name(request, spec);
+
+    json_set_text(order, "apiVersion", "acme.cert-manager.io/v1");
+    json_set_text(order, "kind", "Order");
+    json_set_text(metadata, "name", name);
+    json_set_text(metadata, "namespace", request->object.metadata.namespace);
+    json_set(metadata, "labels", json_ref(json_get(from, "labels")));
+    json_set(metadata, "annotations", json_ref(json_get(from, "annotations")));
+    json_set_text(owner, "apiVersion", "cert-manager.io/v1");
+    json_set_text(owner, "kind", "CertificateRequest");
+    json_set_text(owner, "name", request->object.metadata.name);
+    json_set_text(owner, "uid", request->object.metadata.uid);
+    json_set_bool(owner, "controller", true);
+    json_set_bool(owner, "blockOwnerDeletion", true);
+    json_set(metadata, "ownerReferences", json_new_list());
+    json_append(json_get(metadata, "ownerReferences"), owner);
+    json_set(order, "spec", fields_encode(&order_spec_fields, spec));
+    return order;
+}
+
+struct signing {
+    struct issuers *issuers;
+    const struct context *ctx;
+    const struct issuer *issuer;
+    struct arena *arena;
+    struct sign_result *result;
+};
+
+static int pending(struct signing *signing, const char *reason, const char *message)
+{
+    signing->result->state = SIGN_PENDING;
+    signing->result->reason = reason;
+    signing->result->message = message;
+    return 0;
+}
+
+static int failed(struct signing *signing, const char *reason, const char *message)
+{
+    signing->result->state = SIGN_FAILED;
+    signing->result->reason = reason;
+    signing->result->message = arena_strdup(signing->arena, message);
+    return 0;
+}
+
+static int read_object(struct signing *signing, const struct kind *kind, const struct key *key,
+                       const struct object **ret, struct err *err)
+{
+    cleanup(json_unref) struct json *value = NULL;
+    int r = store_get(signing->issuers->store, signing->ctx, &kind->resource, key, &value, err);
+
+    if (r == 0)
+        r = object_decode(kind, value, NULL, ret, err);
+    return r < 0 ? err_wrap(err, "reading %s '%s'", kind->resource.kind, key->name) : 0;
+}
+
+static int create_order(struct signing *signing, const struct certificate_request *cached,
+                        const char *replaces, struct err *err)
+{
+    struct key key = object_key(&cached->object);
+    cleanup(object_unref)
+        const struct object *object = NULL; /* live: the request's bytes are not in the cache */
+    cleanup(json_unref) struct json *order = NULL;
+    const struct certificate_request *request;
+    struct order_spec spec = {};
+    struct err why = {};
+    int r = read_object(signing, &kind_certificate_request, &key, &object, err);
+
+    if (r < 0)
+        return r;
+    request = (const struct certificate_request *)object;
+    r = order_spec_of(signing->issuer, request, replaces, signing->arena, &spec, &why);
+    if (r < 0)
+        return failed(signing, "InvalidOrder", why.text);
+    order = order_json(request, &spec);
+    r = store_create(signing->issuers->store, signing->ctx, &kind_order.resource,
+                     "cert-manager-certificaterequests-issuer-acme", order, NULL, &why);
+    if (r == ERR_EXISTS)
+        return pending(signing, NULL, NULL);
+    if (r == ERR_INVALID)
+        return failed(signing, "OrderBuildingError", why.text);
+    if (r < 0) {
+        *err = why;
+        return err_wrap(err, "creating the Order");
+    }
+    return pending(signing, "OrderCreated",
+                   arena_printf(signing->arena, "Created Order resource %s/%s", key.namespace,
+                                json_as_text(json_path(order, "metadata.name"))));
+}
+
+static int take_certificate(struct signing *signing, const struct order *cached, struct err *err)
+{
+    struct key key = object_key(&cached->object);
+    cleanup(object_unref) const struct object *object = NULL;
+    const struct order *order;
+    int r = read_object(signing, &kind_order, &key, &object, err);
+
+    if (r < 0)
+        return r;
+    order = (const struct order *)object;
+    if (order->status.certificate.len == 0)
+        return pending(signing, NULL, NULL);
+    signing->result->state = SIGN_ISSUED;
+    signing->result->certificate = bytes_of(
+        arena_memdup(signing->arena, order->status.certificate.data, order->status.certificate.len),
+        order->status.certificate.len);
+    return 0;
+}
+
+static int sign_acme(struct issuers *issuers, const struct context *ctx,
+                     const struct issuer *issuer, const struct certificate_request *request,
+                     const char *replaces, struct arena *arena, struct sign_result *ret,
+                     struct err *err)
+{
+    struct signing signing = {
+        .issuers = issuers, .ctx = ctx, .issuer = issuer, .arena = arena, .result = ret};
+    cleanup(cache_refs_deinit) struct cache_refs orders = {};
+    const struct order *order;
+
+    cache_by_index(issuers->orders, INDEX_OWNER, request->object.metadata.uid, &orders);
+    if (orders.len == 0)
+        return create_order(&signing, request, replaces, err);
+    order = orders.items[0];
+    if (state_is_failed(order->status.state))
+        return failed(&signing, "OrderFailed",
+                      arena_printf(arena, "Order '%s' is %s: %.900s", order->object.metadata.name,
+                                   enum_name(&order_state_names, order->status.state),
+                                   str_or(order->status.reason, "no reason given")));
+    if (order->status.state == STATE_VALID)
+        return take_certificate(&signing, order, err);
+    return pending(&signing, NULL, NULL);
+}
+
+const struct issuer_ops issuer_acme = {
+    .type = "acme",
+    .is_configured = is_configured,
+    .setup = setup_acme,
+    .sign = sign_acme,
+};

@@ -1,0 +1,94 @@
+/*
+ * issuers.h - issuer types: one row each in issuer_types[] (table.c).
+ *
+ * setup makes an Issuer usable and says so in its Ready condition; sign turns an approved
+ * CertificateRequest into a certificate or says what it waits for. Both are idempotent, never wait,
+ * and are called by reconcilers (any worker thread).
+ */
+#ifndef ISSUER_ISSUERS_H
+#define ISSUER_ISSUERS_H
+
+#include "acme/acme.h"
+#include "acme/gate.h"
+#include "api/certificate_request.h"
+#include "api/issuer.h"
+#include "api/order.h"
+#include "api/secret.h"
+#include "cache/cache.h"
+#include "store/store.h"
+
+struct accounts;
+
+struct issuers { /* what issuer types need; constant after start, parts are borrowed */
+    struct store *store;
+    struct http *http;
+    struct cache *orders; /* struct order with digested bytes, see controller/caches.h */
+    struct accounts *accounts;
+    const char *resource_namespace;     /* where a ClusterIssuer's Secrets live */
+    const char *manager;                /* field manager of what setup and sign write */
+    enum key_algorithm new_account_key; /* KEY_RSA (2048) or KEY_ECDSA (256) */
+};
+
+struct setup_result {
+    struct condition ready;          /* type is "Ready"; texts in the arena */
+    struct issuer_acme_status *acme; /* new status.acme, NULL: unchanged */
+    bool clear_acme;
+    int64_t requeue_at_ms;    /* 0: when something changes */
+    const char *event_reason; /* NULL: no event */
+    bool event_warning;
+};
+enum sign_state { SIGN_PENDING, SIGN_ISSUED, SIGN_FAILED };
+struct sign_result {
+    enum sign_state state;
+    const char *reason; /* "OrderCreated", "OrderFailed": the event; texts in the arena */
+    const char *message;
+    struct bytes certificate, ca; /* PEM, with SIGN_ISSUED; in the arena */
+    int64_t requeue_at_ms;
+};
+
+struct issuer_ops {
+    const char *type; /* "acme" */
+    bool (*is_configured)(const struct issuer_spec *spec);
+    int (*setup)(struct issuers *issuers, const struct context *ctx, const struct issuer *issuer,
+                 struct arena *arena, struct setup_result *ret, struct err *err);
+    int (*sign)(struct issuers *issuers, const struct context *ctx, const struct issuer *issuer,
+                const struct certificate_request *request, const char *replaces,
+                struct arena *arena, struct sign_result *ret, struct err *err);
+};
+extern const struct issuer_ops issuer_acme;
+const struct issuer_ops *issuer_type_of(
+    const struct issuer_spec *spec); /* NULL: none, or not built */
+
+/* Namespace in which the issuer's Secret references resolve. */
+const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer);
+
+/* --- accounts.c: ready ACME clients by Issuer uid. Any thread. --- */
+
+struct accounts *accounts_new(void);
+void accounts_free(struct accounts *accounts);
+DEFINE_CLEANUP(struct accounts, accounts_free);
+/* A reference, or NULL until the issuer's setup has put one in. */
+struct acme_client *accounts_get(struct accounts *accounts, const char *issuer_uid);
+struct account_entry { /* what the client was built from: rebuilt when one differs */
+    const char *issuer_uid, *server, *secret_namespace, *secret_name, *secret_key;
+    unsigned char settings_hash[SHA256_LEN]; /* key, caBundle, skipTLSVerify, account URL */
+};
+void accounts_put(struct accounts *accounts, const struct account_entry *entry,
+                  struct acme_client *client);
+void accounts_remove(struct accounts *accounts, const char *issuer_uid);
+bool accounts_fits(struct accounts *accounts, const struct account_entry *entry);
+/* One gate per (directory, account key): issuers that share an account share it. */
+struct acme_gate *accounts_gate(struct accounts *accounts, const char *directory_url,
+                                const char *key_hash);
+/* Writes changed gates to annotations of their key Secrets: at most once a minute each unless `all`. */
+void accounts_save_gates(struct accounts *accounts, struct store *store, const struct context *ctx,
+                         bool all);
+
+/* Name of the Order of a request, behaviour.md 16. */
+char *order_name(const struct certificate_request *request, const struct order_spec *spec);
+/* What an approved request asks of the CA: used to create the Order and to check one (DESIGN 11). */
+int order_spec_of(const struct issuer *issuer, const struct certificate_request *request,
+                  const char *replaces, struct arena *arena, struct order_spec *ret,
+                  struct err *err);
+
+#endif

@@ -1,0 +1,398 @@
+/*
+ * Rules: a minimal manifest that is accepted, one line more, and the problem that it makes.
+ */
+#include "api_testing.h"
+#include "manifests.h"
+
+#define CERTIFICATE                                                                                  \
+    "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web, namespace: default}\n" \
+    "spec:\n  secretName: web-tls\n  issuerRef: {name: acme}\n"
+#define NAMED_CERTIFICATE CERTIFICATE "  dnsNames: [example.com]\n"
+#define ISSUER            "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: acme}\nspec:\n"
+#define ACME                                                                                       \
+    ISSUER "  acme:\n    server: https://ca.example/dir\n    privateKeySecretRef: {name: account}\n"
+#define SOLVER  ACME "    solvers:\n    - "
+#define RFC2136 SOLVER "dns01: {rfc2136: {nameserver: 192.0.2.1, "
+#define REQUEST                                                                                    \
+    "apiVersion: cert-manager.io/v1\nkind: CertificateRequest\nmetadata: {name: web}\nspec:\n"     \
+    "  issuerRef: {name: acme}\n"
+#define SECRET   "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
+#define LABEL_64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define NAME_256 LABEL_64 "." LABEL_64 "." LABEL_64 "." LABEL_64
+
+static const struct rule_case {
+    const char *name, *manifest, *path;
+    enum field_problem_kind kind; /* PROBLEM_UNKNOWN: no problem at all */
+    const char *text;
+} rules[] = {
+    /* metadata */
+    {"a name is needed",
+     "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {}\nspec: {acme: {}}\n",
+     "metadata.name", PROBLEM_REQUIRED, "must be set"},
+    {"metadata is needed", "apiVersion: cert-manager.io/v1\nkind: Issuer\nspec: {acme: {}}\n",
+     "metadata", PROBLEM_REQUIRED, "must be set"},
+    {"a spec is needed where the CRD asks",
+     "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: a}\n", "spec",
+     PROBLEM_REQUIRED, "must be set"},
+    {"a spec is needed where the CRD does not ask",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: a}\n", "spec",
+     PROBLEM_REQUIRED, "must be set"},
+    {"a namespace cannot leave its folder",
+     "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: ../..}\n", "metadata.namespace",
+     PROBLEM_INVALID, "'../..' is not a name that Kubernetes accepts here"},
+    {"a name cannot leave its folder", "apiVersion: v1\nkind: Secret\nmetadata: {name: ../s}\n",
+     "metadata.name", PROBLEM_INVALID, "'../s' is not a name"},
+    {"a cluster kind has no namespace",
+     "apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: a, namespace: b}\n"
+     "spec: {acme: {}}\n",
+     "metadata.namespace", PROBLEM_WARNING, "belongs to no namespace"},
+    {"label keys", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, labels: {a b: c}}\n",
+     "metadata.labels[a b]", PROBLEM_INVALID, "is not a key that Kubernetes accepts"},
+    {"label values", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, labels: {a: b c}}\n",
+     "metadata.labels[a]", PROBLEM_INVALID, "value is not one that Kubernetes accepts"},
+    {"annotation keys",
+     "apiVersion: v1\nkind: Secret\nmetadata: {name: s, annotations: {a/b/c: d}}\n",
+     "metadata.annotations[a/b/c]", PROBLEM_INVALID, "is not a key that Kubernetes accepts"},
+    {"owners are named",
+     "apiVersion: v1\nkind: Secret\nmetadata: {name: s, ownerReferences: [{}]}\n",
+     "metadata.ownerReferences[0].uid", PROBLEM_REQUIRED, "must be set"},
+    /* Certificate */
+    {"a certificate without any name", CERTIFICATE, "spec", PROBLEM_REQUIRED,
+     "at least one of 'dnsNames'"},
+    {"an IP address is a name", CERTIFICATE "  ipAddresses: ['::1']\n", NULL, 0, NULL},
+    {"a common name is a name", CERTIFICATE "  commonName: a\n", NULL, 0, NULL},
+    {"a URI is a name", CERTIFICATE "  uris: ['a:b']\n", NULL, 0, NULL},
+    {"an e-mail address is a name", CERTIFICATE "  emailAddresses: [a@b]\n", NULL, 0, NULL},
+    {"a common name of 64 bytes", CERTIFICATE "  commonName: " LABEL_64 "\n", NULL, 0, NULL},
+    {"a common name of 65 bytes", CERTIFICATE "  commonName: a" LABEL_64 "\n", "spec.commonName",
+     PROBLEM_INVALID, "must be at most 64 bytes, has 65"},
+    {"an empty DNS name", CERTIFICATE "  dnsNames: [a.example, '']\n", "spec.dnsNames[1]",
+     PROBLEM_INVALID, "must not be empty"},
+    {"a DNS name with a line break", CERTIFICATE "  dnsNames: [\"a\\nb\"]\n", "spec.dnsNames[0]",
+     PROBLEM_INVALID, "'a?b' must not contain control characters"},
+    {"a DNS name that is too long", CERTIFICATE "  dnsNames: [" NAME_256 "]\n", "spec.dnsNames[0]",
+     PROBLEM_INVALID, "is longer than 253 characters"},
+    {"a DNS name that only we doubt", CERTIFICATE "  dnsNames: [a.example, 'b c']\n",
+     "spec.dnsNames[1]", PROBLEM_WARNING, "'b c' is not a DNS name that CAs accept"},
+    {"a wildcard", CERTIFICATE "  dnsNames: ['*.example.com']\n", NULL, 0, NULL},
+    {"an IP address that is none", CERTIFICATE "  ipAddresses: [192.0.2.1, 192.0.2]\n",
+     "spec.ipAddresses[1]", PROBLEM_INVALID, "'192.0.2' is not an IP address"},
+    {"an e-mail address with a name", CERTIFICATE "  emailAddresses: ['Me <me@example.com>']\n",
+     "spec.emailAddresses[0]", PROBLEM_INVALID, "is not a plain e-mail address"},
+    {"an empty URI", CERTIFICATE "  uris: ['']\n", "spec.uris[0]", PROBLEM_INVALID,
+     "must not be empty"},
+    {"a duration of an hour", NAMED_CERTIFICATE "  duration: 1h\n  renewBefore: 5m\n", NULL, 0,
+     NULL},
+    {"a shorter duration", NAMED_CERTIFICATE "  duration: 59m\n", "spec.duration", PROBLEM_INVALID,
+     "must be at least 1h"},
+    {"a duration in days", NAMED_CERTIFICATE "  duration: 90d\n", "spec.duration", PROBLEM_INVALID,
+     "'90d' is not a duration such as '2160h'"},
+    {"a short renewBefore", NAMED_CERTIFICATE "  renewBefore: 4m\n", "spec.renewBefore",
+     PROBLEM_INVALID, "must be at least 5m"},
+    {"renewBefore as long as the duration", NAMED_CERTIFICATE "  duration: 2h\n  renewBefore: 2h\n",
+     "spec.renewBefore", PROBLEM_INVALID, "must be shorter than 'duration'"},
+    {"renewBefore against the default duration", NAMED_CERTIFICATE "  renewBefore: 2160h\n",
+     "spec.renewBefore", PROBLEM_INVALID, "which is 2160h where it is not set"},
+    {"both forms of renewBefore",
+     NAMED_CERTIFICATE "  renewBefore: 1h\n  renewBeforePercentage: 10\n",
+     "spec.renewBeforePercentage", PROBLEM_INVALID, "must not be set together"},
+    {"a percentage of 100 with a duration",
+     NAMED_CERTIFICATE "  duration: 2h\n  renewBeforePercentage: 100\n",
+     "spec.renewBeforePercentage", PROBLEM_INVALID, "must be from 1 to 99"},
+    {"a percentage of 0 with a duration",
+     NAMED_CERTIFICATE "  duration: 2h\n  renewBeforePercentage: 0\n", "spec.renewBeforePercentage",
+     PROBLEM_INVALID, "must be from 1 to 99"},
+    {"a percentage that leaves too little",
+     NAMED_CERTIFICATE "  duration: 1h\n  renewBeforePercentage: 99\n",
+     "spec.renewBeforePercentage", PROBLEM_INVALID, "leaves less than 5m"},
+    {"a percentage alone is passed over by cert-manager",
+     NAMED_CERTIFICATE "  renewBeforePercentage: 100\n", "spec.renewBeforePercentage",
+     PROBLEM_WARNING, "has no effect"},
+    {"a percentage beyond int32", NAMED_CERTIFICATE "  renewBeforePercentage: 3000000000\n",
+     "spec.renewBeforePercentage", PROBLEM_INVALID, "must be from -2147483648"},
+    {"renewal without a policy", NAMED_CERTIFICATE "  renewal: {}\n", "spec.renewal.policy",
+     PROBLEM_REQUIRED, "'RenewBefore' or 'Disabled'"},
+    {"windows of a disabled renewal",
+     NAMED_CERTIFICATE
+     "  renewal: {policy: Disabled, windows: [{cron: '@daily', windowDuration: 1h}]}\n",
+     "spec.renewal.windows", PROBLEM_INVALID, "must not be set when renewal is disabled"},
+    {"a small RSA key", NAMED_CERTIFICATE "  privateKey: {size: 1024}\n", "spec.privateKey.size",
+     PROBLEM_INVALID, "must be from 2048 to 8192 for RSA, is 1024"},
+    {"an odd RSA key", NAMED_CERTIFICATE "  privateKey: {size: 2049}\n", NULL, 0, NULL},
+    {"a huge RSA key", NAMED_CERTIFICATE "  privateKey: {algorithm: RSA, size: 8193}\n",
+     "spec.privateKey.size", PROBLEM_INVALID, "for RSA, is 8193"},
+    {"an ECDSA key without a curve",
+     NAMED_CERTIFICATE "  privateKey: {algorithm: ECDSA, size: 2048}\n", "spec.privateKey.size",
+     PROBLEM_INVALID, "must be 256, 384 or 521 for ECDSA, is 2048"},
+    {"an Ed25519 key has one size",
+     NAMED_CERTIFICATE "  privateKey: {algorithm: Ed25519, size: 1}\n", NULL, 0, NULL},
+    {"an unknown algorithm", NAMED_CERTIFICATE "  privateKey: {algorithm: DSA}\n",
+     "spec.privateKey.algorithm", PROBLEM_INVALID, "'DSA' is not one of 'RSA', 'ECDSA', 'Ed25519'"},
+    {"a signature for another key", NAMED_CERTIFICATE "  signatureAlgorithm: ECDSAWithSHA256\n",
+     "spec.signatureAlgorithm", PROBLEM_INVALID, "does not fit a private key of algorithm RSA"},
+    {"a signature that fits",
+     NAMED_CERTIFICATE "  privateKey: {algorithm: Ed25519}\n  signatureAlgorithm: PureEd25519\n",
+     NULL, 0, NULL},
+    {"a Secret's name",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: ../x, issuerRef: {name: a}, dnsNames: [a]}\n",
+     "spec.secretName", PROBLEM_INVALID, "'../x' is not a name"},
+    {"an empty Secret's name",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: '', issuerRef: {name: a}, dnsNames: [a]}\n",
+     "spec.secretName", PROBLEM_REQUIRED, "must not be empty"},
+    {"no issuer",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, dnsNames: [a]}\n",
+     "spec.issuerRef", PROBLEM_REQUIRED, "must be set"},
+    {"an issuer without a name",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {}, dnsNames: [a]}\n",
+     "spec.issuerRef.name", PROBLEM_REQUIRED, "must be set"},
+    {"an issuer of another kind",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a, kind: AWSPCAIssuer}, dnsNames: [a]}\n",
+     "spec.issuerRef.kind", PROBLEM_INVALID, "'AWSPCAIssuer' must be 'Issuer' or 'ClusterIssuer'"},
+    {"an issuer of another group",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\nspec: {secretName: a, "
+     "issuerRef: {name: a, kind: AWSPCAIssuer, group: awspca.cert-manager.io}, dnsNames: [a]}\n",
+     NULL, 0, NULL},
+    {"our annotations in a template",
+     NAMED_CERTIFICATE "  secretTemplate: {annotations: {cert-manager.io/issuer-name: a}}\n",
+     "spec.secretTemplate.annotations[cert-manager.io/issuer-name]", PROBLEM_INVALID,
+     "are written by the controller"},
+    {"labels in a template", NAMED_CERTIFICATE "  secretTemplate: {labels: {a: '-'}}\n",
+     "spec.secretTemplate.labels[a]", PROBLEM_INVALID, "value is not one"},
+    {"a format twice", NAMED_CERTIFICATE "  additionalOutputFormats: [{type: DER}, {type: DER}]\n",
+     "spec.additionalOutputFormats[1]", PROBLEM_INVALID, "is in the list already"},
+    {"no history", NAMED_CERTIFICATE "  revisionHistoryLimit: 0\n", "spec.revisionHistoryLimit",
+     PROBLEM_INVALID, "must be from 1 to"},
+    {"an unknown usage", NAMED_CERTIFICATE "  usages: [server auth, servr auth]\n",
+     "spec.usages[1]", PROBLEM_INVALID, "'servr auth' is not one of"},
+    {"two passwords",
+     NAMED_CERTIFICATE
+     "  keystores: {jks: {create: true, password: a, passwordSecretRef: {name: b}}}\n",
+     "spec.keystores.jks", PROBLEM_INVALID, "exactly one of"},
+    {"an empty password", NAMED_CERTIFICATE "  keystores: {jks: {create: true, password: ''}}\n",
+     "spec.keystores.jks.password", PROBLEM_INVALID, "must not be empty"},
+    {"a misspelt member", NAMED_CERTIFICATE "  dnsname: [a]\n", "spec.dnsname", PROBLEM_UNKNOWN,
+     "unknown field, did you mean 'dnsNames'?"},
+    /* CertificateRequest */
+    {"a request", REQUEST "  request: " MANIFEST_CSR "\n", NULL, 0, NULL},
+    {"a request that is none", REQUEST "  request: aGVsbG8=\n", "spec.request", PROBLEM_INVALID,
+     "is not a certificate signing request"},
+    {"an empty request", REQUEST "  request: ''\n", "spec.request", PROBLEM_REQUIRED,
+     "must not be empty"},
+    {"a request with other usages", REQUEST "  request: " MANIFEST_CSR_KEY_AGREEMENT "\n",
+     "spec.usages", PROBLEM_INVALID, "the same key usages as the request"},
+    {"a request with these usages",
+     REQUEST "  request: " MANIFEST_CSR_KEY_AGREEMENT "\n  usages: [key agreement]\n", NULL, 0,
+     NULL},
+    {"identity of another shape", REQUEST "  request: " MANIFEST_CSR "\n  extra: {a: b}\n",
+     "spec.extra[a]", PROBLEM_TYPE, "must be a list of strings"},
+    {"a request's issuer kind",
+     "apiVersion: cert-manager.io/v1\nkind: CertificateRequest\nmetadata: {name: web}\n"
+     "spec: {request: " MANIFEST_CSR ", issuerRef: {name: a, kind: X}}\n",
+     "spec.issuerRef.kind", PROBLEM_INVALID, "must be 'Issuer'"},
+    /* Issuer */
+    {"an ACME issuer", ACME, NULL, 0, NULL},
+    {"no type", ISSUER "  {}\n", "spec", PROBLEM_REQUIRED, "exactly one of 'acme', 'ca', 'vault'"},
+    {"two types", ACME "  ca: {secretName: a}\n", "spec", PROBLEM_INVALID, "found 'acme' and 'ca'"},
+    {"an unknown type", ISSUER "  vaullt: {}\n", "spec.vaullt", PROBLEM_UNKNOWN,
+     "did you mean 'vault'?"},
+    {"an unknown member of what is not built", ISSUER "  ca: {secretNam: a}\n", "spec.ca.secretNam",
+     PROBLEM_UNKNOWN, "did you mean 'secretName'?"},
+    {"plain http",
+     ISSUER "  acme: {server: 'http://ca.example/dir', privateKeySecretRef: {name: a}}\n",
+     "spec.acme.server", PROBLEM_INVALID, "is plain http, which is refused"},
+    {"a server that is no URL", ISSUER "  acme: {server: ca, privateKeySecretRef: {name: a}}\n",
+     "spec.acme.server", PROBLEM_INVALID, "must be the https:// address"},
+    {"a server without a host",
+     ISSUER "  acme: {server: 'https:///dir', privateKeySecretRef: {name: a}}\n",
+     "spec.acme.server", PROBLEM_INVALID, "has no host"},
+    {"no server", ISSUER "  acme: {privateKeySecretRef: {name: a}}\n", "spec.acme.server",
+     PROBLEM_REQUIRED, "must be set"},
+    {"no account key", ISSUER "  acme: {server: 'https://a'}\n", "spec.acme.privateKeySecretRef",
+     PROBLEM_REQUIRED, "must be set"},
+    {"an account key without a name",
+     ISSUER "  acme: {server: 'https://a', privateKeySecretRef: {key: a}}\n",
+     "spec.acme.privateKeySecretRef.name", PROBLEM_REQUIRED, "must be set"},
+    {"a contact with a parameter", ACME "    email: me@example.com?cc=you@example.com\n",
+     "spec.acme.email", PROBLEM_INVALID, "is not a plain e-mail address"},
+    {"a contact with a scheme", ACME "    email: mailto:me@example.com\n", "spec.acme.email",
+     PROBLEM_INVALID, "is not a plain e-mail address"},
+    {"an empty contact", ACME "    email: ''\n", NULL, 0, NULL},
+    {"an external account without its key",
+     ACME "    externalAccountBinding: {keyID: a, keySecretRef: {name: b}}\n",
+     "spec.acme.externalAccountBinding.keySecretRef.key", PROBLEM_REQUIRED, "must be set"},
+    {"an external account without its id",
+     ACME "    externalAccountBinding: {keySecretRef: {name: b, key: c}}\n",
+     "spec.acme.externalAccountBinding.keyID", PROBLEM_REQUIRED, "must be set"},
+    {"a bundle without certificates", ACME "    caBundle: aGVsbG8=\n", "spec.acme.caBundle",
+     PROBLEM_INVALID, "must have at least one PEM certificate"},
+    {"a bundle that is not base64", ACME "    caBundle: '-----BEGIN'\n", "spec.acme.caBundle",
+     PROBLEM_INVALID, "is not base64"},
+    {"a bundle for a server that is not verified",
+     ACME "    caBundle: " MANIFEST_CERTIFICATE "\n    skipTLSVerify: true\n",
+     "spec.acme.skipTLSVerify", PROBLEM_INVALID, "must not be set together with 'caBundle'"},
+    {"a bundle for a server that is verified",
+     ACME "    caBundle: " MANIFEST_CERTIFICATE "\n    skipTLSVerify: false\n", NULL, 0, NULL},
+    {"a long preferred chain", ACME "    preferredChain: a" LABEL_64 "\n",
+     "spec.acme.preferredChain", PROBLEM_INVALID, "must be at most 64 bytes"},
+    /* solvers */
+    {"a solver of no type", SOLVER "{}\n", "spec.acme.solvers[0]", PROBLEM_REQUIRED,
+     "exactly one of 'http01' and 'dns01'"},
+    {"a solver of two types", SOLVER "{http01: {ingress: {}}, dns01: {rfc2136: {nameserver: a}}}\n",
+     "spec.acme.solvers[0]", PROBLEM_INVALID, "found 'http01' and 'dns01'"},
+    {"http01 of no kind", SOLVER "http01: {}\n", "spec.acme.solvers[0].http01", PROBLEM_REQUIRED,
+     "exactly one of 'ingress' and 'gatewayHTTPRoute'"},
+    {"two ways to an Ingress", SOLVER "http01: {ingress: {class: a, name: b}}\n",
+     "spec.acme.solvers[0].http01.ingress", PROBLEM_INVALID, "at most one of"},
+    {"an odd Service", SOLVER "http01: {ingress: {serviceType: LoadBalancer}}\n",
+     "spec.acme.solvers[0].http01.ingress.serviceType", PROBLEM_INVALID,
+     "'LoadBalancer' must be 'ClusterIP' or 'NodePort'"},
+    {"a class that is no name", SOLVER "http01: {ingress: {ingressClassName: A}}\n",
+     "spec.acme.solvers[0].http01.ingress.ingressClassName", PROBLEM_INVALID, "is not a name"},
+    {"a misspelt member of a pod",
+     SOLVER "http01: {ingress: {podTemplate: {spec: {nodeSelectors: {}}}}}\n",
+     "spec.acme.solvers[0].http01.ingress.podTemplate.spec.nodeSelectors", PROBLEM_UNKNOWN,
+     "did you mean 'nodeSelector'?"},
+    {"a port", SOLVER "http01: {gatewayHTTPRoute: {parentRefs: [{name: a, port: 65536}]}}\n",
+     "spec.acme.solvers[0].http01.gatewayHTTPRoute.parentRefs[0].port", PROBLEM_INVALID,
+     "must be from 1 to 65535"},
+    {"a parent without a name",
+     SOLVER "http01: {gatewayHTTPRoute: {parentRefs: [{kind: Gateway}]}}\n",
+     "spec.acme.solvers[0].http01.gatewayHTTPRoute.parentRefs[0].name", PROBLEM_REQUIRED,
+     "must be set"},
+    {"a negative wait", SOLVER "{http01: {ingress: {}}, waitInsteadOfSelfCheck: -1s}\n",
+     "spec.acme.solvers[0].waitInsteadOfSelfCheck", PROBLEM_INVALID, "must not be negative"},
+    {"no provider", SOLVER "dns01: {cnameStrategy: Follow}\n", "spec.acme.solvers[0].dns01",
+     PROBLEM_REQUIRED, "exactly one of 'akamai'"},
+    {"two providers, one of them akamai", SOLVER "dns01: {akamai: {}, rfc2136: {nameserver: a}}\n",
+     "spec.acme.solvers[0].dns01", PROBLEM_INVALID, "found 'akamai' and 'rfc2136'"},
+    {"a misspelt member of a provider",
+     SOLVER "dns01: {cloudflare: {apiTokenSecretReff: {name: a}}}\n",
+     "spec.acme.solvers[0].dns01.cloudflare.apiTokenSecretReff", PROBLEM_UNKNOWN,
+     "did you mean 'apiTokenSecretRef'?"},
+    {"a provider that is no map", SOLVER "dns01: {cloudflare: yes}\n",
+     "spec.acme.solvers[0].dns01.cloudflare", PROBLEM_TYPE, "must be a map"},
+    {"a resolver without a port",
+     SOLVER "dns01: {nameservers: [192.0.2.1], rfc2136: {nameserver: a}}\n",
+     "spec.acme.solvers[0].dns01.nameservers[0]", PROBLEM_INVALID, "needs a port"},
+    {"a resolver over plain http",
+     SOLVER "dns01: {nameservers: ['http://a/'], rfc2136: {nameserver: a}}\n",
+     "spec.acme.solvers[0].dns01.nameservers[0]", PROBLEM_INVALID, "'https://...'"},
+    {"an IPv6 server without brackets", SOLVER "dns01: {rfc2136: {nameserver: '2001:db8::1'}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.nameserver", PROBLEM_INVALID, "needs brackets"},
+    {"a server with brackets", SOLVER "dns01: {rfc2136: {nameserver: '[2001:db8::1]'}}\n", NULL, 0,
+     NULL},
+    {"a server with a name and a port", SOLVER "dns01: {rfc2136: {nameserver: 'ns.example.:53'}}\n",
+     NULL, 0, NULL},
+    {"a server with a port that is none", SOLVER "dns01: {rfc2136: {nameserver: 'a:+53'}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.nameserver", PROBLEM_INVALID, "a port from 1 to 65535"},
+    {"a server without a host", SOLVER "dns01: {rfc2136: {nameserver: ':53'}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.nameserver", PROBLEM_INVALID, "must begin with a host"},
+    {"brackets around no address", SOLVER "dns01: {rfc2136: {nameserver: '[a]:53'}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.nameserver", PROBLEM_INVALID, "between the brackets"},
+    {"brackets that do not end", SOLVER "dns01: {rfc2136: {nameserver: '[::1'}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.nameserver", PROBLEM_INVALID, "between the brackets"},
+    {"TSIG", RFC2136 "tsigKeyName: a, tsigSecretSecretRef: {name: b, key: c}}}\n", NULL, 0, NULL},
+    {"TSIG without its secret", RFC2136 "tsigKeyName: a}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.tsigSecretSecretRef", PROBLEM_REQUIRED, "must be set"},
+    {"TSIG without its name", RFC2136 "tsigSecretSecretRef: {name: b, key: c}}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.tsigKeyName", PROBLEM_REQUIRED, "must be set"},
+    {"TSIG without a key of the Secret",
+     RFC2136 "tsigKeyName: a, tsigSecretSecretRef: {name: b}}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.tsigSecretSecretRef.key", PROBLEM_REQUIRED, "must be set"},
+    {"a TSIG algorithm in any case", RFC2136 "tsigAlgorithm: hmacSHA512}}\n", NULL, 0, NULL},
+    {"a TSIG algorithm that is none", RFC2136 "tsigAlgorithm: SHA512}}\n",
+     "spec.acme.solvers[0].dns01.rfc2136.tsigAlgorithm", PROBLEM_INVALID,
+     "'SHA512' is not one of 'HMACMD5'"},
+    {"a protocol", RFC2136 "protocol: QUIC}}\n", "spec.acme.solvers[0].dns01.rfc2136.protocol",
+     PROBLEM_INVALID, "'QUIC' is not one of 'TCP', 'UDP'"},
+    /* Secret */
+    {"a Secret", SECRET "data: {a.b: aGVsbG8=}\nstringData: {c: d}\n", NULL, 0, NULL},
+    {"a key that is a folder of kubelet", SECRET "data: {..data: aGVsbG8=}\n", "data[..data]",
+     PROBLEM_INVALID, "is not a key that a Secret may have"},
+    {"a key with a slash", SECRET "stringData: {a/b: c}\n", "stringData[a/b]", PROBLEM_INVALID,
+     "is not a key that a Secret may have"},
+    {"a value that is not base64", SECRET "data: {a: hello!}\n", "data[a]", PROBLEM_INVALID,
+     "is not base64: not base64 at offset 5; plain text belongs under 'stringData'"},
+    {"a value with line breaks", SECRET "data:\n  a: |\n    aGVs\n    bG8=\n", NULL, 0, NULL},
+    {"immutable", SECRET "immutable: maybe\n", "immutable", PROBLEM_TYPE, "must be true or false"},
+};
+
+static void assert_no_problem(const struct field_report *report)
+{
+    for (size_t i = 0; i < report->len; i++) {
+        if (report->items[i].kind != PROBLEM_WARNING)
+            print_report(report);
+        ASSERT_EQ(report->items[i].kind, PROBLEM_WARNING);
+    }
+}
+
+TEST(each_rule_names_the_place_and_says_what_to_do)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        cleanup(field_report_deinit) struct field_report report = {};
+        cleanup(object_unref) const struct object *object = NULL;
+        const struct field_problem *problem;
+
+        CASE(rules[i].name);
+        object = decode_yaml(rules[i].manifest, &report);
+        if (!rules[i].path) {
+            assert_no_problem(&report);
+            continue;
+        }
+        problem = find_problem(&report, rules[i].path, rules[i].kind);
+        if (!problem)
+            print_report(&report);
+        ASSERT_TRUE(problem);
+        ASSERT_CONTAINS(problem->text, rules[i].text);
+    }
+}
+
+TEST(annotations_have_a_limit_in_all)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    cleanup(json_unref) struct json *value = read_yaml(SECRET);
+    cleanup(object_unref) const struct object *object = NULL;
+    cleanup(xfree) char *large = xalloc(256 * 1024 + 1);
+    struct err err = {};
+
+    memset(large, 'a', 256 * 1024);
+    json_set_text(json_need_map(json_get(value, "metadata"), "annotations"), "k", large);
+    ASSERT_OK(object_decode(&kind_secret, value, &report, &object, &err));
+    ASSERT_CONTAINS(find_problem(&report, "metadata.annotations", PROBLEM_INVALID)->text,
+                    "at most 262144 bytes in all, has 262145");
+}
+
+TEST(a_document_of_another_kind_is_refused)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    cleanup(json_unref) struct json *value = read_yaml(ACME);
+    cleanup(object_unref) const struct object *object = NULL;
+    struct err err = {};
+
+    ASSERT_OK(object_decode(&kind_order, value, &report, &object, &err));
+    ASSERT_STREQ(find_problem(&report, "kind", PROBLEM_INVALID)->text, "must be 'Order'");
+    ASSERT_STREQ(find_problem(&report, "apiVersion", PROBLEM_INVALID)->text,
+                 "must be 'acme.cert-manager.io/v1'");
+}
+
+TEST(an_object_from_a_store_is_checked_by_the_same_rules)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    cleanup(object_unref) const struct object *object = decode_yaml(
+        NAMED_CERTIFICATE "  duration: 1m\n  literalSubject: CN=a\n", NULL);
+
+    object_check_spec(object, &report);
+    ASSERT_TRUE(find_problem(&report, "spec.duration", PROBLEM_INVALID));
+    ASSERT_TRUE(find_problem(&report, "spec.literalSubject", PROBLEM_UNBUILT));
+    ASSERT_EQ(report.len, 2);
+}
+
+RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
+          cmocka_unit_test(annotations_have_a_limit_in_all),
+          cmocka_unit_test(a_document_of_another_kind_is_refused),
+          cmocka_unit_test(an_object_from_a_store_is_checked_by_the_same_rules));
