@@ -185,7 +185,7 @@ static int create_once(struct store *store, const struct context *ctx,
     int r;
 
     request_init(&request, store, ctx, resource, manager);
-    r = object_key(resource, object, &key, err);
+    r = object_key_of(resource, object, &key, err);
     if (r < 0)
         return r;
     r = local_tx_begin(&request.tx, request.self, ctx, err);
@@ -311,7 +311,7 @@ int local_update(struct store *store, const struct context *ctx, const struct re
     r = admit(&request, given, &object, err);
     if (r < 0)
         return r;
-    r = object_key(resource, object, &key, err);
+    r = object_key_of(resource, object, &key, err);
     if (r < 0)
         return r;
     precondition = precondition_in(object);
@@ -437,7 +437,7 @@ int local_apply(struct store *store, const struct context *ctx, const struct res
     r = admit_applied(&request, given, &config, err);
     if (r < 0)
         return r;
-    r = object_key(resource, config, &key, err);
+    r = object_key_of(resource, config, &key, err);
     if (r < 0)
         return r;
     r = begin_and_load(&request, &key, NULL);

@@ -50,17 +50,17 @@ static bool is_dns_subdomain(const char *s, size_t len)
     }
 }
 
-bool name_is_label(const char *s)
+bool stored_name_is_label(const char *s)
 {
     return s && is_dns_label(s, strlen(s), NAME_LABEL_MAX);
 }
 
-bool name_is_subdomain(const char *s)
+bool stored_name_is_subdomain(const char *s)
 {
     return s && is_dns_subdomain(s, strlen(s));
 }
 
-bool name_is_qualified(const char *s)
+bool stored_name_is_qualified(const char *s)
 {
     const char *slash;
 
@@ -72,12 +72,12 @@ bool name_is_qualified(const char *s)
     return is_dns_subdomain(s, (size_t)(slash - s)) && is_plain_name(slash + 1);
 }
 
-bool name_is_label_value(const char *s)
+bool stored_name_is_label_value(const char *s)
 {
     return s && (!*s || is_plain_name(s));
 }
 
-bool name_is_data_key(const char *s)
+bool stored_name_is_data_key(const char *s)
 {
     size_t len = s ? strlen(s) : 0;
 

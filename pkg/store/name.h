@@ -11,11 +11,11 @@
 #define NAME_LABEL_MAX     63
 #define NAME_SUBDOMAIN_MAX 253
 
-bool name_is_label(const char *s);     /* RFC 1123 label: namespaces */
-bool name_is_subdomain(const char *s); /* RFC 1123 subdomain: object names */
-bool name_is_qualified(
+bool stored_name_is_label(const char *s);     /* RFC 1123 label: namespaces */
+bool stored_name_is_subdomain(const char *s); /* RFC 1123 subdomain: object names */
+bool stored_name_is_qualified(
     const char *s); /* "[domain/]name": keys of labels, annotations; finalizers */
-bool name_is_label_value(const char *s); /* may be "" */
-bool name_is_data_key(const char *s);    /* key of Secret data; safe as a file name */
+bool stored_name_is_label_value(const char *s); /* may be "" */
+bool stored_name_is_data_key(const char *s);    /* key of Secret data; safe as a file name */
 
 #endif

@@ -78,21 +78,21 @@ int object_admit(const struct resource *resource, const struct json *given, stru
 
 int key_check(const struct resource *resource, const struct key *key, struct err *err)
 {
-    if (!name_is_subdomain(key->name))
+    if (!stored_name_is_subdomain(key->name))
         return err_set(err, ERR_INVALID,
                        "metadata.name: '%s' is not a DNS name (RFC 1123 subdomain)",
                        str_or(key->name, ""));
     if (!resource->namespaced && !str_empty(key->namespace))
         return err_set(err, ERR_INVALID, "metadata.namespace: %s is not namespaced",
                        resource->kind);
-    if (resource->namespaced && !name_is_label(key->namespace))
+    if (resource->namespaced && !stored_name_is_label(key->namespace))
         return err_set(err, ERR_INVALID, "metadata.namespace: '%s' is not a DNS label",
                        str_or(key->namespace, ""));
     return 0;
 }
 
-int object_key(const struct resource *resource, const struct json *object, struct key *ret,
-               struct err *err)
+int object_key_of(const struct resource *resource, const struct json *object, struct key *ret,
+                  struct err *err)
 {
     struct key key = {
         .namespace = str_or(object_meta(object, "namespace"), ""),
@@ -110,9 +110,9 @@ int object_key(const struct resource *resource, const struct json *object, struc
 static int check_labels(const struct json *labels, struct err *err)
 {
     json_for_each (key, value, labels) {
-        if (!name_is_qualified(key))
+        if (!stored_name_is_qualified(key))
             return err_set(err, ERR_INVALID, "metadata.labels: '%s' is not a qualified name", key);
-        if (!name_is_label_value(json_as_text(value)))
+        if (!stored_name_is_label_value(json_as_text(value)))
             return err_set(err, ERR_INVALID, "metadata.labels: value of '%s' is not a label value",
                            key);
     }
@@ -127,7 +127,7 @@ static int check_annotations(const struct json *annotations, struct err *err)
         cleanup(xfree) char *lower = xstrdup(key);
 
         str_lower(lower);
-        if (!name_is_qualified(lower))
+        if (!stored_name_is_qualified(lower))
             return err_set(err, ERR_INVALID, "metadata.annotations: '%s' is not a qualified name",
                            key);
         if (!json_as_text(value))
@@ -144,7 +144,7 @@ static int check_annotations(const struct json *annotations, struct err *err)
 static int check_finalizers(const struct json *finalizers, struct err *err)
 {
     json_for_each_item (item, finalizers) {
-        if (!name_is_qualified(json_as_text(item)))
+        if (!stored_name_is_qualified(json_as_text(item)))
             return err_set(err, ERR_INVALID, "metadata.finalizers: '%s' is not a qualified name",
                            str_or(json_as_text(item), ""));
     }

@@ -16,8 +16,8 @@
 int object_admit(const struct resource *resource, const struct json *given, struct json **ret,
                  struct err *err);
 /* Lent from `object`; ERR_INVALID when its name or namespace does not do. */
-int object_key(const struct resource *resource, const struct json *object, struct key *ret,
-               struct err *err);
+int object_key_of(const struct resource *resource, const struct json *object, struct key *ret,
+                  struct err *err);
 int key_check(const struct resource *resource, const struct key *key, struct err *err);
 /* Labels, annotations, finalizers, owners. */
 int object_check_metadata(const struct json *object, struct err *err);

@@ -48,7 +48,7 @@ static int check_value(const char *key, const struct json *value, size_t *total,
     cleanup(buf_deinit) struct buf decoded = BUF_SECRET(SECRET_DATA_MAX);
     const char *text = json_as_text(value);
 
-    if (!name_is_data_key(key))
+    if (!stored_name_is_data_key(key))
         return err_set(err, ERR_INVALID, "data: '%s' is not a key (letters, digits, '-', '_', '.')",
                        key);
     /* The decoder's own text may quote the value: not for a Secret. */

@@ -428,17 +428,18 @@ TEST(ten_thousand_objects_are_listed_fast)
     ASSERT_TRUE(listed_ms - created_ms < SECONDS(10)); /* a sanitizer on a busy machine included */
 }
 
-RUN_TESTS(cmocka_unit_test(two_connections_see_each_other),
-          cmocka_unit_test(a_waiting_watch_wakes_for_a_write_of_its_own_process),
-          cmocka_unit_test(a_waiting_watch_wakes_for_a_write_in_memory),
-          cmocka_unit_test(a_waiting_watch_wakes_for_a_write_through_another_connection),
-          cmocka_unit_test(a_waiting_watch_wakes_for_a_write_of_another_process),
-          cmocka_unit_test(a_cancel_wakes_a_waiting_watch),
-          cmocka_unit_test(many_writers_and_a_watch_agree_on_every_change_in_order),
-          cmocka_unit_test(changes_during_the_listing_never_set_an_object_back),
-          cmocka_unit_test(a_watch_that_falls_behind_the_log_is_told_so),
-          cmocka_unit_test(exactly_what_the_log_keeps_can_be_watched),
-          cmocka_unit_test(a_version_from_the_future_is_gone),
-          cmocka_unit_test(a_watch_with_nothing_to_see_tells_where_it_is_before_the_log_is_compacted),
-          cmocka_unit_test(a_watch_with_nothing_to_see_tells_where_it_is_after_a_minute),
-          cmocka_unit_test(ten_thousand_objects_are_listed_fast));
+RUN_TESTS(
+    cmocka_unit_test(two_connections_see_each_other),
+    cmocka_unit_test(a_waiting_watch_wakes_for_a_write_of_its_own_process),
+    cmocka_unit_test(a_waiting_watch_wakes_for_a_write_in_memory),
+    cmocka_unit_test(a_waiting_watch_wakes_for_a_write_through_another_connection),
+    cmocka_unit_test(a_waiting_watch_wakes_for_a_write_of_another_process),
+    cmocka_unit_test(a_cancel_wakes_a_waiting_watch),
+    cmocka_unit_test(many_writers_and_a_watch_agree_on_every_change_in_order),
+    cmocka_unit_test(changes_during_the_listing_never_set_an_object_back),
+    cmocka_unit_test(a_watch_that_falls_behind_the_log_is_told_so),
+    cmocka_unit_test(exactly_what_the_log_keeps_can_be_watched),
+    cmocka_unit_test(a_version_from_the_future_is_gone),
+    cmocka_unit_test(a_watch_with_nothing_to_see_tells_where_it_is_before_the_log_is_compacted),
+    cmocka_unit_test(a_watch_with_nothing_to_see_tells_where_it_is_after_a_minute),
+    cmocka_unit_test(ten_thousand_objects_are_listed_fast));

@@ -46,11 +46,11 @@ TEST(names_are_what_the_api_server_accepts)
         int accepted = rows[i].accepted;
 
         CASE(name ? name : "(null)");
-        ASSERT_EQ(name_is_label(name), (accepted & LABEL) != 0);
-        ASSERT_EQ(name_is_subdomain(name), (accepted & SUBDOMAIN) != 0);
-        ASSERT_EQ(name_is_qualified(name), (accepted & QUALIFIED) != 0);
-        ASSERT_EQ(name_is_label_value(name), (accepted & LABEL_VALUE) != 0);
-        ASSERT_EQ(name_is_data_key(name), (accepted & DATA_KEY) != 0);
+        ASSERT_EQ(stored_name_is_label(name), (accepted & LABEL) != 0);
+        ASSERT_EQ(stored_name_is_subdomain(name), (accepted & SUBDOMAIN) != 0);
+        ASSERT_EQ(stored_name_is_qualified(name), (accepted & QUALIFIED) != 0);
+        ASSERT_EQ(stored_name_is_label_value(name), (accepted & LABEL_VALUE) != 0);
+        ASSERT_EQ(stored_name_is_data_key(name), (accepted & DATA_KEY) != 0);
     }
 }
 
@@ -60,10 +60,10 @@ TEST(a_subdomain_has_at_most_253_bytes)
 
     memset(name, 'a', sizeof(name));
     name[253] = '\0';
-    ASSERT_TRUE(name_is_subdomain(name));
+    ASSERT_TRUE(stored_name_is_subdomain(name));
     name[253] = 'a';
     name[254] = '\0';
-    ASSERT_FALSE(name_is_subdomain(name));
+    ASSERT_FALSE(stored_name_is_subdomain(name));
 }
 
 RUN_TESTS(cmocka_unit_test(names_are_what_the_api_server_accepts),

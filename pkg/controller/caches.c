@@ -1,0 +1,202 @@
+/* caches.c - one row per kind: decode function and indexes. */
+#include "controller/caches.h"
+
+#include "controller/facts.h"
+
+char *index_name_value(const char *namespace, const char *name)
+{
+    return xasprintf("%s/%s", str_or(namespace, ""), name);
+}
+
+char *index_issuer_value(const struct issuer_reference *ref, const char *namespace)
+{
+    const char *kind = issuer_reference_kind(ref);
+
+    return xasprintf("%s/%s/%s", kind, streq(kind, "ClusterIssuer") ? "" : namespace,
+                     str_or(ref->name, ""));
+}
+
+static void emit_name(const char *namespace, const char *name, cache_emit_fn *emit, void *arg)
+{
+    cleanup(xfree) char *value = NULL;
+
+    if (str_empty(name))
+        return;
+    value = index_name_value(namespace, name);
+    emit(arg, value);
+}
+
+static void emit_issuer(const struct object *object, const struct issuer_reference *ref,
+                        cache_emit_fn *emit, void *arg)
+{
+    cleanup(xfree) char *value = index_issuer_value(ref, object->metadata.namespace);
+
+    emit(arg, value);
+}
+
+/* --- index functions --- */
+
+static void owner_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct owner_reference *owner = object_controller(object);
+
+    if (owner && owner->uid)
+        emit(arg, owner->uid);
+}
+
+static void secret_name_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct certificate *crt = object;
+
+    emit_name(crt->object.metadata.namespace, crt->spec.secret_name, emit, arg);
+}
+
+static void request_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct request_facts *request = object;
+
+    emit_issuer(object, &request->request.spec.issuer_ref, emit, arg);
+}
+
+static void order_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct order_facts *order = object;
+
+    emit_issuer(object, &order->order.spec.issuer_ref, emit, arg);
+}
+
+static void challenge_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct challenge *challenge = object;
+
+    emit_issuer(object, &challenge->spec.issuer_ref, emit, arg);
+}
+
+static void used_secrets(const struct issuer *issuer, const char *namespace, cache_emit_fn *emit,
+                         void *arg)
+{
+    const struct acme_issuer *acme = issuer->spec.acme;
+
+    if (!acme)
+        return;
+    emit_name(namespace, acme->private_key_secret_ref.name, emit, arg);
+    if (acme->external_account_binding)
+        emit_name(namespace, acme->external_account_binding->key_secret_ref.name, emit, arg);
+    for (size_t i = 0; i < acme->solvers.len; i++) {
+        const struct acme_dns01 *dns01 = acme->solvers.items[i].dns01;
+
+        if (dns01 && dns01->rfc2136 && dns01->rfc2136->tsig_secret_secret_ref)
+            emit_name(namespace, dns01->rfc2136->tsig_secret_secret_ref->name, emit, arg);
+    }
+}
+
+static void issuer_secret_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct issuer *issuer = object;
+
+    used_secrets(issuer, issuer->object.metadata.namespace, emit, arg);
+}
+
+/* A ClusterIssuer's Secrets are in one namespace that a flag names: indexed without it. */
+static void cluster_issuer_secret_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    used_secrets(object, "", emit, arg);
+}
+
+static const struct cache_index certificate_indexes[] = {{INDEX_SECRET_NAME, secret_name_values}};
+static const struct cache_index request_indexes[] = {{INDEX_OWNER, owner_values},
+                                                     {INDEX_ISSUER, request_issuer_values}};
+static const struct cache_index order_indexes[] = {{INDEX_OWNER, owner_values},
+                                                   {INDEX_ISSUER, order_issuer_values}};
+static const struct cache_index challenge_indexes[] = {{INDEX_OWNER, owner_values},
+                                                       {INDEX_ISSUER, challenge_issuer_values}};
+static const struct cache_index issuer_indexes[] = {{INDEX_USED_SECRET, issuer_secret_values}};
+static const struct cache_index cluster_issuer_indexes[] = {
+    {INDEX_USED_SECRET, cluster_issuer_secret_values}};
+static const struct cache_index secret_indexes[] = {{INDEX_OWNER, owner_values}};
+
+/* --- decode --- */
+
+#define DEFINE_DECODE(name)                                                                        \
+    static int name##_decode(const struct json *value, const void **ret, struct err *err)          \
+    {                                                                                              \
+        const struct object *object;                                                               \
+        int r = object_decode_cached(&kind_##name, value, &object, err);                           \
+                                                                                                   \
+        if (r == 0)                                                                                \
+            *ret = object;                                                                         \
+        return r;                                                                                  \
+    }                                                                                              \
+    struct base_swallow_semicolon
+
+DEFINE_DECODE(certificate);
+DEFINE_DECODE(issuer);
+DEFINE_DECODE(cluster_issuer);
+DEFINE_DECODE(challenge);
+
+static int secret_decode(const struct json *value, const void **ret, struct err *err)
+{
+    const struct secret_facts *facts;
+    int r = secret_facts_decode(value, &facts, err);
+
+    if (r == 0)
+        *ret = facts;
+    return r;
+}
+
+static const void *ref(const void *object)
+{
+    return object_ref(object);
+}
+
+static void unref(const void *object)
+{
+    object_unref(object);
+}
+
+#define ROW(kind_, decode_, indexes_)                                                              \
+    {                                                                                              \
+        .resource = &kind_.resource, .decode = decode_, .ref = ref, .unref = unref,                \
+        .indexes = indexes_, .index_count = ARRAY_LEN(indexes_)                                    \
+    }
+
+static const struct {
+    size_t offset;
+    struct cache_kind kind;
+} rows[] = {
+    {offsetof(struct caches, certificates),
+     ROW(kind_certificate, certificate_decode, certificate_indexes)},
+    {offsetof(struct caches, requests),
+     ROW(kind_certificate_request, request_facts_decode, request_indexes)},
+    {offsetof(struct caches, issuers), ROW(kind_issuer, issuer_decode, issuer_indexes)},
+    {offsetof(struct caches, cluster_issuers),
+     ROW(kind_cluster_issuer, cluster_issuer_decode, cluster_issuer_indexes)},
+    {offsetof(struct caches, orders), ROW(kind_order, order_facts_decode, order_indexes)},
+    {offsetof(struct caches, challenges), ROW(kind_challenge, challenge_decode, challenge_indexes)},
+    {offsetof(struct caches, secrets), ROW(kind_secret, secret_decode, secret_indexes)},
+};
+
+static struct cache **slot(struct caches *caches, size_t i)
+{
+    return (struct cache **)((char *)caches + rows[i].offset);
+}
+
+void caches_init(struct caches *caches)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        *slot(caches, i) = cache_new(&rows[i].kind);
+}
+
+void caches_add_to(struct caches *caches, struct manager *manager)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        manager_add_cache(manager, *slot(caches, i));
+}
+
+void caches_deinit(struct caches *caches)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cache_free(*slot(caches, i));
+        *slot(caches, i) = NULL;
+    }
+}

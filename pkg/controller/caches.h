@@ -1,0 +1,19 @@
+/*
+ * caches.h - the caches of all kinds: how each is decoded and indexed, and whom a change wakes.
+ */
+#ifndef CONTROLLER_CACHES_H
+#define CONTROLLER_CACHES_H
+
+#include "controller/controllers.h"
+
+void caches_init(struct caches *caches);
+void caches_add_to(struct caches *caches, struct manager *manager); /* reflectors for all of them */
+void caches_deinit(struct caches *caches);
+/* watches.c: handlers on all caches that add keys to the queue. */
+void watches_add(struct controllers *self);
+
+/* Index value helpers; the caller frees. */
+char *index_issuer_value(const struct issuer_reference *ref, const char *namespace);
+char *index_name_value(const char *namespace, const char *name);
+
+#endif

@@ -1,0 +1,508 @@
+/* certificate_decide.c - the machine of certificate_decide.h. Pure: no I/O, no clock but policy->now_ms. */
+#include <string.h>
+
+#include "api/kinds.h"
+#include "controller/certificate_decide.h"
+
+#define WAITING_SUFFIX " (waiting: "
+
+struct decider {
+    const struct certificate_facts *facts;
+    const struct certificate_policy *policy;
+    struct arena *arena;
+    struct certificate_decision *out;
+    const struct request_facts *current; /* the request that the stored certificate came from */
+    int64_t next_revision;
+};
+
+const char *certificate_action_name(enum certificate_action action)
+{
+    static const char *const names[] = {
+        [CERTIFICATE_NOTHING] = "nothing",
+        [CERTIFICATE_START] = "start issuance",
+        [CERTIFICATE_DROP_KEY] = "drop next key",
+        [CERTIFICATE_MAKE_KEY] = "make next key",
+        [CERTIFICATE_DROP_REQUEST] = "drop request",
+        [CERTIFICATE_MAKE_REQUEST] = "make request",
+        [CERTIFICATE_STORE] = "store certificate",
+        [CERTIFICATE_FINISH] = "finish issuance",
+        [CERTIFICATE_FAIL] = "record failure",
+        [CERTIFICATE_REPAIR] = "repair secret",
+        [CERTIFICATE_FETCH_ARI] = "fetch renewal information",
+    };
+
+    return names[action];
+}
+
+/* --- small helpers --- */
+
+static void look_again(struct decider *d, int64_t at_ms)
+{
+    if (at_ms > 0 && (d->out->next_ms == 0 || at_ms < d->out->next_ms))
+        d->out->next_ms = at_ms;
+}
+
+static void set_condition(struct decider *d, const char *type, enum condition_status status,
+                          const char *reason, const char *message)
+{
+    struct condition condition = {
+        .type = type,
+        .status = status,
+        .reason = reason,
+        .message = message,
+        .observed_generation = d->facts->crt->object.metadata.generation,
+    };
+
+    condition_set(&d->out->status.conditions, &condition, d->policy->now_ms, d->arena);
+}
+
+static void act(struct decider *d, enum certificate_action action)
+{
+    d->out->action = action;
+}
+
+static const char *time_text(struct decider *d, int64_t ms)
+{
+    char text[TIME_TEXT_MAX];
+
+    time_format(ms, text);
+    return arena_strdup(d->arena, text);
+}
+
+static const struct request_facts *request_of_revision(const struct certificate_facts *facts,
+                                                       int64_t revision)
+{
+    for (size_t i = 0; i < facts->request_count; i++) {
+        if (facts->requests[i]->revision == revision)
+            return facts->requests[i];
+    }
+    return NULL;
+}
+
+/* --- readiness: conditions and times that follow from the Secret --- */
+
+static void copy_validity(struct decider *d)
+{
+    const struct secret_facts *secret = d->facts->secret;
+    struct certificate_status *status = &d->out->status;
+
+    status->not_before_ms = status->not_after_ms = status->renewal_time_ms = 0;
+    if (!secret || !secret->has_data || !secret->cert_ok)
+        return;
+    status->not_before_ms = secret->not_before_ms;
+    status->not_after_ms = secret->not_after_ms;
+    status->renewal_time_ms = renewal_time_with_ari_ms(d->facts->crt, secret);
+    if (d->facts->issuer && !certificate_uses_ari(d->facts->issuer))
+        status->acme = NULL;
+}
+
+static struct violation ready_violation(struct decider *d)
+{
+    const struct certificate_facts *facts = d->facts;
+    struct violation found;
+
+    if (facts->spec_problem)
+        return (struct violation){"InvalidSpec", facts->spec_problem};
+    if (facts->owner)
+        return (struct violation){
+            "DuplicateSecretName",
+            arena_printf(
+                d->arena,
+                "Certificate '%s' names the Secret '%s' too and owns it; give this one another spec.secretName",
+                facts->owner, facts->crt->spec.secret_name)};
+    found = secret_violation(facts, d->current, d->arena);
+    if (!found.reason && d->policy->now_ms > facts->secret->not_after_ms)
+        found = (struct violation){"Expired",
+                                   arena_printf(d->arena, "Certificate expired at %s",
+                                                time_text(d, facts->secret->not_after_ms))};
+    return found;
+}
+
+static void settle_readiness(struct decider *d)
+{
+    struct violation found = ready_violation(d);
+
+    copy_validity(d);
+    if (found.reason)
+        set_condition(d, "Ready", CONDITION_FALSE, found.reason, found.message);
+    else
+        set_condition(d, "Ready", CONDITION_TRUE, "Ready",
+                      "Certificate is up to date and has not expired");
+}
+
+/* --- trigger --- */
+
+static struct violation trigger_violation(struct decider *d)
+{
+    struct violation found = secret_violation(d->facts, d->current, d->arena);
+    int64_t renew_ms = d->out->status.renewal_time_ms;
+
+    if (!found.reason && renew_ms > 0 && d->policy->now_ms >= renew_ms)
+        found = (struct violation){
+            "Renewing",
+            arena_printf(d->arena, "Renewing certificate as renewal was scheduled at %s",
+                         time_text(d, renew_ms))};
+    return found;
+}
+
+/* A failed request that asks for something else than the spec now says must not hold the user up. */
+static bool was_edited_since_failure(struct decider *d)
+{
+    const struct request_facts *failed = request_of_revision(d->facts, d->next_revision);
+
+    return failed && request_violation(&d->facts->crt->spec, failed, d->arena).reason;
+}
+
+static const char *next_key_name(struct decider *d)
+{
+    /* Derived, so that a crash between status and Secret finds the same name; the generation of attempts
+     * keeps a foreign Secret of that name out of the way. */
+    const struct metadata *metadata = &d->facts->crt->object.metadata;
+    int64_t attempt = d->out->status.failed_issuance_attempts.is_set
+                          ? d->out->status.failed_issuance_attempts.value
+                          : 0;
+    char *seed = arena_printf(d->arena, "%s/%lld/%lld/%s", metadata->uid,
+                              (long long)d->next_revision, (long long)attempt,
+                              str_or(d->facts->crt->status.next_private_key_secret_name, ""));
+
+    return arena_printf(d->arena, "%.200s-%08x", metadata->name,
+                        (unsigned)str_hash(seed, strlen(seed)));
+}
+
+static void start(struct decider *d, const char *reason, const char *message)
+{
+    set_condition(d, "Issuing", CONDITION_TRUE, reason, message);
+    d->out->status.next_private_key_secret_name = next_key_name(d);
+    d->out->reason = reason;
+    d->out->message = message;
+    act(d, CERTIFICATE_START);
+}
+
+/* --- idle: nothing is being issued --- */
+
+static const struct request_facts *request_beyond_history(struct decider *d)
+{
+    const struct certificate_facts *facts = d->facts;
+    const struct request_facts *lowest = NULL;
+    int64_t kept = 0;
+
+    for (size_t i = 0; i < facts->request_count; i++) {
+        const struct request_facts *request = facts->requests[i];
+
+        if (request->revision == 0)
+            continue;
+        kept++;
+        if (!lowest || request->revision < lowest->revision)
+            lowest = request;
+    }
+    return kept > certificate_history_limit(&facts->crt->spec) ? lowest : NULL;
+}
+
+static bool ari_is_due(struct decider *d)
+{
+    const struct certificate_acme_status *acme = d->out->status.acme;
+    const struct certificate_ari *ari = acme ? acme->ari : NULL;
+    const struct secret_facts *secret = d->facts->secret;
+
+    if (!certificate_uses_ari(d->facts->issuer) || !secret->ari_id ||
+        d->policy->now_ms >= secret->not_after_ms)
+        return false;
+    if (!issuer_is_acme_ready(d->facts->issuer))
+        return false;
+    if (!ari || ari->next_check_ms == 0 || ari->last_checked_ms < secret->not_before_ms)
+        return true;
+    look_again(d, ari->next_check_ms);
+    return d->policy->now_ms >= ari->next_check_ms;
+}
+
+static void drop_request(struct decider *d, const struct request_facts *request)
+{
+    d->out->request = request;
+    act(d, CERTIFICATE_DROP_REQUEST);
+}
+
+static void drop_key(struct decider *d, const struct secret_facts *key)
+{
+    d->out->next_key = key;
+    act(d, CERTIFICATE_DROP_KEY);
+}
+
+static void tend(struct decider *d)
+{
+    struct violation broken = repair_violation(d->facts, d->policy->owner_ref, d->arena);
+    const struct request_facts *old = request_beyond_history(d);
+
+    look_again(d, d->out->status.renewal_time_ms);
+    look_again(d, d->out->status.not_after_ms + 1000);
+    if (broken.reason && !d->facts->foreign_writer) {
+        d->out->reason = broken.reason;
+        d->out->message = broken.message;
+        act(d, CERTIFICATE_REPAIR);
+    } else if (old) {
+        drop_request(d, old);
+    } else if (ari_is_due(d)) {
+        act(d, CERTIFICATE_FETCH_ARI);
+    }
+}
+
+static void decide_idle(struct decider *d)
+{
+    const struct certificate_facts *facts = d->facts;
+    struct violation found = trigger_violation(d);
+    int64_t backoff_ms = backoff_end_ms(facts->crt, d->policy);
+
+    d->out->status.next_private_key_secret_name = NULL;
+    if (found.reason && facts->foreign_writer) {
+        set_condition(
+            d, "Ready", CONDITION_FALSE, "SecretOverwritten",
+            arena_printf(
+                d->arena,
+                "'%s' keeps overwriting the Secret '%s'; stop it, or give this Certificate another spec.secretName",
+                facts->foreign_writer, facts->crt->spec.secret_name));
+        return;
+    }
+    if (found.reason && d->policy->now_ms < backoff_ms && !was_edited_since_failure(d)) {
+        look_again(d, backoff_ms);
+        found = (struct violation){};
+        if (facts->next_key_count > 0)
+            drop_key(d, facts->next_keys[0]);
+        return;
+    }
+    if (found.reason) {
+        start(d, found.reason, found.message);
+        return;
+    }
+    if (facts->next_key_count > 0)
+        drop_key(d, facts->next_keys[0]);
+    else
+        tend(d);
+}
+
+/* --- issuing --- */
+
+static void fail(struct decider *d, const char *reason, const char *why)
+{
+    struct certificate_status *status = &d->out->status;
+    int64_t attempts = status->failed_issuance_attempts.is_set
+                           ? status->failed_issuance_attempts.value
+                           : 0;
+    struct certificate failed = *d->facts->crt;
+    int64_t again_ms;
+
+    status->last_failure_time_ms = d->policy->now_ms;
+    status->failed_issuance_attempts = (struct opt_int){true, attempts + 1};
+    status->next_private_key_secret_name = NULL;
+    failed.status = *status;
+    again_ms = backoff_end_ms(&failed, d->policy);
+    d->out->reason = reason;
+    d->out->message = arena_printf(
+        d->arena,
+        "The certificate request has failed to complete and will be retried: %s (attempt %lld, next not before %s)",
+        why, (long long)attempts + 1, time_text(d, again_ms));
+    set_condition(d, "Issuing", CONDITION_FALSE, reason, d->out->message);
+    act(d, CERTIFICATE_FAIL);
+}
+
+static bool secret_holds(const struct secret_facts *secret, const struct request_facts *request)
+{
+    return secret && secret->has_data && secret->key_ok && secret->cert_ok &&
+           memcmp(secret->key_hash, request->key_hash, SHA256_LEN) == 0 &&
+           memcmp(secret->cert_hash, request->certificate_hash, SHA256_LEN) == 0;
+}
+
+static void finish(struct decider *d, const struct request_facts *request)
+{
+    struct certificate_status *status = &d->out->status;
+
+    status->revision = (struct opt_int){true, d->next_revision};
+    status->last_failure_time_ms = 0;
+    status->failed_issuance_attempts = (struct opt_int){};
+    status->next_private_key_secret_name = NULL;
+    condition_remove(&status->conditions, "Issuing", d->arena);
+    d->current = request;
+    settle_readiness(d);
+    act(d, CERTIFICATE_FINISH);
+}
+
+static void decide_issued(struct decider *d, const struct request_facts *request)
+{
+    d->out->request = request;
+    if (!request->certificate_ok)
+        fail(d, "InvalidCertificate", "the issuer sent no certificate that can be read");
+    else if (memcmp(request->certificate_key_hash, request->key_hash, SHA256_LEN) != 0)
+        fail(d, "InvalidCertificate", "the issuer sent a certificate for another key");
+    else if (request->not_after_ms <= d->policy->now_ms)
+        fail(d, "InvalidCertificate", "the issuer sent a certificate that has expired already");
+    else if (secret_holds(d->facts->secret, request))
+        finish(d, request);
+    else
+        act(d, CERTIFICATE_STORE);
+}
+
+static void decide_request(struct decider *d, const struct request_facts *request)
+{
+    const struct conditions *conditions = &request->request.status.conditions;
+    const struct condition *ready = condition_find(conditions, "Ready");
+    static const char *const refusals[] = {"Denied", "InvalidRequest"};
+
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        const struct condition *refused = condition_find(conditions, refusals[i]);
+
+        if (refused && refused->status == CONDITION_TRUE) {
+            fail(d, str_or(refused->reason, refusals[i]), str_or(refused->message, refusals[i]));
+            return;
+        }
+    }
+    if (ready && streq(ready->reason, "Failed"))
+        fail(d, "Failed", str_or(ready->message, "the issuer gave no reason"));
+    else if (ready && streq(ready->reason, "Issued"))
+        decide_issued(d, request);
+}
+
+/* Failed before this issuance began: left over from the last attempt. */
+static bool is_left_over(struct decider *d, const struct request_facts *request)
+{
+    const struct condition *issuing = condition_find(&d->facts->crt->status.conditions, "Issuing");
+    const struct conditions *conditions = &request->request.status.conditions;
+    bool ended = condition_has_reason(conditions, "Ready", "Failed") ||
+                 condition_is(conditions, "Denied", CONDITION_TRUE) ||
+                 condition_is(conditions, "InvalidRequest", CONDITION_TRUE);
+    int64_t ended_ms = request->request.status.failure_time_ms;
+
+    if (ended_ms == 0)
+        ended_ms = request->request.object.metadata.creation_timestamp_ms;
+    return ended && ended_ms < issuing->last_transition_time_ms;
+}
+
+static bool is_useless(struct decider *d, const struct request_facts *request,
+                       const struct secret_facts *key)
+{
+    if (request->revision == 0)
+        return true;
+    if (request->revision != d->next_revision)
+        return false;
+    return request_violation(&d->facts->crt->spec, request, d->arena).reason ||
+           memcmp(request->key_hash, key->key_hash, SHA256_LEN) != 0 || is_left_over(d, request);
+}
+
+static const struct secret_facts *named_next_key(struct decider *d)
+{
+    for (size_t i = 0; i < d->facts->next_key_count; i++) {
+        if (streq(d->facts->next_keys[i]->object.metadata.name,
+                  d->out->status.next_private_key_secret_name))
+            return d->facts->next_keys[i];
+    }
+    return NULL;
+}
+
+/* Returns the next key once it is there and fits; else has decided. */
+static const struct secret_facts *settle_next_key(struct decider *d)
+{
+    const struct certificate_spec *spec = &d->facts->crt->spec;
+    const struct secret_facts *secret = d->facts->secret;
+    const struct secret_facts *key = named_next_key(d);
+    const char *why;
+
+    for (size_t i = 0; i < d->facts->next_key_count; i++) {
+        if (d->facts->next_keys[i] != key) {
+            drop_key(d, d->facts->next_keys[i]);
+            return NULL;
+        }
+    }
+    if (key &&
+        (!key->key_ok || !key_fits_spec(spec, key->key_algorithm, key->key_size, d->arena, &why))) {
+        drop_key(d, key);
+        return NULL;
+    }
+    if (key)
+        return key;
+    if (!certificate_rotates_key(spec) && secret && secret->key_ok &&
+        !key_fits_spec(spec, secret->key_algorithm, secret->key_size, d->arena, &why)) {
+        d->out->reason = "CannotRegenerateKey";
+        d->out->message = arena_printf(
+            d->arena,
+            "spec.privateKey.rotationPolicy is Never, but the key in Secret '%s' does not fit: %s; delete the Secret, or allow rotation",
+            spec->secret_name, why);
+        set_condition(d, "Issuing", CONDITION_TRUE, d->out->reason, d->out->message);
+        return NULL;
+    }
+    d->out->next_key_name = d->out->status.next_private_key_secret_name;
+    act(d, CERTIFICATE_MAKE_KEY);
+    return NULL;
+}
+
+/* What the request waits for is shown in the Issuing condition, behind the reason why it was started. */
+static void show_waiting(struct decider *d)
+{
+    const struct condition *issuing = condition_find(&d->out->status.conditions, "Issuing");
+    const char *suffix = issuing->message ? strstr(issuing->message, WAITING_SUFFIX) : NULL;
+    const char *base = suffix ? arena_strndup(d->arena, issuing->message,
+                                              (size_t)(suffix - issuing->message))
+                              : str_or(issuing->message, "");
+    const char *message = d->facts->waiting_for
+                              ? arena_printf(d->arena, "%s" WAITING_SUFFIX "%.900s)", base,
+                                             d->facts->waiting_for)
+                              : base;
+
+    set_condition(d, "Issuing", CONDITION_TRUE, issuing->reason, message);
+}
+
+static void decide_issuing(struct decider *d)
+{
+    const struct certificate_facts *facts = d->facts;
+    const struct condition *issuing = condition_find(&d->out->status.conditions, "Issuing");
+    const struct request_facts *request;
+    const struct secret_facts *key;
+
+    if (str_empty(d->out->status.next_private_key_secret_name) || facts->foreign_next_key) {
+        start(d, str_or(issuing->reason, "ManuallyTriggered"),
+              str_or(issuing->message, "Certificate re-issuance was triggered"));
+        return;
+    }
+    request = request_of_revision(facts, d->next_revision);
+    /* Stored already: the key Secret may be gone, the certificate is what counts. */
+    if (request && condition_has_reason(&request->request.status.conditions, "Ready", "Issued") &&
+        request->certificate_ok && secret_holds(facts->secret, request) &&
+        !request_violation(&facts->crt->spec, request, d->arena).reason) {
+        d->out->request = request;
+        finish(d, request);
+        return;
+    }
+    key = settle_next_key(d);
+    if (!key)
+        return;
+    for (size_t i = 0; i < facts->request_count; i++) {
+        if (is_useless(d, facts->requests[i], key)) {
+            drop_request(d, facts->requests[i]);
+            return;
+        }
+    }
+    d->out->next_key = key;
+    if (!request) {
+        act(d, CERTIFICATE_MAKE_REQUEST);
+        return;
+    }
+    decide_request(d, request);
+    if (d->out->action == CERTIFICATE_NOTHING)
+        show_waiting(d);
+}
+
+void certificate_decide(const struct certificate_facts *facts,
+                        const struct certificate_policy *policy, struct arena *arena,
+                        struct certificate_decision *ret)
+{
+    const struct certificate_status *stored = &facts->crt->status;
+    struct decider d = {.facts = facts, .policy = policy, .arena = arena, .out = ret};
+
+    *ret = (struct certificate_decision){.status = *stored};
+    d.next_revision = stored->revision.is_set ? stored->revision.value + 1 : 1;
+    d.current = stored->revision.is_set ? request_of_revision(facts, stored->revision.value) : NULL;
+    settle_readiness(&d);
+    if (facts->owner)
+        look_again(&d, policy->now_ms + policy->duplicate_recheck_ms);
+    else if (!facts->spec_problem && condition_is(&stored->conditions, "Issuing", CONDITION_TRUE))
+        decide_issuing(&d);
+    else if (!facts->spec_problem)
+        decide_idle(&d);
+    ret->write_status = !fields_equal(&certificate_status_fields, stored, &ret->status);
+}

@@ -1,0 +1,105 @@
+/*
+ * certificate_decide.h - what is to be done about a Certificate. Pure: facts in, decision out.
+ *
+ *            ┌──────── trigger: no Secret, other spec, renewal due ────────┐
+ *   up to date                                                          START  Issuing=True
+ *      ▲   ▲                                                                │
+ *      │   └─ REPAIR metadata of the Secret                             MAKE_KEY      next key Secret
+ *      │                                                                    │
+ *   CLEAN next keys, old requests                                      MAKE_REQUEST   CertificateRequest
+ *      ▲                                                                    │
+ *    FINISH ◄── Secret holds it already ── STORE target Secret ◄── issued ── WAIT ── failed ──► FAIL, back-off
+ *
+ * One step per run: each changes one object, whose change wakes the next run, so that a crash between
+ * any two is an ordinary start. Files: certificate_policy.c (is the Secret what the spec asks for),
+ * certificate_renewal.c (times), certificate_decide.c (the machine).
+ */
+#ifndef CONTROLLER_CERTIFICATE_DECIDE_H
+#define CONTROLLER_CERTIFICATE_DECIDE_H
+
+#include "api/issuer.h"
+#include "controller/facts.h"
+
+enum certificate_action {
+    CERTIFICATE_NOTHING,  /* but the status may be written */
+    CERTIFICATE_START,    /* status only: Issuing=True */
+    CERTIFICATE_DROP_KEY, /* delete `secret_name`, a next key Secret that does not fit */
+    CERTIFICATE_MAKE_KEY,
+    CERTIFICATE_DROP_REQUEST, /* delete `request` */
+    CERTIFICATE_MAKE_REQUEST,
+    CERTIFICATE_STORE,     /* write the target Secret from `request` and the next key */
+    CERTIFICATE_FINISH,    /* status only: issued */
+    CERTIFICATE_FAIL,      /* status only: failed */
+    CERTIFICATE_REPAIR,    /* apply the target Secret again from its own data */
+    CERTIFICATE_FETCH_ARI, /* ask the CA for the renewal window */
+};
+const char *certificate_action_name(enum certificate_action action);
+
+/* Everything a decision looks at. Borrowed from the caches for one run. */
+struct certificate_facts {
+    const struct certificate *crt;
+    const struct issuer *issuer;       /* NULL: does not exist */
+    const struct secret_facts *secret; /* target; NULL: does not exist */
+    const char *owner;                 /* Certificate that owns secretName; NULL: this one */
+    const struct request_facts *const *requests; /* controlled by this Certificate */
+    size_t request_count;
+    const struct secret_facts *const *next_keys; /* owned, labelled next-private-key */
+    size_t next_key_count;
+    bool foreign_next_key;      /* status names a next key Secret that is not ours */
+    const char *spec_problem;   /* what validation says of the spec; NULL: fine */
+    const char *waiting_for;    /* why the request in flight does not move; NULL: it does */
+    const char *foreign_writer; /* who overwrote the Secret twice; NULL: nobody */
+};
+
+struct certificate_policy { /* settings */
+    int64_t now_ms;
+    int64_t backoff_min_ms, backoff_max_ms;
+    bool owner_ref;
+    int64_t duplicate_recheck_ms;
+};
+
+struct certificate_decision {
+    enum certificate_action action;
+    const char *reason, *message;     /* why; static or in the arena */
+    struct certificate_status status; /* what it should be; texts borrowed or in the arena */
+    bool write_status;                /* it differs from what is stored */
+    const struct request_facts *request;
+    const struct secret_facts *next_key;
+    const char *next_key_name; /* MAKE_KEY */
+    int64_t next_ms;           /* look again; 0: when something changes */
+};
+void certificate_decide(const struct certificate_facts *facts,
+                        const struct certificate_policy *policy, struct arena *arena,
+                        struct certificate_decision *ret);
+
+/* --- certificate_policy.c --- */
+
+struct violation {
+    const char *reason;  /* NULL: none */
+    const char *message; /* static or in the arena */
+};
+/* Checks 1-8 of behaviour.md 2: shared by trigger and readiness. `current` may be NULL. */
+struct violation secret_violation(const struct certificate_facts *facts,
+                                  const struct request_facts *current, struct arena *arena);
+/* Does the request still ask for what the spec says (2.2)? */
+struct violation request_violation(const struct certificate_spec *spec,
+                                   const struct request_facts *request, struct arena *arena);
+/* 2.4: metadata and extra data keys of the Secret. */
+struct violation repair_violation(const struct certificate_facts *facts, bool owner_ref,
+                                  struct arena *arena);
+bool key_fits_spec(const struct certificate_spec *spec, int algorithm, int size,
+                   struct arena *arena, const char **ret_why);
+/* --- certificate_renewal.c --- */
+
+/* When to renew a certificate of this validity (behaviour.md 3); 0: never (policy Disabled). */
+int64_t renewal_time_ms(const struct certificate_spec *spec, int64_t not_before_ms,
+                        int64_t not_after_ms);
+/* With the CA's window, when there is one that was given for this certificate. Never later than the
+ * plain time unless the window as a whole is later (acme.md 6: fallback). */
+int64_t renewal_time_with_ari_ms(const struct certificate *crt, const struct secret_facts *secret);
+bool certificate_uses_ari(const struct issuer *issuer);
+bool issuer_is_acme_ready(const struct issuer *issuer); /* Ready=True: its account can be asked */
+/* End of the back-off after a failure; 0: none (DESIGN 12.5). */
+int64_t backoff_end_ms(const struct certificate *crt, const struct certificate_policy *policy);
+
+#endif

@@ -1,0 +1,99 @@
+/* certificate_renewal.c - when to renew, and when to try again after a failure. Pure. */
+#include "acme/acme.h"
+#include "controller/certificate_decide.h"
+
+#define SHORTEST_RETRY_MS MINUTES(1)
+/* Retry after a failure is proportional to the lifetime (DESIGN 12.5): for 90 days the first comes
+ * after 1 h, as cert-manager's, and none later than lifetime/24. */
+#define FIRST_RETRY_PART 2160
+#define LAST_RETRY_PART  24
+
+static int64_t whole_seconds(int64_t ms)
+{
+    return ms - ms % 1000;
+}
+
+/* How long before notAfter renewal starts. */
+static int64_t renewal_lead_ms(const struct certificate_spec *spec, int64_t lifetime_ms)
+{
+    int64_t before_ms = spec->renew_before.is_set ? spec->renew_before.ns / 1000000 : 0;
+    int64_t percentage = spec->renew_before_percentage.is_set ? spec->renew_before_percentage.value
+                                                              : 0;
+
+    if (before_ms > 0 && before_ms < lifetime_ms)
+        return before_ms;
+    if (percentage > 0 && percentage < 100)
+        return lifetime_ms / 100 * percentage;
+    return lifetime_ms / 3;
+}
+
+int64_t renewal_time_ms(const struct certificate_spec *spec, int64_t not_before_ms,
+                        int64_t not_after_ms)
+{
+    if (spec->renewal && spec->renewal->policy == RENEWAL_DISABLED)
+        return 0;
+    return whole_seconds(not_after_ms - renewal_lead_ms(spec, not_after_ms - not_before_ms));
+}
+
+/* The window counts only for the certificate it was given for, that is, it was fetched since. */
+static const struct certificate_ari_window *window_for(const struct certificate *crt,
+                                                       const struct secret_facts *secret)
+{
+    const struct certificate_ari *ari = crt->status.acme ? crt->status.acme->ari : NULL;
+
+    if (!ari || !ari->suggested_window || !secret->ari_id)
+        return NULL;
+    if (ari->last_checked_ms < secret->not_before_ms ||
+        ari->suggested_window->end_ms <= secret->not_before_ms)
+        return NULL;
+    return ari->suggested_window;
+}
+
+int64_t renewal_time_with_ari_ms(const struct certificate *crt, const struct secret_facts *secret)
+{
+    const struct certificate_ari_window *window = window_for(crt, secret);
+    int64_t plain_ms = renewal_time_ms(&crt->spec, secret->not_before_ms, secret->not_after_ms);
+    int64_t instant_ms;
+
+    if (!window || plain_ms == 0)
+        return plain_ms;
+    instant_ms = whole_seconds(
+        acme_renewal_instant(secret->ari_id, window->start_ms, window->end_ms));
+    /* A window behind the expiry would let the certificate lapse: the plain time is the fallback. */
+    return instant_ms < secret->not_after_ms ? instant_ms : plain_ms;
+}
+
+bool certificate_uses_ari(const struct issuer *issuer)
+{
+    return issuer && issuer->spec.acme && issuer->spec.acme->renewal_information_source != ARI_NONE;
+}
+
+bool issuer_is_acme_ready(const struct issuer *issuer)
+{
+    return issuer && issuer->spec.acme &&
+           condition_is(&issuer->status.conditions, "Ready", CONDITION_TRUE);
+}
+
+static int64_t clamp(int64_t value, int64_t low, int64_t high)
+{
+    if (value > high)
+        value = high;
+    return value < low ? low : value;
+}
+
+int64_t backoff_end_ms(const struct certificate *crt, const struct certificate_policy *policy)
+{
+    int64_t lifetime_ms = certificate_duration_ms(&crt->spec);
+    int64_t delay_ms = clamp(lifetime_ms / FIRST_RETRY_PART, SHORTEST_RETRY_MS,
+                             policy->backoff_min_ms);
+    int64_t longest_ms = clamp(lifetime_ms / LAST_RETRY_PART, delay_ms, policy->backoff_max_ms);
+    int64_t attempts = crt->status.failed_issuance_attempts.is_set
+                           ? crt->status.failed_issuance_attempts.value
+                           : 1;
+
+    if (crt->status.last_failure_time_ms == 0)
+        return 0;
+    for (int64_t i = 1; i < attempts && delay_ms < longest_ms; i++)
+        delay_ms *= 2;
+    return crt->status.last_failure_time_ms + (delay_ms < longest_ms ? delay_ms : longest_ms);
+}

@@ -1,0 +1,229 @@
+/*
+ * certificate_request.c - approval, then the issuer that the request names (behaviour.md 6).
+ *
+ * Approval and "pending" are one status write. What the issuer type does is behind issuer_ops.sign;
+ * it never waits, so a request in flight costs a timer or nothing at all.
+ */
+#include <string.h>
+
+#include "controller/caches.h"
+#include "controller/facts.h"
+
+struct run {
+    struct controllers *self;
+    const struct context *ctx;
+    const struct key *key;
+    const struct request_facts *facts;
+    const struct certificate_request *request; /* &facts->request */
+    struct certificate_request_status status;  /* as it should be */
+    struct arena *arena;
+};
+
+static void set_condition(struct run *run, const char *type, enum condition_status status,
+                          const char *reason, const char *message)
+{
+    struct condition condition = {
+        .type = type, .status = status, .reason = reason, .message = message};
+
+    condition_set(&run->status.conditions, &condition, context_now_ms(run->ctx), run->arena);
+}
+
+/* 1: written, 0: was so already. Only for requests whose status holds no certificate yet: those bytes
+ * are not in the cache. */
+static int save(struct run *run, struct err *err)
+{
+    int r;
+
+    if (fields_equal(&certificate_request_status_fields, &run->request->status, &run->status))
+        return 0;
+    r = write_status(run->self, run->ctx, LANE_REQUESTS, run->key, run->self->caches.requests,
+                     &run->request->object, &run->status, MANAGER_REQUESTS, err);
+    return r < 0 ? r : 1;
+}
+
+static bool is_ended(const struct conditions *conditions)
+{
+    return condition_has_reason(conditions, "Ready", "Failed") ||
+           condition_has_reason(conditions, "Ready", "Issued") ||
+           condition_is(conditions, "InvalidRequest", CONDITION_TRUE);
+}
+
+static int deny(struct run *run, struct err *err)
+{
+    if (condition_has_reason(&run->status.conditions, "Ready", "Denied"))
+        return 0;
+    set_condition(run, "Ready", CONDITION_FALSE, "Denied",
+                  "The CertificateRequest was denied by an approval controller");
+    run->status.failure_time_ms = context_now_ms(run->ctx);
+    return save(run, err) < 0 ? err->code : 0;
+}
+
+static void approve(struct run *run)
+{
+    set_condition(run, "Approved", CONDITION_TRUE, "cert-manager.io",
+                  "Certificate request has been approved by cert-manager.io");
+    event_extra(run->self, run->ctx, &run->request->object, "cert-manager.io",
+                "Certificate request has been approved by cert-manager.io");
+}
+
+static void set_pending(struct run *run, const char *event_reason, const char *message)
+{
+    const struct condition *ready = condition_find(&run->status.conditions, "Ready");
+
+    if (event_reason && (!ready || !streq(ready->message, message)))
+        event_extra(run->self, run->ctx, &run->request->object, event_reason, "%s", message);
+    set_condition(run, "Ready", CONDITION_FALSE, "Pending", message);
+}
+
+static int fail(struct run *run, const char *event_reason, const char *message, struct err *err)
+{
+    int r;
+
+    set_condition(run, "Ready", CONDITION_FALSE, "Failed", message);
+    if (run->status.failure_time_ms == 0)
+        run->status.failure_time_ms = context_now_ms(run->ctx);
+    r = save(run, err);
+    if (r > 0)
+        event(run->self, run->ctx, &run->request->object, EVENT_WARNING, event_reason, "%s",
+              message);
+    return r < 0 ? r : 0;
+}
+
+static int issued(struct run *run, const struct sign_result *result, struct err *err)
+{
+    int r;
+
+    run->status.certificate = result->certificate;
+    run->status.ca = result->ca;
+    set_condition(run, "Ready", CONDITION_TRUE, "Issued",
+                  "Certificate fetched from issuer successfully");
+    r = save(run, err);
+    if (r > 0)
+        event_extra(run->self, run->ctx, &run->request->object, "CertificateIssued",
+                    "Certificate fetched from issuer successfully");
+    return r < 0 ? r : 0;
+}
+
+/* certID of the certificate that this request replaces (RFC 9773 5), when its CA has renewal information. */
+static const char *replaced_certificate(struct run *run, const struct issuer *issuer)
+{
+    struct key key = {
+        .namespace = run->key->namespace,
+        .name = object_annotation(&run->request->object, ANNOTATION_CERTIFICATE_NAME)};
+    cleanup(object_unref) const struct certificate *crt = NULL;
+    cleanup(object_unref) const struct secret_facts *secret = NULL;
+
+    if (!key.name || !issuer->spec.acme ||
+        issuer->spec.acme->renewal_information_source == ARI_NONE)
+        return NULL;
+    crt = cache_get(run->self->caches.certificates, &key);
+    if (!crt || !crt->status.acme || !crt->status.acme->ari ||
+        !crt->status.acme->ari->suggested_window)
+        return NULL;
+    key.name = crt->spec.secret_name;
+    secret = cache_get(run->self->caches.secrets, &key);
+    if (!secret || !secret->ari_id)
+        return NULL;
+    if (!streq(object_annotation(&secret->object, ANNOTATION_ISSUER_NAME),
+               run->request->spec.issuer_ref.name))
+        return NULL;
+    return arena_strdup(run->arena, secret->ari_id);
+}
+
+/* Why the issuer cannot be asked now; NULL: it can. */
+static const char *issuer_obstacle(struct run *run, const struct issuer *issuer,
+                                   const char **ret_reason)
+{
+    const struct issuer_reference *ref = &run->request->spec.issuer_ref;
+    const char *kind = issuer_reference_kind(ref);
+    const struct condition *ready;
+
+    if (!issuer) {
+        *ret_reason = "IssuerNotFound";
+        return arena_printf(run->arena, "Referenced %s '%s' does not exist", kind,
+                            str_or(ref->name, ""));
+    }
+    if (!issuer_type_of(&issuer->spec)) {
+        *ret_reason = "IssuerTypeMissing";
+        return arena_printf(run->arena,
+                            "Referenced %s '%s' is of a type that is missing or not built yet",
+                            kind, ref->name);
+    }
+    if (issuer_is_ready(issuer))
+        return NULL;
+    *ret_reason = "IssuerNotReady";
+    ready = condition_find(&issuer->status.conditions, "Ready");
+    return arena_printf(run->arena, "Referenced %s '%s' is not ready: %.800s", kind, ref->name,
+                        ready ? str_or(ready->message, ready->reason)
+                              : "it has not been looked at yet");
+}
+
+static int sign(struct run *run, const struct issuer *issuer, struct reconcile_result *result,
+                struct err *err)
+{
+    const struct issuer_ops *ops = issuer_type_of(&issuer->spec);
+    struct sign_result signed_ = {};
+    int r = ops->sign(&run->self->issuers, run->ctx, issuer, run->request,
+                      replaced_certificate(run, issuer), run->arena, &signed_, err);
+
+    if (r < 0)
+        return r;
+    result->requeue_at_ms = signed_.requeue_at_ms;
+    switch (signed_.state) {
+    case SIGN_ISSUED:
+        return issued(run, &signed_, err);
+    case SIGN_FAILED:
+        return fail(run, signed_.reason, signed_.message, err);
+    case SIGN_PENDING:
+        if (signed_.reason)
+            event_extra(run->self, run->ctx, &run->request->object, signed_.reason, "%s",
+                        signed_.message);
+        return 0;
+    }
+    return err_set(err, ERR_INTERNAL, "no such sign state");
+}
+
+static int reconcile(struct run *run, struct reconcile_result *result, struct err *err)
+{
+    const struct conditions *conditions = &run->status.conditions;
+    cleanup(object_unref) const struct issuer *issuer = NULL;
+    const char *obstacle, *reason = NULL;
+    int r;
+
+    if (!streq(issuer_reference_group(&run->request->spec.issuer_ref), "cert-manager.io"))
+        return 0; /* another program's issuer */
+    if (condition_is(conditions, "Denied", CONDITION_TRUE))
+        return deny(run, err);
+    if (is_ended(conditions))
+        return 0;
+    if (!condition_is(conditions, "Approved", CONDITION_TRUE)) {
+        if (!run->self->options.approve)
+            return 0; /* somebody else approves; the change wakes us */
+        approve(run);
+    }
+    issuer = issuer_of(run->self, &run->request->spec.issuer_ref, run->key->namespace);
+    obstacle = issuer_obstacle(run, issuer, &reason);
+    if (!run->facts->has_certificate)
+        set_pending(run, reason,
+                    obstacle ? obstacle : "Waiting for the issuer to sign the request");
+    r = save(run, err);
+    if (r != 0 || obstacle || run->facts->has_certificate)
+        return r < 0 ? r : 0; /* what was written wakes the next run */
+    return sign(run, issuer, result, err);
+}
+
+int certificate_request_reconcile(void *controllers, const struct context *ctx,
+                                  const struct key *key, struct reconcile_result *ret_result,
+                                  struct err *err)
+{
+    struct controllers *self = controllers;
+    cleanup(object_unref) const struct request_facts *facts = cache_get(self->caches.requests, key);
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    struct run run = {.self = self, .ctx = ctx, .key = key, .facts = facts, .arena = arena};
+
+    if (!facts || facts->request.object.metadata.deletion_timestamp_ms)
+        return 0;
+    run.request = &facts->request;
+    run.status = facts->request.status;
+    return reconcile(&run, ret_result, err);
+}

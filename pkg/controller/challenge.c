@@ -1,0 +1,523 @@
+/*
+ * challenge.c - one name proved to the CA (behaviour.md 9, RFC 8555 7.5.1).
+ *
+ *   present ──► self-check, within its budget ──► ask the CA ──► poll ──► valid or invalid ──► clean up
+ *
+ * The self-check is advisory: it saves a failed validation, but it never keeps the CA from being asked
+ * once its budget is used up. Waiting costs a timer. Before anything is presented, the Challenge is
+ * compared with the CA's own authorization and with the solver that the Issuer has now, so that a
+ * Challenge somebody else wrote presents nothing (incident GHSA-8rvj-mm4h-c258).
+ */
+#include <string.h>
+
+#include "controller/caches.h"
+#include "controller/challenges.h"
+#include "controller/order_flow.h"
+#include "solver/pick.h"
+
+#define CLEANUP_GIVE_UP_MS                                                                         \
+    HOURS(1) /* a finalizer must not hold a namespace for ever (users.md row 9) */
+#define CHECK_RETRY_FIRST_MS SECONDS(1)
+/* A name that the CA has refused before is checked for longer before the CA is asked again. */
+#define BUDGET_AFTER_FAILURE 6
+
+struct run {
+    struct controllers *self;
+    const struct context *ctx;
+    const struct key *key;
+    const struct challenge *challenge;
+    const struct issuer *issuer;
+    const struct solver_ops *ops;
+    struct acme_client *client;
+    struct solver_task task;
+    struct challenge_status status; /* as it should be */
+    struct arena *arena;
+    struct reconcile_result *result;
+};
+
+/* --- status --- */
+
+static int save(struct run *run, struct err *err)
+{
+    if (fields_equal(&challenge_status_fields, &run->challenge->status, &run->status))
+        return 0;
+    return write_status(run->self, run->ctx, LANE_CHALLENGES, run->key,
+                        run->self->caches.challenges, &run->challenge->object, &run->status,
+                        MANAGER_CHALLENGES, err);
+}
+
+static int end(struct run *run, int state, const char *reason, struct err *err)
+{
+    int r;
+
+    run->status.state = state;
+    run->status.reason = reason;
+    run->status.processing = false;
+    r = save(run, err);
+    if (r < 0)
+        return r;
+    challenges_forget(run->self->challenges, run->challenge->object.metadata.uid);
+    if (state == STATE_VALID)
+        event(run->self, run->ctx, &run->challenge->object, EVENT_NORMAL, "DomainVerified",
+              "Domain '%s' verified with '%s' validation", run->challenge->spec.dns_name,
+              enum_name(&challenge_type_names, run->challenge->spec.type));
+    else
+        event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "Failed", "%s", reason);
+    return 0;
+}
+
+/* Shown as the reason; looked at again at `at_ms`, or by back-off with the error. */
+static int wait_with_reason(struct run *run, const char *reason, int64_t at_ms, struct err *err)
+{
+    run->status.reason = reason;
+    run->result->requeue_at_ms = at_ms;
+    return save(run, err);
+}
+
+static int settle(struct run *run, int code, const struct acme_problem *problem, struct err *why,
+                  const char *step, struct err *err)
+{
+    struct flow flow;
+    int r;
+
+    if (code == ERR_CANCELED || code == ERR_BUSY) {
+        *err = *why;
+        return code;
+    }
+    flow = flow_of(code, problem, why, step, context_now_ms(run->ctx), run->arena);
+    if (flow.verdict == FLOW_FAIL)
+        return end(run, flow.state, flow.reason, err);
+    r = wait_with_reason(run, flow.reason, flow.at_ms, err);
+    if (r < 0 || flow.at_ms > 0)
+        return r;
+    *err = *why;
+    return code;
+}
+
+/* --- clean up --- */
+
+static int drop_finalizer(struct run *run, struct err *err)
+{
+    const struct metadata *metadata = &run->challenge->object.metadata;
+    struct store_precondition exactly = {.uid = metadata->uid,
+                                         .version = metadata->resource_version};
+    cleanup(json_unref) struct json *patch = json_new_map();
+    struct json *kept = json_new_list();
+    int r;
+
+    for (size_t i = 0; i < metadata->finalizers.len; i++) {
+        const char *finalizer = metadata->finalizers.items[i];
+
+        if (!streq(finalizer, FINALIZER_CHALLENGE) && !streq(finalizer, FINALIZER_CHALLENGE_LEGACY))
+            json_append_text(kept, finalizer);
+    }
+    json_set(json_need_map(patch, "metadata"), "finalizers", kept);
+    r = store_patch(run->self->store, run->ctx, &kind_challenge.resource, run->key, &exactly,
+                    MANAGER_CHALLENGES, patch, NULL, err);
+    return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+static bool has_finalizer(const struct challenge *challenge)
+{
+    return array_string_has(&challenge->object.metadata.finalizers, FINALIZER_CHALLENGE) ||
+           array_string_has(&challenge->object.metadata.finalizers, FINALIZER_CHALLENGE_LEGACY);
+}
+
+static bool may_give_up(const struct run *run)
+{
+    int64_t deleted_ms = run->challenge->object.metadata.deletion_timestamp_ms;
+
+    return deleted_ms > 0 && context_now_ms(run->ctx) - deleted_ms > CLEANUP_GIVE_UP_MS;
+}
+
+static int clean_up(struct run *run, struct err *err)
+{
+    struct err why = {};
+    int r = 0;
+
+    if (!has_finalizer(run->challenge))
+        return 0;
+    if (run->ops && run->task.solver)
+        r = run->ops->clean_up(run->self->solvers, run->ctx, &run->task, &why);
+    if (r == ERR_CANCELED || r == ERR_BUSY) {
+        *err = why;
+        return r;
+    }
+    if (r < 0 && !may_give_up(run)) {
+        event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "CleanUpError",
+              "Error cleaning up challenge: %s", why.text);
+        *err = why;
+        return r;
+    }
+    return drop_finalizer(run, err);
+}
+
+/* --- trust --- */
+
+static const struct acme_challenge *find_offer(const struct acme_authorization *authorization,
+                                               const char *url)
+{
+    for (size_t i = 0; i < authorization->challenge_count; i++) {
+        if (streq(authorization->challenges[i].url, url))
+            return &authorization->challenges[i];
+    }
+    return NULL;
+}
+
+/* URL, token, name and key must be what the CA says. */
+static int check_against_authorization(const struct run *run,
+                                       const struct acme_authorization *authorization,
+                                       struct err *err)
+{
+    const struct challenge_spec *spec = &run->challenge->spec;
+    const struct acme_challenge *offer = find_offer(authorization, spec->url);
+    cleanup(xfree) char *key = NULL;
+
+    if (!offer || !streq(offer->token, spec->token) || !streq(offer->type, run->ops->acme_type))
+        return err_set(err, ERR_DENIED, "the CA's authorization does not hold this challenge");
+    if (acme_token_check(spec->token, err) < 0)
+        return err->code;
+    if (!streq_ci(authorization->identifier.value, spec->dns_name))
+        return err_set(err, ERR_DENIED, "the CA's authorization is for '%s'",
+                       str_or(authorization->identifier.value, ""));
+    key = spec->type == CHALLENGE_DNS01
+              ? acme_dns01_value(spec->token, acme_client_key(run->client))
+              : acme_key_authorization(spec->token, acme_client_key(run->client));
+    if (!streq(key, spec->key))
+        return err_set(err, ERR_DENIED,
+                       "spec.key does not follow from the token and the account's key");
+    return 0;
+}
+
+/* The solver of the Issuer for this name, as it is now. */
+static const struct acme_solver *current_solver(struct run *run, struct err *err)
+{
+    const struct challenge_spec *spec = &run->challenge->spec;
+    const struct owner_reference *owner = object_controller(&run->challenge->object);
+    struct key order_key = {.namespace = run->key->namespace, .name = owner ? owner->name : ""};
+    cleanup(object_unref)
+        const struct object *order = cache_get(run->self->caches.orders, &order_key);
+    cleanup(strlist_deinit) struct strlist types = {};
+    struct solver_question question = {
+        .identifier = arena_printf(run->arena, "%s%s", spec->wildcard ? "*." : "", spec->dns_name),
+        .offered = &types};
+    const struct acme_solver *solver;
+    int type;
+
+    if (!order || !streq(order->metadata.uid, owner->uid)) {
+        (void)err_set(err, ERR_DENIED, "the Challenge belongs to no Order");
+        return NULL;
+    }
+    strlist_add(&types, run->ops->acme_type);
+    question.labels = &order->metadata.labels;
+    if (solver_pick(run->issuer->spec.acme, &question, &solver, &type, err) < 0)
+        return NULL;
+    return solver;
+}
+
+/* For cleaning up after the Order has gone: the Issuer's solver that the Challenge was made with. A
+ * solver that only the Challenge knows is never used. */
+static const struct acme_solver *same_solver(const struct run *run)
+{
+    const struct acme_issuer *acme = run->issuer && run->issuer->spec.acme ? run->issuer->spec.acme
+                                                                           : NULL;
+
+    for (size_t i = 0; acme && i < acme->solvers.len; i++) {
+        if (fields_equal(&acme_solver_fields, &acme->solvers.items[i],
+                         &run->challenge->spec.solver))
+            return &acme->solvers.items[i];
+    }
+    return NULL;
+}
+
+/* --- the steps --- */
+
+static int read_authorization(struct run *run, struct acme_authorization *ret, struct err *why,
+                              struct acme_problem *problem)
+{
+    return acme_authorization_get(run->client, run->ctx, run->challenge->spec.authorization_url,
+                                  ret, problem, why);
+}
+
+static const char *failure_text(struct run *run, const struct acme_authorization *authorization)
+{
+    const struct acme_challenge *offer = find_offer(authorization, run->challenge->spec.url);
+    cleanup(buf_deinit) struct buf text = BUF(4096);
+
+    if (offer && offer->error.class != ACME_OK)
+        acme_problem_text(&offer->error, &text);
+    return arena_printf(run->arena, "Error accepting authorization: %s",
+                        text.len > 0 ? buf_str(&text) : acme_status_name(authorization->status));
+}
+
+/* 1: still pending; else the Challenge has ended. */
+static int take_state(struct run *run, const struct acme_authorization *authorization,
+                      struct err *err)
+{
+    switch (authorization->status) {
+    case ACME_STATUS_VALID:
+        return end(run, STATE_VALID, "Successfully authorized domain", err);
+    case ACME_STATUS_PENDING:
+    case ACME_STATUS_PROCESSING:
+        return 1;
+    case ACME_STATUS_EXPIRED:
+        return end(run, STATE_EXPIRED, "The CA's authorization has expired", err);
+    default:
+        if (challenges_asked_ms(run->self->challenges, run->challenge->object.metadata.uid) > 0)
+            acme_gate_count_failure(acme_client_gate(run->client), run->ctx,
+                                    run->challenge->spec.dns_name);
+        return end(run, STATE_INVALID, failure_text(run, authorization), err);
+    }
+}
+
+static int present(struct run *run, struct err *err)
+{
+    struct err why = {};
+    int r = run->ops->present(run->self->solvers, run->ctx, &run->task, &why);
+
+    if (r == 0)
+        return 0;
+    if (r == ERR_CANCELED || r == ERR_BUSY) {
+        *err = why;
+        return r;
+    }
+    if (!streq(run->challenge->status.reason, why.text))
+        event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "PresentError",
+              "Error presenting challenge: %s", why.text);
+    run->status.reason = arena_printf(run->arena, "Error presenting challenge: %s", why.text);
+    r = save(run, err);
+    if (r < 0)
+        return r;
+    *err = why;
+    return why.code;
+}
+
+static size_t in_progress(struct run *run)
+{
+    cleanup(cache_refs_deinit) struct cache_refs all = {};
+    size_t count = 0;
+
+    cache_list(run->self->caches.challenges, NULL, &all);
+    for (size_t i = 0; i < all.len; i++) {
+        const struct challenge *challenge = all.items[i];
+
+        count += challenge->status.processing && !state_is_final(challenge->status.state);
+    }
+    return count;
+}
+
+/* First look: the CA's authorization, then the solver. */
+static int begin(struct run *run, struct err *err)
+{
+    cleanup(acme_authorization_deinit) struct acme_authorization authorization = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    struct err why = {};
+    int r;
+
+    if (in_progress(run) >= (size_t)run->self->options.max_challenges) {
+        run->result->requeue_at_ms = context_now_ms(run->ctx) + run->self->options.check_retry_ms;
+        return 0;
+    }
+    r = read_authorization(run, &authorization, &why, &problem);
+    if (r < 0)
+        return settle(run, r, &problem, &why, "retrieve authorization", err);
+    r = take_state(run, &authorization, err);
+    if (r != 1)
+        return r;
+    r = check_against_authorization(run, &authorization, &why);
+    if (r < 0)
+        return end(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
+    r = present(run, err);
+    if (r < 0)
+        return r;
+    run->status.processing = run->status.presented = true;
+    run->status.presented_at_ms = context_now_ms(run->ctx);
+    run->status.state = STATE_PENDING;
+    run->status.reason = NULL;
+    r = save(run, err);
+    if (r == 0)
+        event(run->self, run->ctx, &run->challenge->object, EVENT_NORMAL, "Presented",
+              "Presented challenge using %s challenge mechanism",
+              enum_name(&challenge_type_names, run->challenge->spec.type));
+    return r;
+}
+
+/* Has the CA said no to this name in the last attempt? Then the check is given longer. */
+static int64_t check_budget_ms(struct run *run)
+{
+    const struct controllers_options *options = &run->self->options;
+    int64_t budget_ms = run->challenge->spec.type == CHALLENGE_DNS01
+                            ? options->dns_check_budget_ms
+                            : options->http_check_budget_ms;
+    struct err ignored = {};
+
+    if (budget_ms == 0)
+        budget_ms = run->ops->check_budget_ms;
+    if (acme_gate_check_name(acme_client_gate(run->client), run->ctx, run->challenge->spec.dns_name,
+                             &ignored) < 0)
+        budget_ms *= BUDGET_AFTER_FAILURE;
+    return budget_ms;
+}
+
+static int64_t check_retry_ms(struct run *run, int64_t waited_ms)
+{
+    int64_t retry_ms = waited_ms > CHECK_RETRY_FIRST_MS ? waited_ms : CHECK_RETRY_FIRST_MS;
+
+    return retry_ms < run->self->options.check_retry_ms ? retry_ms
+                                                        : run->self->options.check_retry_ms;
+}
+
+/* 1: the CA may be asked; 0: not yet, looked at again by a timer. */
+static int self_check(struct run *run, struct err *err)
+{
+    const struct opt_duration *fixed = &run->task.solver->wait_instead_of_self_check;
+    int64_t now_ms = context_now_ms(run->ctx);
+    int64_t waited_ms = now_ms - run->challenge->status.presented_at_ms;
+    struct err why = {};
+    int r;
+
+    if (fixed->is_set) {
+        int64_t ready_ms = run->challenge->status.presented_at_ms + fixed->ns / 1000000;
+
+        if (now_ms >= ready_ms)
+            return 1;
+        run->result->requeue_at_ms = ready_ms;
+        return 0;
+    }
+    r = run->ops->check(run->self->solvers, run->ctx, &run->task, &why);
+    if (r == 0)
+        return 1;
+    if (r == ERR_CANCELED || r == ERR_BUSY) {
+        *err = why;
+        return r;
+    }
+    if (waited_ms >= check_budget_ms(run))
+        return 1; /* advisory: the CA decides */
+    return wait_with_reason(
+        run,
+        arena_printf(run->arena, "Waiting for %s challenge propagation: %s",
+                     enum_name(&challenge_type_names, run->challenge->spec.type), why.text),
+        now_ms + check_retry_ms(run, waited_ms), err);
+}
+
+static int ask(struct run *run, struct err *err)
+{
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    int64_t now_ms = context_now_ms(run->ctx), retry_at_ms = 0;
+    struct err why = {};
+    int r = acme_gate_check_name(acme_client_gate(run->client), run->ctx,
+                                 run->challenge->spec.dns_name, &why);
+
+    if (r < 0)
+        return settle(run, r, &problem, &why, "ask the CA", err);
+    r = acme_challenge_start(run->client, run->ctx, run->challenge->spec.url, &retry_at_ms,
+                             &problem, &why);
+    if (r < 0)
+        return settle(run, r, &problem, &why, "accept challenge", err);
+    challenges_note_asked(run->self->challenges, run->challenge->object.metadata.uid, now_ms);
+    run->result->requeue_at_ms = next_poll_ms(now_ms, now_ms, retry_at_ms);
+    return 0;
+}
+
+/* Presented: check, ask once, poll. After a restart the CA's state says whether it was asked. */
+static int go_on(struct run *run, struct err *err)
+{
+    const char *uid = run->challenge->object.metadata.uid;
+    int64_t asked_ms = challenges_asked_ms(run->self->challenges, uid);
+    cleanup(acme_authorization_deinit) struct acme_authorization authorization = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    const struct acme_challenge *offer;
+    struct err why = {};
+    int r;
+
+    if (run->ops->lives_in_process) {
+        r = present(run, err);
+        if (r < 0)
+            return r;
+    }
+    if (asked_ms == 0) {
+        r = self_check(run, err);
+        if (r <= 0)
+            return r;
+    }
+    r = read_authorization(run, &authorization, &why, &problem);
+    if (r < 0)
+        return settle(run, r, &problem, &why, "retrieve authorization", err);
+    r = take_state(run, &authorization, err);
+    if (r != 1)
+        return r;
+    r = check_against_authorization(run, &authorization, &why);
+    if (r < 0)
+        return end(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
+    offer = find_offer(&authorization, run->challenge->spec.url);
+    if (asked_ms == 0 && offer->status == ACME_STATUS_PENDING)
+        return ask(run, err);
+    if (asked_ms == 0)
+        challenges_note_asked(run->self->challenges, uid, asked_ms = context_now_ms(run->ctx));
+    run->result->requeue_at_ms = next_poll_ms(context_now_ms(run->ctx), asked_ms,
+                                              authorization.retry_at_ms);
+    return 0;
+}
+
+/* --- the reconciler --- */
+
+static int reconcile(struct run *run, struct err *err)
+{
+    const struct challenge *challenge = run->challenge;
+    cleanup(acme_client_unref) struct acme_client *client = NULL;
+    struct err why = {};
+
+    run->ops = solver_of(challenge->spec.type);
+    if (run->issuer && run->issuer->spec.acme && run->ops)
+        run->task.solver = current_solver(run, &why);
+    if (challenge->object.metadata.deletion_timestamp_ms ||
+        state_is_final(challenge->status.state)) {
+        if (!run->task.solver)
+            run->task.solver = same_solver(run);
+        return clean_up(run, err);
+    }
+    if (!run->issuer || !run->issuer->spec.acme)
+        return wait_with_reason(run, "The Issuer does not exist or is not of type acme", 0, err);
+    if (!run->ops || !run->task.solver)
+        return wait_with_reason(
+            run, arena_strdup(run->arena, run->ops ? why.text : "no such challenge type"), 0, err);
+    client = accounts_get(run->self->issuers.accounts, run->issuer->object.metadata.uid);
+    if (!client && !issuer_is_ready(run->issuer))
+        return 0; /* its becoming ready wakes us */
+    if (!client)
+        return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
+                       run->issuer->object.metadata.name);
+    run->client = client;
+    return challenge->status.presented ? go_on(run, err) : begin(run, err);
+}
+
+int challenge_reconcile(void *controllers, const struct context *ctx, const struct key *key,
+                        struct reconcile_result *ret_result, struct err *err)
+{
+    struct controllers *self = controllers;
+    cleanup(object_unref)
+        const struct challenge *challenge = cache_get(self->caches.challenges, key);
+    cleanup(object_unref) const struct issuer *issuer = NULL;
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    struct run run = {.self = self,
+                      .ctx = ctx,
+                      .key = key,
+                      .challenge = challenge,
+                      .arena = arena,
+                      .result = ret_result};
+
+    if (!challenge)
+        return 0;
+    issuer = issuer_of(self, &challenge->spec.issuer_ref, key->namespace);
+    run.issuer = issuer;
+    run.status = challenge->status;
+    run.task = (struct solver_task){
+        .dns_name = challenge->spec.dns_name,
+        .wildcard = challenge->spec.wildcard,
+        .token = challenge->spec.token,
+        .key = challenge->spec.key,
+        .secret_namespace = issuer ? issuer_secret_namespace(&self->issuers, issuer)
+                                   : key->namespace,
+    };
+    return reconcile(&run, err);
+}

@@ -1,0 +1,50 @@
+/* challenges.c - notes by uid. */
+#include "controller/challenges.h"
+
+#include "base/map.h"
+#include "base/thread.h"
+
+struct challenges {
+    struct mutex mutex;
+    struct map *asked; /* uid to int64_t */
+};
+
+struct challenges *challenges_new(void)
+{
+    struct challenges *self = xalloc(sizeof(*self));
+
+    mutex_init(&self->mutex);
+    self->asked = map_new(xfree);
+    return self;
+}
+
+void challenges_free(struct challenges *self)
+{
+    if (!self)
+        return;
+    map_free(self->asked);
+    mutex_deinit(&self->mutex);
+    xfree(self);
+}
+
+int64_t challenges_asked_ms(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const int64_t *at_ms = map_get(self->asked, uid);
+
+    return at_ms ? *at_ms : 0;
+}
+
+void challenges_note_asked(struct challenges *self, const char *uid, int64_t at_ms)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_set(self->asked, uid, xmemdup(&at_ms, sizeof(at_ms)));
+}
+
+void challenges_forget(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_remove(self->asked, uid);
+}

@@ -1,0 +1,22 @@
+/*
+ * challenges.h - in-memory notes of the challenge reconciler; losing them costs a question to the CA.
+ *
+ * Any thread.
+ */
+#ifndef CONTROLLER_CHALLENGES_H
+#define CONTROLLER_CHALLENGES_H
+
+#include "base/base.h"
+#include "store/resource.h"
+
+struct challenges;
+struct challenges *challenges_new(void);
+void challenges_free(struct challenges *challenges);
+
+/* When the CA was asked to validate the challenge with this uid; 0: not by this process. */
+int64_t challenges_asked_ms(struct challenges *challenges, const char *uid);
+void challenges_note_asked(struct challenges *challenges, const char *uid, int64_t at_ms);
+/* It has ended: forgets it. */
+void challenges_forget(struct challenges *challenges, const char *uid);
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * controllers.h - what all reconcilers share, and the table of them (table.c).
+ *
+ *   certificate          Certificate ─► next key Secret, CertificateRequest, target Secret
+ *   certificate_request  approval, then the issuer named by the request: for ACME an Order
+ *   issuer               Issuer and ClusterIssuer: account, Ready condition
+ *   order                Order ─► ACME order, Challenges, certificate
+ *   challenge            Challenge ─► solver, ACME challenge
+ *   manifests, export    files of a directory in and out (`certlet run`)
+ *
+ * A reconciler never calls another one: it writes an object, and the other sees it. Which change
+ * wakes whom stands in watches.c.
+ */
+#ifndef CONTROLLER_CONTROLLERS_H
+#define CONTROLLER_CONTROLLERS_H
+
+#include "api/certificate.h"
+#include "api/certificate_request.h"
+#include "api/challenge.h"
+#include "api/issuer.h"
+#include "api/kinds.h"
+#include "api/order.h"
+#include "api/secret.h"
+#include "cache/cache.h"
+#include "issuer/issuers.h"
+#include "runtime/controller.h"
+#include "solver/solver.h"
+
+enum lane {
+    LANE_CERTIFICATES,
+    LANE_REQUESTS,
+    LANE_ISSUERS,
+    LANE_CLUSTER_ISSUERS,
+    LANE_ORDERS,
+    LANE_CHALLENGES,
+    LANE_EXPORT,
+    LANE_COUNT
+};
+
+/* Field managers are cert-manager's (MANAGER_ISSUING: api/kinds.h), so that what either wrote can be
+ * taken back by the other. */
+#define MANAGER_CERTS      "cert-manager-certificates"
+#define MANAGER_REQUESTS   "cert-manager-certificaterequests"
+#define MANAGER_ISSUERS    "cert-manager-issuers"
+#define MANAGER_ORDERS     "cert-manager-orders"
+#define MANAGER_CHALLENGES "cert-manager-challenges"
+
+struct caches {
+    struct cache *certificates;    /* struct certificate */
+    struct cache *requests;        /* struct request_facts */
+    struct cache *issuers;         /* struct issuer */
+    struct cache *cluster_issuers; /* struct issuer */
+    struct cache *orders;          /* struct order_facts */
+    struct cache *challenges;      /* struct challenge */
+    struct cache *secrets;         /* struct secret_facts */
+};
+
+struct controllers_options {
+    const char *resource_namespace;            /* --cluster-resource-namespace */
+    bool approve;                              /* own approval of requests */
+    bool owner_ref;                            /* --enable-certificate-owner-ref */
+    bool all_events;                           /* --events=all */
+    struct strlist copied_annotation_prefixes; /* --copied-annotation-prefixes */
+    int max_challenges;                        /* --max-concurrent-challenges */
+    int64_t backoff_min_ms,
+        backoff_max_ms;     /* --certificate-request-{minimum,maximum}-backoff-duration */
+    int64_t check_retry_ms; /* --dns01-check-retry-period */
+    int64_t dns_check_budget_ms, http_check_budget_ms; /* 0: 5 min, 60 s */
+    const char *only_namespace;                        /* --namespace; NULL: all */
+};
+
+struct challenges; /* in-memory notes of the challenge reconciler */
+struct writers;    /* in-memory notes of who overwrote target Secrets */
+
+struct export;
+
+struct controllers {
+    struct store *store;
+    const struct clock *clock;
+    struct metrics *metrics;
+    struct caches caches;
+    struct manager *manager;
+    struct workqueue *queue;
+    struct expectations *expectations;
+    struct issuers issuers;
+    struct solvers *solvers;
+    struct challenges *challenges;
+    struct writers *writers;
+    struct export *export; /* only for directories; NULL: LANE_EXPORT does nothing */
+    struct controllers_options options;
+    int64_t started_at_ms;
+};
+
+/* Parts that a caller owns and lends. */
+struct controllers_parts {
+    struct store *store;
+    const struct clock *clock;
+    struct http *http;
+    struct solvers *solvers;
+    struct metrics *metrics; /* may be NULL */
+    struct accounts *accounts;
+    enum key_algorithm new_account_key;
+    int workers; /* 0: one-threaded test */
+    int max_per_controller;
+};
+/* Makes caches, manager and wiring; nothing runs yet (manager_start(), manager_process_next()). */
+int controllers_new(const struct controllers_parts *parts,
+                    const struct controllers_options *options, struct controllers **ret,
+                    struct err *err);
+void controllers_free(struct controllers *controllers);
+DEFINE_CLEANUP(struct controllers, controllers_free);
+
+reconcile_fn certificate_reconcile, certificate_request_reconcile, issuer_reconcile,
+    cluster_issuer_reconcile, order_reconcile, challenge_reconcile, export_reconcile;
+
+/* --- objects.c: reads and writes that every reconciler needs --- */
+
+/* The issuer a reference means, from the caches; NULL when it does not exist (or is of another group). */
+const struct issuer *issuer_of(struct controllers *self, const struct issuer_reference *ref,
+                               const char *namespace);
+bool issuer_is_ready(const struct issuer *issuer);
+
+/* Whole status with the object's resourceVersion; records the expectation for (lane, key of `owner`). */
+int write_status(struct controllers *self, const struct context *ctx, enum lane lane,
+                 const struct key *owner, struct cache *cache, const struct object *object,
+                 const void *status, const char *manager, struct err *err);
+/* Create; ERR_EXISTS comes back as it is. `ret` may be NULL. */
+int write_new(struct controllers *self, const struct context *ctx, enum lane lane,
+              const struct key *owner, struct cache *cache, const struct json *object,
+              const char *manager, struct json **ret, struct err *err);
+int write_apply(struct controllers *self, const struct context *ctx, enum lane lane,
+                const struct key *owner, struct cache *cache, const struct json *object,
+                const char *manager, struct err *err);
+/* Delete exactly this object (uid precondition). Gone already is success. */
+int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,
+                 struct err *err);
+/* Live and decoded in full. ERR_NOT_FOUND. */
+int read_live(struct controllers *self, const struct context *ctx, const struct kind *kind,
+              const struct key *key, const struct object **ret, struct err *err);
+
+/* Events: `event` only with --events=all for Normal ones that are not sent by default (DESIGN 6). */
+void event(struct controllers *self, const struct context *ctx, const struct object *about,
+           enum event_type type, const char *reason, const char *fmt, ...) PRINTF_LIKE(6, 7);
+void event_extra(struct controllers *self, const struct context *ctx, const struct object *about,
+                 const char *reason, const char *fmt, ...) PRINTF_LIKE(5, 6);
+
+/* {apiVersion, kind, metadata{name, namespace, labels, annotations, ownerReferences: controller}}. */
+struct json *child_json(const struct kind *kind, const char *name, const struct object *owner,
+                        const struct array_pair *labels, const struct array_pair *annotations);
+/* Annotations of `from` that --copied-annotation-prefixes lets through (behaviour.md 15). */
+void copied_annotations(struct controllers *self, const struct array_pair *from,
+                        struct arena *arena, struct array_pair *ret);
+
+#endif

@@ -1,0 +1,237 @@
+/*
+ * facts.c - cached forms of CertificateRequests and Orders: bytes become hashes.
+ *
+ * Everything is decoded into a scratch arena; what need not stay is taken out there, and
+ * object_seal() keeps the rest.
+ */
+#include "controller/facts.h"
+
+#include <string.h>
+
+#include "api/kinds.h"
+#include "base/limits.h"
+
+enum { SCRATCH_SIZE = 8192 };
+
+const char *const csr_field_paths[CSR_FIELD_COUNT] = {
+    [CSR_COMMON_NAME] = "spec.commonName",
+    [CSR_DNS_NAMES] = "spec.dnsNames",
+    [CSR_IP_ADDRESSES] = "spec.ipAddresses",
+    [CSR_URIS] = "spec.uris",
+    [CSR_EMAIL_ADDRESSES] = "spec.emailAddresses",
+    [CSR_SERIAL_NUMBER] = "spec.subject.serialNumber",
+    [CSR_ORGANIZATIONS] = "spec.subject.organizations",
+    [CSR_COUNTRIES] = "spec.subject.countries",
+    [CSR_LOCALITIES] = "spec.subject.localities",
+    [CSR_ORGANIZATIONAL_UNITS] = "spec.subject.organizationalUnits",
+    [CSR_POSTAL_CODES] = "spec.subject.postalCodes",
+    [CSR_PROVINCES] = "spec.subject.provinces",
+    [CSR_STREET_ADDRESSES] = "spec.subject.streetAddresses",
+};
+
+/* Hashes of fields */
+
+typedef char *canonical_fn(const char *value); /* heap string */
+
+static char *canonical_dns_name(const char *name)
+{
+    char *lower = xstrdup(name);
+
+    str_lower(lower);
+    return lower;
+}
+
+static char *canonical_ip(const char *ip)
+{
+    char text[IP_TEXT_MAX];
+
+    return xstrdup(ip_canonical(ip, text, NULL) == 0 ? text : ip);
+}
+
+static uint64_t hash_text(const char *text)
+{
+    text = str_or(text, "");
+    return str_hash(text, strlen(text));
+}
+
+/* As a set: neither order nor repeats count. No text contains the NUL that ends each. */
+static uint64_t hash_set(const char *const *items, size_t len, canonical_fn *canonical)
+{
+    cleanup(strlist_deinit) struct strlist set = {};
+    cleanup(buf_deinit) struct buf joined = BUF(SIZE_MAX); /* of texts that are in memory already */
+
+    for (size_t i = 0; i < len; i++)
+        strlist_add_take(&set, canonical ? canonical(items[i]) : xstrdup(items[i]));
+    strlist_sort_unique(&set);
+    for (size_t i = 0; i < set.len; i++)
+        buf_add(&joined, set.items[i], strlen(set.items[i]) + 1);
+    return str_hash(buf_str(&joined), joined.len);
+}
+
+/* Both sources in one shape. */
+struct csr_values {
+    const char *common_name, *serial_number;
+    struct array_string lists[CSR_FIELD_COUNT]; /* the other fields */
+};
+
+static void hash_values(const struct csr_values *values, uint64_t ret[CSR_FIELD_COUNT])
+{
+    for (int i = 0; i < CSR_FIELD_COUNT; i++) {
+        canonical_fn *canonical = i == CSR_DNS_NAMES      ? canonical_dns_name
+                                  : i == CSR_IP_ADDRESSES ? canonical_ip
+                                                          : NULL;
+
+        ret[i] = hash_set((const char *const *)values->lists[i].items, values->lists[i].len,
+                          canonical);
+    }
+    ret[CSR_COMMON_NAME] = hash_text(values->common_name);
+    ret[CSR_SERIAL_NUMBER] = hash_text(values->serial_number);
+}
+
+void csr_hashes_of_spec(const struct certificate_spec *spec, uint64_t ret[CSR_FIELD_COUNT])
+{
+    static const struct certificate_subject nothing;
+    const struct certificate_subject *subject = spec->subject ? spec->subject : &nothing;
+    struct csr_values values = {
+        .common_name = certificate_common_name(spec),
+        .serial_number = subject->serial_number,
+        .lists =
+            {
+                [CSR_DNS_NAMES] = spec->dns_names,
+                [CSR_IP_ADDRESSES] = spec->ip_addresses,
+                [CSR_URIS] = spec->uris,
+                [CSR_EMAIL_ADDRESSES] = spec->email_addresses,
+                [CSR_ORGANIZATIONS] = subject->organizations,
+                [CSR_COUNTRIES] = subject->countries,
+                [CSR_LOCALITIES] = subject->localities,
+                [CSR_ORGANIZATIONAL_UNITS] = subject->organizational_units,
+                [CSR_POSTAL_CODES] = subject->postal_codes,
+                [CSR_PROVINCES] = subject->provinces,
+                [CSR_STREET_ADDRESSES] = subject->street_addresses,
+            },
+    };
+
+    hash_values(&values, ret);
+}
+
+static struct array_string lent(const struct strlist *list)
+{
+    return (struct array_string){.items = (const char **)list->items, .len = list->len};
+}
+
+void csr_hashes_of_names(const struct x509_names *names, uint64_t ret[CSR_FIELD_COUNT])
+{
+    struct csr_values values = {
+        .common_name = names->common_name,
+        .serial_number = names->serial_number,
+        .lists =
+            {
+                [CSR_DNS_NAMES] = lent(&names->dns_names),
+                [CSR_IP_ADDRESSES] = lent(&names->ip_addresses),
+                [CSR_URIS] = lent(&names->uris),
+                [CSR_EMAIL_ADDRESSES] = lent(&names->email_addresses),
+                [CSR_ORGANIZATIONS] = lent(&names->organizations),
+                [CSR_COUNTRIES] = lent(&names->countries),
+                [CSR_LOCALITIES] = lent(&names->localities),
+                [CSR_ORGANIZATIONAL_UNITS] = lent(&names->organizational_units),
+                [CSR_POSTAL_CODES] = lent(&names->postal_codes),
+                [CSR_PROVINCES] = lent(&names->provinces),
+                [CSR_STREET_ADDRESSES] = lent(&names->street_addresses),
+            },
+    };
+
+    hash_values(&values, ret);
+}
+
+/* CertificateRequest */
+
+static void read_csr(struct request_facts *facts)
+{
+    const struct bytes *request = &facts->request.spec.request;
+    cleanup(csr_free) struct csr *csr = NULL;
+
+    facts->csr_ok = request->len > 0 && csr_parse(request->data, request->len, &csr, NULL) == 0;
+    if (!facts->csr_ok)
+        return;
+    pkey_public_hash(csr_public_key(csr), facts->key_hash);
+    csr_hashes_of_names(csr_names(csr), facts->csr_hashes);
+}
+
+static void read_certificate(struct request_facts *facts)
+{
+    const struct bytes *pem = &facts->request.status.certificate;
+    cleanup(chain_deinit) struct chain chain = {};
+    cleanup(buf_deinit) struct buf der = BUF(LIMIT_CHAIN_BODY);
+
+    facts->has_certificate = pem->len > 0;
+    facts->certificate_ok = facts->has_certificate &&
+                            chain_from_pem((const char *)pem->data, pem->len, &chain, NULL) == 0;
+    if (!facts->certificate_ok)
+        return;
+    cert_to_der(chain.certs[0], &der);
+    sha256(der.data, der.len, facts->certificate_hash);
+    pkey_public_hash(cert_public_key(chain.certs[0]), facts->certificate_key_hash);
+    facts->not_after_ms = cert_not_after_ms(chain.certs[0]);
+}
+
+static int64_t revision_of(const struct object *object)
+{
+    const char *text = object_annotation(object, ANNOTATION_REVISION);
+    int64_t revision;
+
+    if (!text || str_parse_int(text, 1, INT64_MAX, &revision) < 0)
+        return 0;
+    return revision;
+}
+
+/* What is known by its hash now, and what nobody asks a cache for. */
+static void drop_request_bytes(struct certificate_request *request)
+{
+    request->spec.request = (struct bytes){};
+    request->spec.username = NULL;
+    request->spec.uid = NULL;
+    request->spec.groups = (struct array_string){};
+    request->spec.extra = NULL;
+    request->status.certificate = (struct bytes){};
+    request->status.ca = (struct bytes){};
+    metadata_drop_last_applied(&request->object.metadata);
+}
+
+int request_facts_decode(const struct json *value, const void **ret, struct err *err)
+{
+    cleanup(arena_free) struct arena *scratch = arena_new(SCRATCH_SIZE);
+    struct request_facts facts = {};
+    int r;
+
+    r = object_read(&kind_certificate_request, value, scratch, &facts, NULL, err);
+    if (r < 0)
+        return r;
+    read_csr(&facts);
+    read_certificate(&facts);
+    facts.revision = revision_of(&facts.request.object);
+    drop_request_bytes(&facts.request);
+    *ret = object_seal(&kind_certificate_request, NULL, &facts, sizeof(facts));
+    return 0;
+}
+
+/* Order */
+
+int order_facts_decode(const struct json *value, const void **ret, struct err *err)
+{
+    cleanup(arena_free) struct arena *scratch = arena_new(SCRATCH_SIZE);
+    struct order_facts facts = {};
+    int r;
+
+    r = object_read(&kind_order, value, scratch, &facts, NULL, err);
+    if (r < 0)
+        return r;
+    facts.has_certificate = facts.order.status.certificate.len > 0;
+    facts.order.spec.request = (struct bytes){};
+    facts.order.status.certificate = (struct bytes){};
+    /* An Order that has ended is never looked into again: its authorizations are most of its bytes. */
+    if (facts.has_certificate || state_is_failed(facts.order.status.state))
+        facts.order.status.authorizations.len = 0;
+    metadata_drop_last_applied(&facts.order.object.metadata);
+    *ret = object_seal(&kind_order, NULL, &facts, sizeof(facts));
+    return 0;
+}

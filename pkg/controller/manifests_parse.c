@@ -1,0 +1,573 @@
+/*
+ * manifests_parse.c - one text: its objects, and what is wrong with it.
+ *
+ * An object is brought into the form that is applied before it is checked: without status and without
+ * what a server keeps in metadata, because `kubectl get -o yaml` is where manifests often come from.
+ * Positions in lists stay, so that a problem's path is also the way to its line.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/certificate.h"
+#include "base/limits.h"
+#include "controller/manifests_private.h"
+#include "pki/names.h"
+#include "yaml/yaml.h"
+
+enum { API_VERSION_MAX = 128, QUOTED_MAX = 80 };
+#define NAMESPACE_DEFAULT "default"
+
+/* What may stand in a manifest; Orders and Challenges are made by the program. */
+static const struct kind *const manifest_kinds[] = {
+    &kind_certificate, &kind_issuer, &kind_cluster_issuer, &kind_certificate_request, &kind_secret,
+};
+#define KNOWN_KINDS                                                                                \
+    "known are Certificate, Issuer, ClusterIssuer and CertificateRequest of cert-manager.io/v1, "  \
+    "and Secret of v1"
+
+struct reader {
+    struct manifest_text *text;
+    const char *file;
+    const struct yaml_stream *stream;
+    size_t document;
+};
+
+/* One object of a document; `place` is the path to it, "" or "items[2]". */
+struct subject {
+    const char *place;
+    char *id; /* NULL: not known */
+};
+
+void manifest_text_deinit(struct manifest_text *text)
+{
+    for (size_t i = 0; i < text->len; i++) {
+        xfree(text->items[i].id);
+        xfree(text->items[i].target);
+        json_unref(text->items[i].json);
+    }
+    xfree(text->items);
+    manifest_problems_deinit(&text->problems);
+    *text = (struct manifest_text){};
+}
+
+struct key manifest_entry_key(const struct kind *kind, const char *id, char to[KEY_TEXT_MAX])
+{
+    (void)snprintf(to, KEY_TEXT_MAX, "%s", id + strlen(kind->resource.kind) + 1);
+    return key_parse(to);
+}
+
+/* Problems. */
+
+static int line_of(const struct reader *reader, const struct subject *subject, const char *field)
+{
+    bool joined = *subject->place && *field && *field != '[';
+    cleanup(xfree) char *path = xasprintf("%s%s%s", subject->place, joined ? "." : "", field);
+
+    return yaml_line(reader->stream, reader->document, path);
+}
+
+static void say(const struct reader *reader, const struct subject *subject, const char *field,
+                bool is_warning, const char *text)
+{
+    struct manifest_problem problem = {
+        .file = (char *)reader->file,
+        .line = line_of(reader, subject, field),
+        .object = subject->id,
+        .field = *field ? (char *)field : NULL,
+        .text = (char *)text,
+        .is_warning = is_warning,
+    };
+
+    problems_add(&reader->text->problems, &problem);
+}
+
+static void say_report(const struct reader *reader, const struct subject *subject,
+                       const struct field_report *report)
+{
+    cleanup(xfree) char *more = NULL;
+
+    for (size_t i = 0; i < report->len; i++) {
+        const struct field_problem *problem = &report->items[i];
+
+        say(reader, subject, problem->path, problem->kind == PROBLEM_WARNING, problem->text);
+    }
+    if (report->dropped == 0)
+        return;
+    more = xasprintf("and %zu more problems", report->dropped);
+    say(reader, subject, "", !field_report_has_errors(report), more);
+}
+
+/* The form that is applied. */
+
+static struct json *without_nulls(const struct json *value)
+{
+    struct json *copy;
+
+    if (json_kind(value) == JSON_KIND_MAP) {
+        copy = json_new_map();
+        json_for_each (key, member, value)
+            if (json_kind(member) != JSON_KIND_NULL)
+                json_set(copy, key, without_nulls(member));
+        return copy;
+    }
+    if (json_kind(value) != JSON_KIND_LIST)
+        return json_ref((struct json *)value);
+    copy = json_new_list();
+    json_for_each_item (item, value)
+        json_append(copy, without_nulls(item));
+    return copy;
+}
+
+static const struct passed_over {
+    const char *name;    /* of a member of metadata */
+    const char *warning; /* NULL: every object that was read from a server has it */
+} passed_over[] = {
+    {"uid", NULL},
+    {"resourceVersion", NULL},
+    {"generation", NULL},
+    {"creationTimestamp", NULL},
+    {"managedFields", NULL},
+    {"selfLink", NULL},
+    {"deletionTimestamp", NULL},
+    {"deletionGracePeriodSeconds", NULL},
+    /* Somebody would have to take the finalizer away; an owner elsewhere means deletion here. */
+    {"finalizers", "is passed over: nobody would take it away here"},
+    {"ownerReferences", "is passed over: the owner is an object of another store"},
+};
+
+static bool wants_namespace(const struct kind *kind, const struct json *metadata)
+{
+    const struct json *namespace = json_get(metadata, "namespace");
+
+    return kind->resource.namespaced && (!namespace || streq(json_as_text(namespace), ""));
+}
+
+static struct json *applied_form(const struct kind *kind, const struct json *value)
+{
+    struct json *body = without_nulls(value);
+    struct json *metadata = json_get(body, "metadata");
+
+    if (kind->status_fields)
+        json_remove(body, "status");
+    if (json_kind(metadata) != JSON_KIND_MAP)
+        return body; /* the decoder tells */
+    for (size_t i = 0; i < ARRAY_LEN(passed_over); i++)
+        json_remove(metadata, passed_over[i].name);
+    if (wants_namespace(kind, metadata))
+        json_set_text(metadata, "namespace", NAMESPACE_DEFAULT);
+    return body;
+}
+
+static void warn_of_passed_over(const struct reader *reader, const struct subject *subject,
+                                const struct kind *kind, const struct json *value)
+{
+    const struct json *metadata = json_get(value, "metadata");
+    char field[64];
+
+    if (kind->status_fields && json_len(json_get(value, "status")) > 0)
+        say(reader, subject, "status", true, "is passed over: the program writes it");
+    for (size_t i = 0; i < ARRAY_LEN(passed_over); i++) {
+        if (!passed_over[i].warning || json_len(json_get(metadata, passed_over[i].name)) == 0)
+            continue;
+        (void)snprintf(field, sizeof(field), "metadata.%s", passed_over[i].name);
+        say(reader, subject, field, true, passed_over[i].warning);
+    }
+}
+
+/* Objects. */
+
+static char *quoted(const char *s)
+{
+    char *copy = xstrndup(str_or(s, ""), QUOTED_MAX);
+
+    str_clean(copy);
+    return copy;
+}
+
+/* "Certificate default/web"; NULL when the name is not one, so that it could be any object. */
+static char *subject_id(const struct kind *kind, const struct json *body)
+{
+    const struct json *metadata = json_get(body, "metadata");
+    const char *name = json_get_text(metadata, "name");
+    const char *namespace = json_get_text(metadata, "namespace");
+
+    if (!name_is_dns1123_subdomain(name))
+        return NULL;
+    if (!kind->resource.namespaced)
+        return xasprintf("%s %s", kind->resource.kind, name);
+    if (!name_is_dns1123_label(namespace))
+        return NULL;
+    return xasprintf("%s %s/%s", kind->resource.kind, namespace, name);
+}
+
+/* For messages only, where subject_id() is NULL. */
+static char *subject_guess(const struct kind *kind, const struct json *body)
+{
+    cleanup(xfree) char *name = quoted(json_as_text(json_path(body, "metadata.name")));
+
+    return *name ? xasprintf("%s '%s'", kind->resource.kind, name)
+                 : xasprintf("%s without a name", kind->resource.kind);
+}
+
+/* An error here, though only a warning for a server: it is often meant to be an Issuer. */
+static bool check_scope(const struct reader *reader, const struct subject *subject,
+                        const struct kind *kind, const struct json *body)
+{
+    if (kind->resource.namespaced || !json_path(body, "metadata.namespace"))
+        return true;
+    say(reader, subject, "metadata.namespace", false,
+        "must not be set: a ClusterIssuer belongs to no namespace");
+    json_remove(json_get(body, "metadata"), "namespace");
+    return false;
+}
+
+static char *target_of(const struct object *object)
+{
+    const struct certificate *crt = (const struct certificate *)object;
+
+    if (object->kind != &kind_certificate || str_empty(crt->spec.secret_name))
+        return NULL;
+    return xasprintf("%s/%s", str_or(object->metadata.namespace, ""), crt->spec.secret_name);
+}
+
+static bool check_object(const struct reader *reader, const struct subject *subject,
+                         const struct kind *kind, const struct json *body, char **ret_target)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    cleanup(object_unref) const struct object *object = NULL;
+    struct err err = {};
+    bool valid = check_scope(reader, subject, kind, body);
+
+    if (object_decode(kind, body, &report, &object, &err) < 0) {
+        say(reader, subject, "", false, err.text);
+        return false;
+    }
+    say_report(reader, subject, &report);
+    *ret_target = target_of(object);
+    return valid && !field_report_has_errors(&report);
+}
+
+static uint64_t hash_of(const struct json *body)
+{
+    cleanup(buf_deinit) struct buf text = BUF_SECRET(SIZE_MAX);
+
+    json_print(body, &text);
+    return str_hash(buf_str(&text), text.len);
+}
+
+static struct manifest_entry *text_add(struct manifest_text *text)
+{
+    if (text->len == text->alloc) {
+        text->alloc = text->alloc ? text->alloc * 2 : 1;
+        text->items = xrealloc(text->items, text->alloc * sizeof(*text->items));
+    }
+    text->items[text->len] = (struct manifest_entry){};
+    return &text->items[text->len++];
+}
+
+static void read_object(const struct reader *reader, const struct kind *kind,
+                        const struct json *value, const char *place)
+{
+    cleanup(json_unref) struct json *body = applied_form(kind, value);
+    cleanup(xfree) char *id = subject_id(kind, body);
+    cleanup(xfree) char *guess = id ? NULL : subject_guess(kind, body);
+    cleanup(xfree) char *target = NULL;
+    struct subject subject = {.place = place, .id = id ? id : guess};
+    struct manifest_entry *entry;
+    bool valid;
+
+    warn_of_passed_over(reader, &subject, kind, value);
+    valid = check_object(reader, &subject, kind, body, &target);
+    if (!id) {
+        reader->text->has_unknown = true;
+        return;
+    }
+    reader->text->has_secret = reader->text->has_secret || kind->is_secret;
+    entry = text_add(reader->text);
+    *entry = (struct manifest_entry){.kind = kind,
+                                     .id = take(id),
+                                     .target = take(target),
+                                     .line = line_of(reader, &subject, ""),
+                                     .valid = valid};
+    if (!valid)
+        return;
+    entry->hash = hash_of(body);
+    entry->json = take(body);
+}
+
+/* What is no object of ours. */
+
+/* Could it have been meant to be one of ours? Then nothing may count as removed. */
+static bool is_foreign(const char *api_version)
+{
+    return api_version && strchr(api_version, '/') && !strstr(api_version, "cert-manager");
+}
+
+static const struct kind *kind_by_kind(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(manifest_kinds); i++)
+        if (streq(manifest_kinds[i]->resource.kind, name))
+            return manifest_kinds[i];
+    return NULL;
+}
+
+static void refuse_kind(const struct reader *reader, const struct json *value, const char *place)
+{
+    struct subject subject = {.place = place};
+    const char *api_version = json_get_text(value, "apiVersion");
+    const char *name = json_get_text(value, "kind");
+    const struct kind *meant = kind_by_kind(name);
+    cleanup(xfree) char *quoted_version = quoted(api_version), *quoted_name = quoted(name);
+    cleanup(xfree) char *text = NULL;
+    char own[API_VERSION_MAX];
+
+    reader->text->has_unknown = reader->text->has_unknown || !is_foreign(api_version);
+    if (str_empty(name)) {
+        say(reader, &subject, "kind", false, "must be set; " KNOWN_KINDS);
+        return;
+    }
+    if (!meant) {
+        text = xasprintf("kind '%s' of '%s' is not known here; " KNOWN_KINDS, quoted_name,
+                         quoted_version);
+        say(reader, &subject, "kind", false, text);
+        return;
+    }
+    resource_api_version(&meant->resource, own, sizeof(own));
+    text = xasprintf("must be '%s' for kind '%s', not '%s'", own, quoted_name, quoted_version);
+    say(reader, &subject, "apiVersion", false, text);
+}
+
+static void refuse_own_kind(const struct reader *reader, const struct kind *kind,
+                            const struct json *value, const char *place)
+{
+    cleanup(xfree) char *guess = subject_guess(kind, value);
+    struct subject subject = {.place = place, .id = guess};
+
+    say(reader, &subject, "kind", false,
+        "is made by the program only; remove it from the manifests");
+}
+
+/* Documents. */
+
+static void read_value(const struct reader *reader, const struct json *value, const char *place);
+
+static bool is_list(const struct json *value)
+{
+    return str_ends(str_or(json_get_text(value, "kind"), ""), "List") &&
+           json_kind(json_get(value, "items")) == JSON_KIND_LIST;
+}
+
+static void read_list(const struct reader *reader, const struct json *list, const char *place)
+{
+    json_for_each_item (item, list) {
+        cleanup(xfree) char *at = xasprintf("%s%sitems[%zu]", place, *place ? "." : "", item_at);
+
+        read_value(reader, item, at);
+    }
+}
+
+static void read_value(const struct reader *reader, const struct json *value, const char *place)
+{
+    const struct kind *kind = kind_find(json_get_text(value, "apiVersion"),
+                                        json_get_text(value, "kind"));
+    struct subject subject = {.place = place};
+
+    if (json_kind(value) != JSON_KIND_MAP) {
+        cleanup(xfree) char *text = xasprintf("is not an object but a %s",
+                                              json_kind_name(json_kind(value)));
+
+        reader->text->has_unknown = true;
+        say(reader, &subject, "", false, text);
+    } else if (is_list(value)) {
+        read_list(reader, json_get(value, "items"), place);
+    } else if (!kind) {
+        refuse_kind(reader, value, place);
+    } else if (!kind_by_kind(kind->resource.kind)) {
+        refuse_own_kind(reader, kind, value, place);
+    } else {
+        read_object(reader, kind, value, place);
+    }
+}
+
+/* "line 3, column 5: ..." stands in the text of the error; the line belongs before it. */
+static void say_broken(struct manifest_text *text, const char *file, const struct err *err)
+{
+    struct manifest_problem problem = {.file = (char *)file, .text = (char *)err->text};
+    char *end;
+
+    if (str_starts(err->text, "line ")) {
+        problem.line = (int)strtol(err->text + strlen("line "), &end, 10);
+        problem.text = str_starts(end, ", ") ? end + 2 : end;
+    }
+    problems_add(&text->problems, &problem);
+    text->has_unknown = true;
+}
+
+int manifest_text_read(struct manifest_text *text, const char *file, const char *data, size_t len)
+{
+    cleanup(yaml_stream_free) struct yaml_stream *stream = NULL;
+    struct reader reader = {.text = text, .file = file};
+    struct err err = {};
+    int r = yaml_parse(data, len, &stream, &err);
+
+    if (r < 0) {
+        say_broken(text, file, &err);
+        return r;
+    }
+    reader.stream = stream;
+    for (; reader.document < yaml_document_count(stream); reader.document++)
+        read_value(&reader, yaml_document(stream, reader.document), "");
+    return 0;
+}
+
+/* The public form. */
+
+void manifest_objects_deinit(struct manifest_objects *objects)
+{
+    for (size_t i = 0; i < objects->len; i++)
+        json_unref(objects->items[i].json);
+    xfree(objects->items);
+    *objects = (struct manifest_objects){};
+}
+
+void manifest_parse(const char *file, const char *text, size_t len,
+                    struct manifest_objects *ret_objects, struct manifest_problems *problems)
+{
+    cleanup(manifest_text_deinit) struct manifest_text read = {};
+    struct manifest_objects objects = {};
+
+    (void)manifest_text_read(&read, file, text, len); /* the problem is in the list */
+    problems_copy(problems, &read.problems);
+    if (!ret_objects)
+        return;
+    objects.items = xcalloc(read.len + 1, sizeof(*objects.items));
+    for (size_t i = 0; i < read.len; i++) {
+        struct manifest_entry *entry = &read.items[i];
+
+        if (entry->valid)
+            objects.items[objects.len++] = (struct manifest_object){
+                .kind = entry->kind, .json = take(entry->json), .line = entry->line};
+    }
+    *ret_objects = objects;
+}
+
+/* Rules between objects. */
+
+struct place {
+    char *id, *file;
+    int line;
+};
+
+static void place_free(void *p)
+{
+    struct place *place = p;
+
+    xfree(place->id);
+    xfree(place->file);
+    xfree(place);
+}
+
+static struct place *place_new(const char *file, const struct manifest_entry *entry)
+{
+    struct place *place = xalloc(sizeof(*place));
+
+    place->id = xstrdup(entry->id);
+    place->file = xstrdup(file);
+    place->line = entry->line;
+    return place;
+}
+
+void together_init(struct together *together)
+{
+    together->objects = map_new(place_free);
+    together->targets = map_new(place_free);
+}
+
+void together_deinit(struct together *together)
+{
+    map_free(together->objects);
+    map_free(together->targets);
+    *together = (struct together){};
+}
+
+bool together_has_target(const struct together *together, const char *target)
+{
+    return map_has(together->targets, target);
+}
+
+static void say_together(struct manifest_problems *problems, const char *file,
+                         const struct manifest_entry *entry, const char *field, bool is_warning,
+                         const char *text)
+{
+    struct manifest_problem problem = {.file = (char *)file,
+                                       .line = entry->line,
+                                       .object = entry->id,
+                                       .field = (char *)field,
+                                       .text = (char *)text,
+                                       .is_warning = is_warning};
+
+    problems_add(problems, &problem);
+}
+
+static void add_target(struct together *together, const char *file,
+                       const struct manifest_entry *entry, struct manifest_problems *problems)
+{
+    const struct place *first = map_get(together->targets, entry->target);
+    cleanup(xfree) char *text = NULL;
+
+    if (!first) {
+        map_set(together->targets, entry->target, place_new(file, entry));
+        return;
+    }
+    text = xasprintf("names the Secret that %s (%s:%d) names already; only one of them gets it",
+                     first->id, first->file, first->line);
+    say_together(problems, file, entry, "spec.secretName", true, text);
+}
+
+bool together_add(struct together *together, const char *file, const struct manifest_entry *entry,
+                  struct manifest_problems *problems)
+{
+    const struct place *first = map_get(together->objects, entry->id);
+    cleanup(xfree) char *text = NULL;
+
+    if (first) {
+        text = xasprintf("is in %s:%d already; that one stays in force and this one is passed over",
+                         first->file, first->line);
+        say_together(problems, file, entry, NULL, false, text);
+        return false;
+    }
+    map_set(together->objects, entry->id, place_new(file, entry));
+    if (entry->target)
+        add_target(together, file, entry, problems);
+    return true;
+}
+
+static char *target_of_json(const struct kind *kind, const struct json *json)
+{
+    const char *secret = json_as_text(json_path(json, "spec.secretName"));
+
+    if (kind != &kind_certificate || !secret)
+        return NULL;
+    return xasprintf("%s/%s", str_or(json_as_text(json_path(json, "metadata.namespace")), ""),
+                     secret);
+}
+
+void manifest_check_together(const char *const *files, const struct manifest_objects *objects,
+                             size_t file_count, struct manifest_problems *problems)
+{
+    cleanup(together_deinit) struct together together = {};
+
+    together_init(&together);
+    for (size_t i = 0; i < file_count; i++) {
+        for (size_t j = 0; j < objects[i].len; j++) {
+            const struct manifest_object *object = &objects[i].items[j];
+            cleanup(xfree) char *id = subject_id(object->kind, object->json);
+            cleanup(xfree) char *target = target_of_json(object->kind, object->json);
+            struct manifest_entry entry = {
+                .kind = object->kind, .id = id, .target = target, .line = object->line};
+
+            (void)together_add(&together, files[i], &entry, problems); /* reported */
+        }
+    }
+}

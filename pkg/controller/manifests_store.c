@@ -1,0 +1,204 @@
+/*
+ * manifests_store.c - one object of a manifest into the store, and out of it.
+ *
+ * A Secret may be a user's at first and a Certificate's later: an existing certificate that is adopted.
+ * Once the certificate controller has written other key or certificate bytes, the manifest is history:
+ * applying it again after a restart would bring the old certificate back.
+ */
+#include <string.h>
+
+#include "base/base64.h"
+#include "controller/controllers.h"
+#include "controller/manifests_private.h"
+
+enum { TRIES = 5 };
+#define CALL_TIMEOUT_MS SECONDS(30)
+
+static const char *const certificate_keys[] = {"tls.crt", "tls.key"};
+
+/* --- who wrote it --- */
+
+static bool is_applied_by(const struct json *object, const char *manager)
+{
+    json_for_each_item (entry, json_path(object, "metadata.managedFields"))
+        if (streq(json_get_text(entry, "manager"), manager) &&
+            streq(json_get_text(entry, "operation"), "Apply"))
+            return true;
+    return false;
+}
+
+static bool owns_data(const struct json *object, const char *manager, const char *key)
+{
+    cleanup(xfree) char *step = xasprintf("f:%s", key);
+
+    json_for_each_item (entry, json_path(object, "metadata.managedFields"))
+        if (streq(json_get_text(entry, "manager"), manager) &&
+            json_get(json_get(json_get(entry, "fieldsV1"), "f:data"), step))
+            return true;
+    return false;
+}
+
+static bool is_kept_by_certificate(const struct json *secret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(certificate_keys); i++)
+        if (owns_data(secret, MANAGER_ISSUING, certificate_keys[i]))
+            return true;
+    return false;
+}
+
+/* Base64 text of a key as the store would have it; NULL: the manifest says nothing about it. */
+static char *manifest_value(const struct json *manifest, const char *key)
+{
+    const char *plain = json_get_text(json_get(manifest, "stringData"), key);
+
+    if (plain)
+        return base64_new(plain, strlen(plain));
+    return xstrdup(json_get_text(json_get(manifest, "data"), key));
+}
+
+static bool differs_in(const struct json *manifest, const struct json *stored, const char *key)
+{
+    cleanup(xfree_secret) char *wanted = manifest_value(manifest, key);
+
+    return wanted && !streq(wanted, json_get_text(json_get(stored, "data"), key));
+}
+
+static bool has_other_certificate(const struct json *manifest, const struct json *stored)
+{
+    for (size_t i = 0; i < ARRAY_LEN(certificate_keys); i++)
+        if (differs_in(manifest, stored, certificate_keys[i]))
+            return true;
+    return false;
+}
+
+/* --- in --- */
+
+static int secret_was_taken_over(struct store *store, const struct context *ctx,
+                                 const struct manifest_entry *entry, bool *ret, struct err *err)
+{
+    cleanup(json_unref) struct json *stored = NULL;
+    char name[KEY_TEXT_MAX];
+    struct key key = manifest_entry_key(entry->kind, entry->id, name);
+    int r = store_get(store, ctx, &entry->kind->resource, &key, &stored, err);
+
+    if (r < 0 && r != ERR_NOT_FOUND)
+        return r;
+    *ret = r == 0 && is_kept_by_certificate(stored) && has_other_certificate(entry->json, stored);
+    return 0;
+}
+
+static int apply_once(struct store *store, const struct context *ctx,
+                      const struct manifest_entry *entry, bool *ret_kept, struct err *err)
+{
+    cleanup(json_unref) struct json *stored = NULL;
+    bool kept = false;
+    int r = 0;
+
+    if (entry->kind->is_secret)
+        r = secret_was_taken_over(store, ctx, entry, &kept, err);
+    if (r == 0 && !kept)
+        r = store_apply(store, ctx, &entry->kind->resource, MANAGER_MANIFESTS, entry->json, &stored,
+                        err);
+    if (r == 0)
+        *ret_kept = kept;
+    return r;
+}
+
+int manifest_apply(struct store *store, const struct context *ctx,
+                   const struct manifest_entry *entry, bool *ret_kept, struct err *err)
+{
+    struct context call = context_with_timeout(ctx, CALL_TIMEOUT_MS);
+    int r = ERR_CONFLICT;
+
+    for (int i = 0; r == ERR_CONFLICT && i < TRIES; i++)
+        r = apply_once(store, &call, entry, ret_kept, err);
+    return r;
+}
+
+/* --- out --- */
+
+static int remove_once(struct store *store, const struct context *ctx, const struct kind *kind,
+                       const struct key *key, bool is_target, struct err *err)
+{
+    cleanup(json_unref) struct json *stored = NULL;
+    struct store_precondition exactly = {};
+    int r = store_get(store, ctx, &kind->resource, key, &stored, err);
+
+    if (r < 0)
+        return r == ERR_NOT_FOUND ? 0 : r;
+    if (!is_applied_by(stored, MANAGER_MANIFESTS))
+        return 0; /* somebody else's by now */
+    if (kind->is_secret && (is_target || is_kept_by_certificate(stored)))
+        return 0;
+    exactly.uid = json_as_text(json_path(stored, "metadata.uid"));
+    r = store_delete(store, ctx, &kind->resource, key, &exactly, err);
+    return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+int manifest_remove(struct store *store, const struct context *ctx, const struct kind *kind,
+                    const char *id, bool is_target, struct err *err)
+{
+    struct context call = context_with_timeout(ctx, CALL_TIMEOUT_MS);
+    char name[KEY_TEXT_MAX];
+    struct key key = manifest_entry_key(kind, id, name);
+    int r = ERR_CONFLICT;
+
+    for (int i = 0; r == ERR_CONFLICT && i < TRIES; i++)
+        r = remove_once(store, &call, kind, &key, is_target, err);
+    return r;
+}
+
+/* --- what is there --- */
+
+typedef void found_fn(void *arg, const struct kind *kind, const char *id);
+
+static void look_at(const struct kind *kind, const struct json *object, found_fn *found, void *arg)
+{
+    struct key key = {
+        .namespace = str_or(json_as_text(json_path(object, "metadata.namespace")), ""),
+        .name = str_or(json_as_text(json_path(object, "metadata.name")), ""),
+    };
+    char name[KEY_TEXT_MAX];
+    cleanup(xfree) char *id = NULL;
+
+    if (!is_applied_by(object, MANAGER_MANIFESTS))
+        return;
+    key_format(&key, name);
+    id = xasprintf("%s %s", kind->resource.kind, name);
+    found(arg, kind, id);
+}
+
+/* By a watch and not by a list: the objects of 10,000 Certificates are not to be in memory at once. */
+static int each_of_kind(struct store *store, const struct context *ctx, const struct kind *kind,
+                        found_fn *found, void *arg, struct err *err)
+{
+    cleanup(store_watch_close) struct store_watch *watch = NULL;
+    bool at_end = false;
+    int r = store->ops->watch(store, ctx, &kind->resource, NULL, NULL, &watch, err);
+
+    while (r == 0 && !at_end) {
+        cleanup(store_event_deinit) struct store_event event = {};
+
+        r = store->ops->watch_next(watch, ctx, &event, err);
+        if (r < 0)
+            break;
+        at_end = event.initial_end;
+        if (event.object && event.type != STORE_DELETED)
+            look_at(kind, event.object, found, arg);
+    }
+    return r;
+}
+
+int manifest_each_stored(struct store *store, const struct context *ctx,
+                         void (*found)(void *arg, const struct kind *kind, const char *id),
+                         void *arg, struct err *err)
+{
+    static const struct kind *const applied[] = {&kind_certificate, &kind_certificate_request,
+                                                 &kind_issuer, &kind_cluster_issuer, &kind_secret};
+    struct context call = context_with_timeout(ctx, 10 * CALL_TIMEOUT_MS);
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(applied); i++)
+        r = each_of_kind(store, &call, applied[i], found, arg, err);
+    return r < 0 ? err_wrap(err, "looking for what earlier manifests have made") : 0;
+}

@@ -1,0 +1,251 @@
+/* objects.c - reads and writes that every reconciler needs. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "controller/controllers.h"
+
+/* --- issuers --- */
+
+const struct issuer *issuer_of(struct controllers *self, const struct issuer_reference *ref,
+                               const char *namespace)
+{
+    bool is_cluster = streq(issuer_reference_kind(ref), "ClusterIssuer");
+    struct key key = {.namespace = is_cluster ? "" : namespace, .name = ref->name};
+
+    if (!streq(issuer_reference_group(ref), "cert-manager.io"))
+        return NULL;
+    if (!is_cluster && !streq(issuer_reference_kind(ref), "Issuer"))
+        return NULL;
+    return cache_get(is_cluster ? self->caches.cluster_issuers : self->caches.issuers, &key);
+}
+
+bool issuer_is_ready(const struct issuer *issuer)
+{
+    return condition_is(&issuer->status.conditions, "Ready", CONDITION_TRUE);
+}
+
+/* --- writes --- */
+
+static void expect(struct controllers *self, enum lane lane, const struct key *owner,
+                   struct cache *cache, const struct json *stored)
+{
+    const char *version = json_as_text(json_path(stored, "metadata.resourceVersion"));
+
+    if (version && cache)
+        expectations_add(self->expectations, lane, owner, cache, version);
+}
+
+int write_status(struct controllers *self, const struct context *ctx, enum lane lane,
+                 const struct key *owner, struct cache *cache, const struct object *object,
+                 const void *status, const char *manager, struct err *err)
+{
+    cleanup(json_unref) struct json *body = object_status_json(object, status);
+    cleanup(json_unref) struct json *stored = NULL;
+    int r = store_update(self->store, ctx, &object->kind->resource, STORE_STATUS, manager, body,
+                         &stored, err);
+
+    if (r < 0)
+        return err_wrap(err, "writing status of %s '%s'", object->kind->resource.kind,
+                        object->metadata.name);
+    expect(self, lane, owner, cache, stored);
+    return 0;
+}
+
+static const struct resource *resource_of(const struct json *object)
+{
+    const struct kind *kind = kind_find(json_get_text(object, "apiVersion"),
+                                        json_get_text(object, "kind"));
+
+    return &kind->resource;
+}
+
+int write_new(struct controllers *self, const struct context *ctx, enum lane lane,
+              const struct key *owner, struct cache *cache, const struct json *object,
+              const char *manager, struct json **ret, struct err *err)
+{
+    cleanup(json_unref) struct json *stored = NULL;
+    const struct resource *resource = resource_of(object);
+    int r = store_create(self->store, ctx, resource, manager, object, &stored, err);
+
+    if (r < 0)
+        return err_wrap(err, "creating %s '%s'", resource->kind,
+                        str_or(json_as_text(json_path(object, "metadata.name")), ""));
+    expect(self, lane, owner, cache, stored);
+    if (ret)
+        *ret = take(stored);
+    return 0;
+}
+
+int write_apply(struct controllers *self, const struct context *ctx, enum lane lane,
+                const struct key *owner, struct cache *cache, const struct json *object,
+                const char *manager, struct err *err)
+{
+    cleanup(json_unref) struct json *stored = NULL;
+    const struct resource *resource = resource_of(object);
+    int r = store_apply(self->store, ctx, resource, manager, object, &stored, err);
+
+    if (r < 0)
+        return err_wrap(err, "applying %s '%s'", resource->kind,
+                        str_or(json_as_text(json_path(object, "metadata.name")), ""));
+    expect(self, lane, owner, cache, stored);
+    return 0;
+}
+
+int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,
+                 struct err *err)
+{
+    struct store_precondition exactly = {.uid = object->metadata.uid};
+    struct key key = object_key(object);
+    int r = store_delete(self->store, ctx, &object->kind->resource, &key, &exactly, err);
+
+    if (r == ERR_NOT_FOUND || r == ERR_CONFLICT)
+        return 0; /* gone, or another object by now */
+    if (r < 0)
+        return err_wrap(err, "deleting %s '%s'", object->kind->resource.kind,
+                        object->metadata.name);
+    return 0;
+}
+
+int read_live(struct controllers *self, const struct context *ctx, const struct kind *kind,
+              const struct key *key, const struct object **ret, struct err *err)
+{
+    cleanup(json_unref) struct json *value = NULL;
+    int r = store_get(self->store, ctx, &kind->resource, key, &value, err);
+
+    if (r < 0)
+        return err_wrap(err, "reading %s '%s'", kind->resource.kind, key->name);
+    r = object_decode(kind, value, NULL, ret, err);
+    if (r < 0)
+        return err_wrap(err, "reading %s '%s'", kind->resource.kind, key->name);
+    return 0;
+}
+
+/* --- events --- */
+
+#define EVENT_MESSAGE_MAX 1025 /* an Event's note has at most 1024 bytes */
+
+static void send_event(struct controllers *self, const struct context *ctx,
+                       const struct object *about, enum event_type type, const char *reason,
+                       const char *message)
+{
+    struct store_note note = {
+        .resource = &about->kind->resource,
+        .key = object_key(about),
+        .uid = about->metadata.uid,
+        .type = type,
+        .reason = reason,
+        .message = message,
+        .manager = ctx->controller,
+    };
+
+    store_note(self->store, ctx, &note);
+    if (type == EVENT_WARNING)
+        log_warning(ctx, "%s: %s", reason, message);
+    else
+        log_info(ctx, "%s: %s", reason, message);
+}
+
+void event(struct controllers *self, const struct context *ctx, const struct object *about,
+           enum event_type type, const char *reason, const char *fmt, ...)
+{
+    char message[EVENT_MESSAGE_MAX];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(message, sizeof(message), fmt, args); /* cut there */
+    va_end(args);
+    send_event(self, ctx, about, type, reason, message);
+}
+
+void event_extra(struct controllers *self, const struct context *ctx, const struct object *about,
+                 const char *reason, const char *fmt, ...)
+{
+    char message[EVENT_MESSAGE_MAX];
+    va_list args;
+
+    if (!self->options.all_events)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    send_event(self, ctx, about, EVENT_NORMAL, reason, message);
+}
+
+/* --- children --- */
+
+static struct json *pairs_json(const struct array_pair *pairs)
+{
+    struct json *map = json_new_map();
+
+    for (size_t i = 0; i < pairs->len; i++)
+        json_set_text(map, pairs->items[i].key, pairs->items[i].value);
+    return map;
+}
+
+static struct json *controller_reference(const struct object *owner)
+{
+    struct json *list = json_new_list();
+    struct json *reference = json_new_map();
+    char version[128];
+
+    resource_api_version(&owner->kind->resource, version, sizeof(version));
+    json_set_text(reference, "apiVersion", version);
+    json_set_text(reference, "kind", owner->kind->resource.kind);
+    json_set_text(reference, "name", owner->metadata.name);
+    json_set_text(reference, "uid", owner->metadata.uid);
+    json_set_bool(reference, "controller", true);
+    json_set_bool(reference, "blockOwnerDeletion", true);
+    json_append(list, reference);
+    return list;
+}
+
+struct json *child_json(const struct kind *kind, const char *name, const struct object *owner,
+                        const struct array_pair *labels, const struct array_pair *annotations)
+{
+    struct json *object = json_new_map();
+    struct json *metadata = json_need_map(object, "metadata");
+    char version[128];
+
+    resource_api_version(&kind->resource, version, sizeof(version));
+    json_set_text(object, "apiVersion", version);
+    json_set_text(object, "kind", kind->resource.kind);
+    json_set_text(metadata, "name", name);
+    json_set_text(metadata, "namespace", owner->metadata.namespace);
+    if (labels && labels->len > 0)
+        json_set(metadata, "labels", pairs_json(labels));
+    if (annotations && annotations->len > 0)
+        json_set(metadata, "annotations", pairs_json(annotations));
+    json_set(metadata, "ownerReferences", controller_reference(owner));
+    return object;
+}
+
+/* "*,-kubectl.kubernetes.io/": entries in order; "-" removes what earlier ones let in; a "*" anywhere
+ * makes every positive entry let in everything (behaviour.md 15). */
+static bool is_copied(const struct strlist *prefixes, const char *key)
+{
+    bool all = strlist_has(prefixes, "*");
+    bool copied = false;
+
+    for (size_t i = 0; i < prefixes->len; i++) {
+        const char *prefix = prefixes->items[i];
+
+        if (prefix[0] == '-')
+            copied = copied && !str_starts(key, prefix + 1);
+        else
+            copied = copied || all || str_starts(key, prefix);
+    }
+    return copied;
+}
+
+void copied_annotations(struct controllers *self, const struct array_pair *from,
+                        struct arena *arena, struct array_pair *ret)
+{
+    ret->items = arena_alloc(arena,
+                             (from->len + 4) * sizeof(struct pair)); /* room for the caller's own */
+    ret->len = 0;
+    for (size_t i = 0; i < from->len; i++) {
+        if (is_copied(&self->options.copied_annotation_prefixes, from->items[i].key))
+            ret->items[ret->len++] = from->items[i];
+    }
+}

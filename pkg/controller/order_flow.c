@@ -1,0 +1,116 @@
+/* order_flow.c - decisions about ACME problems. */
+#include "controller/order_flow.h"
+
+#define PAUSED_RECHECK_MS HOURS(24)
+#define POLL_MIN_MS       250
+#define POLL_MAX_MS       SECONDS(30)
+
+static const char *flow_text(const char *step, const struct acme_problem *problem,
+                             const struct err *err, struct arena *arena)
+{
+    cleanup(buf_deinit) struct buf text = BUF(4096);
+
+    if (problem->status > 0 && problem->class != ACME_OK)
+        acme_problem_text(problem, &text);
+    return arena_printf(arena, "Failed to %s: %s", step, text.len > 0 ? buf_str(&text) : err->text);
+}
+
+static const char *not_before_text(const char *text, int64_t at_ms, struct arena *arena)
+{
+    char when[TIME_TEXT_MAX];
+
+    if (at_ms == 0)
+        return text;
+    time_format(at_ms, when);
+    return arena_printf(arena, "%s; not before %s", text, when);
+}
+
+static struct flow retry(const char *text, int64_t at_ms, struct arena *arena)
+{
+    return (struct flow){
+        .verdict = FLOW_RETRY, .at_ms = at_ms, .reason = not_before_text(text, at_ms, arena)};
+}
+
+static int64_t retry_time(const struct acme_problem *problem, const struct err *err)
+{
+    return problem->retry_at_ms > 0 ? problem->retry_at_ms : err->retry_at_ms;
+}
+
+struct flow flow_of(int code, const struct acme_problem *problem, const struct err *err,
+                    const char *step, int64_t now_ms, struct arena *arena)
+{
+    const char *text = flow_text(step, problem, err, arena);
+
+    switch (problem->class) {
+    case ACME_PAUSED:
+        if (problem->help_url)
+            text = arena_printf(arena, "%s; the CA has paused this: open %s to go on", text,
+                                problem->help_url);
+        return retry(text, now_ms + PAUSED_RECHECK_MS, arena);
+    case ACME_RATE_LIMITED:
+    case ACME_RETRY:
+    case ACME_NOT_READY:
+        return retry(text, retry_time(problem, err), arena);
+    case ACME_OK:
+        break; /* there was no problem document: the code decides */
+    case ACME_NEW_ORDER:
+    case ACME_FIX_CONFIG:
+    case ACME_ACCOUNT:
+    case ACME_ALREADY_REPLACED:
+        return (struct flow){.verdict = FLOW_FAIL, .reason = text, .state = STATE_ERRORED};
+    }
+    switch (code) {
+    case ERR_RATE_LIMITED:
+    case ERR_BUSY:
+    case ERR_TIMEOUT:
+    case ERR_CANCELED:
+    case ERR_NETWORK:
+    case ERR_UNAVAILABLE:
+    case ERR_PROTOCOL: /* a proxy's page, a cut answer: the next one may be right */
+    case ERR_TOO_LARGE:
+    case ERR_IO:
+    case ERR_NOMEM:
+        return retry(text, err->retry_at_ms, arena);
+    default:
+        return (struct flow){.verdict = FLOW_FAIL, .reason = text, .state = STATE_ERRORED};
+    }
+}
+
+int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms)
+{
+    int64_t wait_ms = (now_ms - since_ms) / 4;
+
+    if (retry_at_ms > now_ms)
+        return retry_at_ms;
+    if (wait_ms < POLL_MIN_MS)
+        wait_ms = POLL_MIN_MS;
+    return now_ms + (wait_ms < POLL_MAX_MS ? wait_ms : POLL_MAX_MS);
+}
+
+const struct request_facts *request_of_order(struct controllers *self, const struct order *order,
+                                             struct err *err)
+{
+    const struct owner_reference *owner = object_controller(&order->object);
+    struct key key = {.namespace = order->object.metadata.namespace,
+                      .name = owner ? owner->name : ""};
+    cleanup(object_unref) const struct request_facts *request = NULL;
+
+    if (!owner || !streq(owner->kind, "CertificateRequest")) {
+        (void)err_set(err, ERR_DENIED, "order '%s' belongs to no CertificateRequest",
+                      order->object.metadata.name);
+        return NULL;
+    }
+    request = cache_get(self->caches.requests, &key);
+    if (!request || !streq(request->request.object.metadata.uid, owner->uid)) {
+        (void)err_set(err, ERR_NOT_FOUND,
+                      "the CertificateRequest '%s' of order '%s' does not exist any more",
+                      owner->name, order->object.metadata.name);
+        return NULL;
+    }
+    if (!condition_is(&request->request.status.conditions, "Approved", CONDITION_TRUE)) {
+        (void)err_set(err, ERR_DENIED, "the CertificateRequest '%s' of order '%s' is not approved",
+                      owner->name, order->object.metadata.name);
+        return NULL;
+    }
+    return take(request);
+}

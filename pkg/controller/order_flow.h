@@ -1,0 +1,35 @@
+/*
+ * order_flow.h - what Orders and Challenges share: where an ACME problem leads, when to look again.
+ * Pure but for the trust check, which reads owners from the caches.
+ */
+#ifndef CONTROLLER_ORDER_FLOW_H
+#define CONTROLLER_ORDER_FLOW_H
+
+#include "controller/controllers.h"
+#include "controller/facts.h"
+
+enum flow_verdict {
+    FLOW_RETRY, /* nothing is lost: the same step again, by back-off or at a time */
+    FLOW_FAIL,  /* this order cannot be saved */
+};
+struct flow {
+    enum flow_verdict verdict;
+    int64_t at_ms;      /* RETRY: not before; 0: by back-off */
+    const char *reason; /* for status.reason; in the arena */
+    int state;          /* FAIL: enum order_state */
+};
+/* `step` is "create Order", "finalize Order", ...: words of behaviour.md 8. A 429, 5xx or transient
+ * error never ends an Order (DESIGN 12.1). */
+struct flow flow_of(int code, const struct acme_problem *problem, const struct err *err,
+                    const char *step, int64_t now_ms, struct arena *arena);
+
+/* The next look at something that the CA works on: its Retry-After, else a quarter of the time waited
+ * so far, within 250 ms and 30 s. */
+int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms);
+
+/* The approved request that an Order belongs to, by the uid in its controller reference; NULL with an
+ * error text when there is none: such an Order is not acted on (DESIGN 11). */
+const struct request_facts *request_of_order(struct controllers *self, const struct order *order,
+                                             struct err *err);
+
+#endif

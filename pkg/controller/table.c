@@ -1,0 +1,121 @@
+/* table.c - every reconciler, one row each; and how they are put together. */
+#include <string.h>
+
+#include "controller/caches.h"
+#include "controller/challenges.h"
+#include "controller/writers.h"
+
+/* Back-off ranges: behaviour.md 0. A deadline bounds one run; what takes longer comes back by a timer. */
+static const struct controller table[LANE_COUNT] = {
+    [LANE_CERTIFICATES] = {.name = "certificates",
+                           .kind = "Certificate",
+                           .reconcile = certificate_reconcile,
+                           .backoff_min_ms = SECONDS(1),
+                           .backoff_max_ms = SECONDS(30),
+                           .deadline_ms = MINUTES(1)},
+    [LANE_REQUESTS] = {.name = "certificaterequests",
+                       .kind = "CertificateRequest",
+                       .reconcile = certificate_request_reconcile,
+                       .backoff_min_ms = SECONDS(5),
+                       .backoff_max_ms = MINUTES(5),
+                       .deadline_ms = MINUTES(1)},
+    [LANE_ISSUERS] = {.name = "issuers",
+                      .kind = "Issuer",
+                      .reconcile = issuer_reconcile,
+                      .backoff_min_ms = SECONDS(5),
+                      .backoff_max_ms = MINUTES(5),
+                      .deadline_ms = MINUTES(2)},
+    [LANE_CLUSTER_ISSUERS] = {.name = "clusterissuers",
+                              .kind = "ClusterIssuer",
+                              .reconcile = cluster_issuer_reconcile,
+                              .backoff_min_ms = SECONDS(5),
+                              .backoff_max_ms = MINUTES(5),
+                              .deadline_ms = MINUTES(2)},
+    [LANE_ORDERS] = {.name = "orders",
+                     .kind = "Order",
+                     .reconcile = order_reconcile,
+                     .backoff_min_ms = SECONDS(5),
+                     .backoff_max_ms = MINUTES(30),
+                     .deadline_ms = MINUTES(5)},
+    [LANE_CHALLENGES] = {.name = "challenges",
+                         .kind = "Challenge",
+                         .reconcile = challenge_reconcile,
+                         .backoff_min_ms = SECONDS(5),
+                         .backoff_max_ms = MINUTES(30),
+                         .deadline_ms = MINUTES(2)},
+    [LANE_EXPORT] = {.name = "export",
+                     .kind = "Certificate",
+                     .reconcile = export_reconcile,
+                     .backoff_min_ms = SECONDS(1),
+                     .backoff_max_ms = MINUTES(1),
+                     .deadline_ms = MINUTES(1)},
+};
+
+static void copy_options(struct controllers_options *to, const struct controllers_options *from)
+{
+    *to = *from;
+    to->copied_annotation_prefixes = (struct strlist){};
+    strlist_copy(&to->copied_annotation_prefixes, &from->copied_annotation_prefixes);
+}
+
+static void connect_parts(struct controllers *self, const struct controllers_parts *parts)
+{
+    self->store = parts->store;
+    self->clock = parts->clock;
+    self->metrics = parts->metrics;
+    self->solvers = parts->solvers;
+    self->started_at_ms = clock_wall_ms(parts->clock);
+    self->issuers = (struct issuers){
+        .store = parts->store,
+        .http = parts->http,
+        .orders = self->caches.orders,
+        .accounts = parts->accounts,
+        .resource_namespace = self->options.resource_namespace,
+        .manager = MANAGER_ISSUERS,
+        .new_account_key = parts->new_account_key,
+    };
+}
+
+int controllers_new(const struct controllers_parts *parts,
+                    const struct controllers_options *options, struct controllers **ret,
+                    struct err *err)
+{
+    struct controllers *self = xalloc(sizeof(*self));
+    struct controller rows[LANE_COUNT];
+    struct manager_options manager = {
+        .clock = parts->clock,
+        .store = parts->store,
+        .metrics = parts->metrics,
+        .workers = parts->workers,
+        .max_per_controller = parts->max_per_controller,
+        .namespace = options->only_namespace,
+    };
+
+    copy_options(&self->options, options);
+    caches_init(&self->caches);
+    connect_parts(self, parts);
+    memcpy(rows, table, sizeof(rows));
+    for (size_t i = 0; i < LANE_COUNT; i++)
+        rows[i].self = self;
+    self->challenges = challenges_new();
+    self->writers = writers_new();
+    self->manager = manager_new(&manager, rows, LANE_COUNT);
+    self->queue = manager_queue(self->manager);
+    self->expectations = manager_expectations(self->manager);
+    watches_add(self);
+    caches_add_to(&self->caches, self->manager);
+    *ret = self;
+    return 0;
+}
+
+void controllers_free(struct controllers *self)
+{
+    if (!self)
+        return;
+    manager_free(self->manager);
+    challenges_free(self->challenges);
+    writers_free(self->writers);
+    caches_deinit(&self->caches);
+    strlist_deinit(&self->options.copied_annotation_prefixes);
+    xfree(self);
+}

@@ -1,0 +1,27 @@
+/*
+ * target_secret.h - the Secret that a Certificate names: what is applied to it, and whether its
+ * metadata still is what we applied (behaviour.md 2.4 and 5). Pure.
+ */
+#ifndef CONTROLLER_TARGET_SECRET_H
+#define CONTROLLER_TARGET_SECRET_H
+
+#include "controller/certificate_decide.h"
+
+struct target_secret {
+    const struct certificate *crt;
+    /* Annotations issuer-name, -kind, -group, verbatim; NULL ones are left out (a temporary certificate). */
+    const char *issuer_name, *issuer_kind, *issuer_group;
+    const char *key_pem, *chain_pem;
+    const char *ca_pem; /* NULL: no ca.crt */
+    bool owner_ref;
+};
+
+/* The object for a forced apply as MANAGER_ISSUING: all our fields and no others. ERR_INVALID when key
+ * or chain do not decode. The JSON holds the private key. */
+int target_secret_json(const struct target_secret *target, struct json **ret, struct err *err);
+
+/* Labels and annotations for a leaf with these names; the Certificate's secretTemplate below ours. */
+void target_secret_metadata(const struct target_secret *target, const struct x509_names *leaf,
+                            struct strmap *ret_labels, struct strmap *ret_annotations);
+
+#endif

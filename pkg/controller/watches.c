@@ -1,0 +1,191 @@
+/*
+ * watches.c - which change wakes whom.
+ *
+ *   Certificate         itself; the others that name the same Secret
+ *   CertificateRequest  itself; its Certificate
+ *   Order               itself; its request; that one's Certificate (it shows what is waited for)
+ *   Challenge           itself; its Order
+ *   Issuer              itself; requests, Orders and Challenges that name it, when Ready changes
+ *   Secret              Certificates that name it; its Certificate (next keys); Issuers that read it
+ */
+#include <string.h>
+
+#include "controller/caches.h"
+#include "controller/facts.h"
+
+struct wake {
+    struct controllers *self;
+    enum work_priority priority;
+};
+
+static void add(const struct wake *wake, enum lane lane, const char *namespace, const char *name)
+{
+    struct key key = {.namespace = str_or(namespace, ""), .name = name};
+
+    workqueue_add(wake->self->queue, lane, &key, wake->priority);
+}
+
+static void add_object(const struct wake *wake, enum lane lane, const struct object *object)
+{
+    add(wake, lane, object->metadata.namespace, object->metadata.name);
+}
+
+static void add_index(const struct wake *wake, enum lane lane, struct cache *cache,
+                      const char *index, const char *value)
+{
+    cleanup(cache_refs_deinit) struct cache_refs refs = {};
+
+    cache_by_index(cache, index, value, &refs);
+    for (size_t i = 0; i < refs.len; i++)
+        add_object(wake, lane, refs.items[i]);
+}
+
+static void add_controller(const struct wake *wake, enum lane lane, const struct object *object,
+                           const char *kind)
+{
+    const struct owner_reference *owner = object_controller(object);
+
+    if (owner && streq(owner->kind, kind))
+        add(wake, lane, object->metadata.namespace, owner->name);
+}
+
+static struct wake wake_of(void *self, bool initial)
+{
+    return (struct wake){.self = self, .priority = initial ? PRIORITY_INITIAL : PRIORITY_NORMAL};
+}
+
+/* --- one handler per kind --- */
+
+static void certificate_changed(void *self, const struct key *key, const void *before,
+                                const void *after, bool initial)
+{
+    struct wake wake = wake_of(self, initial);
+    const struct certificate *old = before, *new = after;
+    cleanup(xfree) char *secret = NULL;
+
+    add(&wake, LANE_CERTIFICATES, key->namespace, key->name);
+    if (!old || (new &&streq(old->spec.secret_name, new->spec.secret_name)))
+        return;
+    /* It let go of a Secret that another one may be waiting for. */
+    secret = index_name_value(key->namespace, str_or(old->spec.secret_name, ""));
+    add_index(&wake, LANE_CERTIFICATES, wake.self->caches.certificates, INDEX_SECRET_NAME, secret);
+}
+
+static void request_changed(void *self, const struct key *key, const void *before,
+                            const void *after, bool initial)
+{
+    struct wake wake = wake_of(self, initial);
+
+    if (after)
+        add(&wake, LANE_REQUESTS, key->namespace, key->name);
+    if (!initial) /* at the start every Certificate runs anyway */
+        add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
+}
+
+static void order_changed(void *self, const struct key *key, const void *before, const void *after,
+                          bool initial)
+{
+    struct wake wake = wake_of(self, initial);
+    const struct object *order = after ? after : before;
+    const struct owner_reference *owner = object_controller(order);
+    struct key request_key = {.namespace = key->namespace, .name = owner ? owner->name : ""};
+    cleanup(object_unref) const struct object *request = NULL;
+
+    if (after)
+        add(&wake, LANE_ORDERS, key->namespace, key->name);
+    if (initial || !owner)
+        return;
+    add(&wake, LANE_REQUESTS, request_key.namespace, request_key.name);
+    request = cache_get(wake.self->caches.requests, &request_key);
+    if (request)
+        add_controller(&wake, LANE_CERTIFICATES, request, "Certificate");
+}
+
+static void challenge_changed(void *self, const struct key *key, const void *before,
+                              const void *after, bool initial)
+{
+    struct wake wake = wake_of(self, initial);
+
+    if (after)
+        add(&wake, LANE_CHALLENGES, key->namespace, key->name);
+    if (!initial)
+        add_controller(&wake, LANE_ORDERS, after ? after : before, "Order");
+}
+
+static bool issuer_readiness_changed(const struct issuer *before, const struct issuer *after)
+{
+    if (!before || !after)
+        return true;
+    return issuer_is_ready(before) != issuer_is_ready(after) ||
+           before->object.metadata.generation != after->object.metadata.generation;
+}
+
+static void wake_users_of_issuer(const struct wake *wake, const char *kind, const struct key *key)
+{
+    struct issuer_reference ref = {.name = key->name, .kind = kind};
+    cleanup(xfree) char *value = index_issuer_value(&ref, key->namespace);
+    struct caches *caches = &wake->self->caches;
+
+    add_index(wake, LANE_REQUESTS, caches->requests, INDEX_ISSUER, value);
+    add_index(wake, LANE_ORDERS, caches->orders, INDEX_ISSUER, value);
+    add_index(wake, LANE_CHALLENGES, caches->challenges, INDEX_ISSUER, value);
+}
+
+static void issuer_changed(void *self, const struct key *key, const void *before, const void *after,
+                           bool initial)
+{
+    struct wake wake = wake_of(self, initial);
+
+    if (after)
+        add(&wake, LANE_ISSUERS, key->namespace, key->name);
+    if (!initial && issuer_readiness_changed(before, after))
+        wake_users_of_issuer(&wake, "Issuer", key);
+}
+
+static void cluster_issuer_changed(void *self, const struct key *key, const void *before,
+                                   const void *after, bool initial)
+{
+    struct wake wake = wake_of(self, initial);
+
+    if (after)
+        add(&wake, LANE_CLUSTER_ISSUERS, key->namespace, key->name);
+    if (!initial && issuer_readiness_changed(before, after))
+        wake_users_of_issuer(&wake, "ClusterIssuer", key);
+}
+
+/* A gate saved to an annotation is no reason to look at the account again. */
+static bool secret_data_changed(const struct secret_facts *before, const struct secret_facts *after)
+{
+    return !before || !after || memcmp(before->data_hash, after->data_hash, SHA256_LEN) != 0;
+}
+
+static void secret_changed(void *self, const struct key *key, const void *before, const void *after,
+                           bool initial)
+{
+    struct wake wake = wake_of(self, initial);
+    struct caches *caches = &wake.self->caches;
+    cleanup(xfree) char *value = index_name_value(key->namespace, key->name);
+    cleanup(xfree) char *cluster_value = index_name_value("", key->name);
+
+    if (initial)
+        return; /* Certificates and Issuers run anyway, after all caches are there */
+    add_index(&wake, LANE_CERTIFICATES, caches->certificates, INDEX_SECRET_NAME, value);
+    add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
+    if (!secret_data_changed(before, after))
+        return;
+    add_index(&wake, LANE_ISSUERS, caches->issuers, INDEX_USED_SECRET, value);
+    if (streq(key->namespace, wake.self->options.resource_namespace))
+        add_index(&wake, LANE_CLUSTER_ISSUERS, caches->cluster_issuers, INDEX_USED_SECRET,
+                  cluster_value);
+}
+
+void watches_add(struct controllers *self)
+{
+    cache_add_handler(self->caches.certificates, certificate_changed, self);
+    cache_add_handler(self->caches.requests, request_changed, self);
+    cache_add_handler(self->caches.orders, order_changed, self);
+    cache_add_handler(self->caches.challenges, challenge_changed, self);
+    cache_add_handler(self->caches.issuers, issuer_changed, self);
+    cache_add_handler(self->caches.cluster_issuers, cluster_issuer_changed, self);
+    cache_add_handler(self->caches.secrets, secret_changed, self);
+}

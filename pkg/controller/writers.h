@@ -1,0 +1,24 @@
+/*
+ * writers.h - who overwrites target Secrets that we have written: in-memory notes. Any thread.
+ *
+ * Two writers that each put their own certificate into one Secret would issue for ever (users.md row
+ * 3). A foreign manager that replaces what we stored twice within 10 minutes stops us for an hour.
+ */
+#ifndef CONTROLLER_WRITERS_H
+#define CONTROLLER_WRITERS_H
+
+#include "api/secret.h"
+
+struct writers;
+struct writers *writers_new(void);
+void writers_free(struct writers *writers);
+
+/* We have stored a certificate with this public key hash for the Certificate `uid`. */
+void writers_note_stored(struct writers *writers, const char *uid,
+                         const unsigned char key_hash[SHA256_LEN]);
+/* Looks at the Secret as it is; NULL, or the name of the manager that must be stopped first. Lent from
+ * the facts. */
+const char *writers_rival(struct writers *writers, const char *uid,
+                          const struct secret_facts *secret, int64_t now_ms);
+
+#endif

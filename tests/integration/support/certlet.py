@@ -1,0 +1,194 @@
+"""The program under test, run on a folder of manifests."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+from . import manifests
+from .server import BedError, end, wait_until
+
+# A sanitizer's report ends the program with this, so that it is told apart from an ordinary failure.
+SANITIZER_EXIT = 99
+SANITIZERS = {
+    "ASAN_OPTIONS": f"exitcode={SANITIZER_EXIT}:detect_leaks=1",
+    "LSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}",
+    "UBSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}:print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}",
+}
+
+
+def solver_flags(bind=None, http01_port=None, http01_webroot=None, check_retry_period="1s"):
+    """The flags that lead certlet's checks and answers to the bed."""
+    flags = []
+    if bind:
+        flags += [
+            "--dns01-recursive-nameservers",
+            bind.nameserver,
+            "--dns01-recursive-nameservers-only",
+        ]
+        flags += ["--dns01-check-retry-period", check_retry_period]
+    if http01_port:
+        flags += ["--http01-listen", f"127.0.0.1:{int(http01_port)}"]
+    if http01_webroot:
+        flags += ["--http01-webroot", str(http01_webroot)]
+    return flags
+
+
+class Certlet:
+    """One DIR of certlet. `flags` go with every run; `env` goes over our environment."""
+
+    def __init__(self, binary, folder, flags=(), env=None):
+        self.binary = str(binary)
+        self.folder = pathlib.Path(folder).resolve()
+        self.manifests = self.folder / "manifests"
+        self.manifests.mkdir(parents=True, exist_ok=True)
+        self.flags = list(flags)
+        self.env = {**SANITIZERS, **(env or {})}
+        self.log_file = self.folder.with_name(self.folder.name + ".log")
+        self._child = None
+
+    # --- what it reads and writes ---
+
+    def write(self, file, *objects):
+        """Put manifests (dicts, or one str taken as it is) into manifests/FILE, in one rename."""
+        content = (
+            objects[0] if objects and isinstance(objects[0], str) else manifests.text(*objects)
+        )
+        target = self.manifests / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = self.folder / f".{target.name}.new"  # outside manifests: half a file is never seen
+        new.touch(mode=0o600)  # it may hold Secrets
+        new.write_text(content, encoding="utf-8")
+        new.replace(target)
+        return target
+
+    def remove(self, file):
+        (self.manifests / file).unlink()
+
+    def tls(self, secret, namespace="default"):
+        """The folder of a Secret's files."""
+        return self.folder / "tls" / namespace / secret
+
+    def certificate_pem(self, secret, namespace="default"):
+        """tls.crt as it is now, or '' while there is none."""
+        try:
+            return (self.tls(secret, namespace) / "tls.crt").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return ""
+
+    def log_text(self):
+        """What the runs in the background have written, over all starts."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    # --- running it ---
+
+    def command(self, *arguments, seconds=60):
+        """Run any subcommand to its end. A sanitizer's report is an error of its own."""
+        done = subprocess.run(
+            [self.binary, *map(str, arguments)],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        self._refuse_report(done.returncode, done.stderr)
+        return done
+
+    def run_once(self, *flags, seconds=60):
+        """certlet run DIR --once, told to end within `seconds` and given a little longer than that."""
+        arguments = ("run", self.folder, "--once", "--timeout", f"{seconds}s", *self.flags, *flags)
+        return self.command(*arguments, seconds=seconds + 20)
+
+    def start(self, *flags):
+        """certlet run DIR in the background."""
+        with open(self.log_file, "ab") as log:
+            self._child = subprocess.Popen(
+                [self.binary, "run", str(self.folder), *self.flags, *map(str, flags)],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def pid(self):
+        return self._child.pid if self._child else None
+
+    def is_running(self):
+        return self._child is not None and self._child.poll() is None
+
+    def signal(self, number):
+        self._child.send_signal(number)
+
+    def stop(self, seconds=20):
+        """End it by SIGTERM and return its exit code."""
+        if not self._child:
+            return None
+        code, self._child = end(self._child, seconds), None
+        self._refuse_report(code, self.log_text()[-4000:])
+        if code == -signal.SIGKILL:
+            raise BedError(f"certlet did not end within {seconds} s of SIGTERM")
+        return code
+
+    def kill9(self):
+        self._child.kill()
+        self._child.wait()
+        self._child = None
+
+    def wait_until(self, condition, seconds=60, what="the condition"):
+        """Wait for `condition()`, but not longer than the program lives; give what it gave."""
+        try:
+            return wait_until(condition, seconds, what, self._child)
+        except BedError as error:
+            raise BedError(f"{error}; end of the log:\n{self.log_text()[-4000:]}") from error
+
+    def wait_for_certificate(self, secret, namespace="default", other_than="", seconds=60):
+        """Wait for a tls.crt that is not `other_than`, and return it."""
+
+        def changed():
+            found = self.certificate_pem(secret, namespace)
+            return found != other_than and found
+
+        return self.wait_until(changed, seconds, f"a new certificate in '{namespace}/{secret}'")
+
+    def status(self, *arguments):
+        """certlet status -o json, decoded."""
+        done = self.command("status", "--dir", self.folder, "-o", "json", *arguments)
+        if not done.stdout:
+            raise BedError(f"certlet status said nothing (exit {done.returncode}): {done.stderr}")
+        return json.loads(done.stdout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.stop()
+        elif self._child:  # a test has failed already: do not hide why
+            self.kill9()
+
+    def _environment(self):
+        # No proxy of the user's may stand between the program and loopback.
+        clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+        return {**clean, **self.env}
+
+    @staticmethod
+    def _refuse_report(code, output):
+        if code == SANITIZER_EXIT:
+            raise BedError(f"a sanitizer has something to report:\n{output[-8000:]}")
+
+
+def find_binary(root):
+    """The program to test: $CERTLET_BINARY, or the debug build."""
+    named = os.environ.get("CERTLET_BINARY")
+    path = pathlib.Path(named) if named else pathlib.Path(root) / "build/debug/certlet"
+    if not shutil.which(str(path)):
+        raise BedError(
+            f"no program at '{path}'; build it (cmake --build --preset debug) or set CERTLET_BINARY"
+        )
+    return path.resolve()

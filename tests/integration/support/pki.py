@@ -1,0 +1,160 @@
+"""Throw-away certificates by the openssl command."""
+
+import dataclasses
+import datetime
+import pathlib
+import re
+import subprocess
+import tempfile
+import threading
+
+from .server import BedError
+
+
+def openssl(*arguments, stdin=None):
+    """Run openssl on text or bytes; return what it printed as text."""
+    return openssl_bytes(*arguments, stdin=stdin).decode("utf-8", "replace")
+
+
+def openssl_bytes(*arguments, stdin=None):
+    data = stdin.encode("utf-8") if isinstance(stdin, str) else stdin
+    done = subprocess.run(
+        ["openssl", *map(str, arguments)], input=data, capture_output=True, timeout=60, check=False
+    )
+    if done.returncode != 0:
+        raise BedError(f"openssl {arguments[0]}: {done.stderr.decode('utf-8', 'replace').strip()}")
+    return done.stdout
+
+
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def san_text(names):
+    """`names` as openssl's subjectAltName value; what looks like an address becomes one."""
+    is_address = re.compile(r"[0-9.]+|.*:.*").fullmatch
+    return ",".join(("IP:" if is_address(name) else "DNS:") + name for name in names)
+
+
+def new_certificate(folder, stem, common_name, *extensions, issuer=None):
+    """Make folder/stem.pem and .key, signed by `issuer` (such a pair) or itself; return both paths."""
+    certificate, key = (pathlib.Path(folder) / f"{stem}.{suffix}" for suffix in ("pem", "key"))
+    added = [word for extension in extensions for word in ("-addext", extension)]
+    signer = ["-CA", issuer[0], "-CAkey", issuer[1]] if issuer else []
+    output = ("-keyout", key, "-out", certificate, "-days", 30, "-subj", f"/CN={common_name}")
+    openssl("req", "-x509", *NEW_KEY, *output, *signer, *added)
+    return certificate, key
+
+
+def server_certificate(folder, names=("localhost", "127.0.0.1")):
+    """A certificate for a TLS server of ours, which is its own trust root."""
+    san = f"subjectAltName={san_text(names)}"
+    return new_certificate(
+        folder, "server", "certlet test server", san, "extendedKeyUsage=serverAuth"
+    )
+
+
+def csr_names(csr_pem):
+    """The names that a CSR asks for, as its subjectAltName lists them."""
+    text = openssl("req", "-noout", "-text", stdin=csr_pem)
+    found = re.search(r"X509v3 Subject Alternative Name:.*\n\s*(.+)", text)
+    return [entry.strip().partition(":")[2] for entry in found.group(1).split(",")] if found else []
+
+
+def new_csr(names):
+    """A CSR for `names` under a fresh key that nobody keeps."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = (
+            "-keyout",
+            f"{folder}/key",
+            "-subj",
+            "/",
+            "-addext",
+            f"subjectAltName={san_text(names)}",
+        )
+        return openssl("req", "-new", *NEW_KEY, *arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class Life:
+    """When a certificate is valid, in seconds from now."""
+
+    starts: int = -3600
+    ends: int = 90 * 86400
+
+    def flags(self):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        dates = [
+            (now + datetime.timedelta(seconds=s)).strftime("%Y%m%d%H%M%SZ")
+            for s in (self.starts, self.ends)
+        ]
+        return ["-startdate", dates[0], "-enddate", dates[1]]
+
+
+CA_CONFIG = """[ca]
+default_ca = this
+[this]
+dir = {folder}
+database = {folder}/index.txt
+new_certs_dir = {folder}
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+[any]
+commonName = optional
+"""
+
+LEAF_EXTENSIONS = """basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+subjectKeyIdentifier = hash
+subjectAltName = {san}
+"""
+
+
+class Authority:
+    """A throw-away CA: a root, and an intermediate that signs the leaves."""
+
+    def __init__(self, folder, name="certlet fault CA"):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        usage = "keyUsage=critical,keyCertSign,cRLSign"  # req -x509 adds CA:TRUE by itself
+        root = new_certificate(self.folder, "root", f"{name} root", usage)
+        self._issuer = new_certificate(
+            self.folder, "issuer", f"{name} intermediate", usage, issuer=root
+        )
+        self.root_file = root[0]
+        (self.folder / "index.txt").touch()
+        (self.folder / "ca.conf").write_text(CA_CONFIG.format(folder=self.folder), encoding="utf-8")
+        self._turn = threading.Lock()  # openssl ca rewrites its database
+
+    @property
+    def root_pem(self):
+        return self.root_file.read_text(encoding="ascii")
+
+    @property
+    def chain_pem(self):
+        """What goes behind a leaf."""
+        return self._issuer[0].read_text(encoding="ascii")
+
+    def sign(self, csr_pem, names, life=Life()):
+        """A leaf for the key of `csr_pem` and for `names`, as PEM."""
+        with self._turn, tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+            extensions, csr = pathlib.Path(scratch) / "ext", pathlib.Path(scratch) / "csr"
+            extensions.write_text(LEAF_EXTENSIONS.format(san=san_text(names)), encoding="utf-8")
+            csr.write_text(csr_pem, encoding="ascii")
+            subject = f"/CN={names[0]}" if len(names[0]) <= 64 else "/CN=long name"
+            return openssl(
+                *("ca", "-batch", "-notext", "-config", self.folder / "ca.conf"),
+                *(
+                    "-cert",
+                    self._issuer[0],
+                    "-keyfile",
+                    self._issuer[1],
+                    "-subj",
+                    subject,
+                    *life.flags(),
+                ),
+                *("-extfile", extensions, "-in", csr),
+            )
