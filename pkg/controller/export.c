@@ -277,12 +277,12 @@ void export_run_hooks(struct export *self, const struct context *ctx)
 static int check_names(const struct certificate *crt, struct err *err)
 {
     const char *namespace = str_or(crt->object.metadata.namespace, "");
+    const char *secret = str_or(crt->spec.secret_name, "");
 
     if (!name_is_dns1123_label(namespace))
         return err_set(err, ERR_INVALID, "namespace '%s' is not a name for a folder", namespace);
-    if (!name_is_dns1123_subdomain(crt->spec.secret_name))
-        return err_set(err, ERR_INVALID, "secretName '%s' is not a name for a folder",
-                       str_or(crt->spec.secret_name, ""));
+    if (!name_is_dns1123_subdomain(secret))
+        return err_set(err, ERR_INVALID, "secretName '%s' is not a name for a folder", secret);
     return 0;
 }
 

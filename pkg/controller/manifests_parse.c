@@ -189,8 +189,8 @@ static char *quoted(const char *s)
 static char *subject_id(const struct kind *kind, const struct json *body)
 {
     const struct json *metadata = json_get(body, "metadata");
-    const char *name = json_get_text(metadata, "name");
-    const char *namespace = json_get_text(metadata, "namespace");
+    const char *name = str_or(json_get_text(metadata, "name"), "");
+    const char *namespace = str_or(json_get_text(metadata, "namespace"), "");
 
     if (!name_is_dns1123_subdomain(name))
         return NULL;

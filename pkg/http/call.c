@@ -1,6 +1,5 @@
 #include "http/call.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -113,7 +112,7 @@ static bool head_is_followed(const struct call *call)
     return call->max_redirects > 0 && status / 100 == 3 && http_header(&call->response, "location");
 }
 
-static void note_final_url(struct call *call)
+void call_note_final_url(struct call *call)
 {
     long hops = 0;
     char *url = NULL;
@@ -125,10 +124,10 @@ static void note_final_url(struct call *call)
     call->response.final_url = xstrdup(hops && url ? url : call->request->url);
 }
 
-static void announce_head(struct call *call)
+void call_announce_head(struct call *call)
 {
     response_note_date(&call->response);
-    note_final_url(call);
+    call_note_final_url(call);
     heap_add(&call->io->deadlines, &call->deadline, call->stream_due_ms);
 
     mutex_lock(&call->io->mutex);
@@ -141,7 +140,7 @@ static void end_head(struct call *call)
 {
     call->in_head = false;
     if (call->streaming && !head_is_followed(call))
-        announce_head(call);
+        call_announce_head(call);
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
@@ -210,7 +209,7 @@ static int on_socket_options(void *arg, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-static bool is_after_redirect(struct call *call)
+bool call_is_after_redirect(struct call *call)
 {
     long hops = 0;
 
@@ -222,7 +221,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 {
     struct call *call = arg;
 
-    if (is_after_redirect(call) && !address_is_public(&address->addr)) {
+    if (call_is_after_redirect(call) && !address_is_public(&address->addr)) {
         call->fault = ERR_DENIED;
         return CURL_SOCKET_BAD;
     }
@@ -234,7 +233,7 @@ static int on_before_request(void *arg, char *peer, char *local, int peer_port, 
 {
     struct call *call = arg;
 
-    if (is_after_redirect(call) && !address_text_is_public(peer)) {
+    if (call_is_after_redirect(call) && !address_text_is_public(peer)) {
         call->fault = ERR_DENIED;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -456,171 +455,4 @@ void call_undress(struct call *call)
     curl_slist_free_all(call->connect_to);
     call->headers = call->connect_to = NULL;
     call->easy = NULL;
-}
-
-/*
- * How it ended.
- */
-
-bool call_wants_repeat(const struct call *call, CURLcode code)
-{
-    bool safe = streq(call->method, "GET") || streq(call->method, "HEAD");
-
-    if (call->repeated || call->header_bytes > 0 || call->head_ready)
-        return false;
-    if (!safe && !call->request->repeatable)
-        return false;
-    return code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM || code == CURLE_RECV_ERROR ||
-           code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING;
-}
-
-#define CURLE_TOO_LARGE_SINCE_8_6 100 /* before, it said it had no memory */
-
-struct meaning {
-    int curl;
-    enum err_code code;
-};
-/* All that is not here is ERR_NETWORK: curl's list is long and most of it is about connections. */
-static const struct meaning meanings[] = {
-    {CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT},
-    {CURLE_PEER_FAILED_VERIFICATION, ERR_DENIED},
-    {CURLE_SSL_ISSUER_ERROR, ERR_DENIED},
-    {CURLE_SSL_INVALIDCERTSTATUS, ERR_DENIED},
-    {CURLE_SSL_CLIENTCERT, ERR_DENIED},
-    {CURLE_SSL_CACERT_BADFILE, ERR_INVALID}, /* ca_pem */
-    {CURLE_SSL_CERTPROBLEM, ERR_INVALID},    /* cert_pem, key_pem */
-    {CURLE_URL_MALFORMAT, ERR_INVALID},
-    {CURLE_TOO_LARGE_SINCE_8_6, ERR_TOO_LARGE},
-    {CURLE_TOO_MANY_REDIRECTS, ERR_PROTOCOL},
-    {CURLE_UNSUPPORTED_PROTOCOL, ERR_PROTOCOL}, /* HTTP/0.9 */
-    {CURLE_WEIRD_SERVER_REPLY, ERR_PROTOCOL},
-    {CURLE_BAD_CONTENT_ENCODING, ERR_PROTOCOL},
-    {CURLE_WRITE_ERROR, ERR_PROTOCOL}, /* not ours, so of the decompressor */
-    {CURLE_OUT_OF_MEMORY, ERR_NOMEM},
-    {CURLE_UNKNOWN_OPTION, ERR_INTERNAL},
-    {CURLE_NOT_BUILT_IN, ERR_INTERNAL},
-    {CURLE_BAD_FUNCTION_ARGUMENT, ERR_INTERNAL},
-};
-
-static enum err_code code_of(struct call *call, CURLcode code)
-{
-    if (code == CURLE_UNSUPPORTED_PROTOCOL && is_after_redirect(call))
-        return ERR_DENIED;
-    for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
-        if (meanings[i].curl == (int)code)
-            return meanings[i].code;
-    }
-    return ERR_NETWORK;
-}
-
-/* "after 3 ms" makes a new text of each try, and a condition that never comes to rest. */
-static void drop_times(char *text)
-{
-    char *from = strstr(text, " after "), *to;
-
-    if (!from)
-        return;
-    to = from + strlen(" after ");
-    if (!isdigit((unsigned char)*to))
-        return;
-    to += strspn(to, "0123456789");
-    if (strncmp(to, " milliseconds", 13) == 0)
-        to += 13;
-    else if (strncmp(to, " ms", 3) == 0)
-        to += 3;
-    else
-        return;
-    memmove(from, to, strlen(to) + 1);
-}
-
-/* Where the call had got to, also after redirects: "https://host:port". */
-static char *current_origin(struct call *call)
-{
-    cleanup(url_parts_deinit) struct url_parts parts = {};
-    char *url = NULL;
-
-    if (is_after_redirect(call) &&
-        curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url &&
-        url_split(url, &parts, NULL) == 0)
-        return take(parts.origin);
-    return xstrdup(call->url.origin);
-}
-
-static bool time_passed(struct call *call, CURLINFO info)
-{
-    curl_off_t us = 0;
-
-    return curl_easy_getinfo(call->easy, info, &us) == CURLE_OK && us > 0;
-}
-
-/* What it was doing, for "<doing> https://host:port: ..." */
-static const char *doing(struct call *call)
-{
-    return time_passed(call, CURLINFO_PRETRANSFER_TIME_T) ? "calling" : "connecting to";
-}
-
-static const char *what_was_awaited(struct call *call)
-{
-    if (!time_passed(call, CURLINFO_NAMELOOKUP_TIME_T))
-        return "the name was not resolved in time";
-    if (!time_passed(call, CURLINFO_CONNECT_TIME_T))
-        return "no connection in time";
-    if (!time_passed(call, CURLINFO_PRETRANSFER_TIME_T))
-        return "no TLS handshake in time";
-    if (call->response.status == 0)
-        return "no answer in time";
-    return "the answer did not end in time";
-}
-
-int call_conclude_timeout(struct call *call, struct err *err)
-{
-    cleanup(xfree) char *origin = current_origin(call);
-
-    return err_set(err, ERR_TIMEOUT, "%s %s: %s", doing(call), origin, what_was_awaited(call));
-}
-
-/* curl's own limit for a line is larger than ours for all of them, but a line that does not end
- * meets it first. */
-static bool head_was_too_long(const struct call *call, CURLcode code)
-{
-    if (call->header_bytes > LIMIT_HTTP_HEADERS)
-        return true;
-    return call->in_head && (code == CURLE_OUT_OF_MEMORY || (int)code == CURLE_TOO_LARGE_SINCE_8_6);
-}
-
-static int conclude_failure(struct call *call, CURLcode code, struct err *err)
-{
-    cleanup(xfree) char *origin = current_origin(call);
-
-    if (call->fault == ERR_DENIED)
-        return err_set(err, ERR_DENIED, "redirect to %s refused: not a public address", origin);
-    if (head_was_too_long(call, code))
-        return err_set(err, ERR_TOO_LARGE, "calling %s: headers are larger than %d bytes", origin,
-                       LIMIT_HTTP_HEADERS);
-    if (call->fault == ERR_TOO_LARGE)
-        return err_set(err, ERR_TOO_LARGE, "calling %s: body is larger than %zu bytes", origin,
-                       call->max_body);
-    if (code == CURLE_TOO_MANY_REDIRECTS)
-        return err_set(err, ERR_PROTOCOL, "calling %s: more than %d redirects", call->url.origin,
-                       call->max_redirects);
-    drop_times(call->error);
-    return err_set(err, (int)code_of(call, code), "%s %s: %s", doing(call), origin,
-                   str_or(call->error, curl_easy_strerror(code)));
-}
-
-int call_conclude(struct call *call, CURLcode code, struct err *err)
-{
-    if (code != CURLE_OK)
-        return conclude_failure(call, code, err);
-    if (call->in_head) /* curl takes the end of the connection for the end of the head */
-        return err_set(err, ERR_NETWORK, "calling %s: the answer broke off in its headers",
-                       call->url.origin);
-    if (call->streaming) {
-        if (!call->head_ready)
-            announce_head(call);
-        return 0;
-    }
-    response_note_date(&call->response);
-    note_final_url(call);
-    return 0;
 }

@@ -40,8 +40,8 @@ struct call {
     /* shared, under io's lock */
     struct cond changed;
     struct list nudge;
-    unsigned nudges;  /* enum io_nudge */
-    bool head_ready;  /* stream: response has status and headers and is not written any more */
+    unsigned nudges; /* enum io_nudge */
+    bool head_ready; /* stream: response has status and headers and is not written any more */
     bool paused;
     struct buf waiting; /* stream: what came and was not read yet */
     uint64_t received;
@@ -54,8 +54,8 @@ struct call {
 #define CALL_WAITING_MAX (256 * 1024)
 
 /* Checks the request. `timeout_ms` is what is left for it. */
-int call_init(struct call *call, struct io *io, const struct http_request *request, int64_t timeout_ms,
-              struct err *err);
+int call_init(struct call *call, struct io *io, const struct http_request *request,
+              int64_t timeout_ms, struct err *err);
 void call_deinit(struct call *call);
 DEFINE_CLEANUP_VALUE(struct call, call_deinit);
 
@@ -64,6 +64,9 @@ CURLcode call_dress(struct call *call, CURL *easy);
 void call_undress(struct call *call);
 /* Failed in a way that a new connection may mend, and may be sent again? */
 bool call_wants_repeat(const struct call *call, CURLcode code);
+bool call_is_after_redirect(struct call *call);
+void call_note_final_url(struct call *call);
+void call_announce_head(struct call *call); /* of a stream, to who waits for it */
 /* Fill response or err; returns the result. */
 int call_conclude(struct call *call, CURLcode code, struct err *err);
 int call_conclude_timeout(struct call *call, struct err *err);

@@ -28,60 +28,64 @@ struct http;
 
 struct http_observation { /* for metrics */
     const char *scheme, *host, *action, *method;
-    int status;             /* 999 when there was no answer */
+    int status; /* 999 when there was no answer */
     int64_t duration_ms;
 };
 typedef void http_observe_fn(void *arg, const struct http_observation *observation);
 
 struct http_options {
-    const char *user_agent;      /* required: ACME servers refuse requests without */
-    int max_per_host;            /* calls in flight; 0: no limit */
+    const char *user_agent; /* required: ACME servers refuse requests without */
+    int max_per_host;       /* calls in flight; 0: no limit */
     int max_per_tenant;
-    http_observe_fn *observe;    /* called on the I/O thread; must be short */
+    http_observe_fn *observe; /* called on the I/O thread; must be short */
     void *observe_arg;
 };
 
 struct http_tls {
-    const char *ca_pem;          /* NULL: the system's roots */
+    const char *ca_pem; /* NULL: the system's roots */
     bool skip_verify;
-    const char *server_name;     /* SNI and name to verify in place of the URL's host; NULL: the host */
-    const char *cert_pem;        /* client certificate with its chain, and its key; NULL: none */
+    const char *server_name; /* SNI and name to verify in place of the URL's host; NULL: the host */
+    const char *cert_pem;    /* client certificate with its chain, and its key; NULL: none */
     const char *key_pem;
 };
 
 struct http_request {
-    const char *method;          /* "GET" */
-    const char *url;             /* http or https only */
-    const struct strmap *headers; /* may be NULL; a redirect to another host takes them along, except
+    const char *method; /* "GET" */
+    const char *url;    /* http or https only */
+    const struct strmap
+        *headers; /* may be NULL; a redirect to another host takes them along, except
                                      Authorization, Cookie and Host */
     const void *body;
     size_t body_len;
-    size_t max_body;             /* bytes of the answer's body after decompression; required. Of a
+    size_t max_body;            /* bytes of the answer's body after decompression; required. Of a
                                     stream: of all of it, 0 for no limit */
-    int64_t timeout_ms;          /* whole call, whole stream; required */
-    const struct http_tls *tls;  /* NULL: verify against the system's roots */
-    int max_redirects;           /* 0: an answer 3xx is returned as it is; one more is ERR_PROTOCOL */
-    bool public_redirects_only;  /* a redirect to a loopback, link-local or private address is ERR_DENIED */
-    const char *connect_address; /* "192.0.2.1:80": dial this in place of the URL's host and port; NULL: resolve */
-    const char *action;          /* metrics label, behaviour.md 12; NULL: unnamed_action */
-    bool repeatable;             /* may be sent once more when the connection ended before any byte of an
+    int64_t timeout_ms;         /* whole call, whole stream; required */
+    const struct http_tls *tls; /* NULL: verify against the system's roots */
+    int max_redirects; /* 0: an answer 3xx is returned as it is; one more is ERR_PROTOCOL */
+    bool
+        public_redirects_only; /* a redirect to a loopback, link-local or private address is ERR_DENIED */
+    const char *
+        connect_address; /* "192.0.2.1:80": dial this in place of the URL's host and port; NULL: resolve */
+    const char *action; /* metrics label, behaviour.md 12; NULL: unnamed_action */
+    bool repeatable;    /* may be sent once more when the connection ended before any byte of an
                                     answer (GOAWAY, kubernetes.md 2); GET and HEAD always are */
-    bool secret;                 /* the answer's body is wiped when freed; the request's is the caller's */
+    bool secret;        /* the answer's body is wiped when freed; the request's is the caller's */
 };
 
 struct http_response {
     int status;
-    struct strmap headers;       /* names in lower case; strmap keeps repeated ones as separate entries */
+    struct strmap headers; /* names in lower case; strmap keeps repeated ones as separate entries */
     struct buf body;
-    int64_t date_ms;             /* the server's Date header, 0 when absent or wrong */
-    char *final_url;             /* after redirects */
+    int64_t date_ms; /* the server's Date header, 0 when absent or wrong */
+    char *final_url; /* after redirects */
 };
 void http_response_deinit(struct http_response *response);
 DEFINE_CLEANUP_VALUE(struct http_response, http_response_deinit);
 const char *http_header(const struct http_response *response, const char *name); /* first; NULL */
 /* Target of a Link header (RFC 8288) with that rel, the n-th of them, resolved against the final URL;
  * handles repeated headers and comma lists. ERR_NOT_FOUND. */
-int http_link(const struct http_response *response, const char *rel, size_t n, char **ret, struct err *err);
+int http_link(const struct http_response *response, const char *rel, size_t n, char **ret,
+              struct err *err);
 /* Wall time not before which to come again, by Retry-After; 0 when absent or unreadable. */
 int64_t http_retry_at_ms(const struct http_response *response, int64_t now_ms);
 
@@ -96,11 +100,13 @@ int http_do(struct http *http, const struct context *ctx, const struct http_requ
  * the head is in; `ctx` bounds only that. Up to 256 KiB wait for a reader who is late, then the
  * sender is made to wait. One thread at a time. */
 struct http_stream;
-int http_stream_open(struct http *http, const struct context *ctx, const struct http_request *request,
-                     struct http_stream **ret, struct http_response *ret_head, struct err *err);
+int http_stream_open(struct http *http, const struct context *ctx,
+                     const struct http_request *request, struct http_stream **ret,
+                     struct http_response *ret_head, struct err *err);
 /* Appends what has come to `to` (at least a byte, at most what fits); ERR_NOT_FOUND at the end of
  * the body. After ERR_TIMEOUT or ERR_CANCELED of `ctx` the stream can be read on. */
-int http_stream_read(struct http_stream *stream, const struct context *ctx, struct buf *to, struct err *err);
+int http_stream_read(struct http_stream *stream, const struct context *ctx, struct buf *to,
+                     struct err *err);
 void http_stream_close(struct http_stream *stream);
 DEFINE_CLEANUP(struct http_stream, http_stream_close);
 

@@ -84,6 +84,7 @@ static void give_back(struct io *io, struct call *call, int result, const struct
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&io->mutex);
 
+    list_remove(&call->link); /* still there if it was canceled before it began */
     list_remove(&call->nudge);
     call->nudges = 0;
     call->result = result;

@@ -16,11 +16,11 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_SUMMAR
 #define METRIC_LABELS_MAX  8
 #define METRICS_SERIES_MAX 5000
 struct metric_family {
-    const char *name;                        /* "certmanager_controller_sync_call_count" */
+    const char *name; /* "certmanager_controller_sync_call_count" */
     enum metric_type type;
     const char *help;
-    const char *labels[METRIC_LABELS_MAX];   /* ended by NULL, so at most one less */
-    const double *buckets;                   /* histogram: ascending, ended by 0 */
+    const char *labels[METRIC_LABELS_MAX]; /* ended by NULL, so at most one less */
+    const double *buckets;                 /* histogram: ascending, ended by 0 */
 };
 
 struct metrics;
@@ -29,12 +29,16 @@ void metrics_free(struct metrics *metrics);
 DEFINE_CLEANUP(struct metrics, metrics_free);
 /* `values` has one text per label, in the family's order. Families appear once used or registered. */
 void metrics_register(struct metrics *metrics, const struct metric_family *family);
-void metrics_add(struct metrics *metrics, const struct metric_family *family, const char *const *values, double by);
-void metrics_set(struct metrics *metrics, const struct metric_family *family, const char *const *values, double to);
+void metrics_add(struct metrics *metrics, const struct metric_family *family,
+                 const char *const *values, double by);
+void metrics_set(struct metrics *metrics, const struct metric_family *family,
+                 const char *const *values, double to);
 /* Of a histogram or summary. A summary has quantiles .5, .9 and .99 of its last 256 observations. */
-void metrics_observe(struct metrics *metrics, const struct metric_family *family, const char *const *values, double v);
+void metrics_observe(struct metrics *metrics, const struct metric_family *family,
+                     const char *const *values, double v);
 /* A counter's or gauge's value, how many observations of the others; 0 when there is none. */
-double metrics_get(struct metrics *metrics, const struct metric_family *family, const char *const *values);
+double metrics_get(struct metrics *metrics, const struct metric_family *family,
+                   const char *const *values);
 
 /* Writes series of mirrored objects while a scrape runs, on the thread that scrapes, with no lock
  * held. metrics_write_head() shows a family that has no series. */
@@ -42,7 +46,8 @@ struct metrics_writer;
 typedef void metrics_collect_fn(void *arg, struct metrics_writer *writer);
 void metrics_add_collector(struct metrics *metrics, metrics_collect_fn *collect, void *arg);
 void metrics_write_head(struct metrics_writer *writer, const struct metric_family *family);
-void metrics_write(struct metrics_writer *writer, const struct metric_family *family, const char *const *values, double v);
+void metrics_write(struct metrics_writer *writer, const struct metric_family *family,
+                   const char *const *values, double v);
 
 /* The whole text; values of labels escaped; families sorted by name, series by labels. Beyond the
  * maximum of `to` the buffer is marked failed. */

@@ -21,7 +21,7 @@ void writer_print(struct metrics_writer *writer, struct buf *to);
 #define LABELS_TEXT_MAX (64 * 1024)
 char *labels_text(const struct metric_family *family, const char *const *values);
 /* "name{labels} value\n"; `suffix` and `more` ("le=\"1\"") may be NULL. */
-void add_line(struct buf *to, const char *name, const char *suffix, const char *labels, const char *more,
-              double value);
+void add_line(struct buf *to, const char *name, const char *suffix, const char *labels,
+              const char *more, double value);
 
 #endif

@@ -17,18 +17,18 @@ DEFINE_CLEANUP(struct cert, cert_unref);
 int cert_from_der(const void *der, size_t len, struct cert **ret, struct err *err);
 int64_t cert_not_before_ms(const struct cert *cert);
 int64_t cert_not_after_ms(const struct cert *cert);
-const struct x509_names *cert_names(const struct cert *cert);   /* lent: subject and SANs */
-const char *cert_subject(const struct cert *cert);              /* RFC 4514-like text, lent */
+const struct x509_names *cert_names(const struct cert *cert); /* lent: subject and SANs */
+const char *cert_subject(const struct cert *cert);            /* RFC 4514-like text, lent */
 const char *cert_issuer(const struct cert *cert);
-const char *cert_issuer_common_name(const struct cert *cert);   /* "" if none */
-const char *cert_serial_hex(const struct cert *cert);           /* lower case, whole bytes */
-const struct pkey *cert_public_key(const struct cert *cert);    /* lent */
+const char *cert_issuer_common_name(const struct cert *cert); /* "" if none */
+const char *cert_serial_hex(const struct cert *cert);         /* lower case, whole bytes */
+const struct pkey *cert_public_key(const struct cert *cert);  /* lent */
 bool cert_is_ca(const struct cert *cert);
-bool cert_is_self_signed(const struct cert *cert);              /* issuer == subject and own signature */
-key_usages cert_usages(const struct cert *cert);                /* as csr_usages() */
+bool cert_is_self_signed(const struct cert *cert); /* issuer == subject and own signature */
+key_usages cert_usages(const struct cert *cert);   /* as csr_usages() */
 void cert_to_der(const struct cert *cert, struct buf *to);
 void cert_to_pem(const struct cert *cert, struct buf *to);
-char *cert_fingerprint_hex(const struct cert *cert);            /* SHA-256 of the DER */
+char *cert_fingerprint_hex(const struct cert *cert); /* SHA-256 of the DER */
 /* RFC 9773 4.1: base64url(AKI keyIdentifier) "." base64url(serial content octets).
  * ERR_UNSUPPORTED without an authorityKeyIdentifier. */
 int cert_ari_id(const struct cert *cert, char **ret, struct err *err);
@@ -46,16 +46,16 @@ int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *e
 void chain_to_pem(const struct chain *chain, struct buf *to);
 
 struct chain_expectation {
-    const struct pkey *key;                 /* the leaf's public key must equal it; NULL: not checked */
-    const struct strlist *dns_names;        /* all must be among the leaf's SANs (lower case A-labels) */
-    const struct strlist *ip_addresses;     /* canonical text */
+    const struct pkey *key;          /* the leaf's public key must equal it; NULL: not checked */
+    const struct strlist *dns_names; /* all must be among the leaf's SANs (lower case A-labels) */
+    const struct strlist *ip_addresses; /* canonical text */
     int64_t now_ms;
-    int64_t clock_slack_ms;                 /* notBefore may lie this far ahead */
+    int64_t clock_slack_ms; /* notBefore may lie this far ahead */
 };
 /* Every certificate signs the one before it, the key fits, no name is missing, not expired.
  * ERR_INVALID says which of these and where. A self-signed root at the end is allowed, of any date.
  * DNS and IP names in the leaf that were not asked for are added to *ret_extra (may be NULL). */
-int chain_verify(const struct chain *chain, const struct chain_expectation *expect, struct strlist *ret_extra,
-                 struct err *err);
+int chain_verify(const struct chain *chain, const struct chain_expectation *expect,
+                 struct strlist *ret_extra, struct err *err);
 
 #endif

@@ -10,8 +10,8 @@
 /* Subject and alternative names: of a request to be built, of a parsed request, of a certificate. */
 struct x509_names {
     char *common_name;
-    struct strlist organizations, countries, organizational_units, localities, provinces, street_addresses,
-        postal_codes;
+    struct strlist organizations, countries, organizational_units, localities, provinces,
+        street_addresses, postal_codes;
     char *serial_number;
     struct strlist dns_names, ip_addresses /* canonical text */, email_addresses, uris;
 };
@@ -20,40 +20,67 @@ DEFINE_CLEANUP_VALUE(struct x509_names, x509_names_deinit);
 
 /* Key usages in the order of api.md 3; a bit each. First ten are keyUsage bits, the rest EKUs. */
 enum key_usage {
-    USAGE_NONE, USAGE_SIGNING, USAGE_DIGITAL_SIGNATURE, USAGE_CONTENT_COMMITMENT, USAGE_KEY_ENCIPHERMENT,
-    USAGE_KEY_AGREEMENT, USAGE_DATA_ENCIPHERMENT, USAGE_CERT_SIGN, USAGE_CRL_SIGN, USAGE_ENCIPHER_ONLY,
-    USAGE_DECIPHER_ONLY, USAGE_ANY, USAGE_SERVER_AUTH, USAGE_CLIENT_AUTH, USAGE_CODE_SIGNING,
-    USAGE_EMAIL_PROTECTION, USAGE_SMIME, USAGE_IPSEC_END_SYSTEM, USAGE_IPSEC_TUNNEL, USAGE_IPSEC_USER,
-    USAGE_TIMESTAMPING, USAGE_OCSP_SIGNING, USAGE_MICROSOFT_SGC, USAGE_NETSCAPE_SGC, USAGE_COUNT
+    USAGE_NONE,
+    USAGE_SIGNING,
+    USAGE_DIGITAL_SIGNATURE,
+    USAGE_CONTENT_COMMITMENT,
+    USAGE_KEY_ENCIPHERMENT,
+    USAGE_KEY_AGREEMENT,
+    USAGE_DATA_ENCIPHERMENT,
+    USAGE_CERT_SIGN,
+    USAGE_CRL_SIGN,
+    USAGE_ENCIPHER_ONLY,
+    USAGE_DECIPHER_ONLY,
+    USAGE_ANY,
+    USAGE_SERVER_AUTH,
+    USAGE_CLIENT_AUTH,
+    USAGE_CODE_SIGNING,
+    USAGE_EMAIL_PROTECTION,
+    USAGE_SMIME,
+    USAGE_IPSEC_END_SYSTEM,
+    USAGE_IPSEC_TUNNEL,
+    USAGE_IPSEC_USER,
+    USAGE_TIMESTAMPING,
+    USAGE_OCSP_SIGNING,
+    USAGE_MICROSOFT_SGC,
+    USAGE_NETSCAPE_SGC,
+    USAGE_COUNT
 };
 typedef uint32_t key_usages; /* bit 1 << enum key_usage */
 #define USAGE(u) ((key_usages)1 << USAGE_##u)
 
 enum signature_algorithm {
-    SIGNATURE_DEFAULT, SIGNATURE_SHA256_RSA, SIGNATURE_SHA384_RSA, SIGNATURE_SHA512_RSA,
-    SIGNATURE_ECDSA_SHA256, SIGNATURE_ECDSA_SHA384, SIGNATURE_ECDSA_SHA512, SIGNATURE_ED25519
+    SIGNATURE_DEFAULT,
+    SIGNATURE_SHA256_RSA,
+    SIGNATURE_SHA384_RSA,
+    SIGNATURE_SHA512_RSA,
+    SIGNATURE_ECDSA_SHA256,
+    SIGNATURE_ECDSA_SHA384,
+    SIGNATURE_ECDSA_SHA512,
+    SIGNATURE_ED25519
 };
 
 struct csr_request {
     const struct x509_names *names;
-    key_usages usages;        /* only encoded when encode_usages; 0 means none */
+    key_usages usages; /* only encoded when encode_usages; 0 means none */
     bool encode_usages;
-    bool is_ca;               /* adds cert sign to the usages; no basicConstraints extension (as cert-manager) */
+    bool is_ca; /* adds cert sign to the usages; no basicConstraints extension (as cert-manager) */
     enum signature_algorithm signature; /* default: behaviour.md 1.3 by key */
 };
 
 struct csr;
 /* Subject order C, O, OU, L, ST, STREET, PostalCode, CN, serialNumber as Go's pkix; SAN critical iff
  * the subject is empty. `key` is only borrowed. */
-int csr_new(const struct csr_request *request, const struct pkey *key, struct csr **ret, struct err *err);
+int csr_new(const struct csr_request *request, const struct pkey *key, struct csr **ret,
+            struct err *err);
 /* PEM "CERTIFICATE REQUEST", or DER; self-signature is checked (ERR_INVALID). */
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err);
 void csr_free(struct csr *csr);
 DEFINE_CLEANUP(struct csr, csr_free);
 void csr_to_pem(const struct csr *csr, struct buf *to);
 void csr_to_der(const struct csr *csr, struct buf *to);
-const struct x509_names *csr_names(const struct csr *csr);      /* lent */
-const struct pkey *csr_public_key(const struct csr *csr);       /* lent */
+const struct x509_names *csr_names(const struct csr *csr); /* lent */
+const struct pkey *csr_public_key(const struct csr *csr);  /* lent */
 /* From the extensions; *ret_has (may be NULL) says whether KU or EKU were there. Of two words for
  * one bit the result has "digital signature" and "email protection". */
 key_usages csr_usages(const struct csr *csr, bool *ret_has);

@@ -10,8 +10,9 @@
 
 bool name_is_dns1123_label(const char *s);     /* [a-z0-9]([-a-z0-9]*[a-z0-9])?, <= 63 */
 bool name_is_dns1123_subdomain(const char *s); /* labels with dots, <= 253 */
-bool name_is_secret_key(const char *s);        /* [-._a-zA-Z0-9]+, <= 253, not "." "..", not starting with ".." */
-bool name_is_qualified(const char *s);         /* label and annotation keys: [prefix/]name */
+bool name_is_secret_key(
+    const char *s); /* [-._a-zA-Z0-9]+, <= 253, not "." "..", not starting with ".." */
+bool name_is_qualified(const char *s); /* label and annotation keys: [prefix/]name */
 bool name_is_label_value(const char *s);
 /* A name for a certificate: LDH labels (underscore tolerated), optional leading "*.", <= 253, no trailing dot. */
 bool name_is_dns_san(const char *s);

@@ -7,9 +7,9 @@
 #include "base/buf.h"
 
 struct pem_block {
-    char label[48];      /* "CERTIFICATE" */
-    const char *start;   /* of "-----BEGIN", in the text */
-    const char *end;     /* behind the END line */
+    char label[48];    /* "CERTIFICATE" */
+    const char *start; /* of "-----BEGIN", in the text */
+    const char *end;   /* behind the END line */
     unsigned char *der;
     size_t der_len;
 };

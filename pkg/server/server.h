@@ -20,19 +20,20 @@ struct server;
 struct server_listener;
 
 struct server_request {
-    const char *method;   /* "GET", "HEAD" or other */
-    const char *path;     /* decoded, without query, dots and double slashes resolved */
-    const char *query;    /* decoded; "" if none */
-    const char *host;     /* as sent, with port; "" if none */
-    const char *remote;   /* address text */
+    const char *method; /* "GET", "HEAD" or other */
+    const char *path;   /* decoded, without query, dots and double slashes resolved */
+    const char *query;  /* decoded; "" if none */
+    const char *host;   /* as sent, with port; "" if none */
+    const char *remote; /* address text */
 };
 struct server_response {
-    int status;           /* 200 at the start */
+    int status;               /* 200 at the start */
     const char *content_type; /* static; "text/plain; charset=utf-8" at the start */
-    bool no_store;        /* Cache-Control: no-cache, no-store, must-revalidate */
-    struct buf body;      /* SERVER_BODY_MAX; beyond it the answer is 500 */
+    bool no_store;            /* Cache-Control: no-cache, no-store, must-revalidate */
+    struct buf body;          /* SERVER_BODY_MAX; beyond it the answer is 500 */
 };
-typedef void server_handler_fn(void *arg, const struct server_request *request, struct server_response *response);
+typedef void server_handler_fn(void *arg, const struct server_request *request,
+                               struct server_response *response);
 
 int server_new(struct server **ret, struct err *err);
 void server_free(struct server *server); /* closes what still listens */

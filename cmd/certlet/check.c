@@ -1,0 +1,158 @@
+/* check.c - certlet check: manifests without a store. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "command.h"
+#include "controller/manifests.h"
+#include "options.h"
+
+#define FOLDER_DEPTH_MAX 32
+
+struct checking {
+    struct strlist files;             /* in order; as named in messages */
+    struct manifest_objects *objects; /* per file */
+    struct manifest_problems problems;
+};
+
+static void checking_deinit(struct checking *checking)
+{
+    for (size_t i = 0; i < checking->files.len; i++)
+        manifest_objects_deinit(&checking->objects[i]);
+    xfree(checking->objects);
+    strlist_deinit(&checking->files);
+    manifest_problems_deinit(&checking->problems);
+}
+DEFINE_CLEANUP_VALUE(struct checking, checking_deinit);
+
+static void check_text(struct checking *checking, const char *name, const struct buf *text)
+{
+    size_t i = checking->files.len;
+
+    strlist_add(&checking->files, name);
+    checking->objects = xrealloc(checking->objects, (i + 1) * sizeof(*checking->objects));
+    checking->objects[i] = (struct manifest_objects){};
+    manifest_parse(name, buf_str(text), text->len, &checking->objects[i], &checking->problems);
+}
+
+static int check_file(struct checking *checking, const char *path, struct err *err)
+{
+    cleanup(buf_deinit) struct buf text = BUF_SECRET(LIMIT_MANIFEST_FILE);
+    int r = file_read(streq(path, "-") ? "/dev/stdin" : path, &text, err);
+
+    if (r == 0)
+        check_text(checking, path, &text);
+    return r;
+}
+
+static bool is_manifest(const char *name)
+{
+    return name[0] != '.' &&
+           (str_ends(name, ".yaml") || str_ends(name, ".yml") || str_ends(name, ".json"));
+}
+
+static int check_path(struct checking *checking, const char *path, int depth, struct err *err);
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int check_folder(struct checking *checking, const char *path, int depth, struct err *err)
+{
+    struct dirent **entries = NULL;
+    int r = 0, count = scandir(path, &entries, NULL, by_name);
+
+    if (count < 0)
+        return err_set_errno(err, errno, "reading folder '%s'", path);
+    for (int i = 0; i < count; i++) {
+        cleanup(xfree) char *below = xasprintf("%s/%s", path, entries[i]->d_name);
+        struct stat info;
+        bool is_folder = stat(below, &info) == 0 && S_ISDIR(info.st_mode);
+
+        if (r == 0 && entries[i]->d_name[0] != '.' && depth < FOLDER_DEPTH_MAX &&
+            (is_folder || is_manifest(entries[i]->d_name)))
+            r = check_path(checking, below, depth + 1, err);
+        free(entries[i]);
+    }
+    free(entries);
+    return r;
+}
+
+static int check_path(struct checking *checking, const char *path, int depth, struct err *err)
+{
+    struct stat info;
+
+    if (!streq(path, "-") && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return check_folder(checking, path, depth, err);
+    return check_file(checking, path, err);
+}
+
+static size_t print_problems(const struct manifest_problems *problems)
+{
+    size_t errors = 0;
+
+    for (size_t i = 0; i < problems->len; i++) {
+        cleanup(buf_deinit) struct buf line = BUF(8192);
+
+        manifest_problem_format(&problems->items[i], &line);
+        printf("%s%s\n", problems->items[i].is_warning ? "warning: " : "", buf_str(&line));
+        errors += !problems->items[i].is_warning;
+    }
+    return errors;
+}
+
+int command_check(int argc, char **argv)
+{
+    bool quiet = false;
+    const struct option options[] = {
+        {.name = "quiet",
+         .letter = 'q',
+         .type = OPTION_SWITCH,
+         .target = &quiet,
+         .help = "say nothing when all is well"},
+        {},
+    };
+    const struct usage usage = {
+        .synopsis = "certlet check [flags] FILE|FOLDER|-...",
+        .about =
+            "Checks manifests without a store or network, and prints FILE:LINE: OBJECT: FIELD: what is wrong.\n"
+            "Exit code 0: all can be used, 1: not all, 4: a file cannot be read.",
+        .options = options,
+    };
+    cleanup(xfree) const char **paths = NULL;
+    cleanup(checking_deinit) struct checking checking = {};
+    size_t count = 0, objects = 0, errors;
+    struct err err = {};
+
+    switch (options_parse(&usage, argc, argv, &paths, &count)) {
+    case OPTIONS_HELP:
+        return EXIT_OK;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_OK:
+        break;
+    }
+    if (count == 0)
+        return usage_error(&usage, "which manifests? give files, folders, or - for standard input");
+    for (size_t i = 0; i < count; i++) {
+        if (check_path(&checking, paths[i], 0, &err) < 0) {
+            (void)fprintf(stderr, "certlet check: %s\n", err.text);
+            return EXIT_STORE;
+        }
+    }
+    manifest_check_together((const char *const *)checking.files.items, checking.objects,
+                            checking.files.len, &checking.problems);
+    errors = print_problems(&checking.problems);
+    for (size_t i = 0; i < checking.files.len; i++)
+        objects += checking.objects[i].len;
+    if (errors == 0 && !quiet)
+        printf("%zu object(s) in %zu file(s): all can be used\n", objects, checking.files.len);
+    return errors > 0 ? EXIT_NOT_READY : EXIT_OK;
+}

@@ -1,0 +1,30 @@
+/*
+ * command.h - subcommands: a row each in main.c, a file each beside it.
+ */
+#ifndef CERTLET_COMMAND_H
+#define CERTLET_COMMAND_H
+
+#include "base/base.h"
+
+/* Exit codes, documented in certlet(1). */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_NOT_READY = 1, /* not everything is as the manifests say; or what was asked for failed */
+    EXIT_USAGE = 2,
+    EXIT_LOCKED = 3,  /* another process works on the folder */
+    EXIT_STORE = 4,   /* state.db or the folder cannot be read or written */
+    EXIT_AGAIN = 130, /* a second signal */
+};
+
+typedef int command_fn(int argc, char **argv); /* argv[0] is the subcommand's name */
+
+struct command {
+    const char *name;
+    const char *help; /* one line */
+    command_fn *run;
+};
+
+command_fn command_run, command_status, command_renew, command_check, command_inspect,
+    command_version;
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * main.c - certlet: the table of subcommands.
+ *
+ * To follow a certificate's life, go on in run.c.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "base/str.h"
+#include "command.h"
+#include "pki/pki.h"
+
+static const struct command commands[] = {
+    {"run", "keep the certificates of a folder of manifests", command_run},
+    {"status", "show the certificates of a folder", command_status},
+    {"renew", "issue certificates anew now", command_renew},
+    {"check", "check manifests without changing anything", command_check},
+    {"inspect", "say what a certificate file holds", command_inspect},
+    {"version", "print the version", command_version},
+};
+
+static void print_help(FILE *to)
+{
+    (void)fprintf(
+        to,
+        "certlet keeps TLS certificates true to manifests (cert-manager's API, without a cluster).\n\n"
+        "usage: certlet COMMAND [arguments]\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+    (void)fprintf(to, "\ncertlet COMMAND --help says more; the manual is certlet(1).\n");
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (streq(commands[i].name, name))
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    (void)fprintf(stderr, "certlet: there is no command '%s'; certlet --help lists them\n", name);
+    return EXIT_USAGE;
+}
+
+/* Keys are in memory: no core file, no debugger of the same user. A sanitizer needs to trace us. */
+static void protect_memory(void)
+{
+    struct rlimit none = {};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__
+    (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static int help_of(int argc, char **argv)
+{
+    char help[] = "--help";
+    char *arguments[] = {argc > 0 ? argv[0] : NULL, help, NULL};
+    const struct command *command;
+
+    if (argc == 0) {
+        print_help(stdout);
+        return EXIT_OK;
+    }
+    command = find(argv[0]);
+    return command ? command->run(2, arguments) : unknown(argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+
+    if (!pki_setup()) { /* before anything uses OpenSSL: it then wipes what it frees */
+        (void)fprintf(stderr, "certlet: setting up OpenSSL failed\n");
+        return EXIT_STORE;
+    }
+    protect_memory();
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (streq(argv[1], "help"))
+        return help_of(argc - 2, argv + 2);
+    if (streq(argv[1], "--help") || streq(argv[1], "-h"))
+        return help_of(0, NULL);
+    if (streq(argv[1], "--version"))
+        return command_version(1, argv + 1);
+    command = find(argv[1]);
+    return command ? command->run(argc - 1, argv + 1) : unknown(argv[1]);
+}

@@ -1,0 +1,47 @@
+/*
+ * options.h - flags from tables: one row each, which parses, documents and gives the default.
+ *
+ *   --flag value   --flag=value   -f value   -f=value   --switch   --switch=false
+ *
+ * Rows without a name end the table. What is not a flag is a positional argument; "--" ends flags.
+ */
+#ifndef CERTLET_OPTIONS_H
+#define CERTLET_OPTIONS_H
+
+#include "base/str.h"
+
+enum option_type {
+    OPTION_TEXT,     /* const char *: points into argv or to the default */
+    OPTION_LIST,     /* struct strlist: comma separated, may be repeated; owned */
+    OPTION_SWITCH,   /* bool */
+    OPTION_NUMBER,   /* int64_t */
+    OPTION_DURATION, /* int64_t ms, Go duration text */
+    OPTION_CHOICE,   /* const char *, one of `choices` ("text|json") */
+};
+struct option {
+    const char *name; /* without dashes */
+    char letter;      /* 0: none */
+    enum option_type type;
+    void *target;
+    const char *value; /* how the value is called in the help */
+    const char *help;
+    const char *default_text; /* NULL: zero */
+    const char *choices;
+    bool hidden;
+};
+
+struct usage {
+    const char *synopsis; /* "certlet run DIR [flags]" */
+    const char *about;    /* paragraphs, wrapped by hand */
+    const struct option *options;
+};
+
+enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_BAD };
+/* Sets defaults, then parses. After OPTIONS_HELP the help has been printed to standard output, after
+ * OPTIONS_BAD the reason to standard error. Positional arguments are borrowed from argv. */
+enum options_result options_parse(const struct usage *usage, int argc, char **argv,
+                                  const char ***ret_positional, size_t *ret_count);
+/* Says what is wrong with the arguments and how to get help; returns EXIT_USAGE. */
+int usage_error(const struct usage *usage, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#endif

@@ -1,0 +1,150 @@
+/* renew.c - certlet renew: asks for a new certificate now, as `cmctl renew` does. */
+#include <stdio.h>
+
+#include "api/certificate.h"
+#include "api/kinds.h"
+#include "command.h"
+#include "options.h"
+#include "store_of.h"
+
+#define TRIES_MAX 10 /* the running process writes the same status */
+
+struct renewal {
+    struct store *store;
+    struct context ctx;
+    const char *namespace;
+};
+
+static int trigger(struct renewal *renewal, const struct object *object, struct err *err)
+{
+    const struct certificate *crt = (const struct certificate *)object;
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    cleanup(json_unref) struct json *body = NULL;
+    struct certificate_status status = crt->status;
+    struct condition issuing = {
+        .type = "Issuing",
+        .status = CONDITION_TRUE,
+        .reason = "ManuallyTriggered",
+        .message = "Certificate re-issuance manually triggered",
+        .observed_generation = object->metadata.generation,
+    };
+
+    if (condition_is(&status.conditions, "Issuing", CONDITION_TRUE))
+        return 0;
+    condition_set(&status.conditions, &issuing, context_now_ms(&renewal->ctx), arena);
+    body = object_status_json(object, &status);
+    return store_update(renewal->store, &renewal->ctx, &kind_certificate.resource, STORE_STATUS,
+                        "certlet-renew", body, NULL, err);
+}
+
+static int renew_one(struct renewal *renewal, const struct key *key, struct err *err)
+{
+    int r = ERR_CONFLICT;
+
+    for (int i = 0; i < TRIES_MAX && r == ERR_CONFLICT; i++) {
+        cleanup(json_unref) struct json *json = NULL;
+        cleanup(object_unref) const struct object *object = NULL;
+
+        r = store_get(renewal->store, &renewal->ctx, &kind_certificate.resource, key, &json, err);
+        if (r == 0)
+            r = object_decode(&kind_certificate, json, NULL, &object, err);
+        if (r == 0)
+            r = trigger(renewal, object, err);
+    }
+    if (r < 0)
+        return err_wrap(err, "Certificate '%s/%s'", key->namespace, key->name);
+    printf("%s/%s: will be issued anew\n", key->namespace, key->name);
+    return 0;
+}
+
+static int renew_all(struct renewal *renewal, struct err *err)
+{
+    cleanup(json_unref) struct json *list = NULL;
+    int failed = store_list(renewal->store, &renewal->ctx, &kind_certificate.resource, NULL, &list,
+                            err);
+
+    for (size_t i = 0; failed == 0 && i < json_len(list); i++) {
+        const struct json *metadata = json_get(json_at(list, i), "metadata");
+        struct key key = {.namespace = json_get_text(metadata, "namespace"),
+                          .name = json_get_text(metadata, "name")};
+
+        failed = renew_one(renewal, &key, err);
+    }
+    return failed;
+}
+
+/* NAME, or NAMESPACE/NAME. */
+static int renew_named(struct renewal *renewal, const char *name, struct err *err)
+{
+    cleanup(xfree) char *text = xstrdup(name);
+    struct key key = key_parse(text);
+
+    if (!key.namespace[0])
+        key.namespace = renewal->namespace;
+    return renew_one(renewal, &key, err);
+}
+
+int command_renew(int argc, char **argv)
+{
+    struct renewal renewal = {.ctx = context_background(clock_system())};
+    const char *dir;
+    bool all = false;
+    const struct option options[] = {
+        {.name = "dir",
+         .letter = 'd',
+         .type = OPTION_TEXT,
+         .target = &dir,
+         .value = "DIR",
+         .default_text = ".",
+         .help = "the folder of certlet run"},
+        {.name = "namespace",
+         .letter = 'n',
+         .type = OPTION_TEXT,
+         .target = &renewal.namespace,
+         .value = "NAMESPACE",
+         .default_text = "default",
+         .help = "namespace of names that do not say theirs"},
+        {.name = "all", .type = OPTION_SWITCH, .target = &all, .help = "every Certificate"},
+        {},
+    };
+    const struct usage usage = {
+        .synopsis = "certlet renew [flags] NAME...",
+        .about =
+            "Marks Certificates to be issued anew. A running certlet run does it at once; without one, it is done\n"
+            "by the next certlet run DIR --once. A back-off after failures is passed over.",
+        .options = options,
+    };
+    cleanup(xfree) const char **names = NULL;
+    cleanup(store_close) struct store *store = NULL;
+    struct err err = {};
+    size_t count = 0;
+    int failed = 0;
+
+    switch (options_parse(&usage, argc, argv, &names, &count)) {
+    case OPTIONS_HELP:
+        return EXIT_OK;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_OK:
+        break;
+    }
+    if (all == (count > 0))
+        return usage_error(&usage, all ? "give names or --all, not both"
+                                       : "which Certificate? give a NAME, or --all");
+    if (store_of(dir, false, &store, &err) < 0) {
+        (void)fprintf(stderr, "certlet renew: %s\n", err.text);
+        return EXIT_STORE;
+    }
+    renewal.store = store;
+    if (all && renew_all(&renewal, &err) < 0) {
+        (void)fprintf(stderr, "certlet renew: %s\n", err.text);
+        failed = 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (renew_named(&renewal, names[i], &err) == 0)
+            continue;
+        (void)fprintf(stderr, "certlet renew: %s\n", err.text);
+        failed = 1;
+    }
+    return failed ? EXIT_NOT_READY : EXIT_OK;
+}

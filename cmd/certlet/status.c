@@ -1,0 +1,325 @@
+/* status.c - certlet status: the Certificates of a folder, and why one is not ready. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/timetext.h"
+#include "command.h"
+#include "controller/report.h"
+#include "options.h"
+#include "store_of.h"
+#include "yaml/yaml.h"
+
+struct view {
+    const struct report *report;
+    const char **names; /* filter; empty: all */
+    size_t name_count;
+    bool is_wide, is_terminal;
+    int64_t now_ms;
+};
+
+static bool is_wanted(const struct view *view, const struct certificate_row *row)
+{
+    cleanup(xfree) char *full = xasprintf("%s/%s", row->namespace, row->name);
+
+    for (size_t i = 0; i < view->name_count; i++) {
+        if (streq(view->names[i], row->name) || streq(view->names[i], full))
+            return true;
+    }
+    return view->name_count == 0;
+}
+
+/* --- table --- */
+
+#define COLUMNS_MAX 8
+struct table {
+    char *cells[COLUMNS_MAX];
+};
+
+static char *names_text(const struct certificate_row *row, bool all)
+{
+    cleanup(buf_deinit) struct buf text = BUF(64 * 1024);
+    size_t shown = 0, count = row->dns_names.len + row->ip_addresses.len;
+
+    for (size_t i = 0; i < count && (all || shown < 2); i++, shown++)
+        buf_addf(&text, "%s%s", i ? "," : "",
+                 i < row->dns_names.len ? row->dns_names.items[i]
+                                        : row->ip_addresses.items[i - row->dns_names.len]);
+    if (shown < count)
+        buf_addf(&text, ",+%zu", count - shown);
+    return count ? buf_take(&text) : xstrdup("-");
+}
+
+static char *when_text(int64_t at_ms, int64_t now_ms)
+{
+    char words[TIME_TEXT_MAX];
+
+    if (at_ms == 0)
+        return xstrdup("-");
+    duration_words(at_ms > now_ms ? at_ms - now_ms : now_ms - at_ms, words);
+    return at_ms > now_ms ? xasprintf("in %s", words) : xasprintf("%s ago", words);
+}
+
+static void fill(const struct view *view, const struct certificate_row *row, struct table *ret)
+{
+    ret->cells[0] = streq(row->namespace, "default")
+                        ? xstrdup(row->name)
+                        : xasprintf("%s/%s", row->namespace, row->name);
+    ret->cells[1] = xstrdup(row->ready);
+    ret->cells[2] = names_text(row, view->is_wide);
+    ret->cells[3] = xstrdup(str_or(row->issuer_name, "-"));
+    ret->cells[4] = when_text(row->not_after_ms, view->now_ms);
+    ret->cells[5] = row->is_issuing ? xstrdup("now")
+                                    : when_text(row->renewal_time_ms, view->now_ms);
+    if (view->is_wide) {
+        ret->cells[6] = xstrdup(str_or(row->secret_name, "-"));
+        ret->cells[7] = xstrdup(str_or(row->reason, "-"));
+    }
+}
+
+static void print_reason(const struct certificate_row *row)
+{
+    if (row->reason && !streq(row->ready, "True"))
+        printf("  %s: %s\n", row->reason, str_or(row->message, ""));
+    if (row->is_issuing && row->issuing_message)
+        printf("  issuing: %s\n", row->issuing_message);
+    if (row->waiting_for &&
+        !(row->issuing_message && strstr(row->issuing_message, row->waiting_for)))
+        printf("  waiting for: %s\n", row->waiting_for);
+    if (row->problem)
+        printf("  problem: %s\n", row->problem);
+    if (row->failing_name)
+        printf("  name: %s\n", row->failing_name);
+    if (row->next_attempt_ms > 0) {
+        char when[TIME_TEXT_MAX];
+
+        time_format(row->next_attempt_ms, when);
+        printf("  attempt %lld failed, next not before %s\n", (long long)row->attempts, when);
+    }
+}
+
+static void print_row(const struct view *view, const struct table *row, const int *widths,
+                      size_t columns, bool is_good)
+{
+    for (size_t i = 0; i < columns; i++) {
+        const char *color = i == 1 && view->is_terminal ? (is_good ? "\033[32m" : "\033[31m") : "";
+
+        printf("%s%-*s%s%s", color, i + 1 < columns ? widths[i] : 0, row->cells[i],
+               *color ? "\033[0m" : "", i + 1 < columns ? "  " : "\n");
+    }
+}
+
+static void table_deinit(struct table *row)
+{
+    for (size_t i = 0; i < COLUMNS_MAX; i++)
+        xfree(row->cells[i]);
+}
+
+static void print_table(const struct view *view)
+{
+    static const char *const heads[COLUMNS_MAX] = {"NAME",    "READY",  "NAMES",  "ISSUER",
+                                                   "EXPIRES", "RENEWS", "SECRET", "REASON"};
+    size_t columns = view->is_wide ? 8 : 6, count = view->report->certificate_count;
+    struct table *rows = xcalloc(count + 1, sizeof(*rows));
+    int widths[COLUMNS_MAX];
+
+    for (size_t c = 0; c < columns; c++)
+        widths[c] = (int)strlen(heads[c]);
+    for (size_t i = 0; i < count; i++) {
+        fill(view, &view->report->certificates[i], &rows[i]);
+        for (size_t c = 0; c < columns; c++) {
+            int width = (int)strlen(rows[i].cells[c]);
+
+            widths[c] = width > widths[c] ? width : widths[c];
+        }
+    }
+    for (size_t c = 0; c < columns; c++)
+        printf("%-*s%s", c + 1 < columns ? widths[c] : 0, heads[c], c + 1 < columns ? "  " : "\n");
+    for (size_t i = 0; i < count; i++) {
+        const struct certificate_row *row = &view->report->certificates[i];
+        bool is_good = streq(row->ready, "True");
+
+        if (is_wanted(view, row)) {
+            print_row(view, &rows[i], widths, columns, is_good);
+            print_reason(row);
+        }
+        table_deinit(&rows[i]);
+    }
+    xfree(rows);
+}
+
+static void print_issuers(const struct view *view)
+{
+    for (size_t i = 0; i < view->report->issuer_count; i++) {
+        const struct issuer_row *row = &view->report->issuers[i];
+
+        if (streq(row->ready, "True"))
+            continue;
+        printf("%s %s is not ready: %s\n", row->kind, row->name,
+               str_or(row->message, str_or(row->reason, "it has not been looked at yet")));
+    }
+}
+
+/* --- json and yaml --- */
+
+static void set_time(struct json *map, const char *key, int64_t ms)
+{
+    char text[TIME_TEXT_MAX];
+
+    if (ms == 0)
+        return;
+    time_format(ms, text);
+    json_set_text(map, key, text);
+}
+
+static struct json *names_json(const struct array_string *names)
+{
+    struct json *list = json_new_list();
+
+    for (size_t i = 0; i < names->len; i++)
+        json_append_text(list, names->items[i]);
+    return list;
+}
+
+static struct json *certificate_json(const struct certificate_row *row)
+{
+    struct json *map = json_new_map();
+    struct json *issuer = json_need_map(map, "issuer");
+
+    json_set_text(map, "namespace", row->namespace);
+    json_set_text(map, "name", row->name);
+    json_set_text(map, "ready", row->ready);
+    json_set_text(map, "reason", row->reason);
+    json_set_text(map, "message", row->message);
+    json_set(map, "dnsNames", names_json(&row->dns_names));
+    json_set(map, "ipAddresses", names_json(&row->ip_addresses));
+    json_set_text(issuer, "kind", row->issuer_kind);
+    json_set_text(issuer, "name", row->issuer_name);
+    json_set_text(map, "secretName", row->secret_name);
+    set_time(map, "notBefore", row->not_before_ms);
+    set_time(map, "notAfter", row->not_after_ms);
+    set_time(map, "renewalTime", row->renewal_time_ms);
+    json_set_bool(map, "issuing", row->is_issuing);
+    json_set_text(map, "issuingMessage", row->issuing_message);
+    json_set_int(map, "attempts", row->attempts);
+    set_time(map, "nextAttempt", row->next_attempt_ms);
+    json_set_text(map, "waitingFor", row->waiting_for);
+    json_set_text(map, "problem", row->problem);
+    json_set_text(map, "failingName", row->failing_name);
+    return map;
+}
+
+static struct json *issuer_json(const struct issuer_row *row)
+{
+    struct json *map = json_new_map();
+
+    json_set_text(map, "kind", row->kind);
+    json_set_text(map, "namespace", row->namespace);
+    json_set_text(map, "name", row->name);
+    json_set_text(map, "ready", row->ready);
+    json_set_text(map, "reason", row->reason);
+    json_set_text(map, "message", row->message);
+    json_set_text(map, "account", row->account);
+    return map;
+}
+
+static struct json *view_json(const struct view *view)
+{
+    struct json *map = json_new_map();
+    struct json *certificates = json_new_list(), *issuers = json_new_list();
+
+    for (size_t i = 0; i < view->report->certificate_count; i++) {
+        if (is_wanted(view, &view->report->certificates[i]))
+            json_append(certificates, certificate_json(&view->report->certificates[i]));
+    }
+    for (size_t i = 0; i < view->report->issuer_count; i++)
+        json_append(issuers, issuer_json(&view->report->issuers[i]));
+    json_set(map, "certificates", certificates);
+    json_set(map, "issuers", issuers);
+    return map;
+}
+
+static void print_view(const struct view *view, const char *format)
+{
+    cleanup(json_unref) struct json *json = NULL;
+    cleanup(buf_deinit) struct buf text = BUF(256 * 1024 * 1024);
+
+    if (streq(format, "table") || streq(format, "wide")) {
+        print_table(view);
+        print_issuers(view);
+        return;
+    }
+    json = view_json(view);
+    if (streq(format, "json"))
+        json_print_pretty(json, &text);
+    else
+        yaml_print(json, &text);
+    printf("%s%s", buf_str(&text), streq(format, "json") ? "\n" : "");
+}
+
+static int exit_code_of(const struct view *view)
+{
+    for (size_t i = 0; i < view->report->certificate_count; i++) {
+        const struct certificate_row *row = &view->report->certificates[i];
+
+        if (is_wanted(view, row) && !streq(row->ready, "True"))
+            return EXIT_NOT_READY;
+    }
+    return EXIT_OK;
+}
+
+int command_status(int argc, char **argv)
+{
+    const char *dir, *format;
+    const struct option options[] = {
+        {.name = "dir",
+         .letter = 'd',
+         .type = OPTION_TEXT,
+         .target = &dir,
+         .value = "DIR",
+         .default_text = ".",
+         .help = "the folder of certlet run"},
+        {.name = "output",
+         .letter = 'o',
+         .type = OPTION_CHOICE,
+         .target = &format,
+         .choices = "table|wide|json|yaml",
+         .default_text = "table",
+         .help = "how to print it"},
+        {},
+    };
+    const struct usage usage = {
+        .synopsis = "certlet status [flags] [NAME...]",
+        .about =
+            "Shows the Certificates of a folder: names, issuer, expiry, renewal, and for each that is not\n"
+            "ready what it waits for. Works beside a running certlet run. NAME is NAME or NAMESPACE/NAME.\n"
+            "Exit code 0: all are ready, 1: not all, 4: the folder cannot be read.",
+        .options = options,
+    };
+    cleanup(xfree) const char **names = NULL;
+    cleanup(store_close) struct store *store = NULL;
+    cleanup(report_deinit) struct report report = {};
+    struct context ctx = context_background(clock_system());
+    struct view view = {.report = &report};
+    struct err err = {};
+
+    switch (options_parse(&usage, argc, argv, &names, &view.name_count)) {
+    case OPTIONS_HELP:
+        return EXIT_OK;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_OK:
+        break;
+    }
+    if (store_of(dir, true, &store, &err) < 0 || report_load(store, &ctx, &report, &err) < 0) {
+        (void)fprintf(stderr, "certlet status: %s\n", err.text);
+        return EXIT_STORE;
+    }
+    view.names = names;
+    view.is_wide = streq(format, "wide");
+    view.is_terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    view.now_ms = context_now_ms(&ctx);
+    print_view(&view, format);
+    return exit_code_of(&view);
+}

@@ -1,0 +1,205 @@
+/* object_metrics.c - families and the collector. */
+#include "controller/object_metrics.h"
+
+#include <stdio.h>
+
+#define CERTIFICATE_LABELS "name", "namespace", "issuer_name", "issuer_kind", "issuer_group"
+
+static const struct metric_family certificate_ready = {
+    .name = "certmanager_certificate_ready_status",
+    .type = METRIC_GAUGE,
+    .help = "Whether the certificate is ready: 1 for the condition that holds.",
+    .labels = {"name", "namespace", "condition", "issuer_name", "issuer_kind", "issuer_group"}};
+static const struct metric_family issuer_ready = {
+    .name = "certmanager_issuer_ready_status",
+    .type = METRIC_GAUGE,
+    .help = "Whether the Issuer is ready: 1 for the condition that holds.",
+    .labels = {"name", "namespace", "condition"}};
+static const struct metric_family cluster_issuer_ready = {
+    .name = "certmanager_clusterissuer_ready_status",
+    .type = METRIC_GAUGE,
+    .help = "Whether the ClusterIssuer is ready: 1 for the condition that holds.",
+    .labels = {"name", "condition"}};
+static const struct metric_family challenge_status = {
+    .name = "certmanager_certificate_challenge_status",
+    .type = METRIC_GAUGE,
+    .help = "State of a Challenge: 1 for the one that holds.",
+    .labels = {"status", "domain", "reason", "processing", "name", "namespace", "type"}};
+static const struct metric_family clock_time = {.name = "certmanager_clock_time_seconds_gauge",
+                                                .type = METRIC_GAUGE,
+                                                .help = "Seconds since 1970 by our clock."};
+static const struct metric_family acme_requests = {
+    .name = "certmanager_http_acme_client_request_count",
+    .type = METRIC_COUNTER,
+    .help = "Requests made to ACME servers; status 999 when there was no answer.",
+    .labels = {"scheme", "host", "action", "method", "status"}};
+static const struct metric_family acme_durations = {
+    .name = "certmanager_http_acme_client_request_duration_seconds",
+    .type = METRIC_SUMMARY,
+    .help = "Time that requests to ACME servers took.",
+    .labels = {"scheme", "host", "action", "method", "status"}};
+
+/* Times of a Certificate, one family each. */
+static const struct {
+    struct metric_family family;
+    size_t offset; /* in struct certificate_status */
+} times[] = {
+    {{.name = "certmanager_certificate_expiration_timestamp_seconds",
+      .type = METRIC_GAUGE,
+      .help = "When the certificate expires, in seconds since 1970; 0: unknown.",
+      .labels = {CERTIFICATE_LABELS}},
+     offsetof(struct certificate_status, not_after_ms)},
+    {{.name = "certmanager_certificate_not_after_timestamp_seconds",
+      .type = METRIC_GAUGE,
+      .help = "The end of the certificate's validity, in seconds since 1970; 0: unknown.",
+      .labels = {CERTIFICATE_LABELS}},
+     offsetof(struct certificate_status, not_after_ms)},
+    {{.name = "certmanager_certificate_not_before_timestamp_seconds",
+      .type = METRIC_GAUGE,
+      .help = "The start of the certificate's validity, in seconds since 1970; 0: unknown.",
+      .labels = {CERTIFICATE_LABELS}},
+     offsetof(struct certificate_status, not_before_ms)},
+    {{.name = "certmanager_certificate_renewal_timestamp_seconds",
+      .type = METRIC_GAUGE,
+      .help = "When the certificate is to be renewed, in seconds since 1970; 0: not planned.",
+      .labels = {CERTIFICATE_LABELS}},
+     offsetof(struct certificate_status, renewal_time_ms)},
+};
+
+static const char *const condition_names[] = {"True", "False", "Unknown"};
+
+static const char *ready_of(const struct conditions *conditions)
+{
+    const struct condition *ready = condition_find(conditions, "Ready");
+
+    return ready && ready->status ? enum_name(&condition_status_names, ready->status) : "Unknown";
+}
+
+static void write_certificates(struct metrics_writer *writer, const struct cache_refs *all)
+{
+    metrics_write_head(writer, &certificate_ready);
+    for (size_t i = 0; i < all->len; i++) {
+        const struct certificate *crt = all->items[i];
+        const struct metadata *metadata = &crt->object.metadata;
+        const struct issuer_reference *ref = &crt->spec.issuer_ref;
+
+        for (size_t c = 0; c < ARRAY_LEN(condition_names); c++) {
+            const char *labels[] = {metadata->name,
+                                    metadata->namespace,
+                                    condition_names[c],
+                                    str_or(ref->name, ""),
+                                    str_or(ref->kind, ""),
+                                    str_or(ref->group, ""),
+                                    NULL};
+
+            metrics_write(writer, &certificate_ready, labels,
+                          streq(ready_of(&crt->status.conditions), condition_names[c]));
+        }
+    }
+}
+
+static void write_times(struct metrics_writer *writer, const struct cache_refs *all)
+{
+    for (size_t t = 0; t < ARRAY_LEN(times); t++) {
+        metrics_write_head(writer, &times[t].family);
+        for (size_t i = 0; i < all->len; i++) {
+            const struct certificate *crt = all->items[i];
+            const struct issuer_reference *ref = &crt->spec.issuer_ref;
+            const int64_t *at_ms = (const int64_t *)((const char *)&crt->status + times[t].offset);
+            const char *labels[] = {crt->object.metadata.name, crt->object.metadata.namespace,
+                                    str_or(ref->name, ""),     str_or(ref->kind, ""),
+                                    str_or(ref->group, ""),    NULL};
+
+            metrics_write(writer, &times[t].family, labels, (double)(*at_ms / 1000));
+        }
+    }
+}
+
+static void write_issuers(struct metrics_writer *writer, const struct metric_family *family,
+                          struct cache *cache, bool namespaced)
+{
+    cleanup(cache_refs_deinit) struct cache_refs all = {};
+
+    cache_list(cache, NULL, &all);
+    metrics_write_head(writer, family);
+    for (size_t i = 0; i < all.len; i++) {
+        const struct issuer *issuer = all.items[i];
+
+        for (size_t c = 0; c < ARRAY_LEN(condition_names); c++) {
+            const char *with[] = {issuer->object.metadata.name,
+                                  str_or(issuer->object.metadata.namespace, ""), condition_names[c],
+                                  NULL};
+            const char *without[] = {issuer->object.metadata.name, condition_names[c], NULL};
+
+            metrics_write(writer, family, namespaced ? with : without,
+                          streq(ready_of(&issuer->status.conditions), condition_names[c]));
+        }
+    }
+}
+
+static void write_challenges(struct metrics_writer *writer, struct cache *cache)
+{
+    static const char *const states[] = {"ready",   "valid",      "errored", "expired",
+                                         "invalid", "processing", "",        "pending"};
+    cleanup(cache_refs_deinit) struct cache_refs all = {};
+
+    cache_list(cache, NULL, &all);
+    metrics_write_head(writer, &challenge_status);
+    for (size_t i = 0; i < all.len; i++) {
+        const struct challenge *challenge = all.items[i];
+
+        for (size_t s = 0; s < ARRAY_LEN(states); s++) {
+            const char *labels[] = {states[s],
+                                    str_or(challenge->spec.dns_name, ""),
+                                    str_or(challenge->status.reason, ""),
+                                    challenge->status.processing ? "true" : "false",
+                                    challenge->object.metadata.name,
+                                    challenge->object.metadata.namespace,
+                                    enum_name(&challenge_type_names, challenge->spec.type),
+                                    NULL};
+
+            metrics_write(writer, &challenge_status, labels,
+                          streq(enum_name(&order_state_names, challenge->status.state), states[s]));
+        }
+    }
+}
+
+static void collect(void *arg, struct metrics_writer *writer)
+{
+    struct controllers *self = arg;
+    const char *none[] = {NULL};
+    cleanup(cache_refs_deinit) struct cache_refs certificates = {};
+
+    cache_list(self->caches.certificates, NULL, &certificates);
+    write_certificates(writer, &certificates);
+    write_times(writer, &certificates);
+    write_issuers(writer, &issuer_ready, self->caches.issuers, true);
+    write_issuers(writer, &cluster_issuer_ready, self->caches.cluster_issuers, false);
+    write_challenges(writer, self->caches.challenges);
+    metrics_write_head(writer, &clock_time);
+    metrics_write(writer, &clock_time, none, (double)(clock_wall_ms(self->clock) / 1000));
+}
+
+void object_metrics_add(struct metrics *metrics, struct controllers *controllers)
+{
+    metrics_add_collector(metrics, collect, controllers);
+}
+
+void object_metrics_observe_http(struct metrics *metrics,
+                                 const struct http_observation *observation)
+{
+    char status[16];
+    const char *labels[] = {observation->scheme,
+                            observation->host,
+                            observation->action,
+                            observation->method,
+                            status,
+                            NULL};
+
+    if (streq(observation->action, "unnamed_action") ||
+        streq(observation->action, "http01_self_check"))
+        return;
+    (void)snprintf(status, sizeof(status), "%d", observation->status);
+    metrics_add(metrics, &acme_requests, labels, 1);
+    metrics_observe(metrics, &acme_durations, labels, (double)observation->duration_ms / 1000);
+}

@@ -1,0 +1,49 @@
+/*
+ * report.h - Certificates and Issuers as rows for people: `certlet status`, and the end of `--once`.
+ *
+ * One look explains a Certificate that is not ready: what it waits for, the CA's words, the failing name,
+ * the attempt and the next time. Rows are found in a store (the same for a running process and beside it).
+ */
+#ifndef CONTROLLER_REPORT_H
+#define CONTROLLER_REPORT_H
+
+#include "controller/certificate_decide.h"
+#include "store/store.h"
+
+struct certificate_row {
+    const char *namespace, *name, *ready; /* "True", "False", "Unknown" */
+    const char *reason, *message;         /* of Ready */
+    struct array_string dns_names, ip_addresses;
+    const char *issuer_kind, *issuer_name, *secret_name;
+    int64_t not_before_ms, not_after_ms, renewal_time_ms;
+    bool is_issuing;
+    const char *issuing_message; /* NULL */
+    int64_t attempts;            /* failed in a row */
+    int64_t next_attempt_ms;     /* 0: none is held back */
+    const char *waiting_for;     /* NULL */
+    const char *problem;         /* what went wrong last, the CA's words; NULL */
+    const char *failing_name;    /* NULL */
+};
+struct issuer_row {
+    const char *kind, *namespace, *name, *ready, *reason, *message, *account;
+};
+struct report { /* everything borrowed by the rows lives in here */
+    struct arena *arena;
+    struct certificate_row *certificates;
+    size_t certificate_count;
+    struct issuer_row *issuers;
+    size_t issuer_count;
+};
+void report_deinit(struct report *report);
+DEFINE_CLEANUP_VALUE(struct report, report_deinit);
+
+/* Sorted by namespace and name. */
+int report_load(struct store *store, const struct context *ctx, struct report *ret,
+                struct err *err);
+
+/* Is it in force, and no renewal is overdue? */
+bool certificate_row_is_fine(const struct certificate_row *row, int64_t now_ms);
+/* "default/web: not ready: ...": one line that says why. */
+void certificate_row_explain(const struct certificate_row *row, struct buf *to);
+
+#endif
