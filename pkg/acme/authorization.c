@@ -78,10 +78,11 @@ int acme_authorization_decode(const struct json *value, struct acme_authorizatio
     r = acme_decode_status(value, &authorization.status, err);
     if (r >= 0)
         r = acme_decode_identifier(json_get(value, "identifier"), &authorization.identifier, err);
-    if (r >= 0)
-        r = decode_challenges(json_get(value, "challenges"), &authorization, err);
     if (r < 0)
         return r;
+    r = decode_challenges(json_get(value, "challenges"), &authorization, err);
+    if (r < 0)
+        return err_wrap(err, "name '%s'", str_or(authorization.identifier.value, "?"));
     authorization.wildcard = json_get_bool(value, "wildcard", false);
     authorization.expires_ms = acme_decode_time(value, "expires");
     *ret = authorization;

@@ -15,6 +15,8 @@
 #include "controller/order_flow.h"
 #include "solver/pick.h"
 
+#define CA_IS_SLOW_MS SECONDS(10)
+
 struct run {
     struct controllers *self;
     const struct context *ctx;
@@ -620,6 +622,22 @@ static const char *invalid_text(struct run *run, const struct acme_order *order,
     return arena_printf(run->arena, "The CA has made the order invalid: %s", buf_str(&text));
 }
 
+/* Finalized, and the CA takes its time: said once it is longer than usual. */
+static int wait_for_ca(struct run *run, const struct acme_order *order, struct err *err)
+{
+    int64_t waited_ms = context_now_ms(run->ctx) -
+                        run->order->object.metadata.creation_timestamp_ms;
+    int r = 0;
+
+    if (waited_ms >= CA_IS_SLOW_MS) {
+        run->status.reason = arena_printf(
+            run->arena, "The CA has the order in state '%s' for longer than usual",
+            acme_status_name(order->status));
+        r = save(run, err);
+    }
+    return r < 0 ? r : look_again(run, order->retry_at_ms);
+}
+
 /* All challenges have ended: the CA's order says what comes next. */
 static int follow(struct run *run, const struct tally *tally, struct err *err)
 {
@@ -646,7 +664,7 @@ static int follow(struct run *run, const struct tally *tally, struct err *err)
                               err);
         return look_again(run, order.retry_at_ms);
     default:
-        return look_again(run, order.retry_at_ms);
+        return wait_for_ca(run, &order, err);
     }
 }
 

@@ -1,6 +1,8 @@
 /* order_flow.c - decisions about ACME problems. */
 #include "controller/order_flow.h"
 
+#include <string.h>
+
 #define PAUSED_RECHECK_MS HOURS(24)
 #define POLL_MIN_MS       250
 #define POLL_MAX_MS       SECONDS(30)
@@ -19,7 +21,7 @@ static const char *not_before_text(const char *text, int64_t at_ms, struct arena
 {
     char when[TIME_TEXT_MAX];
 
-    if (at_ms == 0)
+    if (at_ms == 0 || strstr(text, "not before ")) /* the rate gate says it itself */
         return text;
     time_format(at_ms, when);
     return arena_printf(arena, "%s; not before %s", text, when);

@@ -112,11 +112,22 @@ static void challenge_changed(void *self, const struct key *key, const void *bef
         add_controller(&wake, LANE_ORDERS, after ? after : before, "Order");
 }
 
+/* The message counts too: what waits for the issuer shows it. */
+static bool same_readiness(const struct conditions *before, const struct conditions *after)
+{
+    const struct condition *a = condition_find(before, "Ready"),
+                           *b = condition_find(after, "Ready");
+
+    if (!a || !b)
+        return a == b;
+    return a->status == b->status && streq(a->message, b->message);
+}
+
 static bool issuer_readiness_changed(const struct issuer *before, const struct issuer *after)
 {
     if (!before || !after)
         return true;
-    return issuer_is_ready(before) != issuer_is_ready(after) ||
+    return !same_readiness(&before->status.conditions, &after->status.conditions) ||
            before->object.metadata.generation != after->object.metadata.generation;
 }
 
