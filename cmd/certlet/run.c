@@ -37,8 +37,8 @@ static bool nothing_left(struct run *run)
     if (!manager_is_idle(run->controllers->manager))
         return false;
     export_state(run->export, &state);
-    if (state.exporting > 0 || state.hooks_due > 0)
-        return false;
+    if (state.exporting > state.export_failed || state.hooks_due > 0)
+        return false; /* what failed waits for another try: reported */
     return due_ms == 0 || due_ms > context_now_ms(&run->ctx) + ONCE_PATIENCE_MS;
 }
 
@@ -81,11 +81,11 @@ static int conclude_once(struct run *run, bool timed_out)
     export_state(run->export, &state);
     if (timed_out)
         (void)fprintf(stderr, "certlet: --timeout has passed before everything was done\n");
-    if (state.hooks_failed > 0)
+    if (state.first_failure[0])
         (void)fprintf(stderr, "certlet: %s\n", state.first_failure);
     if (refused > 0)
         (void)fprintf(stderr, "certlet: %zu problem(s) in manifests, see above\n", refused);
-    return timed_out || unfinished > 0 || state.hooks_failed > 0 || refused > 0 ? EXIT_NOT_READY
+    return timed_out || unfinished > 0 || state.first_failure[0] || refused > 0 ? EXIT_NOT_READY
                                                                                 : EXIT_OK;
 }
 

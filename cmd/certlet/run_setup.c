@@ -282,13 +282,17 @@ static void report_problems(void *arg, const struct manifest_problems *problems)
     for (size_t i = 0; i < problems->len; i++) {
         cleanup(buf_deinit) struct buf line = BUF(8192);
 
+        errors += !problems->items[i].is_warning;
+        if (!problems->items[i].is_new)
+            continue; /* said before */
         manifest_problem_format(&problems->items[i], &line);
         if (problems->items[i].is_warning)
             log_warning(NULL, "%s", buf_str(&line));
         else
             log_error(NULL, "%s", buf_str(&line));
-        errors += !problems->items[i].is_warning;
     }
+    if (problems->dropped > 0)
+        log_error(NULL, "%zu more problems in manifests are not shown", problems->dropped);
     __atomic_store_n(&run->manifest_errors, errors, __ATOMIC_RELAXED);
 }
 

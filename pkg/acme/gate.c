@@ -282,6 +282,13 @@ int acme_gate_check_name(struct acme_gate *gate, const struct context *ctx, cons
 
 /* --- over restarts --- */
 
+void acme_gate_mark_dirty(struct acme_gate *gate)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&gate->mutex);
+
+    gate->dirty = true;
+}
+
 bool acme_gate_is_dirty(struct acme_gate *gate)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&gate->mutex);

@@ -63,6 +63,7 @@ int acme_gate_check_name(struct acme_gate *gate, const struct context *ctx, cons
  * and back (unreadable text is ignored with a debug line). `dirty`: changed since the last save. */
 bool acme_gate_is_dirty(struct acme_gate *gate);
 char *acme_gate_save(struct acme_gate *gate, const struct context *ctx);
+void acme_gate_mark_dirty(struct acme_gate *gate); /* what was saved did not reach its place */
 void acme_gate_restore(struct acme_gate *gate, const char *text);
 
 /* Known budgets of a CA; for the simulator and documentation. */

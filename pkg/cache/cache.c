@@ -126,7 +126,7 @@ void cache_free(struct cache *cache)
 const void *cache_get(struct cache *cache, const struct key *key)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
-    struct entry *entry = entry_find(cache, key);
+    struct entry *entry = key->name ? entry_find(cache, key) : NULL;
 
     return entry ? cache->kind->ref(entry->object) : NULL;
 }

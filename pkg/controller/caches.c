@@ -5,14 +5,14 @@
 
 char *index_name_value(const char *namespace, const char *name)
 {
-    return xasprintf("%s/%s", str_or(namespace, ""), name);
+    return xasprintf("%s/%s", str_or(namespace, ""), str_or(name, ""));
 }
 
 char *index_issuer_value(const struct issuer_reference *ref, const char *namespace)
 {
     const char *kind = issuer_reference_kind(ref);
 
-    return xasprintf("%s/%s/%s", kind, streq(kind, "ClusterIssuer") ? "" : namespace,
+    return xasprintf("%s/%s/%s", kind, streq(kind, "ClusterIssuer") ? "" : str_or(namespace, ""),
                      str_or(ref->name, ""));
 }
 

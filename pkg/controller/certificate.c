@@ -86,6 +86,13 @@ static void gather_owner(struct run *run, struct gathered *gathered)
         run->facts.owner = owner;
 }
 
+/* Ours by uid, and still labelled: without the label it could neither be used nor replaced. */
+static bool is_next_key_of(const struct certificate *crt, const struct object *secret)
+{
+    return object_is_controlled_by(secret, crt->object.metadata.uid) &&
+           streq(object_label(secret, LABEL_NEXT_PRIVATE_KEY), "true");
+}
+
 static void gather_next_keys(struct run *run, struct gathered *gathered)
 {
     const char *named = run->crt->status.next_private_key_secret_name;
@@ -99,15 +106,14 @@ static void gather_next_keys(struct run *run, struct gathered *gathered)
     for (size_t i = 0; i < gathered->secrets.len; i++) {
         const struct secret_facts *secret = gathered->secrets.items[i];
 
-        if (streq(object_label(&secret->object, LABEL_NEXT_PRIVATE_KEY), "true"))
+        if (is_next_key_of(run->crt, &secret->object))
             gathered->next_keys[run->facts.next_key_count++] = secret;
     }
     run->facts.next_keys = gathered->next_keys;
     if (str_empty(named))
         return;
     found = cache_get(run->self->caches.secrets, &key);
-    run->facts.foreign_next_key = found &&
-                                  !object_is_controlled_by(found, run->crt->object.metadata.uid);
+    run->facts.foreign_next_key = found && !is_next_key_of(run->crt, found);
 }
 
 /* Why the request in flight does not move: its Order's reason, or what the request itself says. */
@@ -122,7 +128,6 @@ static void gather_waiting(struct run *run, struct gathered *gathered)
 
         if (request->revision != next)
             continue;
-        cache_refs_deinit(&gathered->orders);
         cache_by_index(run->self->caches.orders, INDEX_OWNER, request->request.object.metadata.uid,
                        &gathered->orders);
         if (gathered->orders.len > 0) {
@@ -134,6 +139,7 @@ static void gather_waiting(struct run *run, struct gathered *gathered)
         } else if (ready && ready->status == CONDITION_FALSE) {
             run->facts.waiting_for = ready->message;
         }
+        return; /* its texts are borrowed from here on */
     }
 }
 
@@ -165,7 +171,10 @@ static void gather(struct run *run, struct gathered *gathered)
     };
     gather_spec_problem(run);
     run->facts.foreign_writer = writers_rival(self->writers, run->crt->object.metadata.uid,
-                                              gathered->secret, context_now_ms(run->ctx));
+                                              gathered->secret, context_now_ms(run->ctx),
+                                              &run->facts.foreign_until_ms);
+    run->facts.repair_is_futile = writers_repair_is_futile(
+        self->writers, run->crt->object.metadata.uid, gathered->secret);
     gather_owner(run, gathered);
     gather_next_keys(run, gathered);
     gather_waiting(run, gathered);
@@ -186,10 +195,16 @@ static int act_start(struct run *run, struct err *err)
 {
     int r = act_status(run, err);
 
-    if (r == 0)
-        event(run->self, run->ctx, &run->crt->object, EVENT_NORMAL, "Issuing", "%s",
-              run->decision.message);
-    return r;
+    if (r < 0)
+        return r;
+    event(run->self, run->ctx, &run->crt->object, EVENT_NORMAL, "Issuing", "%s",
+          run->decision.message);
+    if (streq(object_annotation(&run->crt->object, ANNOTATION_TEMPORARY), "true"))
+        event(
+            run->self, run->ctx, &run->crt->object, EVENT_WARNING, "TemporaryCertificate",
+            "temporary certificates are not built in this version: the annotation '%s' has no effect",
+            ANNOTATION_TEMPORARY);
+    return 0;
 }
 
 static int act_fail(struct run *run, struct err *err)
@@ -458,26 +473,24 @@ static const char *pem_text(struct run *run, const struct bytes *bytes)
     return bytes->len > 0 ? arena_strndup(run->arena, (const char *)bytes->data, bytes->len) : NULL;
 }
 
-/* An issuer that sends what cannot be stored has failed: recorded with back-off, the old Secret stays. */
-static int fail_unusable(struct run *run, struct err *problem, struct err *err)
+static struct certificate_policy policy_of(const struct run *run)
 {
-    struct request_facts broken = *run->decision.request;
-    const struct request_facts **requests = arena_alloc(run->arena, run->facts.request_count *
-                                                                        sizeof(*requests));
-    struct certificate_policy policy = {
+    return (struct certificate_policy){
         .now_ms = context_now_ms(run->ctx),
         .backoff_min_ms = run->self->options.backoff_min_ms,
         .backoff_max_ms = run->self->options.backoff_max_ms,
+        .owner_ref = run->self->options.owner_ref,
+        .duplicate_recheck_ms = DUPLICATE_RECHECK_MS,
     };
+}
 
-    broken.certificate_ok = false;
-    for (size_t i = 0; i < run->facts.request_count; i++)
-        requests[i] = run->facts.requests[i] == run->decision.request ? &broken
-                                                                      : run->facts.requests[i];
-    run->facts.requests = requests;
+/* An issuer that sends what cannot be stored has failed: recorded with back-off, the old Secret stays. */
+static int fail_unusable(struct run *run, const struct err *problem, struct err *err)
+{
+    struct certificate_policy policy = policy_of(run);
+
+    run->facts.unusable = arena_strdup(run->arena, problem->text);
     certificate_decide(&run->facts, &policy, run->arena, &run->decision);
-    run->decision.message = arena_printf(run->arena, "%s: %s", run->decision.message,
-                                         problem->text);
     return act_fail(run, err);
 }
 
@@ -505,6 +518,7 @@ static int act_store(struct run *run, struct err *err)
         .issuer_name = str_or(request->spec.issuer_ref.name, ""),
         .issuer_kind = str_or(request->spec.issuer_ref.kind, ""),
         .issuer_group = str_or(request->spec.issuer_ref.group, ""),
+        .type = run->facts.secret ? run->facts.secret->type : NULL,
         .key_pem = buf_str(&key_pem),
         .chain_pem = pem_text(run, &request->status.certificate),
         .ca_pem = pem_text(run, &request->status.ca),
@@ -549,6 +563,7 @@ static int act_repair(struct run *run, struct err *err)
         .issuer_name = object_annotation(object, ANNOTATION_ISSUER_NAME),
         .issuer_kind = object_annotation(object, ANNOTATION_ISSUER_KIND),
         .issuer_group = object_annotation(object, ANNOTATION_ISSUER_GROUP),
+        .type = secret->type,
         .key_pem = buf_str(&key_pem),
         .chain_pem = buf_str(&chain),
         .ca_pem = buf_str(&ca),
@@ -557,6 +572,9 @@ static int act_repair(struct run *run, struct err *err)
     r = target_secret_json(&target, &applied, err);
     if (r < 0)
         return r;
+    /* Where it changes nothing, the next run finds the same version and lets it be. */
+    writers_note_repaired(run->self->writers, run->crt->object.metadata.uid,
+                          object->metadata.resource_version);
     return write_apply(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.secrets,
                        applied, MANAGER_ISSUING, err);
 }
@@ -606,7 +624,10 @@ static int act_fetch_ari(struct run *run, struct reconcile_result *result, struc
         return r;
     }
     if (r == ERR_UNSUPPORTED) {
-        result->requeue_at_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
+        int64_t again_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
+
+        if (result->requeue_at_ms == 0 || again_ms < result->requeue_at_ms)
+            result->requeue_at_ms = again_ms; /* the renewal timer stays if it is sooner */
         return 0;
     }
     if (r < 0) {
@@ -614,7 +635,7 @@ static int act_fetch_ari(struct run *run, struct reconcile_result *result, struc
         acme->ari->next_check_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
     }
     run->decision.status.acme = acme;
-    changed.status = run->decision.status;
+    changed.status = run->decision.status; /* with the new window */
     run->decision.status.renewal_time_ms = renewal_time_with_ari_ms(&changed, run->facts.secret);
     run->decision.write_status = true;
     return act_status(run, err);
@@ -651,6 +672,29 @@ static int act(struct run *run, struct reconcile_result *result, struct err *err
     return err_set(err, ERR_INTERNAL, "no such action");
 }
 
+/* A step that fails for a reason which time does not mend stands in the Issuing condition, not only in
+ * the log. The error is returned all the same, for the back-off. */
+static int show_failure(struct run *run, int code, struct err *err)
+{
+    struct certificate_status status = run->crt->status;
+    const struct condition *issuing = condition_find(&status.conditions, "Issuing");
+    struct condition changed;
+    struct err ignored = {};
+
+    if (err_is_transient(code) || code == ERR_CANCELED || !issuing ||
+        issuing->status != CONDITION_TRUE)
+        return code;
+    changed = *issuing;
+    changed.message = certificate_waiting_message(issuing->message, err->text, run->arena);
+    if (!condition_set(&status.conditions, &changed, context_now_ms(run->ctx), run->arena))
+        return code;
+    event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, "RequestFailed", "%s", err->text);
+    (void)write_status(run->self, run->ctx, LANE_CERTIFICATES, &run->key,
+                       run->self->caches.certificates, &run->crt->object, &status, MANAGER_CERTS,
+                       &ignored); /* the next run tries again */
+    return code;
+}
+
 int certificate_reconcile(void *controllers, const struct context *ctx, const struct key *key,
                           struct reconcile_result *ret_result, struct err *err)
 {
@@ -659,13 +703,8 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     cleanup(arena_free) struct arena *arena = arena_new(0);
     cleanup(gathered_deinit) struct gathered gathered = {};
     struct run run = {.self = self, .ctx = ctx, .key = *key, .crt = crt, .arena = arena};
-    struct certificate_policy policy = {
-        .now_ms = context_now_ms(ctx),
-        .backoff_min_ms = self->options.backoff_min_ms,
-        .backoff_max_ms = self->options.backoff_max_ms,
-        .owner_ref = self->options.owner_ref,
-        .duplicate_recheck_ms = DUPLICATE_RECHECK_MS,
-    };
+    struct certificate_policy policy = policy_of(&run);
+    int r;
 
     if (!crt || crt->object.metadata.deletion_timestamp_ms)
         return 0; /* deleted: nothing to keep in step, the Secret stays */
@@ -673,5 +712,6 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     certificate_decide(&run.facts, &policy, arena, &run.decision);
     ret_result->requeue_at_ms = run.decision.next_ms;
     log_debug(ctx, "decided: %s", certificate_action_name(run.decision.action));
-    return act(&run, ret_result, err);
+    r = act(&run, ret_result, err);
+    return r < 0 ? show_failure(&run, r, err) : 0;
 }

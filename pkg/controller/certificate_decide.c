@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "api/kinds.h"
+#include "base/clock.h"
 #include "controller/certificate_decide.h"
 
+#define ARI_RECHECK_MS HOURS(1) /* for an issuer to be ready again */
 #define WAITING_SUFFIX " (waiting: "
 
 struct decider {
@@ -81,19 +83,24 @@ static const struct request_facts *request_of_revision(const struct certificate_
 
 /* --- readiness: conditions and times that follow from the Secret --- */
 
+/* The validity of what is stored, and when to renew it by the window in the status as it will be. */
 static void copy_validity(struct decider *d)
 {
     const struct secret_facts *secret = d->facts->secret;
     struct certificate_status *status = &d->out->status;
+    struct certificate seen = *d->facts->crt;
 
     status->not_before_ms = status->not_after_ms = status->renewal_time_ms = 0;
-    if (!secret || !secret->has_data || !secret->cert_ok)
-        return;
-    status->not_before_ms = secret->not_before_ms;
-    status->not_after_ms = secret->not_after_ms;
-    status->renewal_time_ms = renewal_time_with_ari_ms(d->facts->crt, secret);
     if (d->facts->issuer && !certificate_uses_ari(d->facts->issuer))
         status->acme = NULL;
+    if (!secret || !secret->has_data || !secret->cert_ok)
+        return;
+    seen.status = *status;
+    status->not_before_ms = secret->not_before_ms;
+    status->not_after_ms = secret->not_after_ms;
+    status->renewal_time_ms = renewal_time_with_ari_ms(&seen, secret);
+    if (d->policy->now_ms <= secret->not_after_ms)
+        look_again(d, secret->not_after_ms + 1000); /* it stops being ready then */
 }
 
 static struct violation ready_violation(struct decider *d)
@@ -106,11 +113,18 @@ static struct violation ready_violation(struct decider *d)
     if (facts->owner)
         return (struct violation){
             "DuplicateSecretName",
-            arena_printf(
-                d->arena,
-                "Certificate '%s' names the Secret '%s' too and owns it; give this one another spec.secretName",
-                facts->owner, facts->crt->spec.secret_name)};
+            arena_printf(d->arena,
+                         "Certificate '%s' names the Secret '%s' too and owns it; give this one "
+                         "another spec.secretName",
+                         facts->owner, facts->crt->spec.secret_name)};
     found = secret_violation(facts, d->current, d->arena);
+    if (found.reason && facts->foreign_writer)
+        return (struct violation){
+            "SecretOverwritten",
+            arena_printf(d->arena,
+                         "'%s' keeps overwriting the Secret '%s'; stop it, or give this "
+                         "Certificate another spec.secretName",
+                         facts->foreign_writer, facts->crt->spec.secret_name)};
     if (!found.reason && d->policy->now_ms > facts->secret->not_after_ms)
         found = (struct violation){"Expired",
                                    arena_printf(d->arena, "Certificate expired at %s",
@@ -118,11 +132,11 @@ static struct violation ready_violation(struct decider *d)
     return found;
 }
 
+/* Once, at the end: a passing state must not reset lastTransitionTime. */
 static void settle_readiness(struct decider *d)
 {
     struct violation found = ready_violation(d);
 
-    copy_validity(d);
     if (found.reason)
         set_condition(d, "Ready", CONDITION_FALSE, found.reason, found.message);
     else
@@ -207,8 +221,14 @@ static bool ari_is_due(struct decider *d)
     if (!certificate_uses_ari(d->facts->issuer) || !secret->ari_id ||
         d->policy->now_ms >= secret->not_after_ms)
         return false;
-    if (!issuer_is_acme_ready(d->facts->issuer))
+    if (d->policy->now_ms < secret->not_before_ms) {
+        look_again(d, secret->not_before_ms + 1000); /* a window is given for what is in force */
         return false;
+    }
+    if (!issuer_is_acme_ready(d->facts->issuer)) {
+        look_again(d, d->policy->now_ms + ARI_RECHECK_MS);
+        return false;
+    }
     if (!ari || ari->next_check_ms == 0 || ari->last_checked_ms < secret->not_before_ms)
         return true;
     look_again(d, ari->next_check_ms);
@@ -233,8 +253,7 @@ static void tend(struct decider *d)
     const struct request_facts *old = request_beyond_history(d);
 
     look_again(d, d->out->status.renewal_time_ms);
-    look_again(d, d->out->status.not_after_ms + 1000);
-    if (broken.reason && !d->facts->foreign_writer) {
+    if (broken.reason && !d->facts->foreign_writer && !d->facts->repair_is_futile) {
         d->out->reason = broken.reason;
         d->out->message = broken.message;
         act(d, CERTIFICATE_REPAIR);
@@ -253,12 +272,7 @@ static void decide_idle(struct decider *d)
 
     d->out->status.next_private_key_secret_name = NULL;
     if (found.reason && facts->foreign_writer) {
-        set_condition(
-            d, "Ready", CONDITION_FALSE, "SecretOverwritten",
-            arena_printf(
-                d->arena,
-                "'%s' keeps overwriting the Secret '%s'; stop it, or give this Certificate another spec.secretName",
-                facts->foreign_writer, facts->crt->spec.secret_name));
+        look_again(d, facts->foreign_until_ms);
         return;
     }
     if (found.reason && d->policy->now_ms < backoff_ms && !was_edited_since_failure(d)) {
@@ -320,14 +334,17 @@ static void finish(struct decider *d, const struct request_facts *request)
     status->next_private_key_secret_name = NULL;
     condition_remove(&status->conditions, "Issuing", d->arena);
     d->current = request;
-    settle_readiness(d);
+    status->acme = NULL; /* its window was for the certificate before */
+    copy_validity(d);
     act(d, CERTIFICATE_FINISH);
 }
 
 static void decide_issued(struct decider *d, const struct request_facts *request)
 {
     d->out->request = request;
-    if (!request->certificate_ok)
+    if (d->facts->unusable)
+        fail(d, "InvalidCertificate", d->facts->unusable);
+    else if (!request->certificate_ok)
         fail(d, "InvalidCertificate", "the issuer sent no certificate that can be read");
     else if (memcmp(request->certificate_key_hash, request->key_hash, SHA256_LEN) != 0)
         fail(d, "InvalidCertificate", "the issuer sent a certificate for another key");
@@ -431,20 +448,22 @@ static const struct secret_facts *settle_next_key(struct decider *d)
     return NULL;
 }
 
+const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena)
+{
+    const char *suffix = message ? strstr(message, WAITING_SUFFIX) : NULL;
+    const char *base = suffix ? arena_strndup(arena, message, (size_t)(suffix - message))
+                              : str_or(message, "");
+
+    return what ? arena_printf(arena, "%s" WAITING_SUFFIX "%.900s)", base, what) : base;
+}
+
 /* What the request waits for is shown in the Issuing condition, behind the reason why it was started. */
 static void show_waiting(struct decider *d)
 {
     const struct condition *issuing = condition_find(&d->out->status.conditions, "Issuing");
-    const char *suffix = issuing->message ? strstr(issuing->message, WAITING_SUFFIX) : NULL;
-    const char *base = suffix ? arena_strndup(d->arena, issuing->message,
-                                              (size_t)(suffix - issuing->message))
-                              : str_or(issuing->message, "");
-    const char *message = d->facts->waiting_for
-                              ? arena_printf(d->arena, "%s" WAITING_SUFFIX "%.900s)", base,
-                                             d->facts->waiting_for)
-                              : base;
 
-    set_condition(d, "Issuing", CONDITION_TRUE, issuing->reason, message);
+    set_condition(d, "Issuing", CONDITION_TRUE, issuing->reason,
+                  certificate_waiting_message(issuing->message, d->facts->waiting_for, d->arena));
 }
 
 static void decide_issuing(struct decider *d)
@@ -472,7 +491,10 @@ static void decide_issuing(struct decider *d)
     if (!key)
         return;
     for (size_t i = 0; i < facts->request_count; i++) {
-        if (is_useless(d, facts->requests[i], key)) {
+        bool is_second = facts->requests[i] != request &&
+                         facts->requests[i]->revision == d->next_revision;
+
+        if (is_second || is_useless(d, facts->requests[i], key)) {
             drop_request(d, facts->requests[i]);
             return;
         }
@@ -487,6 +509,12 @@ static void decide_issuing(struct decider *d)
         show_waiting(d);
 }
 
+static bool waits_for_status(enum certificate_action action)
+{
+    return action == CERTIFICATE_DROP_KEY || action == CERTIFICATE_DROP_REQUEST ||
+           action == CERTIFICATE_REPAIR;
+}
+
 void certificate_decide(const struct certificate_facts *facts,
                         const struct certificate_policy *policy, struct arena *arena,
                         struct certificate_decision *ret)
@@ -497,12 +525,15 @@ void certificate_decide(const struct certificate_facts *facts,
     *ret = (struct certificate_decision){.status = *stored};
     d.next_revision = stored->revision.is_set ? stored->revision.value + 1 : 1;
     d.current = stored->revision.is_set ? request_of_revision(facts, stored->revision.value) : NULL;
-    settle_readiness(&d);
+    copy_validity(&d);
     if (facts->owner)
         look_again(&d, policy->now_ms + policy->duplicate_recheck_ms);
     else if (!facts->spec_problem && condition_is(&stored->conditions, "Issuing", CONDITION_TRUE))
         decide_issuing(&d);
     else if (!facts->spec_problem)
         decide_idle(&d);
+    settle_readiness(&d);
     ret->write_status = !fields_equal(&certificate_status_fields, stored, &ret->status);
+    if (ret->write_status && waits_for_status(ret->action))
+        ret->action = CERTIFICATE_NOTHING; /* what everybody sees comes before tidying up */
 }

@@ -48,6 +48,9 @@ struct certificate_facts {
     bool foreign_next_key;      /* status names a next key Secret that is not ours */
     const char *spec_problem;   /* what validation says of the spec; NULL: fine */
     const char *waiting_for;    /* why the request in flight does not move; NULL: it does */
+    const char *unusable;       /* why what the issuer sent cannot be stored; NULL */
+    bool repair_is_futile;      /* it was tried on this version of the Secret */
+    int64_t foreign_until_ms;   /* with foreign_writer: we hold still so long */
     const char *foreign_writer; /* who overwrote the Secret twice; NULL: nobody */
 };
 
@@ -97,6 +100,8 @@ int64_t renewal_time_ms(const struct certificate_spec *spec, int64_t not_before_
 /* With the CA's window, when there is one that was given for this certificate. Never later than the
  * plain time unless the window as a whole is later (acme.md 6: fallback). */
 int64_t renewal_time_with_ari_ms(const struct certificate *crt, const struct secret_facts *secret);
+/* "<why it was started> (waiting: <what>)"; `what` NULL: the reason alone. In the arena. */
+const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);
 bool issuer_is_acme_ready(const struct issuer *issuer); /* Ready=True: its account can be asked */
 /* End of the back-off after a failure; 0: none (DESIGN 12.5). */

@@ -28,14 +28,32 @@ static void set_condition(struct run *run, const char *type, enum condition_stat
     condition_set(&run->status.conditions, &condition, context_now_ms(run->ctx), run->arena);
 }
 
-/* 1: written, 0: was so already. Only for requests whose status holds no certificate yet: those bytes
- * are not in the cache. */
+/* Conditions and time alone; the bytes that the cache left out come from the store. */
+static int save_live(struct run *run, struct err *err)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+    struct certificate_request_status status;
+    int r = read_live(run->self, run->ctx, &kind_certificate_request, run->key, &object, err);
+
+    if (r < 0)
+        return r;
+    status = run->status;
+    status.certificate = ((const struct certificate_request *)object)->status.certificate;
+    status.ca = ((const struct certificate_request *)object)->status.ca;
+    r = write_status(run->self, run->ctx, LANE_REQUESTS, run->key, run->self->caches.requests,
+                     object, &status, MANAGER_REQUESTS, err);
+    return r < 0 ? r : 1;
+}
+
+/* 1: written, 0: was so already. */
 static int save(struct run *run, struct err *err)
 {
     int r;
 
     if (fields_equal(&certificate_request_status_fields, &run->request->status, &run->status))
         return 0;
+    if (run->facts->has_certificate)
+        return save_live(run, err);
     r = write_status(run->self, run->ctx, LANE_REQUESTS, run->key, run->self->caches.requests,
                      &run->request->object, &run->status, MANAGER_REQUESTS, err);
     return r < 0 ? r : 1;
@@ -169,6 +187,9 @@ static int sign(struct run *run, const struct issuer *issuer, struct reconcile_r
     if (r < 0)
         return r;
     result->requeue_at_ms = signed_.requeue_at_ms;
+    if (signed_.order_version)
+        expectations_add(run->self->expectations, LANE_REQUESTS, run->key, run->self->caches.orders,
+                         signed_.order_version);
     switch (signed_.state) {
     case SIGN_ISSUED:
         return issued(run, &signed_, err);

@@ -12,11 +12,13 @@
 
 #include "controller/caches.h"
 #include "controller/challenges.h"
+#include "controller/facts.h"
 #include "controller/order_flow.h"
 #include "solver/pick.h"
 
 #define CLEANUP_GIVE_UP_MS                                                                         \
     HOURS(1) /* a finalizer must not hold a namespace for ever (users.md row 9) */
+#define CA_DECIDES_WITHIN_MS HOURS(1)
 #define CHECK_RETRY_FIRST_MS SECONDS(1)
 /* A name that the CA has refused before is checked for longer before the CA is asked again. */
 #define BUDGET_AFTER_FAILURE 6
@@ -130,15 +132,42 @@ static bool may_give_up(const struct run *run)
     return deleted_ms > 0 && context_now_ms(run->ctx) - deleted_ms > CLEANUP_GIVE_UP_MS;
 }
 
+/* Token and key must belong together under the account's key: then the value is one that only we could
+ * have presented. Without this, whoever can write Challenges could have foreign values served or taken
+ * back with the Issuer's credentials. */
+static bool key_is_ours(const struct run *run)
+{
+    const struct challenge_spec *spec = &run->challenge->spec;
+    cleanup(xfree) char *key = NULL;
+
+    if (!spec->token || acme_token_check(spec->token, NULL) < 0)
+        return false;
+    key = spec->type == CHALLENGE_DNS01
+              ? acme_dns01_value(spec->token, acme_client_key(run->client))
+              : acme_key_authorization(spec->token, acme_client_key(run->client));
+    return streq(key, spec->key);
+}
+
+static int take_back(struct run *run, struct err *why)
+{
+    if (!run->ops || !run->task.solver)
+        return 0; /* nobody is left to take it back with */
+    if (!run->client)
+        return err_set(why, ERR_UNAVAILABLE, "the account of issuer '%s' is not set up",
+                       run->issuer->object.metadata.name);
+    if (!key_is_ours(run))
+        return 0;
+    return run->ops->clean_up(run->self->solvers, run->ctx, &run->task, why);
+}
+
 static int clean_up(struct run *run, struct err *err)
 {
     struct err why = {};
-    int r = 0;
+    int r;
 
     if (!has_finalizer(run->challenge))
         return 0;
-    if (run->ops && run->task.solver)
-        r = run->ops->clean_up(run->self->solvers, run->ctx, &run->task, &why);
+    r = take_back(run, &why);
     if (r == ERR_CANCELED || r == ERR_BUSY) {
         *err = why;
         return r;
@@ -171,22 +200,32 @@ static int check_against_authorization(const struct run *run,
 {
     const struct challenge_spec *spec = &run->challenge->spec;
     const struct acme_challenge *offer = find_offer(authorization, spec->url);
-    cleanup(xfree) char *key = NULL;
 
     if (!offer || !streq(offer->token, spec->token) || !streq(offer->type, run->ops->acme_type))
         return err_set(err, ERR_DENIED, "the CA's authorization does not hold this challenge");
-    if (acme_token_check(spec->token, err) < 0)
-        return err->code;
     if (!streq_ci(authorization->identifier.value, spec->dns_name))
         return err_set(err, ERR_DENIED, "the CA's authorization is for '%s'",
                        str_or(authorization->identifier.value, ""));
-    key = spec->type == CHALLENGE_DNS01
-              ? acme_dns01_value(spec->token, acme_client_key(run->client))
-              : acme_key_authorization(spec->token, acme_client_key(run->client));
-    if (!streq(key, spec->key))
-        return err_set(err, ERR_DENIED,
-                       "spec.key does not follow from the token and the account's key");
     return 0;
+}
+
+/* Name, issuer and authorization must be the Order's. */
+static bool order_has(const struct run *run, const struct order_facts *facts,
+                      const char *identifier)
+{
+    const struct challenge_spec *spec = &run->challenge->spec;
+    const struct order *order = &facts->order;
+    bool is_named = array_string_has(&order->spec.ip_addresses, identifier);
+
+    for (size_t i = 0; i < order->spec.dns_names.len && !is_named; i++)
+        is_named = streq_ci(order->spec.dns_names.items[i], identifier);
+    if (!is_named || !issuer_reference_equal(&order->spec.issuer_ref, &spec->issuer_ref))
+        return false;
+    for (size_t i = 0; i < order->status.authorizations.len; i++) {
+        if (streq(order->status.authorizations.items[i].url, spec->authorization_url))
+            return true;
+    }
+    return false;
 }
 
 /* The solver of the Issuer for this name, as it is now. */
@@ -204,8 +243,9 @@ static const struct acme_solver *current_solver(struct run *run, struct err *err
     const struct acme_solver *solver;
     int type;
 
-    if (!order || !streq(order->metadata.uid, owner->uid)) {
-        (void)err_set(err, ERR_DENIED, "the Challenge belongs to no Order");
+    if (!order || !streq(order->metadata.uid, owner->uid) ||
+        !order_has(run, (const struct order_facts *)order, question.identifier)) {
+        (void)err_set(err, ERR_DENIED, "the Challenge does not follow from an Order of its issuer");
         return NULL;
     }
     strlist_add(&types, run->ops->acme_type);
@@ -281,10 +321,10 @@ static int present(struct run *run, struct err *err)
         *err = why;
         return r;
     }
-    if (!streq(run->challenge->status.reason, why.text))
-        event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "PresentError",
-              "Error presenting challenge: %s", why.text);
     run->status.reason = arena_printf(run->arena, "Error presenting challenge: %s", why.text);
+    if (!streq(run->challenge->status.reason, run->status.reason))
+        event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "PresentError", "%s",
+              run->status.reason);
     r = save(run, err);
     if (r < 0)
         return r;
@@ -419,6 +459,17 @@ static int ask(struct run *run, struct err *err)
     return 0;
 }
 
+/* A CA that never decides must not hold a place for ever. */
+static bool is_overdue(struct run *run, const struct acme_authorization *authorization)
+{
+    int64_t now_ms = context_now_ms(run->ctx);
+    int64_t end_ms = run->challenge->status.presented_at_ms + check_budget_ms(run) +
+                     CA_DECIDES_WITHIN_MS;
+
+    return now_ms >= end_ms ||
+           (authorization->expires_ms > 0 && now_ms >= authorization->expires_ms);
+}
+
 /* Presented: check, ask once, poll. After a restart the CA's state says whether it was asked. */
 static int go_on(struct run *run, struct err *err)
 {
@@ -430,6 +481,7 @@ static int go_on(struct run *run, struct err *err)
     struct err why = {};
     int r;
 
+    run->status.processing = true;
     if (run->ops->lives_in_process) {
         r = present(run, err);
         if (r < 0)
@@ -449,6 +501,8 @@ static int go_on(struct run *run, struct err *err)
     r = check_against_authorization(run, &authorization, &why);
     if (r < 0)
         return end(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
+    if (is_overdue(run, &authorization))
+        return end(run, STATE_EXPIRED, "The CA has not decided on the challenge in time", err);
     offer = find_offer(&authorization, run->challenge->spec.url);
     if (asked_ms == 0 && offer->status == ACME_STATUS_PENDING)
         return ask(run, err);
@@ -461,6 +515,31 @@ static int go_on(struct run *run, struct err *err)
 
 /* --- the reconciler --- */
 
+/* What is missing keeps its place for nobody: others may present meanwhile. */
+static int wait_for_issuer(struct run *run, const char *reason, struct err *err)
+{
+    run->status.processing = false;
+    return wait_with_reason(run, reason, 0, err);
+}
+
+static int reconcile_open(struct run *run, const struct err *why, struct err *err)
+{
+    if (!run->issuer || !run->issuer->spec.acme)
+        return wait_for_issuer(run, "The Issuer does not exist or is not of type acme", err);
+    if (!run->ops || !run->task.solver)
+        return wait_for_issuer(
+            run, arena_strdup(run->arena, run->ops ? why->text : "no such challenge type"), err);
+    if (!run->client && !issuer_is_ready(run->issuer))
+        return 0; /* its becoming ready wakes us */
+    if (!run->client)
+        return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
+                       run->issuer->object.metadata.name);
+    if (!key_is_ours(run))
+        return end(run, STATE_ERRORED,
+                   "spec.key does not follow from the token and the account's key", err);
+    return run->challenge->status.presented ? go_on(run, err) : begin(run, err);
+}
+
 static int reconcile(struct run *run, struct err *err)
 {
     const struct challenge *challenge = run->challenge;
@@ -468,27 +547,18 @@ static int reconcile(struct run *run, struct err *err)
     struct err why = {};
 
     run->ops = solver_of(challenge->spec.type);
-    if (run->issuer && run->issuer->spec.acme && run->ops)
-        run->task.solver = current_solver(run, &why);
-    if (challenge->object.metadata.deletion_timestamp_ms ||
-        state_is_final(challenge->status.state)) {
-        if (!run->task.solver)
-            run->task.solver = same_solver(run);
-        return clean_up(run, err);
+    if (run->issuer && run->issuer->spec.acme) {
+        client = accounts_get(run->self->issuers.accounts, run->issuer->object.metadata.uid);
+        run->client = client;
+        if (run->ops)
+            run->task.solver = current_solver(run, &why);
     }
-    if (!run->issuer || !run->issuer->spec.acme)
-        return wait_with_reason(run, "The Issuer does not exist or is not of type acme", 0, err);
-    if (!run->ops || !run->task.solver)
-        return wait_with_reason(
-            run, arena_strdup(run->arena, run->ops ? why.text : "no such challenge type"), 0, err);
-    client = accounts_get(run->self->issuers.accounts, run->issuer->object.metadata.uid);
-    if (!client && !issuer_is_ready(run->issuer))
-        return 0; /* its becoming ready wakes us */
-    if (!client)
-        return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
-                       run->issuer->object.metadata.name);
-    run->client = client;
-    return challenge->status.presented ? go_on(run, err) : begin(run, err);
+    if (!challenge->object.metadata.deletion_timestamp_ms &&
+        !state_is_final(challenge->status.state))
+        return reconcile_open(run, &why, err);
+    if (!run->task.solver)
+        run->task.solver = same_solver(run);
+    return clean_up(run, err);
 }
 
 int challenge_reconcile(void *controllers, const struct context *ctx, const struct key *key,

@@ -70,6 +70,7 @@ struct controllers_options {
 };
 
 struct challenges; /* in-memory notes of the challenge reconciler */
+struct placed;     /* in-memory notes of the order reconciler */
 struct writers;    /* in-memory notes of who overwrote target Secrets */
 
 struct export;
@@ -86,6 +87,7 @@ struct controllers {
     struct solvers *solvers;
     struct challenges *challenges;
     struct writers *writers;
+    struct placed *placed;
     struct export *export; /* only for directories; NULL: LANE_EXPORT does nothing */
     struct controllers_options options;
     int64_t started_at_ms;

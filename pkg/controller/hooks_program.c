@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/timetext.h"
 #include "controller/hooks.h"
 
 enum { OUTPUT_MAX = 64 * 1024, LINE_MAX_BYTES = 1000, TICK_MS = 100 };
@@ -268,6 +269,7 @@ int program_run(const struct context *ctx, const struct program *program, struct
 {
     cleanup(child_deinit) struct child child = {
         .ctx = ctx, .program = program, .pid_fd = -1, .out = -1, .line = BUF(LINE_MAX_BYTES + 1)};
+    char words[TIME_TEXT_MAX];
     int r = child_start(&child, err), end;
 
     if (r < 0)
@@ -279,8 +281,9 @@ int program_run(const struct context *ctx, const struct program *program, struct
     r = reap(&child, end < 0 ? NULL : err);
     if (end == ERR_CANCELED)
         return err_set(err, end, "ended because the program stops");
-    if (end == ERR_TIMEOUT)
-        return err_set(err, end, "ended after %lld s, as --hook-timeout says",
-                       (long long)(program->timeout_ms / 1000));
+    if (end == ERR_TIMEOUT) {
+        duration_words(program->timeout_ms, words);
+        return err_set(err, end, "ended after %s, as --hook-timeout says", words);
+    }
     return r;
 }

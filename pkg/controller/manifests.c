@@ -318,12 +318,11 @@ static int apply_from_file(struct look *look, const struct scanned_file *scanned
     return 0;
 }
 
-static int look_at_entry(struct look *look, const struct scanned_file *scanned,
+static int look_at_entry(struct look *look, const struct scanned_file *scanned, const char *name,
                          const struct file *file, const struct manifest_entry *entry,
                          struct err *err)
 {
     struct manifests *self = look->self;
-    cleanup(xfree) char *name = shown_name(self, scanned->path);
     struct held *held;
 
     if (!together_add(&look->together, name, entry, &look->problems))
@@ -367,6 +366,7 @@ static bool was_warned(struct look *look, const struct manifest_problem *problem
 static int look_at_file(struct look *look, const struct scanned_file *scanned, struct err *err)
 {
     struct file *file = file_of(look, scanned);
+    const char *name = arena_printf(look->together.arena, "%s/%s", look->self->name, scanned->path);
     int r = 0;
 
     look->has_unknown = look->has_unknown || file->text.has_unknown;
@@ -375,7 +375,7 @@ static int look_at_file(struct look *look, const struct scanned_file *scanned, s
             problems_add(&look->problems, &file->text.problems.items[i]);
     look->problems.dropped += file->text.problems.dropped;
     for (size_t i = 0; r == 0 && i < file->text.len; i++)
-        r = look_at_entry(look, scanned, file, &file->text.items[i], err);
+        r = look_at_entry(look, scanned, name, file, &file->text.items[i], err);
     drop_json(file);
     return r;
 }

@@ -455,39 +455,31 @@ void manifest_parse(const char *file, const char *text, size_t len,
 /* Rules between objects. */
 
 struct place {
-    char *id, *file;
+    const char *id, *file;
     int line;
 };
 
-static void place_free(void *p)
+static struct place *place_new(const struct together *together, const char *file,
+                               const struct manifest_entry *entry)
 {
-    struct place *place = p;
+    struct place *place = arena_alloc(together->arena, sizeof(*place));
 
-    xfree(place->id);
-    xfree(place->file);
-    xfree(place);
-}
-
-static struct place *place_new(const char *file, const struct manifest_entry *entry)
-{
-    struct place *place = xalloc(sizeof(*place));
-
-    place->id = xstrdup(entry->id);
-    place->file = xstrdup(file);
-    place->line = entry->line;
+    *place = (struct place){.id = entry->id, .file = file, .line = entry->line};
     return place;
 }
 
 void together_init(struct together *together)
 {
-    together->objects = map_new(place_free);
-    together->targets = map_new(place_free);
+    together->arena = arena_new(0);
+    together->objects = map_new(NULL);
+    together->targets = map_new(NULL);
 }
 
 void together_deinit(struct together *together)
 {
     map_free(together->objects);
     map_free(together->targets);
+    arena_free(together->arena);
     *together = (struct together){};
 }
 
@@ -517,7 +509,7 @@ static void add_target(struct together *together, const char *file,
     cleanup(xfree) char *text = NULL;
 
     if (!first) {
-        map_set(together->targets, entry->target, place_new(file, entry));
+        map_set(together->targets, entry->target, place_new(together, file, entry));
         return;
     }
     text = xasprintf("names the Secret that %s (%s:%d) names already; only one of them gets it",
@@ -537,7 +529,7 @@ bool together_add(struct together *together, const char *file, const struct mani
         say_together(problems, file, entry, NULL, false, text);
         return false;
     }
-    map_set(together->objects, entry->id, place_new(file, entry));
+    map_set(together->objects, entry->id, place_new(together, file, entry));
     if (entry->target)
         add_target(together, file, entry, problems);
     return true;
@@ -553,21 +545,27 @@ static char *target_of_json(const struct kind *kind, const struct json *json)
                      secret);
 }
 
+static void check_object_together(struct together *together, const char *file,
+                                  const struct manifest_object *object,
+                                  struct manifest_problems *problems)
+{
+    cleanup(xfree) char *id = subject_id(object->kind, object->json);
+    cleanup(xfree) char *target = target_of_json(object->kind, object->json);
+    struct manifest_entry entry = {.kind = object->kind,
+                                   .id = arena_strdup(together->arena, id),
+                                   .target = target,
+                                   .line = object->line};
+
+    (void)together_add(together, file, &entry, problems); /* reported */
+}
+
 void manifest_check_together(const char *const *files, const struct manifest_objects *objects,
                              size_t file_count, struct manifest_problems *problems)
 {
     cleanup(together_deinit) struct together together = {};
 
     together_init(&together);
-    for (size_t i = 0; i < file_count; i++) {
-        for (size_t j = 0; j < objects[i].len; j++) {
-            const struct manifest_object *object = &objects[i].items[j];
-            cleanup(xfree) char *id = subject_id(object->kind, object->json);
-            cleanup(xfree) char *target = target_of_json(object->kind, object->json);
-            struct manifest_entry entry = {
-                .kind = object->kind, .id = id, .target = target, .line = object->line};
-
-            (void)together_add(&together, files[i], &entry, problems); /* reported */
-        }
-    }
+    for (size_t i = 0; i < file_count; i++)
+        for (size_t j = 0; j < objects[i].len; j++)
+            check_object_together(&together, files[i], &objects[i].items[j], problems);
 }

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "api/kinds.h"
+#include "base/arena.h"
 #include "base/map.h"
 #include "controller/manifests.h"
 
@@ -52,8 +53,9 @@ int manifest_text_read(struct manifest_text *text, const char *file, const char 
 /* Key of an entry; points into `to`. */
 struct key manifest_entry_key(const struct kind *kind, const char *id, char to[KEY_TEXT_MAX]);
 
-/* What was seen of all files so far. */
+/* What was seen of all files so far. Borrows: files' names and entries' ids must outlive it. */
 struct together {
+    struct arena *arena;
     struct map *objects; /* id to place */
     struct map *targets; /* "default/web-tls" to place */
 };

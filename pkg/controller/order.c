@@ -13,9 +13,11 @@
 
 #include "controller/caches.h"
 #include "controller/order_flow.h"
+#include "controller/placed.h"
 #include "solver/pick.h"
 
 #define CA_IS_SLOW_MS SECONDS(10)
+#define ORDER_LIFE_MS DAYS(1) /* longer than any CA needs; then a new one is the better try */
 
 struct run {
     struct controllers *self;
@@ -24,6 +26,7 @@ struct run {
     const struct order_facts *facts;
     const struct order *order;
     const struct issuer *issuer;
+    const struct request_facts *request;
     struct acme_client *client;
     struct order_status status; /* as it should be */
     struct cache_refs challenges;
@@ -178,6 +181,21 @@ static void end_budget(struct run *run, bool issued)
 
 /* --- newOrder --- */
 
+/* Refused by the CA, or never sent: our shares, a closed gate, a directory that does not fit. */
+static bool cost_nothing(int code, const struct acme_problem *problem)
+{
+    static const int never_sent[] = {ERR_BUSY, ERR_RATE_LIMITED, ERR_UNSUPPORTED, ERR_INVALID,
+                                     ERR_DENIED};
+
+    if (problem->class != ACME_OK && problem->class != ACME_RETRY)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(never_sent); i++) {
+        if (code == never_sent[i])
+            return true;
+    }
+    return false;
+}
+
 static int new_order(struct run *run, const struct order_spec *spec, const char *replaces,
                      struct acme_order *ret, struct acme_problem *problem, struct err *err)
 {
@@ -202,8 +220,10 @@ static int new_order(struct run *run, const struct order_spec *spec, const char 
     if (r < 0)
         return r;
     r = acme_order_new(run->client, run->ctx, &order, ret, problem, err);
-    if (r < 0 && problem->class != ACME_OK)
-        acme_gate_return_order(gate, &budget.request); /* refused: it cost nothing */
+    if (r < 0 && cost_nothing(r, problem))
+        acme_gate_return_order(gate, &budget.request);
+    else if (r < 0) /* it may have been made: the order counts, its certificate does not come */
+        acme_gate_end_order(gate, run->ctx, &budget.request, false);
     return r;
 }
 
@@ -250,38 +270,66 @@ static int check_spec(struct run *run, const struct request_facts *facts, struct
     return 0;
 }
 
-static int create(struct run *run, struct err *err)
+/* What was placed goes into the store before anything else; until it is there, a note in memory keeps
+ * the next run from placing another one. */
+static int store_placed(struct run *run, struct acme_order *placed, const struct object *live,
+                        struct err *err)
 {
-    cleanup(object_unref)
-        const struct request_facts *request = request_of_order(run->self, run->order, err);
-    cleanup(object_unref) const struct object *object = NULL;
+    int r;
+
+    take_over(run, placed);
+    r = write_status(run->self, run->ctx, LANE_ORDERS, run->key, run->self->caches.orders, live,
+                     &run->status, MANAGER_ORDERS, err);
+    if (r < 0)
+        placed_note(run->self->placed, live->metadata.uid, placed);
+    return r;
+}
+
+/* It does not follow from its request (any more): the request makes another one. Nothing was placed. */
+static int discard(struct run *run, const struct err *why, struct err *err)
+{
+    event(run->self, run->ctx, &run->order->object, EVENT_WARNING, "OrderDiscarded", "%s",
+          why->text);
+    return write_delete(run->self, run->ctx, &run->order->object, err);
+}
+
+static int place(struct run *run, const struct order *live, const struct object *object,
+                 struct err *err)
+{
     cleanup(acme_order_deinit) struct acme_order placed = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
-    struct order live;
     struct err why = {};
     int r;
 
-    if (!request)
-        return end_failed(run, STATE_ERRORED, arena_strdup(run->arena, err->text), err);
-    r = check_spec(run, request, &live, &object, &why);
+    if (placed_take(run->self->placed, object->metadata.uid, &placed))
+        return store_placed(run, &placed, object, err);
+    r = new_order(run, &live->spec, live->spec.replaces, &placed, &problem, &why);
+    if (r < 0 && problem.class == ACME_ALREADY_REPLACED) {
+        acme_problem_deinit(&problem);
+        problem = (struct acme_problem){};
+        r = new_order(run, &live->spec, NULL, &placed, &problem, &why);
+    }
+    if (r < 0)
+        return settle(run, r, &problem, &why, "create Order", err);
+    return store_placed(run, &placed, object, err);
+}
+
+static int create(struct run *run, const struct request_facts *request, struct err *err)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+    struct order live;
+    struct err why = {};
+    int r = check_spec(run, request, &live, &object, &why);
+
     if (r == ERR_DENIED || r == ERR_INVALID)
-        return end_failed(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
+        return discard(run, &why, err);
     if (r < 0) {
         *err = why;
         return r;
     }
     if (!str_empty(live.status.url))
         return 0; /* the cache is behind: its change wakes us */
-    r = new_order(run, &live.spec, live.spec.replaces, &placed, &problem, &why);
-    if (r < 0 && problem.class == ACME_ALREADY_REPLACED) {
-        acme_problem_deinit(&problem);
-        problem = (struct acme_problem){};
-        r = new_order(run, &live.spec, NULL, &placed, &problem, &why);
-    }
-    if (r < 0)
-        return settle(run, r, &problem, &why, "create Order", err);
-    take_over(run, &placed);
-    return save(run, err);
+    return place(run, &live, object, err);
 }
 
 /* --- authorizations and challenges --- */
@@ -402,6 +450,22 @@ static void describe(struct run *run, struct order_authorization *to,
     }
 }
 
+/* Only names of the order are proved: a CA that a tenant chose must not get a proof for another one. */
+static bool is_asked_for(struct run *run, const struct acme_authorization *authorization)
+{
+    const struct order_spec *spec = &run->order->spec;
+    const char *name = arena_printf(run->arena, "%s%s", authorization->wildcard ? "*." : "",
+                                    str_or(authorization->identifier.value, ""));
+
+    if (authorization->identifier.type == ACME_IP)
+        return array_string_has(&spec->ip_addresses, name);
+    for (size_t i = 0; i < spec->dns_names.len; i++) {
+        if (streq_ci(spec->dns_names.items[i], name))
+            return authorization->identifier.type == ACME_DNS;
+    }
+    return false;
+}
+
 /* One authorization that has neither a Challenge nor is known to be valid. 1: it is settled, 0: the
  * Order has ended or waits, status says why. */
 static int settle_authorization(struct run *run, size_t i, struct err *err)
@@ -414,6 +478,12 @@ static int settle_authorization(struct run *run, size_t i, struct err *err)
 
     if (r < 0)
         return settle(run, r, &problem, &why, "fetch authorization", err);
+    if (!is_asked_for(run, &read))
+        return end_failed(run, STATE_ERRORED,
+                          arena_printf(run->arena,
+                                       "The CA wants '%s' to be proved, which was not asked for",
+                                       str_or(read.identifier.value, "")),
+                          err);
     if (read.status == ACME_STATUS_VALID) {
         describe(run, stored, &read);
         return 1;
@@ -558,9 +628,12 @@ static int download(struct run *run, const struct acme_order *order, struct err 
     r = acme_certificate_download(run->client, run->ctx, order->certificate_url,
                                   str_empty(preferred) ? NULL : preferred, &pem, &found, &problem,
                                   &why);
+    if (r == ERR_NOT_FOUND) { /* the CA's copies lag behind (acme.md 5, download) */
+        r = ERR_UNAVAILABLE;
+        problem.class = ACME_RETRY;
+    }
     if (r < 0)
-        return settle(run, r == ERR_NOT_FOUND ? ERR_UNAVAILABLE : r, &problem, &why,
-                      "retrieve signed certificate", err);
+        return settle(run, r, &problem, &why, "retrieve signed certificate", err);
     r = check_chain(run, &pem, &why);
     if (r == ERR_BUSY) {
         *err = why;
@@ -591,9 +664,19 @@ static int finalize(struct run *run, const struct acme_order *ready, struct err 
     cleanup(buf_deinit) struct buf der = BUF(LIMIT_BUNDLE_PEM);
     cleanup(acme_order_deinit) struct acme_order order = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    cleanup(object_unref) const struct object *object = NULL;
+    struct order live;
     struct err why = {};
-    int r = read_csr(run, &csr, err);
+    int r = check_spec(run, run->request, &live, &object, &why);
 
+    if (r == ERR_DENIED ||
+        r == ERR_INVALID) /* changed since it was placed: not what was approved */
+        return end_failed(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
+    if (r < 0) {
+        *err = why;
+        return r;
+    }
+    r = csr_parse(live.spec.request.data, live.spec.request.len, &csr, err);
     if (r < 0)
         return r;
     csr_to_der(csr, &der);
@@ -629,6 +712,13 @@ static int wait_for_ca(struct run *run, const struct acme_order *order, struct e
                         run->order->object.metadata.creation_timestamp_ms;
     int r = 0;
 
+    if (waited_ms >= ORDER_LIFE_MS ||
+        (order->expires_ms > 0 && context_now_ms(run->ctx) >= order->expires_ms))
+        return end_failed(run, STATE_EXPIRED,
+                          arena_printf(run->arena,
+                                       "The CA has left the order in state '%s' until it expired",
+                                       acme_status_name(order->status)),
+                          err);
     if (waited_ms >= CA_IS_SLOW_MS) {
         run->status.reason = arena_printf(
             run->arena, "The CA has the order in state '%s' for longer than usual",
@@ -685,13 +775,35 @@ static int drop_challenges(struct run *run, struct err *err)
     return 0;
 }
 
+/* The request that the Order serves; NULL: it is gone, withdrawn or not approved (any more), and
+ * nothing more is done at the CA. An Order of nobody has ended. */
+static const struct request_facts *served_request(struct run *run, int *ret, struct err *err)
+{
+    struct err why = {};
+    const struct request_facts *request = request_of_order(run->self, run->order, &why);
+
+    if (request)
+        return request;
+    if (why.code == ERR_DENIED && !object_controller(&run->order->object)) {
+        *ret = end_failed(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
+        return NULL;
+    }
+    *err = why; /* the cache may be behind: looked at again by back-off */
+    *ret = why.code;
+    return NULL;
+}
+
 static int advance(struct run *run, struct err *err)
 {
+    int r = 0;
+    cleanup(object_unref) const struct request_facts *request = served_request(run, &r, err);
     struct tally tally;
-    int r;
 
+    if (!request)
+        return r;
+    run->request = request;
     if (str_empty(run->order->status.url))
-        return create(run, err);
+        return create(run, request, err);
     tally = tally_of(run);
     if (tally.failed == 0) {
         r = settle_authorizations(run, err);

@@ -68,6 +68,7 @@ struct flow flow_of(int code, const struct acme_problem *problem, const struct e
     case ERR_CANCELED:
     case ERR_NETWORK:
     case ERR_UNAVAILABLE:
+    case ERR_DENIED:   /* TLS: a captive portal, a bad certificate at the load balancer of the CA */
     case ERR_PROTOCOL: /* a proxy's page, a cut answer: the next one may be right */
     case ERR_TOO_LARGE:
     case ERR_IO:

@@ -22,7 +22,6 @@ static void objects_deinit(struct objects *objects)
     xfree(objects->items);
     *objects = (struct objects){};
 }
-DEFINE_CLEANUP_VALUE(struct objects, objects_deinit);
 
 struct loading {
     struct objects certificates, requests, orders, challenges, issuers, cluster_issuers;

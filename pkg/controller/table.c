@@ -3,6 +3,7 @@
 
 #include "controller/caches.h"
 #include "controller/challenges.h"
+#include "controller/placed.h"
 #include "controller/writers.h"
 
 /* Back-off ranges: behaviour.md 0. A deadline bounds one run; what takes longer comes back by a timer. */
@@ -99,6 +100,7 @@ int controllers_new(const struct controllers_parts *parts,
         rows[i].self = self;
     self->challenges = challenges_new();
     self->writers = writers_new();
+    self->placed = placed_new();
     self->manager = manager_new(&manager, rows, LANE_COUNT);
     self->queue = manager_queue(self->manager);
     self->expectations = manager_expectations(self->manager);
@@ -115,6 +117,7 @@ void controllers_free(struct controllers *self)
     manager_free(self->manager);
     challenges_free(self->challenges);
     writers_free(self->writers);
+    placed_free(self->placed);
     caches_deinit(&self->caches);
     strlist_deinit(&self->options.copied_annotation_prefixes);
     xfree(self);

@@ -154,7 +154,7 @@ int target_secret_json(const struct target_secret *target, struct json **ret, st
     target_secret_metadata(target, cert_names(chain.certs[0]), &labels, &annotations);
     json_set_text(secret, "apiVersion", "v1");
     json_set_text(secret, "kind", "Secret");
-    json_set_text(secret, "type", "kubernetes.io/tls");
+    json_set_text(secret, "type", str_or(target->type, "kubernetes.io/tls"));
     json_set_text(metadata, "name", target->crt->spec.secret_name);
     json_set_text(metadata, "namespace", target->crt->object.metadata.namespace);
     json_set(metadata, "labels", json_new_strmap(&labels));

@@ -11,6 +11,7 @@ struct target_secret {
     const struct certificate *crt;
     /* Annotations issuer-name, -kind, -group, verbatim; NULL ones are left out (a temporary certificate). */
     const char *issuer_name, *issuer_kind, *issuer_group;
+    const char *type; /* of the Secret that exists: it cannot be changed; NULL: it is new */
     const char *key_pem, *chain_pem;
     const char *ca_pem; /* NULL: no ca.crt */
     bool owner_ref;

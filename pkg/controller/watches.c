@@ -54,6 +54,56 @@ static struct wake wake_of(void *self, bool initial)
     return (struct wake){.self = self, .priority = initial ? PRIORITY_INITIAL : PRIORITY_NORMAL};
 }
 
+/*
+ * A run that ends in "not yet" writes why and has a timer or a back-off. The write must not wake the
+ * same run at once, or an answer that reads differently each time (a request id, a rotating address)
+ * would be asked for without a pause.
+ */
+
+static bool same_metadata(const void *before, const void *after)
+{
+    const struct object *a = before, *b = after;
+
+    return a && a->metadata.generation == b->metadata.generation &&
+           a->metadata.deletion_timestamp_ms == b->metadata.deletion_timestamp_ms &&
+           a->metadata.finalizers.len == b->metadata.finalizers.len;
+}
+
+struct status_part { /* a status and the text in it that says why */
+    const struct fields *fields;
+    size_t offset, size, reason; /* of the status in the object; of the reason in the status */
+};
+static const struct status_part order_part = {
+    &order_status_fields, offsetof(struct order_facts, order.status), sizeof(struct order_status),
+    offsetof(struct order_status, reason)};
+static const struct status_part challenge_part = {
+    &challenge_status_fields, offsetof(struct challenge, status), sizeof(struct challenge_status),
+    offsetof(struct challenge_status, reason)};
+
+union any_status {
+    struct order_status order;
+    struct challenge_status challenge;
+};
+
+static void copy_without_reason(const struct status_part *part, const void *object,
+                                union any_status *ret)
+{
+    memcpy(ret, (const char *)object + part->offset, part->size);
+    *(const char **)((char *)ret + part->reason) = NULL;
+}
+
+static bool only_reason_changed(const struct status_part *part, const void *before,
+                                const void *after)
+{
+    union any_status a, b;
+
+    if (!same_metadata(before, after))
+        return false;
+    copy_without_reason(part, before, &a);
+    copy_without_reason(part, after, &b);
+    return fields_equal(part->fields, &a, &b);
+}
+
 /* --- one handler per kind --- */
 
 static void certificate_changed(void *self, const struct key *key, const void *before,
@@ -91,7 +141,7 @@ static void order_changed(void *self, const struct key *key, const void *before,
     struct key request_key = {.namespace = key->namespace, .name = owner ? owner->name : ""};
     cleanup(object_unref) const struct object *request = NULL;
 
-    if (after)
+    if (after && !only_reason_changed(&order_part, before, after))
         add(&wake, LANE_ORDERS, key->namespace, key->name);
     if (initial || !owner)
         return;
@@ -106,7 +156,7 @@ static void challenge_changed(void *self, const struct key *key, const void *bef
 {
     struct wake wake = wake_of(self, initial);
 
-    if (after)
+    if (after && !only_reason_changed(&challenge_part, before, after))
         add(&wake, LANE_CHALLENGES, key->namespace, key->name);
     if (!initial)
         add_controller(&wake, LANE_ORDERS, after ? after : before, "Order");
@@ -142,13 +192,21 @@ static void wake_users_of_issuer(const struct wake *wake, const char *kind, cons
     add_index(wake, LANE_CHALLENGES, caches->challenges, INDEX_ISSUER, value);
 }
 
+static void forget_account(const struct wake *wake, const struct issuer *before,
+                           const struct issuer *after)
+{
+    if (before && !after)
+        accounts_remove(wake->self->issuers.accounts, before->object.metadata.uid);
+}
+
 static void issuer_changed(void *self, const struct key *key, const void *before, const void *after,
                            bool initial)
 {
     struct wake wake = wake_of(self, initial);
 
-    if (after)
+    if (after && !same_metadata(before, after))
         add(&wake, LANE_ISSUERS, key->namespace, key->name);
+    forget_account(&wake, before, after);
     if (!initial && issuer_readiness_changed(before, after))
         wake_users_of_issuer(&wake, "Issuer", key);
 }
@@ -158,8 +216,9 @@ static void cluster_issuer_changed(void *self, const struct key *key, const void
 {
     struct wake wake = wake_of(self, initial);
 
-    if (after)
+    if (after && !same_metadata(before, after))
         add(&wake, LANE_CLUSTER_ISSUERS, key->namespace, key->name);
+    forget_account(&wake, before, after);
     if (!initial && issuer_readiness_changed(before, after))
         wake_users_of_issuer(&wake, "ClusterIssuer", key);
 }

@@ -1,6 +1,7 @@
 /* writers.c - notes by uid of the Certificate. */
 #include "controller/writers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/map.h"
@@ -11,8 +12,10 @@
 
 struct note {
     unsigned char stored[SHA256_LEN];
+    bool has_stored;
     bool is_overwritten;             /* since we stored it */
     int64_t before_last_ms, last_ms; /* overwritten at */
+    char repaired[24];               /* resourceVersion that a repair was applied to */
 };
 
 struct writers {
@@ -38,18 +41,44 @@ void writers_free(struct writers *self)
     xfree(self);
 }
 
-void writers_note_stored(struct writers *self, const char *uid,
-                         const unsigned char key_hash[SHA256_LEN])
+/* The mutex is held. */
+static struct note *note_of(struct writers *self, const char *uid)
 {
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
     struct note *note = map_get(self->notes, uid);
 
     if (!note) {
         note = xalloc(sizeof(*note));
         map_set(self->notes, uid, note);
     }
+    return note;
+}
+
+void writers_note_stored(struct writers *self, const char *uid,
+                         const unsigned char key_hash[SHA256_LEN])
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct note *note = note_of(self, uid);
+
     memcpy(note->stored, key_hash, SHA256_LEN);
+    note->has_stored = true;
     note->is_overwritten = false;
+}
+
+void writers_note_repaired(struct writers *self, const char *uid, const char *version)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    (void)snprintf(note_of(self, uid)->repaired, sizeof(((struct note *)NULL)->repaired), "%s",
+                   version);
+}
+
+bool writers_repair_is_futile(struct writers *self, const char *uid,
+                              const struct secret_facts *secret)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const struct note *note = map_get(self->notes, uid);
+
+    return note && secret && streq(note->repaired, secret->object.metadata.resource_version);
 }
 
 static void count(struct note *note, int64_t now_ms)
@@ -66,15 +95,18 @@ static bool is_stopped(const struct note *note, int64_t now_ms)
 }
 
 const char *writers_rival(struct writers *self, const char *uid, const struct secret_facts *secret,
-                          int64_t now_ms)
+                          int64_t now_ms, int64_t *ret_until_ms)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
     struct note *note = map_get(self->notes, uid);
 
-    if (!note || !secret || !secret->foreign_owner ||
+    if (!note || !note->has_stored || !secret || !secret->foreign_owner ||
         memcmp(secret->key_hash, note->stored, SHA256_LEN) == 0)
         return NULL;
     if (!note->is_overwritten)
         count(note, now_ms);
-    return is_stopped(note, now_ms) ? secret->foreign_owner : NULL;
+    if (!is_stopped(note, now_ms))
+        return NULL;
+    *ret_until_ms = note->last_ms + STOPPED_FOR_MS;
+    return secret->foreign_owner;
 }

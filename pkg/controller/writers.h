@@ -16,9 +16,15 @@ void writers_free(struct writers *writers);
 /* We have stored a certificate with this public key hash for the Certificate `uid`. */
 void writers_note_stored(struct writers *writers, const char *uid,
                          const unsigned char key_hash[SHA256_LEN]);
-/* Looks at the Secret as it is; NULL, or the name of the manager that must be stopped first. Lent from
- * the facts. */
+/* Looks at the Secret as it is; NULL, or the name of the manager that must be stopped first (lent from
+ * the facts) and until when we hold still. */
 const char *writers_rival(struct writers *writers, const char *uid,
-                          const struct secret_facts *secret, int64_t now_ms);
+                          const struct secret_facts *secret, int64_t now_ms, int64_t *ret_until_ms);
+
+/* A repair was applied to this version of the Secret; if it is the version still, repairing it again
+ * would change nothing either (another manager holds what differs). */
+void writers_note_repaired(struct writers *writers, const char *uid, const char *version);
+bool writers_repair_is_futile(struct writers *writers, const char *uid,
+                              const struct secret_facts *secret);
 
 #endif

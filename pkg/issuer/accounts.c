@@ -174,18 +174,32 @@ static int save_gate(struct store *store, const struct context *ctx, const struc
                        patch, NULL, err);
 }
 
+/* One gate; 1 when there was one, whether or not it could be saved: it stays in memory, and what failed
+ * goes to `failed`, to be tried in the next round. */
+static int save_next(struct accounts *self, struct store *store, const struct context *ctx,
+                     bool all, struct map *failed)
+{
+    cleanup(due_gate_deinit) struct due_gate due = {};
+    struct err err = {};
+
+    if (!take_due(self, context_now_ms(ctx), all, &due))
+        return 0;
+    if (save_gate(store, ctx, &due, &err) < 0) {
+        cleanup(xfree) char *name = xasprintf("%s/%s", due.namespace, due.name);
+
+        log_debug(ctx, "saving the rate gate to secret '%s': %s", name, err.text);
+        map_set(failed, name, take(due.gate));
+    }
+    return 1;
+}
+
 void accounts_save_gates(struct accounts *self, struct store *store, const struct context *ctx,
                          bool all)
 {
-    for (;;) {
-        cleanup(due_gate_deinit) struct due_gate due = {};
-        struct err err = {};
+    cleanup(map_free) struct map *failed = map_new(gate_free);
 
-        if (!take_due(self, context_now_ms(ctx), all, &due))
-            return;
-        if (save_gate(store, ctx, &due, &err) < 0) {
-            log_debug(ctx, "saving the rate gate to secret '%s': %s", due.name, err.text);
-            return; /* it stays in memory; the next minute tries again */
-        }
-    }
+    while (save_next(self, store, ctx, all, failed))
+        ;
+    map_for_each (entry, failed)
+        acme_gate_mark_dirty(map_entry_value(entry));
 }

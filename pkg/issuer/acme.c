@@ -253,13 +253,13 @@ static bool same_host(const char *a, const char *b)
            streq(host_a, host_b);
 }
 
-/* Registered before with these settings, and nothing has changed since (behaviour.md 7, step 5). */
+/* Registered before with these settings, and nothing has changed since (behaviour.md 7, step 5). Whether
+ * the Issuer is ready now does not matter: an external account key may be good for one use only. */
 static bool is_registered(const struct setup *setup)
 {
     const struct issuer_acme_status *stored = stored_account(setup);
 
-    return stored && condition_is(&setup->issuer->status.conditions, "Ready", CONDITION_TRUE) &&
-           same_host(stored->uri, setup->acme->server) &&
+    return stored && same_host(stored->uri, setup->acme->server) &&
            streq(str_or(stored->last_registered_email, ""), str_or(setup->acme->email, "")) &&
            streq(stored->last_private_key_hash, setup->key_hash);
 }
@@ -579,7 +579,7 @@ static int create_order(struct signing *signing, const struct certificate_reques
     struct key key = object_key(&cached->object);
     cleanup(object_unref)
         const struct object *object = NULL; /* live: the request's bytes are not in the cache */
-    cleanup(json_unref) struct json *order = NULL;
+    cleanup(json_unref) struct json *order = NULL, *stored = NULL;
     const struct certificate_request *request;
     struct order_spec spec = {};
     struct err why = {};
@@ -593,15 +593,21 @@ static int create_order(struct signing *signing, const struct certificate_reques
         return failed(signing, "InvalidOrder", why.text);
     order = order_json(request, &spec);
     r = store_create(signing->issuers->store, signing->ctx, &kind_order.resource,
-                     "cert-manager-certificaterequests-issuer-acme", order, NULL, &why);
-    if (r == ERR_EXISTS)
-        return pending(signing, NULL, NULL);
+                     "cert-manager-certificaterequests-issuer-acme", order, &stored, &why);
+    if (r ==
+        ERR_EXISTS) /* ours, and the cache is behind; or another object's: the back-off tells */
+        return err_set(
+            err, ERR_EXISTS,
+            "an Order of the name '%s' exists already; if it belongs to no request, delete it",
+            json_as_text(json_path(order, "metadata.name")));
     if (r == ERR_INVALID)
         return failed(signing, "OrderBuildingError", why.text);
     if (r < 0) {
         *err = why;
         return err_wrap(err, "creating the Order");
     }
+    signing->result->order_version = arena_strdup(
+        signing->arena, json_as_text(json_path(stored, "metadata.resourceVersion")));
     return pending(signing, "OrderCreated",
                    arena_printf(signing->arena, "Created Order resource %s/%s", key.namespace,
                                 json_as_text(json_path(order, "metadata.name"))));

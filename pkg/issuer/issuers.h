@@ -44,6 +44,7 @@ struct sign_result {
     const char *message;
     struct bytes certificate, ca; /* PEM, with SIGN_ISSUED; in the arena */
     int64_t requeue_at_ms;
+    const char *order_version; /* resourceVersion of an Order that was made now; NULL: none */
 };
 
 struct issuer_ops {

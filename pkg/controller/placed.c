@@ -1,0 +1,54 @@
+/* placed.c - notes by uid of the Order. */
+#include "controller/placed.h"
+
+#include "base/map.h"
+#include "base/thread.h"
+
+struct placed {
+    struct mutex mutex;
+    struct map *orders; /* uid to struct acme_order */
+};
+
+static void order_free(void *value)
+{
+    acme_order_deinit(value);
+    xfree(value);
+}
+
+struct placed *placed_new(void)
+{
+    struct placed *self = xalloc(sizeof(*self));
+
+    mutex_init(&self->mutex);
+    self->orders = map_new(order_free);
+    return self;
+}
+
+void placed_free(struct placed *self)
+{
+    if (!self)
+        return;
+    map_free(self->orders);
+    mutex_deinit(&self->mutex);
+    xfree(self);
+}
+
+void placed_note(struct placed *self, const char *uid, struct acme_order *order)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_set(self->orders, uid, xmemdup(order, sizeof(*order)));
+    *order = (struct acme_order){};
+}
+
+bool placed_take(struct placed *self, const char *uid, struct acme_order *ret)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct acme_order *order = map_take(self->orders, uid);
+
+    if (!order)
+        return false;
+    *ret = *order;
+    xfree(order);
+    return true;
+}
