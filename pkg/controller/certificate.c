@@ -610,7 +610,6 @@ static int act_fetch_ari(struct run *run, struct reconcile_result *result, struc
 {
     struct certificate_acme_status *acme = arena_alloc(run->arena, sizeof(*acme));
     const struct certificate_acme_status *stored = run->crt->status.acme;
-    struct certificate changed = *run->crt;
     struct err problem = {};
     int r;
 
@@ -635,8 +634,8 @@ static int act_fetch_ari(struct run *run, struct reconcile_result *result, struc
         acme->ari->next_check_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
     }
     run->decision.status.acme = acme;
-    changed.status = run->decision.status; /* with the new window */
-    run->decision.status.renewal_time_ms = renewal_time_with_ari_ms(&changed, run->facts.secret);
+    run->decision.status.renewal_time_ms = renewal_time_with_ari_ms(&run->crt->spec, acme,
+                                                                    run->facts.secret);
     run->decision.write_status = true;
     return act_status(run, err);
 }

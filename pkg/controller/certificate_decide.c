@@ -88,17 +88,15 @@ static void copy_validity(struct decider *d)
 {
     const struct secret_facts *secret = d->facts->secret;
     struct certificate_status *status = &d->out->status;
-    struct certificate seen = *d->facts->crt;
 
     status->not_before_ms = status->not_after_ms = status->renewal_time_ms = 0;
     if (d->facts->issuer && !certificate_uses_ari(d->facts->issuer))
         status->acme = NULL;
     if (!secret || !secret->has_data || !secret->cert_ok)
         return;
-    seen.status = *status;
     status->not_before_ms = secret->not_before_ms;
     status->not_after_ms = secret->not_after_ms;
-    status->renewal_time_ms = renewal_time_with_ari_ms(&seen, secret);
+    status->renewal_time_ms = renewal_time_with_ari_ms(&d->facts->crt->spec, status->acme, secret);
     if (d->policy->now_ms <= secret->not_after_ms)
         look_again(d, secret->not_after_ms + 1000); /* it stops being ready then */
 }
@@ -268,7 +266,7 @@ static void decide_idle(struct decider *d)
 {
     const struct certificate_facts *facts = d->facts;
     struct violation found = trigger_violation(d);
-    int64_t backoff_ms = backoff_end_ms(facts->crt, d->policy);
+    int64_t backoff_ms = backoff_end_ms(&facts->crt->spec, &facts->crt->status, d->policy);
 
     d->out->status.next_private_key_secret_name = NULL;
     if (found.reason && facts->foreign_writer) {
@@ -300,14 +298,12 @@ static void fail(struct decider *d, const char *reason, const char *why)
     int64_t attempts = status->failed_issuance_attempts.is_set
                            ? status->failed_issuance_attempts.value
                            : 0;
-    struct certificate failed = *d->facts->crt;
     int64_t again_ms;
 
     status->last_failure_time_ms = d->policy->now_ms;
     status->failed_issuance_attempts = (struct opt_int){true, attempts + 1};
     status->next_private_key_secret_name = NULL;
-    failed.status = *status;
-    again_ms = backoff_end_ms(&failed, d->policy);
+    again_ms = backoff_end_ms(&d->facts->crt->spec, status, d->policy);
     d->out->reason = reason;
     d->out->message = arena_printf(
         d->arena,

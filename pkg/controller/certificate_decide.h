@@ -99,12 +99,15 @@ int64_t renewal_time_ms(const struct certificate_spec *spec, int64_t not_before_
                         int64_t not_after_ms);
 /* With the CA's window, when there is one that was given for this certificate. Never later than the
  * plain time unless the window as a whole is later (acme.md 6: fallback). */
-int64_t renewal_time_with_ari_ms(const struct certificate *crt, const struct secret_facts *secret);
+int64_t renewal_time_with_ari_ms(const struct certificate_spec *spec,
+                                 const struct certificate_acme_status *acme,
+                                 const struct secret_facts *secret);
 /* "<why it was started> (waiting: <what>)"; `what` NULL: the reason alone. In the arena. */
 const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);
 bool issuer_is_acme_ready(const struct issuer *issuer); /* Ready=True: its account can be asked */
 /* End of the back-off after a failure; 0: none (DESIGN 12.5). */
-int64_t backoff_end_ms(const struct certificate *crt, const struct certificate_policy *policy);
+int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certificate_status *status,
+                       const struct certificate_policy *policy);
 
 #endif

@@ -36,10 +36,10 @@ int64_t renewal_time_ms(const struct certificate_spec *spec, int64_t not_before_
 }
 
 /* The window counts only for the certificate it was given for, that is, it was fetched since. */
-static const struct certificate_ari_window *window_for(const struct certificate *crt,
+static const struct certificate_ari_window *window_for(const struct certificate_acme_status *acme,
                                                        const struct secret_facts *secret)
 {
-    const struct certificate_ari *ari = crt->status.acme ? crt->status.acme->ari : NULL;
+    const struct certificate_ari *ari = acme ? acme->ari : NULL;
 
     if (!ari || !ari->suggested_window || !secret->ari_id)
         return NULL;
@@ -49,10 +49,12 @@ static const struct certificate_ari_window *window_for(const struct certificate 
     return ari->suggested_window;
 }
 
-int64_t renewal_time_with_ari_ms(const struct certificate *crt, const struct secret_facts *secret)
+int64_t renewal_time_with_ari_ms(const struct certificate_spec *spec,
+                                 const struct certificate_acme_status *acme,
+                                 const struct secret_facts *secret)
 {
-    const struct certificate_ari_window *window = window_for(crt, secret);
-    int64_t plain_ms = renewal_time_ms(&crt->spec, secret->not_before_ms, secret->not_after_ms);
+    const struct certificate_ari_window *window = window_for(acme, secret);
+    int64_t plain_ms = renewal_time_ms(spec, secret->not_before_ms, secret->not_after_ms);
     int64_t instant_ms;
 
     if (!window || plain_ms == 0)
@@ -81,19 +83,20 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value;
 }
 
-int64_t backoff_end_ms(const struct certificate *crt, const struct certificate_policy *policy)
+int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certificate_status *status,
+                       const struct certificate_policy *policy)
 {
-    int64_t lifetime_ms = certificate_duration_ms(&crt->spec);
+    int64_t lifetime_ms = certificate_duration_ms(spec);
     int64_t delay_ms = clamp(lifetime_ms / FIRST_RETRY_PART, SHORTEST_RETRY_MS,
                              policy->backoff_min_ms);
     int64_t longest_ms = clamp(lifetime_ms / LAST_RETRY_PART, delay_ms, policy->backoff_max_ms);
-    int64_t attempts = crt->status.failed_issuance_attempts.is_set
-                           ? crt->status.failed_issuance_attempts.value
+    int64_t attempts = status->failed_issuance_attempts.is_set
+                           ? status->failed_issuance_attempts.value
                            : 1;
 
-    if (crt->status.last_failure_time_ms == 0)
+    if (status->last_failure_time_ms == 0)
         return 0;
     for (int64_t i = 1; i < attempts && delay_ms < longest_ms; i++)
         delay_ms *= 2;
-    return crt->status.last_failure_time_ms + (delay_ms < longest_ms ? delay_ms : longest_ms);
+    return status->last_failure_time_ms + (delay_ms < longest_ms ? delay_ms : longest_ms);
 }

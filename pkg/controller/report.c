@@ -182,7 +182,7 @@ static void add_certificate(struct loading *loading, const struct certificate *c
     copy_names(report, &crt->spec.dns_names, &row->dns_names);
     copy_names(report, &crt->spec.ip_addresses, &row->ip_addresses);
     if (row->attempts > 0 && !row->is_issuing)
-        row->next_attempt_ms = backoff_end_ms(crt, &policy);
+        row->next_attempt_ms = backoff_end_ms(&crt->spec, &crt->status, &policy);
     explain(loading, crt, row);
 }
 

@@ -40,6 +40,12 @@ struct peer_connection {
 
 #define PEER_CONNECTIONS_MAX 1024
 
+struct peer_view { /* what it has seen, for the test's thread alone */
+    size_t connections_len;
+    int requests;
+    char last[4096];
+};
+
 struct peer {
     const struct peer_answer *answers;
     int fd;
@@ -52,6 +58,7 @@ struct peer {
     int requests;
     int answered[16];
     char last[4096]; /* the last request's head and body */
+    struct peer_view view;
 };
 
 static inline void peer_send(int fd, const char *data, size_t len)
@@ -220,12 +227,15 @@ static inline char *peer_url(const struct peer *peer, const char *path)
     return xasprintf("http://127.0.0.1:%u%s", peer->port, path);
 }
 
-/* What the peer has seen; read it while no request is on its way. */
-static inline const struct peer *peer_seen(struct peer *peer)
+/* What the peer has seen up to now. */
+static inline const struct peer_view *peer_seen(struct peer *peer)
 {
-    mutex_lock(&peer->mutex);
-    mutex_unlock(&peer->mutex);
-    return peer;
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&peer->mutex);
+
+    peer->view.connections_len = peer->connections_len;
+    peer->view.requests = peer->requests;
+    memcpy(peer->view.last, peer->last, sizeof(peer->view.last));
+    return &peer->view;
 }
 
 static inline void peer_wait_for_requests(struct peer *peer, int count)
