@@ -22,7 +22,7 @@
 #include "run.h"
 #include "store/local.h"
 
-#define WORKERS_IN_ALL 16 /* threads; they mostly wait for the network */
+#define THREADS_MAX 64 /* of workers; they mostly wait for the network */
 
 /* --- folder and lock --- */
 
@@ -147,12 +147,19 @@ static int find_nameservers(const struct strlist *flag, struct dns_servers *ret,
     return dns_servers_of_system("/etc/resolv.conf", ret, err);
 }
 
+/* Shares of a controller's workers: a host that never answers holds half of them, a tenant with several
+ * such hosts all but one. */
+static int most_of(int64_t workers)
+{
+    return workers > 1 ? (int)workers - 1 : 1;
+}
+
 static int setup_network(struct run *run, struct err *err)
 {
     struct http_options http = {
         .user_agent = "certlet/" CERTLET_VERSION " (linux)",
-        .max_per_host = WORKERS_IN_ALL / 2,
-        .max_per_tenant = WORKERS_IN_ALL / 2,
+        .max_per_host = (int)(run->flags.workers + 1) / 2,
+        .max_per_tenant = most_of(run->flags.workers),
         .observe = observe_http,
         .observe_arg = run,
     };
@@ -199,6 +206,14 @@ static void wake_main(void *arg, const struct key *key, const void *before, cons
     (void)!write(run->wake_fd, &one, sizeof(one)); /* a full counter is as awake as can be */
 }
 
+/* Enough that each controller can have its workers at the same time, so that none waits for another's. */
+static int worker_threads(int64_t per_controller)
+{
+    int64_t all = per_controller * LANE_COUNT;
+
+    return all < THREADS_MAX ? (int)all : THREADS_MAX;
+}
+
 static int setup_controllers(struct run *run, struct err *err)
 {
     const struct run_flags *flags = &run->flags;
@@ -210,7 +225,7 @@ static int setup_controllers(struct run *run, struct err *err)
         .metrics = run->metrics,
         .accounts = run->accounts,
         .new_account_key = streq(flags->account_key_type, "ecdsa") ? KEY_ECDSA : KEY_RSA,
-        .workers = WORKERS_IN_ALL,
+        .workers = worker_threads(flags->workers),
         .max_per_controller = (int)flags->workers,
     };
     struct controllers_options options = {

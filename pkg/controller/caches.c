@@ -51,6 +51,13 @@ static void secret_name_values(const void *object, cache_emit_fn *emit, void *ar
     emit_name(crt->object.metadata.namespace, crt->spec.secret_name, emit, arg);
 }
 
+static void certificate_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct certificate *crt = object;
+
+    emit_issuer(object, &crt->spec.issuer_ref, emit, arg);
+}
+
 static void request_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
 {
     const struct request_facts *request = object;
@@ -103,7 +110,8 @@ static void cluster_issuer_secret_values(const void *object, cache_emit_fn *emit
     used_secrets(object, "", emit, arg);
 }
 
-static const struct cache_index certificate_indexes[] = {{INDEX_SECRET_NAME, secret_name_values}};
+static const struct cache_index certificate_indexes[] = {{INDEX_SECRET_NAME, secret_name_values},
+                                                         {INDEX_ISSUER, certificate_issuer_values}};
 static const struct cache_index request_indexes[] = {{INDEX_OWNER, owner_values},
                                                      {INDEX_ISSUER, request_issuer_values}};
 static const struct cache_index order_indexes[] = {{INDEX_OWNER, owner_values},

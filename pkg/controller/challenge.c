@@ -355,6 +355,8 @@ static int begin(struct run *run, struct err *err)
     int r;
 
     if (in_progress(run) >= (size_t)run->self->options.max_challenges) {
+        challenges_queue(run->self->challenges,
+                         run->key); /* the timer is for places that got free unseen */
         run->result->requeue_at_ms = context_now_ms(run->ctx) + run->self->options.check_retry_ms;
         return 0;
     }

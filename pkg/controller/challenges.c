@@ -7,6 +7,7 @@
 struct challenges {
     struct mutex mutex;
     struct map *asked; /* uid to int64_t */
+    struct map *line;  /* "namespace/name", in order of coming; no values */
 };
 
 struct challenges *challenges_new(void)
@@ -15,6 +16,7 @@ struct challenges *challenges_new(void)
 
     mutex_init(&self->mutex);
     self->asked = map_new(xfree);
+    self->line = map_new(NULL);
     return self;
 }
 
@@ -23,6 +25,7 @@ void challenges_free(struct challenges *self)
     if (!self)
         return;
     map_free(self->asked);
+    map_free(self->line);
     mutex_deinit(&self->mutex);
     xfree(self);
 }
@@ -47,4 +50,27 @@ void challenges_forget(struct challenges *self, const char *uid)
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
     map_remove(self->asked, uid);
+}
+
+void challenges_queue(struct challenges *self, const struct key *key)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    char text[KEY_TEXT_MAX];
+
+    key_format(key, text);
+    if (!map_has(self->line, text))
+        map_set(self->line, text, self);
+}
+
+char *challenges_next(struct challenges *self)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const struct map_entry *first = map_first(self->line);
+    char *text;
+
+    if (!first)
+        return NULL;
+    text = xstrdup(map_entry_key(first));
+    map_remove(self->line, text);
+    return text;
 }

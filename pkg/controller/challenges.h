@@ -16,6 +16,10 @@ void challenges_free(struct challenges *challenges);
 /* When the CA was asked to validate the challenge with this uid; 0: not by this process. */
 int64_t challenges_asked_ms(struct challenges *challenges, const char *uid);
 void challenges_note_asked(struct challenges *challenges, const char *uid, int64_t at_ms);
+/* All places are taken (--max-concurrent-challenges): in line, once. */
+void challenges_queue(struct challenges *challenges, const struct key *key);
+/* The next in line, as "namespace/name" owned by the caller; NULL when nobody waits. */
+char *challenges_next(struct challenges *challenges);
 /* It has ended: forgets it. */
 void challenges_forget(struct challenges *challenges, const char *uid);
 

@@ -5,12 +5,13 @@
  *   CertificateRequest  itself; its Certificate
  *   Order               itself; its request; that one's Certificate (it shows what is waited for)
  *   Challenge           itself; its Order
- *   Issuer              itself; requests, Orders and Challenges that name it, when Ready changes
+ *   Issuer              itself; Certificates, requests, Orders and Challenges that name it, when Ready changes
  *   Secret              Certificates that name it; its Certificate (next keys); Issuers that read it
  */
 #include <string.h>
 
 #include "controller/caches.h"
+#include "controller/challenges.h"
 #include "controller/facts.h"
 
 struct wake {
@@ -151,11 +152,30 @@ static void order_changed(void *self, const struct key *key, const void *before,
         add_controller(&wake, LANE_CERTIFICATES, request, "Certificate");
 }
 
+static bool holds_place(const struct challenge *challenge)
+{
+    return challenge && challenge->status.processing && !state_is_final(challenge->status.state);
+}
+
+/* Here and not where the Challenge ends: now the cache counts one less. */
+static void wake_next_in_line(const struct wake *wake)
+{
+    cleanup(xfree) char *text = challenges_next(wake->self->challenges);
+    struct key key;
+
+    if (!text)
+        return;
+    key = key_parse(text);
+    workqueue_add(wake->self->queue, LANE_CHALLENGES, &key, wake->priority);
+}
+
 static void challenge_changed(void *self, const struct key *key, const void *before,
                               const void *after, bool initial)
 {
     struct wake wake = wake_of(self, initial);
 
+    if (holds_place(before) && !holds_place(after))
+        wake_next_in_line(&wake);
     if (after && !only_reason_changed(&challenge_part, before, after))
         add(&wake, LANE_CHALLENGES, key->namespace, key->name);
     if (!initial)
@@ -187,6 +207,7 @@ static void wake_users_of_issuer(const struct wake *wake, const char *kind, cons
     cleanup(xfree) char *value = index_issuer_value(&ref, key->namespace);
     struct caches *caches = &wake->self->caches;
 
+    add_index(wake, LANE_CERTIFICATES, caches->certificates, INDEX_ISSUER, value);
     add_index(wake, LANE_REQUESTS, caches->requests, INDEX_ISSUER, value);
     add_index(wake, LANE_ORDERS, caches->orders, INDEX_ISSUER, value);
     add_index(wake, LANE_CHALLENGES, caches->challenges, INDEX_ISSUER, value);

@@ -1,5 +1,7 @@
 #include "http/http.h"
 
+#include <string.h>
+
 #include <assert.h>
 
 #include "http/call.h"
@@ -7,7 +9,8 @@
 #include "http/response.h"
 
 /*
- * Shares: how many calls each host and each tenant has in flight.
+ * Shares: how many calls each host and each tenant has in flight, for each kind of work (controller)
+ * apart, because each has its own workers.
  */
 
 struct share {
@@ -48,27 +51,46 @@ static void share_drop(struct map *shares, const char *name)
         (void)map_remove(shares, name); /* it was there */
 }
 
-static int shares_take(struct http *http, const char *host, const char *tenant, struct err *err)
+struct sharers {         /* under which names a call is counted */
+    char *host, *tenant; /* tenant NULL: nobody's */
+};
+
+static void sharers_deinit(struct sharers *of)
+{
+    xfree(of->host);
+    xfree(of->tenant);
+}
+DEFINE_CLEANUP_VALUE(struct sharers, sharers_deinit);
+
+static void sharers_init(struct sharers *of, const struct context *ctx, const char *host)
+{
+    const char *work = str_or(ctx->controller, "");
+
+    of->host = xasprintf("%s %s", host, work);
+    of->tenant = ctx->tenant ? xasprintf("%s %s", ctx->tenant, work) : NULL;
+}
+
+static int shares_take(struct http *http, const struct sharers *of, struct err *err)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&http->shares_mutex);
 
-    if (share_is_used_up(http->per_host, host, http->max_per_host))
-        return err_set(err, ERR_BUSY, "'%s' already has %d calls in flight", host,
-                       http->max_per_host);
-    if (share_is_used_up(http->per_tenant, tenant, http->max_per_tenant))
-        return err_set(err, ERR_BUSY, "namespace '%s' already has %d calls in flight", tenant,
-                       http->max_per_tenant);
-    share_add(http->per_host, host);
-    share_add(http->per_tenant, tenant);
+    if (share_is_used_up(http->per_host, of->host, http->max_per_host))
+        return err_set(err, ERR_BUSY, "'%.*s' already has %d calls in flight",
+                       (int)strcspn(of->host, " "), of->host, http->max_per_host);
+    if (share_is_used_up(http->per_tenant, of->tenant, http->max_per_tenant))
+        return err_set(err, ERR_BUSY, "namespace '%.*s' already has %d calls in flight",
+                       (int)strcspn(of->tenant, " "), of->tenant, http->max_per_tenant);
+    share_add(http->per_host, of->host);
+    share_add(http->per_tenant, of->tenant);
     return 0;
 }
 
-static void shares_drop(struct http *http, const char *host, const char *tenant)
+static void shares_drop(struct http *http, const struct sharers *of)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&http->shares_mutex);
 
-    share_drop(http->per_host, host);
-    share_drop(http->per_tenant, tenant);
+    share_drop(http->per_host, of->host);
+    share_drop(http->per_tenant, of->tenant);
 }
 
 /*
@@ -186,6 +208,7 @@ int http_do(struct http *http, const struct context *ctx, const struct http_requ
             struct http_response *ret_response, struct err *err)
 {
     cleanup(call_deinit) struct call call = {};
+    cleanup(sharers_deinit) struct sharers of = {};
     int r;
 
     r = context_check(ctx, err);
@@ -196,10 +219,11 @@ int http_do(struct http *http, const struct context *ctx, const struct http_requ
     r = call_init(&call, &http->io, request, http_timeout_ms(ctx, request), err);
     if (r < 0)
         return r;
-    r = shares_take(http, call.url.host, ctx->tenant, err);
+    sharers_init(&of, ctx, call.url.authority);
+    r = shares_take(http, &of, err);
     if (r < 0)
         return r;
     r = run_call(&call, ctx, ret_response, err);
-    shares_drop(http, call.url.host, ctx->tenant);
+    shares_drop(http, &of);
     return r;
 }

@@ -9,8 +9,8 @@
  * Nothing else touches curl. Any thread may call http_do() and the stream calls; each blocks until
  * the answer, its deadline (the sooner of request->timeout_ms and the context's) or the context's
  * cancel, and never longer, also while a name server drops packets (CURLOPT_QUICK_EXIT).
- * Shares: no remote host and no tenant (context->tenant) has more calls in flight than the options
- * say; beyond that http_do() returns ERR_BUSY at once. Streams do not count: each has a thread of
+ * Shares: no remote host (with its port) and no tenant (context->tenant) has more calls in flight than
+ * the options say, for each context->controller; beyond that http_do() returns ERR_BUSY at once. Streams do not count: each has a thread of
  * its own, so they take no worker from anybody.
  *
  * Expected errors: ERR_TIMEOUT, ERR_CANCELED, ERR_BUSY, ERR_NETWORK, ERR_TOO_LARGE (headers or body

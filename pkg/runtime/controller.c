@@ -25,7 +25,7 @@
 #include "base/timetext.h"
 #include "runtime/loop.h"
 
-#define BUSY_RETRY_MS SECONDS(1) /* a fair share is free again about as soon as a call ends */
+#define BUSY_RETRY_MS 250 /* a fair share is free again about as soon as a call ends */
 
 static const struct metric_family sync_calls = {
     .name = "certmanager_controller_sync_call_count",

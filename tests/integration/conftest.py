@@ -20,6 +20,10 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "threads: run under the thread checker too (hack/test)")
+
+
 @pytest.fixture(scope="session")
 def bed(request):
     """Whoever starts a server asks for this first."""

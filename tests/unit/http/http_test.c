@@ -551,7 +551,7 @@ TEST(a_host_beyond_its_share_is_busy_until_a_call_ends)
     ASSERT_OK(thread_start("attempt", attempt_get, &attempt, &thread, &err));
     peer_wait_for_requests(bed.peer, 1);
     ASSERT_ERR(ERR_BUSY, get_from_other(&bed, NULL, &err));
-    ASSERT_CONTAINS(err.text, "'127.0.0.1' already has 1 calls in flight");
+    ASSERT_CONTAINS(err.text, " already has 1 calls in flight");
     cancel_fire(cancel);
     thread_join(thread);
     ASSERT_OK(get_from_other(&bed, NULL, &err));

@@ -160,7 +160,7 @@ TEST(every_error_has_its_answer)
         {"unavailable with a time", ERR_UNAVAILABLE, HOURS(1), SECONDS(5), LOG_ERROR, true, true},
         {"canceled", ERR_CANCELED, 0, SECONDS(5), SILENT, true, false},
         {"conflict", ERR_CONFLICT, 0, SECONDS(5), LOG_DEBUG, true, false},
-        {"busy", ERR_BUSY, 0, SECONDS(1), LOG_DEBUG, false, false},
+        {"busy", ERR_BUSY, 0, 250, LOG_DEBUG, false, false},
         {"rate limited", ERR_RATE_LIMITED, HOURS(2), HOURS(2), LOG_INFO, false, false},
         {"rate limited, no time", ERR_RATE_LIMITED, 0, SECONDS(5), LOG_ERROR, true, true},
         {"rate limited, past", ERR_RATE_LIMITED, -1, SECONDS(5), LOG_ERROR, true, true},
