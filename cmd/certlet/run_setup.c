@@ -173,6 +173,7 @@ static int setup_network(struct run *run, struct err *err)
         r = server_new(&run->server, err);
     if (r < 0)
         return r;
+    dns_limit(run->dns, http.max_per_host);
     http01.server = run->server;
     r = http01_new(&http01, &run->http01, err);
     if (r == 0)

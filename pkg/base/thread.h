@@ -1,9 +1,10 @@
 /*
  * thread.h - threads, locks and conditions; the only file that includes pthread.h is thread.c.
  *
- * Locks live in: cancel (base/context.c), log, store/local (one connection), cache, workqueue,
- * expectations, http (request hand-over), server (handler tables), event queue, rate gate
- * (acme/gate.c), nonce pool (acme/nonce.c), http01 tokens, metrics registry. Everything else is
+ * Locks live in: cancel (context.c), log, shares; store/local (one connection); cache; workqueue,
+ * expectations, manager; http (request hand-over), server (handler tables); the rate gate and the client
+ * of acme; http01 tokens; the notes of controller (accounts, challenges, placed, writers), manifests
+ * (problems), export and hooks (what is due); the metrics registry. Everything else is
  * constant after start or owned by one thread. No lock is held across a call that can block, except log's (see there).
  */
 #ifndef BASE_THREAD_H

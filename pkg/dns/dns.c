@@ -1,5 +1,9 @@
 #include "dns/dns.h"
 
+#include <stdio.h>
+
+#include "base/shares.h"
+
 #include "dns/doh.h"
 #include "dns/lookup.h"
 #include "dns/message.h"
@@ -14,6 +18,7 @@ struct dns {
     struct http *http; /* borrowed; NULL: no DoH */
     struct dns_fake fake;
     bool is_fake;
+    struct shares *per_server; /* NULL with a fake */
 };
 
 int dns_new(struct http *http, struct dns **ret, struct err *err)
@@ -21,6 +26,7 @@ int dns_new(struct http *http, struct dns **ret, struct err *err)
     struct dns *dns = xalloc(sizeof(*dns));
 
     dns->http = http;
+    dns->per_server = shares_new(0);
     *ret = dns;
     return 0;
 }
@@ -36,7 +42,16 @@ struct dns *dns_new_fake(const struct dns_fake *fake)
 
 void dns_free(struct dns *dns)
 {
+    if (!dns)
+        return;
+    shares_free(dns->per_server);
     xfree(dns);
+}
+
+void dns_limit(struct dns *dns, int max_per_server)
+{
+    shares_free(dns->per_server);
+    dns->per_server = shares_new(max_per_server);
 }
 
 bool dns_is_fake(const struct dns *dns)
@@ -90,6 +105,7 @@ static int exchange(struct dns *dns, const struct context *ctx, const struct dns
                     const struct request *request, struct buf *answer, struct err *err)
 {
     struct address addresses[ADDRESSES_TRIED];
+    char who[sizeof(server->address) + 8];
     size_t count = 0;
     int r;
 
@@ -98,7 +114,13 @@ static int exchange(struct dns *dns, const struct context *ctx, const struct dns
     r = server_addresses(dns, ctx, server, addresses, &count, err);
     if (r < 0)
         return r;
-    return try_addresses(ctx, server, addresses, count, request, answer, err);
+    (void)snprintf(who, sizeof(who), "%s:%u", server->address, server->port);
+    r = shares_take(dns->per_server, ctx, who, err);
+    if (r < 0)
+        return r;
+    r = try_addresses(ctx, server, addresses, count, request, answer, err);
+    shares_give_back(dns->per_server, ctx, who);
+    return r;
 }
 
 static int ask(struct dns *dns, const struct context *ctx, const struct dns_server *server,

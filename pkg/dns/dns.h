@@ -109,6 +109,9 @@ struct dns_update {
 
 /* Sockets and DoH for real; `http` is borrowed and may be NULL when no server is HTTPS. */
 int dns_new(struct http *http, struct dns **ret, struct err *err);
+/* At most so many questions to one server at a time, for each context->controller; beyond that ERR_BUSY.
+ * Before the first question. */
+void dns_limit(struct dns *dns, int max_per_server);
 /* For tests: both calls go to these on the caller's thread. */
 struct dns_fake {
     int (*exchange)(void *arg, const struct context *ctx, const struct dns_server *server,

@@ -79,6 +79,12 @@ static void replace_reply(struct dns_reply *reply, const struct dns_reply *with)
     *reply = *with;
 }
 
+/* Not the server's doing: the caller ends, or its share is used up and it comes back. */
+static bool must_stop(int r)
+{
+    return r == ERR_CANCELED || r == ERR_BUSY;
+}
+
 int dns_ask(struct dns *dns, const struct context *ctx, const struct dns_servers *servers,
             const char *name, enum dns_type type, struct dns_reply *ret_reply, struct err *err)
 {
@@ -92,14 +98,14 @@ int dns_ask(struct dns *dns, const struct context *ctx, const struct dns_servers
         struct dns_reply reply = {};
 
         r = dns_exchange(dns, ctx, &servers->items[i], &query, &reply, &failed);
-        if (r == ERR_CANCELED)
+        if (must_stop(r))
             break;
         if (r < 0)
             continue;
         answered = true;
         replace_reply(&last, &reply);
     }
-    if (r == ERR_CANCELED || !answered)
+    if (must_stop(r) || !answered)
         return err_pass(err, &failed);
     *ret_reply = last; /* a SERVFAIL of one server says more than the silence of the next */
     last = (struct dns_reply){};

@@ -4,16 +4,14 @@
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 
-#include "base/map.h"
+#include "base/shares.h"
 #include "http/io.h"
 
 struct http {
     struct io io;
     http_fake_fn *fake; /* with it nothing in `io` runs */
     void *fake_arg;
-    int max_per_host, max_per_tenant;
-    struct mutex shares_mutex; /* guards the next two: name to calls in flight */
-    struct map *per_host, *per_tenant;
+    struct shares *per_host, *per_tenant; /* NULL with a fake */
 };
 
 /* One answer of the fake, complete with what the header promises. */

@@ -9,91 +9,6 @@
 #include "http/response.h"
 
 /*
- * Shares: how many calls each host and each tenant has in flight, for each kind of work (controller)
- * apart, because each has its own workers.
- */
-
-struct share {
-    int in_flight;
-};
-
-static void share_free(void *share)
-{
-    xfree(share);
-}
-
-static bool share_is_used_up(const struct map *shares, const char *name, int max)
-{
-    const struct share *share = name ? map_get(shares, name) : NULL;
-
-    return max > 0 && share && share->in_flight >= max;
-}
-
-static void share_add(struct map *shares, const char *name)
-{
-    struct share *share;
-
-    if (!name)
-        return;
-    share = map_get(shares, name);
-    if (!share) {
-        share = xalloc(sizeof(*share));
-        map_set(shares, name, share);
-    }
-    share->in_flight++;
-}
-
-static void share_drop(struct map *shares, const char *name)
-{
-    struct share *share = name ? map_get(shares, name) : NULL;
-
-    if (share && --share->in_flight == 0)
-        (void)map_remove(shares, name); /* it was there */
-}
-
-struct sharers {         /* under which names a call is counted */
-    char *host, *tenant; /* tenant NULL: nobody's */
-};
-
-static void sharers_deinit(struct sharers *of)
-{
-    xfree(of->host);
-    xfree(of->tenant);
-}
-DEFINE_CLEANUP_VALUE(struct sharers, sharers_deinit);
-
-static void sharers_init(struct sharers *of, const struct context *ctx, const char *host)
-{
-    const char *work = str_or(ctx->controller, "");
-
-    of->host = xasprintf("%s %s", host, work);
-    of->tenant = ctx->tenant ? xasprintf("%s %s", ctx->tenant, work) : NULL;
-}
-
-static int shares_take(struct http *http, const struct sharers *of, struct err *err)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&http->shares_mutex);
-
-    if (share_is_used_up(http->per_host, of->host, http->max_per_host))
-        return err_set(err, ERR_BUSY, "'%.*s' already has %d calls in flight",
-                       (int)strcspn(of->host, " "), of->host, http->max_per_host);
-    if (share_is_used_up(http->per_tenant, of->tenant, http->max_per_tenant))
-        return err_set(err, ERR_BUSY, "namespace '%.*s' already has %d calls in flight",
-                       (int)strcspn(of->tenant, " "), of->tenant, http->max_per_tenant);
-    share_add(http->per_host, of->host);
-    share_add(http->per_tenant, of->tenant);
-    return 0;
-}
-
-static void shares_drop(struct http *http, const struct sharers *of)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&http->shares_mutex);
-
-    share_drop(http->per_host, of->host);
-    share_drop(http->per_tenant, of->tenant);
-}
-
-/*
  * Start and end.
  */
 
@@ -102,9 +17,6 @@ static struct http *http_alloc(void)
     struct http *http = xalloc(sizeof(*http));
 
     io_init(&http->io);
-    mutex_init(&http->shares_mutex);
-    http->per_host = map_new(share_free);
-    http->per_tenant = map_new(share_free);
     return http;
 }
 
@@ -113,8 +25,8 @@ int http_new(const struct http_options *options, struct http **ret, struct err *
     cleanup(http_free) struct http *http = http_alloc();
     int r;
 
-    http->max_per_host = options->max_per_host;
-    http->max_per_tenant = options->max_per_tenant;
+    http->per_host = shares_new(options->max_per_host);
+    http->per_tenant = shares_new(options->max_per_tenant);
     r = io_start(&http->io, options, err);
     if (r < 0)
         return r;
@@ -136,9 +48,8 @@ void http_free(struct http *http)
     if (!http)
         return;
     io_deinit(&http->io);
-    map_free(http->per_host);
-    map_free(http->per_tenant);
-    mutex_deinit(&http->shares_mutex);
+    shares_free(http->per_host);
+    shares_free(http->per_tenant);
     xfree(http);
 }
 
@@ -208,7 +119,6 @@ int http_do(struct http *http, const struct context *ctx, const struct http_requ
             struct http_response *ret_response, struct err *err)
 {
     cleanup(call_deinit) struct call call = {};
-    cleanup(sharers_deinit) struct sharers of = {};
     int r;
 
     r = context_check(ctx, err);
@@ -219,11 +129,14 @@ int http_do(struct http *http, const struct context *ctx, const struct http_requ
     r = call_init(&call, &http->io, request, http_timeout_ms(ctx, request), err);
     if (r < 0)
         return r;
-    sharers_init(&of, ctx, call.url.authority);
-    r = shares_take(http, &of, err);
+    r = shares_take(http->per_host, ctx, call.url.authority, err);
     if (r < 0)
         return r;
-    r = run_call(&call, ctx, ret_response, err);
-    shares_drop(http, &of);
+    r = shares_take(http->per_tenant, ctx, ctx->tenant, err);
+    if (r == 0) {
+        r = run_call(&call, ctx, ret_response, err);
+        shares_give_back(http->per_tenant, ctx, ctx->tenant);
+    }
+    shares_give_back(http->per_host, ctx, call.url.authority);
     return r;
 }

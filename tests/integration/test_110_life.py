@@ -7,9 +7,8 @@ import time
 import pytest
 
 from support import manifests
-from support.bed import Pebble, wait_until
+from support.bed import Bind, Pebble, wait_until
 from support.certlet import Certlet, solver_flags
-from support.fault_ca import FaultCA
 
 
 def write_shop(certlet, bind, pebble, *certificates, **acme):
@@ -133,6 +132,28 @@ def test_names_are_issued_while_another_issuer_never_answers(binary, bind, pebbl
         )
         certlet.start()
         certlet.wait_for_certificate("good-tls", seconds=30)
+
+
+def test_names_are_issued_while_another_dns_server_drops_packets(binary, bind, pebble, tmp_path):
+    with Bind(tmp_path / "dead", zones=("example.test",)) as dead:
+        dead.pause()
+        with Certlet(binary, tmp_path / "dir", solver_flags(bind)) as certlet:
+            write_shop(certlet, bind, pebble)
+            pit = {**manifests.rfc2136_solver(dead)}
+            pit["dns01"]["rfc2136"]["tsigSecretSecretRef"]["name"] = "tsig-dead"
+            key = manifests.secret("tsig-dead", {"secret": dead.tsig["certlet"][1]})
+            certlet.write("pit.yaml", key, manifests.issuer(pebble, [pit], name="pit"))
+            certlet.write(
+                "bad.yaml",
+                *[manifests.certificate(f"bad{i}", [f"bad{i}.example.test"], "pit") for i in range(30)],
+            )
+            certlet.start()
+            certlet.wait_until(
+                lambda: "PresentError" in certlet.log_text() or "bad29" in certlet.log_text(), 20, "bad ones at work"
+            )
+            certlet.write("good.yaml", manifests.certificate("good", ["good.example.test"]))
+            certlet.wait_for_certificate("good-tls", seconds=20)
+        dead.resume()
 
 
 def test_a_ca_that_is_down_and_comes_back_delays_but_does_not_fail(binary, bind, tmp_path):
