@@ -1,7 +1,8 @@
 /*
  * local.h - the store in one SQLite file (or in memory): a small API server.
  *
- * One version counter; a change log that watches read, compacted to the last LOCAL_LOG_KEEP changes
+ * Of a Secret the log holds the newest change alone, and of a deleted one no data, so that replaced keys
+ * do not stay in the file. One version counter; a change log that watches read, compacted to the last LOCAL_LOG_KEEP changes
  * (so ERR_GONE is real); generation, uid, creationTimestamp, finalizers, deletion through
  * ownerReferences (by uid, background), managedFields as the API server writes them. It knows no
  * kinds: what it needs stands in struct resource. Metadata and names are checked (DNS-1123), objects

@@ -26,6 +26,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_LOG_ADD] = "INSERT INTO log (version, type, resource, namespace, name, object)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [SQL_LOG_TRIM] = "DELETE FROM log WHERE version <= ?1",
+    [SQL_LOG_FORGET] =
+        "DELETE FROM log WHERE resource = 'secrets' AND namespace = ?1 AND name = ?2",
     [SQL_LOG_READ] = "SELECT namespace, name, version, object, type FROM log WHERE version > ?2"
                      " AND resource = ?1 AND (?3 IS NULL OR namespace = ?3) ORDER BY version",
     [SQL_OWNER_ADD] = "INSERT OR IGNORE INTO owners (child, uid, known) VALUES (?1, ?2, ?3)",

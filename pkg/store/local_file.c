@@ -36,6 +36,7 @@ static const char schema[] =
     /* type: enum store_event_type; every version up to counter.compacted is gone */
     "CREATE TABLE log (version INTEGER PRIMARY KEY, type INTEGER NOT NULL, resource TEXT NOT NULL,"
     " namespace TEXT NOT NULL, name TEXT NOT NULL, object TEXT NOT NULL);"
+    "CREATE INDEX log_secrets ON log (namespace, name) WHERE resource = 'secrets';"
     "CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, resource TEXT NOT NULL,"
     " namespace TEXT NOT NULL, name TEXT NOT NULL, series TEXT NOT NULL, last_ms INTEGER NOT NULL,"
     " object TEXT NOT NULL);"

@@ -42,6 +42,7 @@ enum local_sql {
     SQL_CURRENT_VERSION,
     SQL_LOG_ADD,
     SQL_LOG_TRIM,
+    SQL_LOG_FORGET,
     SQL_LOG_READ,
     SQL_OWNER_ADD,
     SQL_OWNERS_REMOVE,

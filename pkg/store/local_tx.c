@@ -7,6 +7,7 @@
 #include "base/timetext.h"
 #include "store/local_private.h"
 #include "store/object.h"
+#include "store/secret.h"
 
 void local_resource_name(const struct resource *resource, char to[RESOURCE_NAME_MAX])
 {
@@ -194,6 +195,19 @@ static void change_deinit(struct change *change)
 }
 DEFINE_CLEANUP_VALUE(struct change, change_deinit);
 
+/* Who hears that a Secret is gone needs its name, not its keys. */
+static void print_object(struct change *change, const struct resource *resource,
+                         const struct json *object)
+{
+    cleanup(json_unref) struct json *without_data = NULL;
+
+    if (change->type == STORE_DELETED && resource_is_secret(resource)) {
+        without_data = json_deep(object);
+        json_remove(without_data, "data");
+    }
+    json_print(without_data ? without_data : object, &change->text);
+}
+
 /* Gives `object` its version and makes the row texts of it. */
 static int change_init(struct change *change, struct local_tx *tx, const struct resource *resource,
                        enum store_event_type type, struct json *object, struct err *err)
@@ -209,17 +223,37 @@ static int change_init(struct change *change, struct local_tx *tx, const struct 
     change->name = object_meta(object, "name");
     local_resource_name(resource, change->resource);
     change->text = BUF_SECRET(LIMIT_OBJECT);
-    json_print(object, &change->text);
+    print_object(change, resource, object);
     r = buf_check(&change->text, "the object", err);
     if (r < 0)
         return r;
     return trim_log(tx, compacted, err);
 }
 
+/* Replaced and deleted keys do not stay in the log: a Secret has its newest change there and no other.
+ * A watch that has not read the older ones goes from its last state to the newest. */
+static int forget_secret(const struct change *change, struct local_tx *tx, struct err *err)
+{
+    cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(tx->self, SQL_LOG_FORGET);
+    int rc;
+
+    local_bind_text(stmt, 1, change->namespace);
+    local_bind_text(stmt, 2, change->name);
+    rc = sqlite3_step(stmt);
+    return rc == SQLITE_DONE ? 0 : local_fail(tx->self, rc, "writing to", err);
+}
+
 static int change_log(const struct change *change, struct local_tx *tx, struct err *err)
 {
     cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(tx->self, SQL_LOG_ADD);
     int rc;
+
+    if (streq(change->resource, "secrets")) {
+        int r = forget_secret(change, tx, err);
+
+        if (r < 0)
+            return r;
+    }
 
     (void)sqlite3_bind_int64(stmt, 1, tx->version);
     (void)sqlite3_bind_int(stmt, 2, change->type);

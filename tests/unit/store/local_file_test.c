@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/file.h"
 #include "base/thread.h"
 #include "unit/store/place.h"
 
@@ -449,7 +450,58 @@ TEST(an_object_beyond_the_limit_is_refused)
     ASSERT_FALSE(widget_is_there(store, "big"));
 }
 
-RUN_TESTS(cmocka_unit_test(the_file_and_its_companions_are_for_the_owner_alone),
+static struct json *secret_json(const char *key)
+{
+    struct json *object = json_new_map();
+    struct json *metadata = json_need_map(object, "metadata");
+
+    json_set_text(object, "apiVersion", "v1");
+    json_set_text(object, "kind", "Secret");
+    json_set_text(metadata, "namespace", "default");
+    json_set_text(metadata, "name", "web-tls");
+    json_set_text(json_need_map(object, "data"), "tls.key", key);
+    return object;
+}
+
+static bool file_holds(const char *path, const char *suffix, const char *text)
+{
+    cleanup(xfree) char *name = xasprintf("%s%s", path, suffix);
+    cleanup(buf_deinit) struct buf bytes = BUF(64 * 1024 * 1024);
+    struct err err = {};
+
+    ASSERT_OK(file_read(name, &bytes, &err));
+    return memmem(bytes.data, bytes.len, text, strlen(text)) != NULL;
+}
+
+/* The WAL is written back when the last connection closes, so the file is all there is. */
+TEST(replaced_and_deleted_keys_do_not_stay_in_the_file)
+{
+    static const char *const keys[] = {"Zmlyc3Qta2V5", "c2Vjb25kLWtleQ==", "dGhpcmQta2V5"};
+    cleanup(place_deinit) struct place place = {};
+    struct context ctx = context_background(clock_system());
+    struct key key = {.namespace = "default", .name = "web-tls"};
+    struct store *store = NULL;
+    struct err err = {};
+
+    place_init(&place);
+    ASSERT_OK(open_store(place.path, false, &store, &err));
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        cleanup(json_unref) struct json *object = secret_json(keys[i]);
+
+        ASSERT_OK(store_apply(store, &ctx, &secrets, "test", object, NULL, &err));
+    }
+    store_close(store);
+    ASSERT_FALSE(file_holds(place.path, "", keys[0]));
+    ASSERT_FALSE(file_holds(place.path, "", keys[1]));
+    ASSERT_TRUE(file_holds(place.path, "", keys[2]));
+    ASSERT_OK(open_store(place.path, false, &store, &err));
+    ASSERT_OK(store_delete(store, &ctx, &secrets, &key, NULL, &err));
+    store_close(store);
+    ASSERT_FALSE(file_holds(place.path, "", keys[2]));
+}
+
+RUN_TESTS(cmocka_unit_test(replaced_and_deleted_keys_do_not_stay_in_the_file),
+          cmocka_unit_test(the_file_and_its_companions_are_for_the_owner_alone),
           cmocka_unit_test(a_file_that_others_could_read_is_closed_to_them),
           cmocka_unit_test(objects_survive_a_restart_and_versions_go_on),
           cmocka_unit_test(a_write_is_synced_once_and_an_event_not_at_all),
