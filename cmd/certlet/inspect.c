@@ -38,6 +38,13 @@ static void set_time(struct json *map, const char *key, int64_t ms)
     json_set_text(map, key, text);
 }
 
+static void set_key(struct json *map, const struct pkey *key)
+{
+    json_set_text(map, "key", algorithm_name(key));
+    if (pkey_size(key) > 0 && pkey_algorithm(key) != KEY_ED25519)
+        json_set_int(map, "keySize", pkey_size(key));
+}
+
 static void set_names(struct json *map, const char *key, const struct strlist *names)
 {
     if (names->len > 0)
@@ -60,9 +67,7 @@ static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
     set_time(map, "notBefore", cert_not_before_ms(cert));
     set_time(map, "notAfter", cert_not_after_ms(cert));
     json_set_int(map, "daysLeft", (cert_not_after_ms(cert) - now_ms) / DAYS(1));
-    json_set_text(map, "key", algorithm_name(cert_public_key(cert)));
-    if (pkey_size(cert_public_key(cert)) > 0)
-        json_set_int(map, "keySize", pkey_size(cert_public_key(cert)));
+    set_key(map, cert_public_key(cert));
     json_set(map, "usages", usages_json(cert_usages(cert)));
     json_set_bool(map, "isCA", cert_is_ca(cert));
     json_set_text(map, "serial", cert_serial_hex(cert));
@@ -82,6 +87,14 @@ static void print_list(const char *head, const struct json *list)
     printf("\n");
 }
 
+static void print_key(const char *head, const struct json *map)
+{
+    printf("  %-12s %s", head, json_get_text(map, "key"));
+    if (json_get_int(map, "keySize", 0) > 0)
+        printf(" %lld", (long long)json_get_int(map, "keySize", 0));
+    printf("\n");
+}
+
 static void print_words(const struct json *map, size_t number, int64_t not_after_ms, int64_t now_ms)
 {
     char words[TIME_TEXT_MAX];
@@ -89,16 +102,15 @@ static void print_words(const struct json *map, size_t number, int64_t not_after
 
     duration_words(left_ms < 0 ? -left_ms : left_ms, words);
     printf("certificate %zu%s\n", number + 1, json_get_bool(map, "isCA", false) ? " (a CA)" : "");
-    printf("  %-12s %s\n  %-12s %s\n", "subject", json_get_text(map, "subject"), "issuer",
-           json_get_text(map, "issuer"));
+    printf("  %-12s %s\n  %-12s %s\n", "subject", str_or(json_get_text(map, "subject"), "(none)"),
+           "issuer", json_get_text(map, "issuer"));
     print_list("names", json_get(map, "dnsNames"));
     print_list("addresses", json_get(map, "ipAddresses"));
     print_list("e-mails", json_get(map, "emailAddresses"));
     print_list("URIs", json_get(map, "uris"));
     printf("  %-12s %s to %s (%s %s)\n", "valid", json_get_text(map, "notBefore"),
            json_get_text(map, "notAfter"), left_ms < 0 ? "expired for" : "left:", words);
-    printf("  %-12s %s %lld\n", "key", json_get_text(map, "key"),
-           (long long)json_get_int(map, "keySize", 0));
+    print_key("key", map);
     print_list("usages", json_get(map, "usages"));
     printf("  %-12s %s\n  %-12s %s\n", "serial", json_get_text(map, "serial"), "SHA-256",
            json_get_text(map, "sha256"));
@@ -118,40 +130,100 @@ static void print_chain(const struct chain *chain, int64_t now_ms)
         printf("problem: %s\n", err.text);
 }
 
-static int inspect_chain(const struct buf *text, bool as_json, struct err *err)
+/* A file may hold key and chain together (tls-combined.pem): the certificates among its blocks. */
+static int pick_certificates(const struct buf *text, struct buf *ret, bool *ret_has_key,
+                             struct err *err)
 {
-    int64_t now_ms = clock_wall_ms(clock_system());
-    cleanup(chain_deinit) struct chain chain = {};
-    cleanup(json_unref) struct json *list = json_new_list();
-    int r = chain_from_pem(buf_str(text), text->len, &chain, err);
+    const char *at = buf_str(text), *end = at + text->len;
+    int r;
 
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < chain.len; i++)
-        json_append(list, certificate_json(chain.certs[i], now_ms));
-    if (as_json) {
-        cleanup(buf_deinit) struct buf out = BUF(1024 * 1024);
+    *ret_has_key = false;
+    for (;;) {
+        cleanup(pem_block_deinit) struct pem_block block = {};
 
-        json_print_pretty(list, &out);
-        printf("%s\n", buf_str(&out));
-        return 0;
+        r = pem_next(&at, end, &block, err);
+        if (r < 0)
+            return r == ERR_NOT_FOUND ? buf_check(ret, "the chain", err) : r;
+        if (streq(block.label, "CERTIFICATE"))
+            buf_add(ret, block.start, (size_t)(block.end - block.start));
+        else if (str_ends(block.label, "PRIVATE KEY"))
+            *ret_has_key = true;
     }
-    for (size_t i = 0; i < chain.len; i++)
-        print_words(json_at(list, i), i, cert_not_after_ms(chain.certs[i]), now_ms);
-    print_chain(&chain, now_ms);
-    return 0;
 }
 
-/* A private key is named, nothing of it is shown. */
-static int inspect_key(const struct buf *text)
-{
-    const struct pkey *key;
+struct contents {
+    const struct pkey *key; /* NULL: none */
+    struct chain chain;
+};
 
-    if (pkey_from_pem(buf_str(text), text->len, &key, NULL) < 0)
-        return -1;
-    printf("private key: %s %d\n", algorithm_name(key), pkey_size(key));
-    pkey_unref(key);
-    return 0;
+static void contents_deinit(struct contents *contents)
+{
+    pkey_unref_ptr(&contents->key);
+    chain_deinit(&contents->chain);
+}
+DEFINE_CLEANUP_VALUE(struct contents, contents_deinit);
+
+static int read_contents(const struct buf *text, struct contents *ret, struct err *err)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM + 16 * LIMIT_CHAIN_CERTS);
+    bool has_key;
+    int r = pick_certificates(text, &pem, &has_key, err);
+
+    if (r == 0 && has_key)
+        r = pkey_from_pem(buf_str(text), text->len, &ret->key, err);
+    if (r == 0 && (pem.len > 0 || !has_key))
+        r = chain_from_pem(buf_str(&pem), pem.len, &ret->chain, err);
+    return r;
+}
+
+static bool key_fits(const struct contents *contents)
+{
+    return pkey_equal_public(contents->key, cert_public_key(contents->chain.certs[0]));
+}
+
+static void print_json(const struct contents *contents, int64_t now_ms)
+{
+    cleanup(json_unref) struct json *map = json_new_map();
+    cleanup(buf_deinit) struct buf out = BUF(1024 * 1024);
+    struct json *list = json_new_list();
+
+    for (size_t i = 0; i < contents->chain.len; i++)
+        json_append(list, certificate_json(contents->chain.certs[i], now_ms));
+    if (contents->key)
+        set_key(json_need_map(map, "privateKey"), contents->key);
+    if (contents->key && contents->chain.len > 0)
+        json_set_bool(json_need_map(map, "privateKey"), "fits", key_fits(contents));
+    json_set(map, "certificates", list);
+    json_print_pretty(map, &out);
+    printf("%s\n", buf_str(&out));
+}
+
+/* Of a private key only the kind is said. */
+static void print_private_key(const struct contents *contents)
+{
+    cleanup(json_unref) struct json *map = json_new_map();
+
+    set_key(map, contents->key);
+    printf("private key\n");
+    print_key("kind", map);
+    if (contents->chain.len > 0)
+        printf("  %-12s %s\n", "fits",
+               key_fits(contents) ? "certificate 1" : "NOT the first certificate");
+}
+
+static void print_all(const struct contents *contents, int64_t now_ms)
+{
+    const struct chain *chain = &contents->chain;
+
+    if (contents->key)
+        print_private_key(contents);
+    for (size_t i = 0; i < chain->len; i++) {
+        cleanup(json_unref) struct json *map = certificate_json(chain->certs[i], now_ms);
+
+        print_words(map, i, cert_not_after_ms(chain->certs[i]), now_ms);
+    }
+    if (chain->len > 1)
+        print_chain(chain, now_ms);
 }
 
 int command_inspect(int argc, char **argv)
@@ -176,6 +248,8 @@ int command_inspect(int argc, char **argv)
     };
     cleanup(xfree) const char **paths = NULL;
     cleanup(buf_deinit) struct buf text = BUF_SECRET(LIMIT_BUNDLE_PEM);
+    cleanup(contents_deinit) struct contents contents = {};
+    int64_t now_ms = clock_wall_ms(clock_system());
     size_t count = 0;
     struct err err = {};
 
@@ -193,11 +267,13 @@ int command_inspect(int argc, char **argv)
         (void)fprintf(stderr, "certlet inspect: %s\n", err.text);
         return EXIT_STORE;
     }
-    if (strstr(buf_str(&text), "PRIVATE KEY-----") && inspect_key(&text) == 0)
-        return EXIT_OK;
-    if (inspect_chain(&text, streq(format, "json"), &err) < 0) {
+    if (read_contents(&text, &contents, &err) < 0) {
         (void)fprintf(stderr, "certlet inspect: '%s': %s\n", paths[0], err.text);
         return EXIT_NOT_READY;
     }
+    if (streq(format, "json"))
+        print_json(&contents, now_ms);
+    else
+        print_all(&contents, now_ms);
     return EXIT_OK;
 }

@@ -129,7 +129,20 @@ struct parser {
     int argc, at;
     const char **positional;
     size_t count;
+    bool *given; /* by row: set by hand already */
 };
+
+/* What the user gives takes the place of a list's default; further values of his are added. */
+static void forget_default(struct parser *p, const struct option *option)
+{
+    bool *given = &p->given[option - p->usage->options];
+
+    if (option->type == OPTION_LIST && !*given) {
+        strlist_deinit(option->target);
+        *(struct strlist *)option->target = (struct strlist){};
+    }
+    *given = true;
+}
 
 static const struct option *find(const struct option *options, const char *name, size_t len)
 {
@@ -140,6 +153,15 @@ static const struct option *find(const struct option *options, const char *name,
             return option;
     }
     return NULL;
+}
+
+static size_t count_rows(const struct option *options)
+{
+    size_t n = 0;
+
+    while (options[n].name)
+        n++;
+    return n;
 }
 
 static enum options_result parse_flag(struct parser *p)
@@ -163,6 +185,7 @@ static enum options_result parse_flag(struct parser *p)
         usage_error(p->usage, "flag '--%s' needs a value", option->name);
         return OPTIONS_BAD;
     }
+    forget_default(p, option);
     if (set_value(option, value, &err) < 0) {
         usage_error(p->usage, "flag '--%s': %s", option->name, err.text);
         return OPTIONS_BAD;
@@ -178,7 +201,8 @@ static bool is_help(const char *arg)
 enum options_result options_parse(const struct usage *usage, int argc, char **argv,
                                   const char ***ret_positional, size_t *ret_count)
 {
-    struct parser p = {.usage = usage, .argv = argv, .argc = argc};
+    cleanup(xfree) bool *given = xcalloc(count_rows(usage->options) + 1, sizeof(*given));
+    struct parser p = {.usage = usage, .argv = argv, .argc = argc, .given = given};
     bool flags_ended = false;
 
     set_defaults(usage->options);

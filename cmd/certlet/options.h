@@ -12,7 +12,7 @@
 
 enum option_type {
     OPTION_TEXT,     /* const char *: points into argv or to the default */
-    OPTION_LIST,     /* struct strlist: comma separated, may be repeated; owned */
+    OPTION_LIST,     /* struct strlist: comma separated, may be repeated; owned by the caller */
     OPTION_SWITCH,   /* bool */
     OPTION_NUMBER,   /* int64_t */
     OPTION_DURATION, /* int64_t ms, Go duration text */

@@ -4,6 +4,7 @@
 #include "api/certificate.h"
 #include "api/kinds.h"
 #include "command.h"
+#include "lock.h"
 #include "options.h"
 #include "store_of.h"
 
@@ -15,7 +16,8 @@ struct renewal {
     const char *namespace;
 };
 
-static int trigger(struct renewal *renewal, const struct object *object, struct err *err)
+static int trigger(struct renewal *renewal, const struct object *object, bool *ret_was_issuing,
+                   struct err *err)
 {
     const struct certificate *crt = (const struct certificate *)object;
     cleanup(arena_free) struct arena *arena = arena_new(0);
@@ -29,7 +31,8 @@ static int trigger(struct renewal *renewal, const struct object *object, struct 
         .observed_generation = object->metadata.generation,
     };
 
-    if (condition_is(&status.conditions, "Issuing", CONDITION_TRUE))
+    *ret_was_issuing = condition_is(&status.conditions, "Issuing", CONDITION_TRUE);
+    if (*ret_was_issuing)
         return 0;
     condition_set(&status.conditions, &issuing, context_now_ms(&renewal->ctx), arena);
     body = object_status_json(object, &status);
@@ -39,6 +42,7 @@ static int trigger(struct renewal *renewal, const struct object *object, struct 
 
 static int renew_one(struct renewal *renewal, const struct key *key, struct err *err)
 {
+    bool was_issuing = false;
     int r = ERR_CONFLICT;
 
     for (int i = 0; i < TRIES_MAX && r == ERR_CONFLICT; i++) {
@@ -49,28 +53,46 @@ static int renew_one(struct renewal *renewal, const struct key *key, struct err 
         if (r == 0)
             r = object_decode(&kind_certificate, json, NULL, &object, err);
         if (r == 0)
-            r = trigger(renewal, object, err);
+            r = trigger(renewal, object, &was_issuing, err);
     }
+    if (r == ERR_NOT_FOUND)
+        return r; /* it names the Certificate */
     if (r < 0)
         return err_wrap(err, "Certificate '%s/%s'", key->namespace, key->name);
-    printf("%s/%s: will be issued anew\n", key->namespace, key->name);
+    printf("%s/%s: %s\n", key->namespace, key->name,
+           was_issuing ? "is being issued already" : "will be issued anew");
     return 0;
 }
 
+/* One that cannot be marked does not keep the others from it. */
 static int renew_all(struct renewal *renewal, struct err *err)
 {
     cleanup(json_unref) struct json *list = NULL;
     int failed = store_list(renewal->store, &renewal->ctx, &kind_certificate.resource, NULL, &list,
                             err);
 
-    for (size_t i = 0; failed == 0 && i < json_len(list); i++) {
+    if (failed == 0 && json_len(list) == 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no Certificate");
+    for (size_t i = 0; i < json_len(list); i++) {
         const struct json *metadata = json_get(json_at(list, i), "metadata");
         struct key key = {.namespace = json_get_text(metadata, "namespace"),
                           .name = json_get_text(metadata, "name")};
+        int r = renew_one(renewal, &key, err);
 
-        failed = renew_one(renewal, &key, err);
+        failed = failed < 0 ? failed : r;
     }
     return failed;
+}
+
+static void say_what_is_next(const char *dir)
+{
+    int64_t pid;
+
+    if (lock_is_held(dir, &pid))
+        printf("process %lld works on '%s' and does it now; see certlet status --dir %s\n",
+               (long long)pid, dir, dir);
+    else
+        printf("nothing works on '%s': run 'certlet run %s --once' to do it\n", dir, dir);
 }
 
 /* NAME, or NAMESPACE/NAME. */
@@ -111,14 +133,15 @@ int command_renew(int argc, char **argv)
         .synopsis = "certlet renew [flags] NAME...",
         .about =
             "Marks Certificates to be issued anew. A running certlet run does it at once; without one, it is done\n"
-            "by the next certlet run DIR --once. A back-off after failures is passed over.",
+            "by the next certlet run DIR --once. A back-off after failures is passed over.\n"
+            "Exit code 0: all are marked, 1: not all, 4: the folder cannot be used.",
         .options = options,
     };
     cleanup(xfree) const char **names = NULL;
     cleanup(store_close) struct store *store = NULL;
     struct err err = {};
     size_t count = 0;
-    int failed = 0;
+    size_t failed = 0;
 
     switch (options_parse(&usage, argc, argv, &names, &count)) {
     case OPTIONS_HELP:
@@ -138,13 +161,15 @@ int command_renew(int argc, char **argv)
     renewal.store = store;
     if (all && renew_all(&renewal, &err) < 0) {
         (void)fprintf(stderr, "certlet renew: %s\n", err.text);
-        failed = 1;
+        failed++;
     }
     for (size_t i = 0; i < count; i++) {
         if (renew_named(&renewal, names[i], &err) == 0)
             continue;
         (void)fprintf(stderr, "certlet renew: %s\n", err.text);
-        failed = 1;
+        failed++;
     }
+    if (all || failed < count)
+        say_what_is_next(dir);
     return failed ? EXIT_NOT_READY : EXIT_OK;
 }

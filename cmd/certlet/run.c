@@ -10,36 +10,28 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "command.h"
+#include "controller/once.h"
 #include "controller/report.h"
 #include "options.h"
+#include "progress.h"
 
-/* --once does not wait for what is further away than this: it is reported instead. */
-#define ONCE_PATIENCE_MS SECONDS(30)
-#define ONCE_TIMEOUT_MS  MINUTES(5)
-#define ONCE_LOOK_MS     250 /* safety; changes wake it */
-#define GATE_SAVE_MS     MINUTES(1)
+#define ONCE_TIMEOUT_MS MINUTES(5)
+#define ONCE_LOOK_MS    250 /* safety; changes wake it */
+#define GATE_SAVE_MS    MINUTES(1)
 
 /* --- --once --- */
 
-/* Nothing runs, nothing is due soon, files are written and hooks have run. */
 static bool nothing_left(struct run *run)
 {
-    int64_t due_ms = workqueue_next_due_ms(run->controllers->queue);
-    struct export_state state;
+    struct once_view view;
 
-    if (!manager_is_idle(run->controllers->manager))
-        return false;
-    export_state(run->export, &state);
-    if (state.exporting > state.export_failed || state.hooks_due > 0)
-        return false; /* what failed waits for another try: reported */
-    return due_ms == 0 || due_ms > context_now_ms(&run->ctx) + ONCE_PATIENCE_MS;
+    once_look(run->controllers, &view);
+    return once_is_done(&view);
 }
 
 static size_t print_unfinished(const struct report *report, int64_t now_ms)
@@ -89,32 +81,6 @@ static int conclude_once(struct run *run, bool timed_out)
                                                                                 : EXIT_OK;
 }
 
-/* --- the progress line --- */
-
-static void print_progress(struct run *run)
-{
-    cleanup(cache_refs_deinit) struct cache_refs all = {};
-    const struct certificate *open = NULL;
-    size_t ready = 0;
-
-    cache_list(run->controllers->caches.certificates, NULL, &all);
-    for (size_t i = 0; i < all.len; i++) {
-        const struct certificate *crt = all.items[i];
-
-        if (condition_is(&crt->status.conditions, "Ready", CONDITION_TRUE))
-            ready++;
-        else if (!open)
-            open = crt;
-    }
-    (void)fprintf(stderr, "\r\033[K%zu of %zu certificates are ready%s%s", ready, all.len,
-                  open ? "; at work on " : "", open ? open->object.metadata.name : "");
-}
-
-static void clear_progress(void)
-{
-    (void)fprintf(stderr, "\r\033[K");
-}
-
 /* --- waiting --- */
 
 enum woken { WOKEN_BY_CHANGE, WOKEN_BY_SIGNAL, WOKEN_BY_TIME };
@@ -157,18 +123,17 @@ static int run_once(struct run *run)
 {
     int64_t timeout_ms = run->flags.timeout_ms ? run->flags.timeout_ms : ONCE_TIMEOUT_MS;
     struct context limit = context_with_timeout(&run->ctx, timeout_ms);
-    bool is_terminal = isatty(STDERR_FILENO);
+    struct progress progress;
     bool timed_out = false;
 
+    progress_start(&progress);
     while (!nothing_left(run)) {
         timed_out = context_remaining_ms(&limit, 0) == 0;
         if (timed_out || wait_for(run, ONCE_LOOK_MS) == WOKEN_BY_SIGNAL)
             break;
-        if (is_terminal)
-            print_progress(run);
+        progress_draw(&progress, run->controllers);
     }
-    if (is_terminal)
-        clear_progress();
+    progress_end(&progress);
     return conclude_once(run, timed_out);
 }
 
@@ -266,6 +231,12 @@ static int parse(int argc, char **argv, struct run_flags *flags)
         return usage_error(&usage, "the maximum back-off is shorter than the minimum");
     if (flags->workers < 1 || flags->workers > 1000)
         return usage_error(&usage, "flag '--concurrent-workers' must be between 1 and 1000");
+    if (flags->max_challenges < 1)
+        return usage_error(&usage, "flag '--max-concurrent-challenges' must be at least 1");
+    if (flags->http01_port < 1 || flags->http01_port > UINT16_MAX)
+        return usage_error(&usage, "flag '--http01-self-check-port' must be a port");
+    if (flags->timeout_ms > 0 && !flags->once)
+        return usage_error(&usage, "flag '--timeout' goes with '--once'");
     flags->dir = positional[0];
     return EXIT_OK;
 }

@@ -2,14 +2,11 @@
  * run_setup.c - what `certlet run` is made of, set up in order and torn down the other way round.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +16,7 @@
 #include "base/thread.h"
 #include "command.h"
 #include "controller/object_metrics.h"
+#include "lock.h"
 #include "run.h"
 #include "store/local.h"
 
@@ -47,33 +45,16 @@ static int make_folders(const char *dir, struct err *err)
     return 0;
 }
 
-/* The holder's pid stands in the file, for the message of the next one. */
 static int lock(struct run *run, struct err *err)
 {
-    cleanup(xfree) char *path = xasprintf("%s/.lock", run->flags.dir);
-    char pid[32] = "";
-    ssize_t n;
-
-    run->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (run->lock_fd < 0) {
-        err_set_errno(err, errno, "opening '%s'", path);
-        return EXIT_STORE;
-    }
-    if (flock(run->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        n = read(run->lock_fd, pid, sizeof(pid) - 1);
-        pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
-        err_set(
-            err, ERR_BUSY,
-            "process %s works on '%s' already; stop it first, or look with 'certlet status --dir %s'",
-            pid[0] ? pid : "(unknown)", run->flags.dir, run->flags.dir);
+    switch (lock_take(run->flags.dir, &run->lock_fd, err)) {
+    case 0:
+        return EXIT_OK;
+    case ERR_BUSY:
         return EXIT_LOCKED;
-    }
-    (void)snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-    if (ftruncate(run->lock_fd, 0) < 0 || pwrite(run->lock_fd, pid, strlen(pid), 0) < 0) {
-        err_set_errno(err, errno, "writing '%s'", path);
+    default:
         return EXIT_STORE;
     }
-    return EXIT_OK;
 }
 
 static int open_store(struct run *run, struct err *err)

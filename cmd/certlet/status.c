@@ -16,6 +16,7 @@ struct view {
     const char **names; /* filter; empty: all */
     size_t name_count;
     bool is_wide, is_terminal;
+    bool with_namespace; /* not all are in "default" */
     int64_t now_ms;
 };
 
@@ -32,9 +33,10 @@ static bool is_wanted(const struct view *view, const struct certificate_row *row
 
 /* --- table --- */
 
-#define COLUMNS_MAX 8
+#define COLUMNS      6
+#define COLUMNS_WIDE 10
 struct table {
-    char *cells[COLUMNS_MAX];
+    char *cells[COLUMNS_WIDE];
 };
 
 static char *names_text(const struct certificate_row *row, bool all)
@@ -63,9 +65,8 @@ static char *when_text(int64_t at_ms, int64_t now_ms)
 
 static void fill(const struct view *view, const struct certificate_row *row, struct table *ret)
 {
-    ret->cells[0] = streq(row->namespace, "default")
-                        ? xstrdup(row->name)
-                        : xasprintf("%s/%s", row->namespace, row->name);
+    ret->cells[0] = view->with_namespace ? xasprintf("%s/%s", row->namespace, row->name)
+                                         : xstrdup(row->name);
     ret->cells[1] = xstrdup(row->ready);
     ret->cells[2] = names_text(row, view->is_wide);
     ret->cells[3] = xstrdup(str_or(row->issuer_name, "-"));
@@ -74,7 +75,9 @@ static void fill(const struct view *view, const struct certificate_row *row, str
                                     : when_text(row->renewal_time_ms, view->now_ms);
     if (view->is_wide) {
         ret->cells[6] = xstrdup(str_or(row->secret_name, "-"));
-        ret->cells[7] = xstrdup(str_or(row->reason, "-"));
+        ret->cells[7] = xstrdup(str_or(row->serial, "-"));
+        ret->cells[8] = xstrdup(str_or(row->signed_by, "-"));
+        ret->cells[9] = xstrdup(str_or(row->problem, "-"));
     }
 }
 
@@ -112,21 +115,25 @@ static void print_row(const struct view *view, const struct table *row, const in
 
 static void table_deinit(struct table *row)
 {
-    for (size_t i = 0; i < COLUMNS_MAX; i++)
+    for (size_t i = 0; i < COLUMNS_WIDE; i++)
         xfree(row->cells[i]);
 }
 
 static void print_table(const struct view *view)
 {
-    static const char *const heads[COLUMNS_MAX] = {"NAME",    "READY",  "NAMES",  "ISSUER",
-                                                   "EXPIRES", "RENEWS", "SECRET", "REASON"};
-    size_t columns = view->is_wide ? 8 : 6, count = view->report->certificate_count;
+    static const char *const heads[COLUMNS_WIDE] = {"NAME",      "READY",     "NAMES",  "ISSUER",
+                                                    "EXPIRES",   "RENEWS",    "SECRET", "SERIAL",
+                                                    "SIGNED BY", "LAST ERROR"};
+    size_t columns = view->is_wide ? COLUMNS_WIDE : COLUMNS,
+           count = view->report->certificate_count;
     struct table *rows = xcalloc(count + 1, sizeof(*rows));
-    int widths[COLUMNS_MAX];
+    int widths[COLUMNS_WIDE];
 
     for (size_t c = 0; c < columns; c++)
         widths[c] = (int)strlen(heads[c]);
     for (size_t i = 0; i < count; i++) {
+        if (!is_wanted(view, &view->report->certificates[i]))
+            continue;
         fill(view, &view->report->certificates[i], &rows[i]);
         for (size_t c = 0; c < columns; c++) {
             int width = (int)strlen(rows[i].cells[c]);
@@ -207,6 +214,8 @@ static struct json *certificate_json(const struct certificate_row *row)
     json_set_text(map, "waitingFor", row->waiting_for);
     json_set_text(map, "problem", row->problem);
     json_set_text(map, "failingName", row->failing_name);
+    json_set_text(map, "serial", row->serial);
+    json_set_text(map, "signedBy", row->signed_by);
     return map;
 }
 
@@ -256,6 +265,35 @@ static void print_view(const struct view *view, const char *format)
     else
         yaml_print(json, &text);
     printf("%s%s", buf_str(&text), streq(format, "json") ? "\n" : "");
+}
+
+/* Every name that was asked for must be there. */
+static bool find_names(const struct view *view)
+{
+    bool all_there = true;
+
+    for (size_t i = 0; i < view->name_count; i++) {
+        struct view one = {.names = &view->names[i], .name_count = 1};
+        bool is_there = false;
+
+        for (size_t c = 0; c < view->report->certificate_count && !is_there; c++)
+            is_there = is_wanted(&one, &view->report->certificates[c]);
+        if (!is_there)
+            (void)fprintf(stderr, "certlet status: there is no Certificate '%s'\n", view->names[i]);
+        all_there = all_there && is_there;
+    }
+    return all_there;
+}
+
+static bool needs_namespace(const struct view *view)
+{
+    for (size_t i = 0; i < view->report->certificate_count; i++) {
+        const struct certificate_row *row = &view->report->certificates[i];
+
+        if (is_wanted(view, row) && !streq(row->namespace, "default"))
+            return true;
+    }
+    return false;
 }
 
 static int exit_code_of(const struct view *view)
@@ -312,7 +350,8 @@ int command_status(int argc, char **argv)
     case OPTIONS_OK:
         break;
     }
-    if (store_of(dir, true, &store, &err) < 0 || report_load(store, &ctx, &report, &err) < 0) {
+    if (store_of(dir, true, &store, &err) < 0 || report_load(store, &ctx, &report, &err) < 0 ||
+        (!streq(format, "table") && report_load_leaves(store, &ctx, &report, &err) < 0)) {
         (void)fprintf(stderr, "certlet status: %s\n", err.text);
         return EXIT_STORE;
     }
@@ -320,6 +359,7 @@ int command_status(int argc, char **argv)
     view.is_wide = streq(format, "wide");
     view.is_terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     view.now_ms = context_now_ms(&ctx);
+    view.with_namespace = needs_namespace(&view);
     print_view(&view, format);
-    return exit_code_of(&view);
+    return find_names(&view) ? exit_code_of(&view) : EXIT_NOT_READY;
 }

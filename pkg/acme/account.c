@@ -55,7 +55,8 @@ static int add_binding(struct acme_client *client, const struct context *ctx,
     if (!registration->eab && directory.external_account_required)
         return err_set(
             err, ERR_INVALID,
-            "the CA '%s' requires an external account binding: configure its key id and key",
+            "the CA '%s' requires an external account binding: configure its key id and key "
+            "(externalAccountBinding)",
             client->directory_url);
     if (!registration->eab)
         return 0;

@@ -23,6 +23,12 @@ static bool is_foreign(const struct http_response *response)
     return acme_answer_is(response, "text/html") || body[strspn(body, " \t\r\n")] == '<';
 }
 
+static int refuse_foreign(struct err *err)
+{
+    return err_set(err, ERR_UNAVAILABLE,
+                   "the answer is a web page, not from an ACME server; is a proxy in the way");
+}
+
 int acme_body(const struct http_response *response, struct json **ret, struct err *err)
 {
     cleanup(json_unref) struct json *value = NULL;
@@ -31,8 +37,7 @@ int acme_body(const struct http_response *response, struct json **ret, struct er
 
     r = json_parse(buf_str(&response->body), response->body.len, LIMIT_ACME_BODY, &value, &cause);
     if (r < 0 && is_foreign(response))
-        return err_set(err, ERR_UNAVAILABLE,
-                       "the answer is a web page, not from an ACME server; is a proxy in the way");
+        return refuse_foreign(err);
     if (r < 0)
         return err_set(err, ERR_PROTOCOL, "the answer is %s", cause.text);
     if (json_kind(value) != JSON_KIND_MAP)
@@ -60,6 +65,8 @@ int acme_location(const struct http_response *response, bool required, char **re
     cleanup(xfree) char *url = NULL;
     int r;
 
+    if (!location && required && is_foreign(response))
+        return refuse_foreign(err);
     if (!location)
         return required ? err_set(err, ERR_PROTOCOL, "the answer has no Location header") : 0;
     if (http_url_resolve(str_or(response->final_url, ""), location, &url, NULL) < 0)

@@ -19,6 +19,7 @@
 #define CLEANUP_GIVE_UP_MS                                                                         \
     HOURS(1) /* a finalizer must not hold a namespace for ever (users.md row 9) */
 #define CA_DECIDES_WITHIN_MS HOURS(1)
+#define CA_IS_SLOW_MS        SECONDS(10)
 #define CHECK_RETRY_FIRST_MS SECONDS(1)
 /* A name that the CA has refused before is checked for longer before the CA is asked again. */
 #define BUDGET_AFTER_FAILURE 6
@@ -472,6 +473,18 @@ static bool is_overdue(struct run *run, const struct acme_authorization *authori
            (authorization->expires_ms > 0 && now_ms >= authorization->expires_ms);
 }
 
+/* Asked, and the CA takes its time: said once it is longer than usual. */
+static int wait_for_ca(struct run *run, int64_t asked_ms, int64_t retry_at_ms, struct err *err)
+{
+    int64_t now_ms = context_now_ms(run->ctx);
+
+    run->result->requeue_at_ms = next_poll_ms(now_ms, asked_ms, retry_at_ms);
+    if (now_ms - asked_ms < CA_IS_SLOW_MS)
+        return 0;
+    run->status.reason = "The CA has been checking this name for longer than usual";
+    return save(run, err);
+}
+
 /* Presented: check, ask once, poll. After a restart the CA's state says whether it was asked. */
 static int go_on(struct run *run, struct err *err)
 {
@@ -510,9 +523,7 @@ static int go_on(struct run *run, struct err *err)
         return ask(run, err);
     if (asked_ms == 0)
         challenges_note_asked(run->self->challenges, uid, asked_ms = context_now_ms(run->ctx));
-    run->result->requeue_at_ms = next_poll_ms(context_now_ms(run->ctx), asked_ms,
-                                              authorization.retry_at_ms);
-    return 0;
+    return wait_for_ca(run, asked_ms, authorization.retry_at_ms, err);
 }
 
 /* --- the reconciler --- */

@@ -41,7 +41,7 @@ void export_run_hooks(struct export *export, const struct context *ctx);
 
 struct export_state {
     size_t exporting;     /* Secrets to be looked at or written now */
-    size_t export_failed; /* of these, how many failed and wait for another try */
+    size_t export_failed; /* besides: failed, waiting for another try */
     size_t hooks_due;     /* hook runs due now or running */
     size_t hooks_failed;  /* waiting for another try */
     /* "hook 'reload' for 'default/web-tls': exit status 1", or of an export; "" */

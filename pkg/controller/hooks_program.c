@@ -22,7 +22,9 @@
 #include "controller/hooks.h"
 
 enum { OUTPUT_MAX = 64 * 1024, LINE_MAX_BYTES = 1000, TICK_MS = 100 };
-#define GRACE_MS SECONDS(5) /* from SIGTERM to SIGKILL, and from there to giving up */
+/* From SIGTERM to SIGKILL, and from there to giving up; shorter when we stop (DESIGN 4: within 3 s). */
+#define GRACE_MS      SECONDS(5)
+#define STOP_GRACE_MS SECONDS(1)
 
 struct child {
     const struct context *ctx;
@@ -236,12 +238,12 @@ static int wait_for_end(struct child *child, int64_t timeout_ms, const struct ca
 }
 
 /* The group is still that of our child, which is not reaped yet: what it left behind ends, too. */
-static void end_group(struct child *child)
+static void end_group(struct child *child, int64_t grace_ms)
 {
     (void)kill(-child->pid, SIGTERM);          /* it may have ended just now */
-    (void)wait_for_end(child, GRACE_MS, NULL); /* or not: that is what SIGKILL is for */
+    (void)wait_for_end(child, grace_ms, NULL); /* or not: that is what SIGKILL is for */
     (void)kill(-child->pid, SIGKILL);
-    (void)wait_for_end(child, GRACE_MS, NULL); /* stuck in the kernel: left behind */
+    (void)wait_for_end(child, grace_ms, NULL); /* stuck in the kernel: left behind */
 }
 
 static int exit_result(const siginfo_t *info, struct err *err)
@@ -276,7 +278,7 @@ int program_run(const struct context *ctx, const struct program *program, struct
         return r;
     end = wait_for_end(&child, program->timeout_ms, ctx->cancel);
     if (end < 0)
-        end_group(&child);
+        end_group(&child, end == ERR_CANCELED ? STOP_GRACE_MS : GRACE_MS);
     drain_output(&child);
     r = reap(&child, end < 0 ? NULL : err);
     if (end == ERR_CANCELED)

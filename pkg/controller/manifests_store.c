@@ -10,6 +10,7 @@
 #include "base/base64.h"
 #include "controller/controllers.h"
 #include "controller/manifests_private.h"
+#include "store/local.h"
 
 enum { TRIES = 5 };
 #define CALL_TIMEOUT_MS SECONDS(30)
@@ -152,41 +153,21 @@ int manifest_remove(struct store *store, const struct context *ctx, const struct
 
 typedef void found_fn(void *arg, const struct kind *kind, const char *id);
 
-static void look_at(const struct kind *kind, const struct json *object, found_fn *found, void *arg)
+struct finder {
+    const struct kind *kind;
+    found_fn *found;
+    void *arg;
+};
+
+static void found_key(void *arg, const struct key *key)
 {
-    struct key key = {
-        .namespace = str_or(json_as_text(json_path(object, "metadata.namespace")), ""),
-        .name = str_or(json_as_text(json_path(object, "metadata.name")), ""),
-    };
+    const struct finder *finder = arg;
     char name[KEY_TEXT_MAX];
     cleanup(xfree) char *id = NULL;
 
-    if (!is_applied_by(object, MANAGER_MANIFESTS))
-        return;
-    key_format(&key, name);
-    id = xasprintf("%s %s", kind->resource.kind, name);
-    found(arg, kind, id);
-}
-
-/* By a watch and not by a list: the objects of 10,000 Certificates are not to be in memory at once. */
-static int each_of_kind(struct store *store, const struct context *ctx, const struct kind *kind,
-                        found_fn *found, void *arg, struct err *err)
-{
-    cleanup(store_watch_close) struct store_watch *watch = NULL;
-    bool at_end = false;
-    int r = store->ops->watch(store, ctx, &kind->resource, NULL, NULL, &watch, err);
-
-    while (r == 0 && !at_end) {
-        cleanup(store_event_deinit) struct store_event event = {};
-
-        r = store->ops->watch_next(watch, ctx, &event, err);
-        if (r < 0)
-            break;
-        at_end = event.initial_end;
-        if (event.object && event.type != STORE_DELETED)
-            look_at(kind, event.object, found, arg);
-    }
-    return r;
+    key_format(key, name);
+    id = xasprintf("%s %s", finder->kind->resource.kind, name);
+    finder->found(finder->arg, finder->kind, id);
 }
 
 int manifest_each_stored(struct store *store, const struct context *ctx,
@@ -198,7 +179,11 @@ int manifest_each_stored(struct store *store, const struct context *ctx,
     struct context call = context_with_timeout(ctx, 10 * CALL_TIMEOUT_MS);
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(applied); i++)
-        r = each_of_kind(store, &call, applied[i], found, arg, err);
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(applied); i++) {
+        struct finder finder = {.kind = applied[i], .found = found, .arg = arg};
+
+        r = store_local_each_applied(store, &call, &applied[i]->resource, MANAGER_MANIFESTS,
+                                     found_key, &finder, err);
+    }
     return r < 0 ? err_wrap(err, "looking for what earlier manifests have made") : 0;
 }

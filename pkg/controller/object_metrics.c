@@ -2,6 +2,8 @@
 #include "controller/object_metrics.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define CERTIFICATE_LABELS "name", "namespace", "issuer_name", "issuer_kind", "issuer_group"
 
@@ -38,6 +40,20 @@ static const struct metric_family acme_durations = {
     .type = METRIC_SUMMARY,
     .help = "Time that requests to ACME servers took.",
     .labels = {"scheme", "host", "action", "method", "status"}};
+
+static const struct metric_family resident_memory = {.name = "process_resident_memory_bytes",
+                                                     .type = METRIC_GAUGE,
+                                                     .help = "Resident memory size in bytes."};
+static const struct metric_family virtual_memory = {.name = "process_virtual_memory_bytes",
+                                                    .type = METRIC_GAUGE,
+                                                    .help = "Virtual memory size in bytes."};
+static const struct metric_family cpu_time = {.name = "process_cpu_seconds_total",
+                                              .type = METRIC_COUNTER,
+                                              .help = "User and system CPU time in seconds."};
+static const struct metric_family start_time = {
+    .name = "process_start_time_seconds",
+    .type = METRIC_GAUGE,
+    .help = "When the process started, in seconds since 1970."};
 
 /* Times of a Certificate, one family each. */
 static const struct {
@@ -164,10 +180,42 @@ static void write_challenges(struct metrics_writer *writer, struct cache *cache)
     }
 }
 
+static void write_single(struct metrics_writer *writer, const struct metric_family *family,
+                         double v)
+{
+    const char *none[] = {NULL};
+
+    metrics_write_head(writer, family);
+    metrics_write(writer, family, none, v);
+}
+
+static double seconds_of(const struct timeval *time)
+{
+    return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+/* proc(5): the first two numbers of statm are size and resident, in pages. */
+static void write_process(struct metrics_writer *writer, int64_t started_at_ms)
+{
+    struct rusage usage = {};
+    long long size = 0, resident = 0;
+    double page = (double)sysconf(_SC_PAGESIZE);
+    FILE *statm = fopen("/proc/self/statm", "re");
+
+    if (statm && fscanf(statm, "%lld %lld", &size, &resident) == 2) {
+        write_single(writer, &virtual_memory, (double)size * page);
+        write_single(writer, &resident_memory, (double)resident * page);
+    }
+    if (statm)
+        (void)fclose(statm); /* it was only read */
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        write_single(writer, &cpu_time, seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime));
+    write_single(writer, &start_time, (double)started_at_ms / 1000);
+}
+
 static void collect(void *arg, struct metrics_writer *writer)
 {
     struct controllers *self = arg;
-    const char *none[] = {NULL};
     cleanup(cache_refs_deinit) struct cache_refs certificates = {};
 
     cache_list(self->caches.certificates, NULL, &certificates);
@@ -176,8 +224,8 @@ static void collect(void *arg, struct metrics_writer *writer)
     write_issuers(writer, &issuer_ready, self->caches.issuers, true);
     write_issuers(writer, &cluster_issuer_ready, self->caches.cluster_issuers, false);
     write_challenges(writer, self->caches.challenges);
-    metrics_write_head(writer, &clock_time);
-    metrics_write(writer, &clock_time, none, (double)(clock_wall_ms(self->clock) / 1000));
+    write_single(writer, &clock_time, (double)(clock_wall_ms(self->clock) / 1000));
+    write_process(writer, self->started_at_ms);
 }
 
 void object_metrics_add(struct metrics *metrics, struct controllers *controllers)

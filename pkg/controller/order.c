@@ -77,7 +77,10 @@ static int settle(struct run *run, int code, const struct acme_problem *problem,
     r = save(run, err);
     if (r < 0)
         return r;
-    if (flow.at_ms > 0) {
+    if (flow.at_ms > 0) { /* no error of a run then, which the log would have */
+        if (!streq(run->order->status.reason, flow.reason))
+            event(run->self, run->ctx, &run->order->object, EVENT_WARNING, "Waiting", "%s",
+                  flow.reason);
         run->result->requeue_at_ms = flow.at_ms;
         return 0;
     }
@@ -596,24 +599,31 @@ static int read_csr(struct run *run, struct csr **ret, struct err *err)
     return csr_parse(live->spec.request.data, live->spec.request.len, ret, err);
 }
 
-/* What cannot become a Secret must not become an Order's certificate either. */
+/* What cannot become a Secret must not become an Order's certificate either. ERR_PROTOCOL: it is no chain
+ * at all, as when the answer was cut; the next one may be whole. */
 static int check_chain(struct run *run, const struct buf *pem, struct err *err)
 {
     cleanup(chain_deinit) struct chain chain = {};
     cleanup(csr_free) struct csr *csr = NULL;
     struct chain_expectation expect = {.now_ms = context_now_ms(run->ctx),
                                        .clock_slack_ms = HOURS(1)};
+    struct err why = {};
     int r = read_csr(run, &csr, err);
 
     if (r < 0)
         return ERR_BUSY; /* our store, not the chain */
-    r = chain_from_pem(pem->data, pem->len, &chain, err);
-    if (r < 0)
-        return r;
+    if (chain_from_pem(pem->data, pem->len, &chain, &why) < 0)
+        return err_set(err, ERR_PROTOCOL, "%s", why.text);
     expect.key = csr_public_key(csr);
     expect.dns_names = &csr_names(csr)->dns_names;
     expect.ip_addresses = &csr_names(csr)->ip_addresses;
     return chain_verify(&chain, &expect, NULL, err);
+}
+
+static bool is_old(const struct run *run)
+{
+    return context_now_ms(run->ctx) - run->order->object.metadata.creation_timestamp_ms >=
+           ORDER_LIFE_MS;
 }
 
 static int download(struct run *run, const struct acme_order *order, struct err *err)
@@ -639,6 +649,8 @@ static int download(struct run *run, const struct acme_order *order, struct err 
         *err = why;
         return why.code;
     }
+    if (r == ERR_PROTOCOL && !is_old(run))
+        return settle(run, r, &problem, &why, "read signed certificate", err);
     if (r < 0)
         return end_failed(
             run, STATE_ERRORED,
@@ -705,15 +717,14 @@ static const char *invalid_text(struct run *run, const struct acme_order *order,
     return arena_printf(run->arena, "The CA has made the order invalid: %s", buf_str(&text));
 }
 
-/* Finalized, and the CA takes its time: said once it is longer than usual. */
+/* Nothing is left to do here, and the CA takes its time: said once it is longer than usual. */
 static int wait_for_ca(struct run *run, const struct acme_order *order, struct err *err)
 {
     int64_t waited_ms = context_now_ms(run->ctx) -
                         run->order->object.metadata.creation_timestamp_ms;
     int r = 0;
 
-    if (waited_ms >= ORDER_LIFE_MS ||
-        (order->expires_ms > 0 && context_now_ms(run->ctx) >= order->expires_ms))
+    if (is_old(run) || (order->expires_ms > 0 && context_now_ms(run->ctx) >= order->expires_ms))
         return end_failed(run, STATE_EXPIRED,
                           arena_printf(run->arena,
                                        "The CA has left the order in state '%s' until it expired",
@@ -752,7 +763,7 @@ static int follow(struct run *run, const struct tally *tally, struct err *err)
         if (tally->failed > 0)
             return end_failed(run, STATE_INVALID, invalid_text(run, &order, tally->first_failed),
                               err);
-        return look_again(run, order.retry_at_ms);
+        return wait_for_ca(run, &order, err); /* or it shows us no authorization to solve */
     default:
         return wait_for_ca(run, &order, err);
     }

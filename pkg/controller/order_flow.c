@@ -55,9 +55,12 @@ struct flow flow_of(int code, const struct acme_problem *problem, const struct e
         return retry(text, retry_time(problem, err), arena);
     case ACME_OK:
         break; /* there was no problem document: the code decides */
+    case ACME_ACCOUNT:
+        if (streq(problem->type, "accountDoesNotExist"))
+            text = arena_printf(arena, "%s; restart certlet to register the account again", text);
+        return (struct flow){.verdict = FLOW_FAIL, .reason = text, .state = STATE_ERRORED};
     case ACME_NEW_ORDER:
     case ACME_FIX_CONFIG:
-    case ACME_ACCOUNT:
     case ACME_ALREADY_REPLACED:
         return (struct flow){.verdict = FLOW_FAIL, .reason = text, .state = STATE_ERRORED};
     }

@@ -23,6 +23,8 @@ struct certificate_row {
     const char *waiting_for;     /* NULL */
     const char *problem;         /* what went wrong last, the CA's words; NULL */
     const char *failing_name;    /* NULL */
+    const char *serial;          /* of the stored certificate; NULL until report_load_leaves() */
+    const char *signed_by;       /* common name of its issuer; the same */
 };
 struct issuer_row {
     const char *kind, *namespace, *name, *ready, *reason, *message, *account;
@@ -40,6 +42,10 @@ DEFINE_CLEANUP_VALUE(struct report, report_deinit);
 /* Sorted by namespace and name. */
 int report_load(struct store *store, const struct context *ctx, struct report *ret,
                 struct err *err);
+
+/* Reads every Secret, for the rows' serial and signed_by. */
+int report_load_leaves(struct store *store, const struct context *ctx, struct report *report,
+                       struct err *err);
 
 /* Is it in force, and no renewal is overdue? */
 bool certificate_row_is_fine(const struct certificate_row *row, int64_t now_ms);

@@ -105,17 +105,18 @@ static const char *doing(struct call *call)
     return time_passed(call, CURLINFO_PRETRANSFER_TIME_T) ? "calling" : "connecting to";
 }
 
+/* The last step goes first: on a connection that is used again the ones before take no time. */
 static const char *what_was_awaited(struct call *call)
 {
-    if (!time_passed(call, CURLINFO_NAMELOOKUP_TIME_T))
-        return "the name was not resolved in time";
-    if (!time_passed(call, CURLINFO_CONNECT_TIME_T))
-        return "no connection in time";
-    if (!time_passed(call, CURLINFO_PRETRANSFER_TIME_T))
-        return "no TLS handshake in time";
-    if (call->response.status == 0)
+    if (call->response.status != 0)
+        return "the answer did not end in time";
+    if (time_passed(call, CURLINFO_PRETRANSFER_TIME_T))
         return "no answer in time";
-    return "the answer did not end in time";
+    if (time_passed(call, CURLINFO_CONNECT_TIME_T))
+        return "no TLS handshake in time";
+    if (time_passed(call, CURLINFO_NAMELOOKUP_TIME_T))
+        return "no connection in time";
+    return "the name was not resolved in time";
 }
 
 int call_conclude_timeout(struct call *call, struct err *err)

@@ -319,7 +319,12 @@ static int registration_failed(struct setup *setup, const char *reason, int r,
 {
     if (r == ERR_CANCELED || r == ERR_BUSY)
         return r;
+    if (setup->acme->external_account_binding)
+        (void)err_wrap(why, "with the external account key id '%s'",
+                       setup->acme->external_account_binding->key_id);
     (void)err_wrap(why, "registering with '%s'", setup->acme->server);
+    if (streq(problem->type, "externalAccountRequired"))
+        (void)err_set(why, why->code, "%s; set spec.acme.externalAccountBinding", why->text);
     (void)not_ready(setup, reason, why, 0);
     if (r == ERR_RATE_LIMITED || problem->class == ACME_RATE_LIMITED) {
         setup->result->requeue_at_ms = why->retry_at_ms ? why->retry_at_ms : problem->retry_at_ms;

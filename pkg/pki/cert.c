@@ -128,7 +128,7 @@ static int read_basic_constraints(struct cert *cert, struct err *err)
 
 static int read_public_key(struct cert *cert, struct err *err)
 {
-    EVP_PKEY *evp = X509_get_pubkey(cert->x509);
+    EVP_PKEY *evp = key_of_x509(X509_get_X509_PUBKEY(cert->x509));
 
     if (!evp)
         return openssl_err(err, ERR_INVALID, "the public key cannot be read");
@@ -176,7 +176,7 @@ int cert_from_der(const void *der, size_t len, struct cert **ret, struct err *er
     int r;
 
     atomic_init(&cert->refs, 1);
-    cert->x509 = d2i_X509(NULL, &at, (long)len);
+    cert->x509 = x509_from_der(&at, len);
     if (!cert->x509)
         return openssl_err(err, ERR_INVALID, "the certificate cannot be read");
     if (at != (const unsigned char *)der + len)

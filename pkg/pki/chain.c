@@ -1,7 +1,10 @@
 /*
  * Chains: reading them from what a CA sent, and the checks before one is stored.
  */
+#include <string.h>
+
 #include "base/limits.h"
+#include "base/thread.h"
 #include "base/timetext.h"
 #include "pki/openssl.h"
 #include "pki/pem.h"
@@ -21,9 +24,57 @@ static void chain_add(struct chain *chain, struct cert *cert)
     chain->certs[chain->len++] = cert;
 }
 
+/*
+ * The certificates above the leaf are the same few in thousands of chains: the latest ones are kept.
+ * Nothing is believed because of that; it is only not read again.
+ */
+#define KNOWN_MAX 16
+
+static struct known {
+    struct buf der;
+    struct cert *cert;
+} known[KNOWN_MAX];
+static size_t known_next;  /* the place that is taken next */
+static struct mutex mutex; /* guards both */
+
+static struct cert *known_find(const struct pem_block *block)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&mutex);
+
+    for (size_t i = 0; i < KNOWN_MAX; i++)
+        if (known[i].cert && known[i].der.len == block->der_len &&
+            memcmp(known[i].der.data, block->der, block->der_len) == 0)
+            return cert_ref(known[i].cert);
+    return NULL;
+}
+
+static void known_add(const struct pem_block *block, struct cert *cert)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&mutex);
+    struct known *place = &known[known_next++ % KNOWN_MAX];
+
+    buf_deinit(&place->der);
+    cert_unref(place->cert);
+    *place = (struct known){.der = BUF(LIMIT_CHAIN_BODY), .cert = cert_ref(cert)};
+    buf_add(&place->der, block->der, block->der_len);
+}
+
+static int read_upper(const struct pem_block *block, struct cert **ret, struct err *err)
+{
+    int r;
+
+    *ret = known_find(block);
+    if (*ret)
+        return 0;
+    r = cert_from_der(block->der, block->der_len, ret, err);
+    if (r == 0)
+        known_add(block, *ret);
+    return r;
+}
+
 static int chain_add_block(struct chain *chain, const struct pem_block *block, struct err *err)
 {
-    struct cert *cert;
+    struct cert *cert = NULL;
     int r;
 
     if (!streq(block->label, "CERTIFICATE"))
@@ -32,7 +83,8 @@ static int chain_add_block(struct chain *chain, const struct pem_block *block, s
     if (chain->len == LIMIT_CHAIN_CERTS)
         return err_set(err, ERR_TOO_LARGE, "the chain has more than %d certificates",
                        LIMIT_CHAIN_CERTS);
-    r = cert_from_der(block->der, block->der_len, &cert, err);
+    r = chain->len == 0 ? cert_from_der(block->der, block->der_len, &cert, err)
+                        : read_upper(block, &cert, err);
     if (r < 0)
         return err_wrap(err, "number %zu of the chain", chain->len + 1);
     chain_add(chain, cert);

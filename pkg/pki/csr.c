@@ -26,7 +26,7 @@ void csr_free(struct csr *csr)
 
 static int read_public_key(struct csr *csr, struct err *err)
 {
-    EVP_PKEY *evp = X509_REQ_get_pubkey(csr->req);
+    EVP_PKEY *evp = key_of_x509(X509_REQ_get_X509_PUBKEY(csr->req));
 
     if (!evp)
         return openssl_err(err, ERR_INVALID, "the public key of the request cannot be read");
@@ -104,19 +104,26 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
     return csr_wrap(take(req), ret, err);
 }
 
-static int from_der(const unsigned char *der, size_t len, struct csr **ret, struct err *err)
+static int from_der(const unsigned char *der, size_t len, bool verify, struct csr **ret,
+                    struct err *err)
 {
     cleanup(X509_REQ_free) X509_REQ *req = NULL;
+    cleanup(csr_free) struct csr *csr = NULL;
     const unsigned char *at = der;
+    int r;
 
-    req = d2i_X509_REQ(NULL, &at, (long)len);
+    req = x509_req_from_der(&at, len);
     if (!req)
         return openssl_err(err, ERR_INVALID, "the certificate request cannot be read");
     if (at != der + len)
         return err_set(err, ERR_INVALID, "there are bytes behind the certificate request");
-    if (X509_REQ_verify(req, X509_REQ_get0_pubkey(req)) != 1)
+    r = csr_wrap(take(req), &csr, err);
+    if (r < 0)
+        return r;
+    if (verify && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
         return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
-    return csr_wrap(take(req), ret, err);
+    *ret = take(csr);
+    return 0;
 }
 
 static bool is_request_label(const char *label)
@@ -124,7 +131,7 @@ static bool is_request_label(const char *label)
     return streq(label, "CERTIFICATE REQUEST") || streq(label, "NEW CERTIFICATE REQUEST");
 }
 
-int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
+static int parse(const void *data, size_t len, bool verify, struct csr **ret, struct err *err)
 {
     cleanup(pem_block_deinit) struct pem_block block = {};
     const char *at = data;
@@ -136,7 +143,7 @@ int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
         return err_set(err, ERR_TOO_LARGE, "a certificate request is larger than %d bytes",
                        LIMIT_CERT_PEM);
     if (*at == (V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE))
-        return from_der(data, len, ret, err);
+        return from_der(data, len, verify, ret, err);
     r = pem_next(&at, at + len, &block, err);
     if (r == ERR_NOT_FOUND)
         return err_set(err, ERR_INVALID, "this is not a certificate request");
@@ -145,7 +152,17 @@ int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
     if (!is_request_label(block.label))
         return err_set(err, ERR_INVALID, "the PEM block is '%s', not 'CERTIFICATE REQUEST'",
                        block.label);
-    return from_der(block.der, block.der_len, ret, err);
+    return from_der(block.der, block.der_len, verify, ret, err);
+}
+
+int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
+{
+    return parse(data, len, true, ret, err);
+}
+
+int csr_parse_unverified(const void *data, size_t len, struct csr **ret, struct err *err)
+{
+    return parse(data, len, false, ret, err);
 }
 
 void csr_to_der(const struct csr *csr, struct buf *to)

@@ -43,6 +43,7 @@ DEFINE_CLEANUP(OSSL_PARAM, OSSL_PARAM_free);
 DEFINE_CLEANUP(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free);
 DEFINE_CLEANUP(X509, X509_free);
 DEFINE_CLEANUP(X509_NAME, X509_NAME_free);
+DEFINE_CLEANUP(X509_PUBKEY, X509_PUBKEY_free);
 DEFINE_CLEANUP(X509_REQ, X509_REQ_free);
 
 static inline void extensions_free(X509_EXTENSIONS *extensions)
@@ -81,6 +82,14 @@ const struct curve *curve_by_crv(const char *crv);
 /* Takes `evp`. */
 const struct pkey *pkey_wrap(EVP_PKEY *evp);
 EVP_PKEY *pkey_evp(const struct pkey *key); /* lent */
+/* decoder.c: NULL, with OpenSSL's errors, when the DER is not exactly one key that can be read. */
+enum key_form { KEY_FORM_PKCS8, KEY_FORM_PKCS1, KEY_FORM_SEC1, KEY_FORM_SPKI, KEY_FORM_COUNT };
+EVP_PKEY *key_decode(enum key_form form, const unsigned char *der, size_t len);
+/* As d2i_X509() and d2i_X509_REQ(), but the key in it is only read by key_of_x509(). */
+X509 *x509_from_der(const unsigned char **at, size_t len);
+X509_REQ *x509_req_from_der(const unsigned char **at, size_t len);
+EVP_PKEY *key_of_x509(const X509_PUBKEY *spki);
+
 /* The digest to sign certificates and requests with; *ret_md is NULL for Ed25519. */
 int pkey_signature_digest(const struct pkey *key, enum signature_algorithm algorithm,
                           const EVP_MD **ret_md, struct err *err);

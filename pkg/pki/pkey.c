@@ -30,12 +30,11 @@ static const struct curve curves[] = {
 /* The private key blocks that we read. */
 static const struct {
     const char *label;
-    const char *type;      /* OpenSSL's key type; NULL: as the DER says */
-    const char *structure; /* OpenSSL's name for the form of the DER */
+    enum key_form form;
 } private_blocks[] = {
-    {"PRIVATE KEY", NULL, "PrivateKeyInfo"},
-    {"RSA PRIVATE KEY", "RSA", "type-specific"},
-    {"EC PRIVATE KEY", "EC", "type-specific"},
+    {"PRIVATE KEY", KEY_FORM_PKCS8},
+    {"RSA PRIVATE KEY", KEY_FORM_PKCS1},
+    {"EC PRIVATE KEY", KEY_FORM_SEC1},
 };
 
 const struct curve *curve_by_size(int size)
@@ -252,20 +251,6 @@ static int check_private(const struct pkey *key, struct err *err)
     return 0;
 }
 
-static EVP_PKEY *decode_private(const struct pem_block *block, const char *type,
-                                const char *structure)
-{
-    cleanup(EVP_PKEY_free) EVP_PKEY *evp = NULL;
-    cleanup(OSSL_DECODER_CTX_free) OSSL_DECODER_CTX *ctx = NULL;
-    const unsigned char *at = block->der;
-    size_t left = block->der_len;
-
-    ctx = OSSL_DECODER_CTX_new_for_pkey(&evp, "DER", structure, type, EVP_PKEY_KEYPAIR, NULL, NULL);
-    if (!ctx || !OSSL_DECODER_from_data(ctx, &at, &left) || left > 0)
-        return NULL;
-    return take(evp);
-}
-
 /* 0, or ERR_NOT_FOUND when the block is not a private key. */
 static int private_from_block(const struct pem_block *block, const struct pkey **ret,
                               struct err *err)
@@ -280,7 +265,7 @@ static int private_from_block(const struct pem_block *block, const struct pkey *
     for (size_t i = 0; i < ARRAY_LEN(private_blocks); i++) {
         if (!streq(block->label, private_blocks[i].label))
             continue;
-        evp = decode_private(block, private_blocks[i].type, private_blocks[i].structure);
+        evp = key_decode(private_blocks[i].form, block->der, block->der_len);
         if (!evp)
             return openssl_err(err, ERR_INVALID, "the PEM block '%s' cannot be read", block->label);
         key = pkey_wrap(evp);
@@ -370,10 +355,78 @@ void pkey_to_pem(const struct pkey *key, enum key_encoding encoding, struct buf 
  * Hashes of keys.
  */
 
+/* Appends a positive DER INTEGER. */
+static void add_integer(struct buf *to, const BIGNUM *number)
+{
+    cleanup(ASN1_INTEGER_free) ASN1_INTEGER *integer = BN_to_ASN1_INTEGER(number, NULL);
+    cleanup(openssl_free) unsigned char *der = NULL;
+    int len = integer ? i2d_ASN1_INTEGER(integer, &der) : -1;
+
+    openssl_must(len > 0);
+    buf_add(to, der, (size_t)len);
+}
+
+/* RFC 8017 A.1.1 */
+static bool add_rsa_public(const EVP_PKEY *evp, struct buf *to)
+{
+    cleanup(BN_clear_free) BIGNUM *n = secret_number(evp, OSSL_PKEY_PARAM_RSA_N);
+    cleanup(BN_clear_free) BIGNUM *e = secret_number(evp, OSSL_PKEY_PARAM_RSA_E);
+    cleanup(buf_deinit) struct buf numbers = BUF(LIMIT_KEY_PEM);
+    unsigned char head[8], *end = head;
+
+    if (!n || !e)
+        return false;
+    add_integer(&numbers, n);
+    add_integer(&numbers, e);
+    ASN1_put_object(&end, 1, (int)numbers.len, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+    buf_add(to, head, (size_t)(end - head));
+    buf_add(to, buf_str(&numbers), numbers.len);
+    return !to->failed && !numbers.failed;
+}
+
+/* RFC 5480 2.2, uncompressed; a key that came in another form is left to OpenSSL. */
+static bool add_ec_point(const struct pkey *key, struct buf *to)
+{
+    unsigned char point[1 + 2 * 66];
+    size_t len = 0;
+
+    if (EVP_PKEY_get_octet_string_param(key->evp, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
+                                        &len) != 1)
+        return false;
+    if (len != 1 + 2 * curve_by_size(key->size)->width || point[0] != POINT_CONVERSION_UNCOMPRESSED)
+        return false;
+    buf_add(to, point, len);
+    return true;
+}
+
+/* The SubjectPublicKeyInfo; NULL for what is not usual. */
+static X509_PUBKEY *usual_spki(const struct pkey *key)
+{
+    cleanup(X509_PUBKEY_free) X509_PUBKEY *spki = X509_PUBKEY_new();
+    cleanup(buf_deinit) struct buf bits = BUF(LIMIT_KEY_PEM);
+    bool is_rsa = key->algorithm == KEY_RSA;
+    ASN1_OBJECT *curve = NULL;
+    unsigned char *copy;
+
+    openssl_must(spki);
+    if (key->algorithm == KEY_ECDSA)
+        curve = OBJ_txt2obj(curve_by_size(key->size)->group, 0);
+    if (!(is_rsa && add_rsa_public(key->evp, &bits)) && !(curve && add_ec_point(key, &bits)))
+        return NULL;
+    copy = OPENSSL_memdup(bits.data, bits.len);
+    openssl_must(copy &&
+                 X509_PUBKEY_set0_param(
+                     spki, OBJ_nid2obj(is_rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey),
+                     is_rsa ? V_ASN1_NULL : V_ASN1_OBJECT, curve, copy, (int)bits.len));
+    return take(spki);
+}
+
+/* i2d_PUBKEY() looks for somebody who can write the key, each time: 75 us for what takes 5. */
 void pkey_public_hash(const struct pkey *key, unsigned char to[SHA256_LEN])
 {
+    cleanup(X509_PUBKEY_free) X509_PUBKEY *spki = usual_spki(key);
     cleanup(openssl_free) unsigned char *der = NULL;
-    int len = i2d_PUBKEY(key->evp, &der);
+    int len = spki ? i2d_X509_PUBKEY(spki, &der) : i2d_PUBKEY(key->evp, &der);
 
     openssl_must(len > 0);
     sha256(der, (size_t)len, to);

@@ -40,6 +40,14 @@ int store_local_open(const struct local_options *options, struct store **ret, st
 void store_local_collect_late(struct store *store, bool late);
 int store_local_collect(struct store *store, const struct context *ctx, struct err *err);
 
+/* The names of the objects that `manager` owns fields of by apply. They are found by their text: to
+ * parse all that is stored, at each start, would take longer than anything else then. `found` must not
+ * call the store. */
+int store_local_each_applied(struct store *store, const struct context *ctx,
+                             const struct resource *resource, const char *manager,
+                             void (*found)(void *arg, const struct key *key), void *arg,
+                             struct err *err);
+
 /* Events about one object, oldest first (list of JSON events.k8s.io/v1), or all with key NULL. */
 int store_local_events(struct store *store, const struct context *ctx,
                        const struct resource *resource, const struct key *key, struct json **ret,

@@ -8,6 +8,7 @@
  *   local_write.c   create, update, patch, delete, apply
  *   local_watch.c   watches: the present state, then the change log
  *   local_notice.c  a thread that hears of other processes' writes
+ *   local_applied.c names of what a manager has applied
  *   local_gc.c      deletion through ownerReferences
  *   local_events.c  Events
  *
@@ -39,6 +40,7 @@ enum local_sql {
     SQL_REPLACE,
     SQL_REMOVE,
     SQL_LIST,
+    SQL_LIST_HOLDING,
     SQL_CURRENT_VERSION,
     SQL_LOG_ADD,
     SQL_LOG_TRIM,

@@ -226,8 +226,7 @@ bool fake_dns_shows(const struct fake_dns *fake, const char *name, const char *v
 
 static void add_answer(struct dns_reply *reply, const char *name, int type, const char *value)
 {
-    reply->answers = xrealloc(reply->answers,
-                              (reply->answer_count + 1) * sizeof(*reply->answers));
+    reply->answers = xrealloc(reply->answers, (reply->answer_count + 1) * sizeof(*reply->answers));
     reply->answers[reply->answer_count++] = (struct dns_record){
         .name = xasprintf("%s.", name), .type = type, .ttl = 60, .value = xstrdup(value)};
 }
@@ -297,8 +296,8 @@ static int exchange(void *arg, const struct context *ctx, const struct dns_serve
     if (zone && zone->mode == FAKE_DNS_SERVFAIL)
         reply.rcode = DNS_SERVFAIL;
     else if (!answer_server_name(name, query->type, &reply) && zone)
-        answer(fake, name, query->type, streq(server->address, FAKE_DNS_PRIMARY) ? 0 : zone->late_ms,
-               &reply);
+        answer(fake, name, query->type,
+               streq(server->address, FAKE_DNS_PRIMARY) ? 0 : zone->late_ms, &reply);
     if (reply.rcode == DNS_NOERROR && reply.answer_count == 0)
         reply.rcode = DNS_NXDOMAIN;
     *ret_reply = reply;

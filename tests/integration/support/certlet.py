@@ -1,10 +1,12 @@
 """The program under test, run on a folder of manifests."""
 
+import base64
 import json
 import os
 import pathlib
 import shutil
 import signal
+import sqlite3
 import subprocess
 
 from . import manifests
@@ -21,7 +23,9 @@ SANITIZERS = {
 
 
 def solver_flags(bind=None, http01_port=None, http01_webroot=None, check_retry_period="1s"):
-    """The flags that lead certlet's checks and answers to the bed."""
+    """The flags that lead certlet's checks and answers to the bed. `http01_port` is the CA's; with
+    `http01_webroot` somebody else answers there.
+    """
     flags = []
     if bind:
         flags += [
@@ -30,8 +34,10 @@ def solver_flags(bind=None, http01_port=None, http01_webroot=None, check_retry_p
             "--dns01-recursive-nameservers-only",
         ]
         flags += ["--dns01-check-retry-period", check_retry_period]
+        flags += ["--acme-http01-solver-nameservers", bind.nameserver]
     if http01_port:
         flags += ["--http01-listen", f"127.0.0.1:{int(http01_port)}"]
+        flags += ["--http01-self-check-port", str(int(http01_port))]
     if http01_webroot:
         flags += ["--http01-webroot", str(http01_webroot)]
     return flags
@@ -82,6 +88,42 @@ class Certlet:
     def log_text(self):
         """What the runs in the background have written, over all starts."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    # --- what is in its store ---
+
+    def object(self, kind, name, namespace="default"):
+        """An object as it is stored, or None."""
+        rows = self._rows(
+            "SELECT object FROM objects WHERE namespace = ? AND name = ?", namespace, name
+        )
+        found = [json.loads(row[0]) for row in rows]
+        return next((one for one in found if one["kind"] == kind), None)
+
+    def objects(self, kind):
+        found = [json.loads(row[0]) for row in self._rows("SELECT object FROM objects")]
+        return [one for one in found if one["kind"] == kind]
+
+    def secret(self, name, namespace="default"):
+        """{key: bytes} of a Secret."""
+        data = self.object("Secret", name, namespace)["data"]
+        return {key: base64.b64decode(value) for key, value in data.items()}
+
+    def versions(self):
+        """resourceVersion of everything: equal when nothing was written in between."""
+        query = "SELECT resource, namespace, name, version FROM objects ORDER BY 1, 2, 3"
+        return self._rows(query)
+
+    def events(self):
+        """The recorded events, oldest first."""
+        return [json.loads(row[0]) for row in self._rows("SELECT object FROM events ORDER BY id")]
+
+    def _rows(self, query, *values):
+        # Read-write, as SQLite needs it to read beside a writer in WAL mode.
+        store = sqlite3.connect(self.folder / "state.db", timeout=10)
+        try:
+            return store.execute(query, values).fetchall()
+        finally:
+            store.close()
 
     # --- running it ---
 

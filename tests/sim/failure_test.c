@@ -1,0 +1,648 @@
+/* failure_test.c - what goes wrong, what is said of it, and when it is tried again. */
+#include "support/sim.h"
+
+#define START AT("2026-01-01T00:00:00Z")
+
+#define PROBLEM(type, detail)                                                                      \
+    "{\"type\": \"urn:ietf:params:acme:error:" type "\", \"detail\": \"" detail "\"}"
+
+static struct sim *sim_with_issuer(void)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    return sim;
+}
+
+static void expect_ready(struct sim *sim, const char *name)
+{
+    ASSERT_STREQ(sim_condition(sim, name, "Ready"), "True");
+    ASSERT_NULL(sim_condition(sim, name, "Issuing"));
+}
+
+/* --- requests and issuers --- */
+
+TEST(a_denied_request_is_a_failure_that_is_tried_again)
+{
+    struct sim_options options = {.start_ms = START, .others_approve = true};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_run_until_idle(sim);
+    ASSERT_EQ(sim_count(sim, "order"), 0);
+    sim_set_condition(sim, "certificaterequest/web-1", "Denied", "True", "Policy", "not this name");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_reason(sim, "certificaterequest/web-1", "Ready"), "Denied");
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Issuing"), "Policy");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "not this name");
+    ASSERT_STREQ(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"), "1");
+    sim_advance(sim, MINUTES(59));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
+    sim_advance(sim, MINUTES(2));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "True");
+    ASSERT_NULL(sim_condition(sim, "certificaterequest/web-1", "Denied")); /* another one */
+    sim_set_condition(sim, "certificaterequest/web-1", "Approved", "True", "Policy", "fine");
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+    sim_free(sim);
+}
+
+TEST(nothing_is_ordered_before_somebody_has_approved)
+{
+    struct sim_options options = {.start_ms = START, .others_approve = true};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, DAYS(1));
+    ASSERT_EQ(sim_orders_placed(sim), 0);
+    sim_set_condition(sim, "certificaterequest/web-1", "Approved", "True", "Policy", "fine");
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+TEST(a_missing_issuer_is_waited_for)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, HOURS(5));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "True");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "Issuer 'acme' does not exist");
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+TEST(an_issuer_that_is_not_ready_says_why_on_the_certificate)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_fail_ca(sim, "directory", FAKE_CA_HTML, false, 3);
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(2));
+    ASSERT_STREQ(sim_condition(sim, "issuer/acme", "Ready"), "False");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "502");
+    sim_advance(sim, MINUTES(10));
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+TEST(a_name_without_a_solver_waits_for_one)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim,
+              SIM_ACME_ISSUER("acme", "    solvers: [{selector: {dnsZones: [example.net]}, dns01: "
+                                      "{rfc2136: {nameserver: " FAKE_DNS_PRIMARY "}}}]\n"));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, HOURS(3));
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "www.example.com");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "solver");
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(sim_orders_placed(sim), 1); /* the same one goes on */
+    sim_free(sim);
+}
+
+TEST(a_missing_tsig_secret_is_waited_for)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim,
+              SIM_ACME_ISSUER("acme",
+                              "    solvers: [{dns01: {rfc2136: {nameserver: " FAKE_DNS_PRIMARY
+                              ", tsigKeyName: k, tsigSecretSecretRef: {name: tsig, key: k}}}}]\n"));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, HOURS(1));
+    ASSERT_STREQ(sim_reason(sim, "issuer/acme", "Ready"), "InvalidSolver");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "tsig");
+    sim_apply(sim, "apiVersion: v1\nkind: Secret\nmetadata: {name: tsig}\n"
+                   "stringData: {k: c2VjcmV0c2VjcmV0c2VjcmV0}\n");
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+TEST(an_invalid_spec_says_which_field)
+{
+    struct sim *sim = sim_with_issuer();
+
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", "  duration: 1m\n"));
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "False");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Ready"), "spec.duration");
+    ASSERT_EQ(sim_orders_placed(sim), 0);
+    sim_patch(sim, "certificate/web", "{spec: {duration: null}}");
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+/* --- refusals of the CA --- */
+
+TEST(a_name_that_the_ca_refuses_delays_nobody_else)
+{
+    static const struct fake_ca_answer refused = {
+        .status = 400, .body = PROBLEM("rejectedIdentifier", "policy forbids bad.example.com")};
+    struct sim *sim = sim_with_issuer();
+
+    fake_ca_queue(sim_ca(sim), "newOrder", &refused);
+    sim_apply(sim, SIM_CERTIFICATE("bad", "[bad.example.com]", ""));
+    sim_run_until_idle(sim);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/bad", "Issuing"), "rejectedIdentifier");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/bad", "Issuing"), "bad.example.com");
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(10));
+    expect_ready(sim, "certificate/web");
+    ASSERT_STREQ(sim_condition(sim, "certificate/bad", "Ready"), "False");
+    sim_free(sim);
+}
+
+/* DESIGN 12.1. */
+TEST(a_429_with_retry_after_does_not_fail_the_order)
+{
+    static const enum fake_ca_fault forms[] = {FAKE_CA_429_SECONDS, FAKE_CA_429_DATE,
+                                               FAKE_CA_429_DETAIL};
+
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        struct sim *sim = sim_with_issuer();
+        const char *order;
+
+        sim_fail_ca(sim, "newOrder", forms[i], false, 1);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_run_until_idle(sim);
+        ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"),
+                        "not before 2026-01-01T01:00:");
+        ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+        order = sim_only(sim, "order");
+        ASSERT_CONTAINS(sim_text(sim, order, "status.reason"), "not before 2026-01-01T01:00:");
+        sim_advance(sim, MINUTES(55));
+        ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), 1);
+        sim_advance(sim, MINUTES(10));
+        expect_ready(sim, "certificate/web");
+        ASSERT_STREQ(sim_only(sim, "order"), order);
+        sim_free(sim);
+    }
+}
+
+/* The gate is shared by all work of an account: nobody else runs into the same wall. */
+TEST(a_429_holds_all_work_of_the_account)
+{
+    struct sim *sim = sim_with_issuer();
+
+    sim_fail_ca(sim, "newOrder", FAKE_CA_429_SECONDS, false, 1);
+    sim_apply(sim, SIM_CERTIFICATE("a", "[a.example.com]", ""));
+    sim_run_until_idle(sim);
+    sim_apply(sim, SIM_CERTIFICATE("b", "[b.example.com]", ""));
+    sim_advance(sim, MINUTES(30));
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), 1);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/b", "Issuing"), "not before");
+    sim_advance(sim, HOURS(1));
+    expect_ready(sim, "certificate/a");
+    expect_ready(sim, "certificate/b");
+    sim_free(sim);
+}
+
+TEST(a_bare_429_is_backed_off_from)
+{
+    struct sim *sim = sim_with_issuer();
+
+    sim_fail_ca(sim, "newOrder", FAKE_CA_429, false, 5);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, MINUTES(20));
+    ASSERT_TRUE(fake_ca_requests(sim_ca(sim), "newOrder") <= 5);
+    sim_advance(sim, HOURS(1));
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), 6);
+    sim_free(sim);
+}
+
+TEST(a_pause_shows_the_url_to_end_it)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", true);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_apply(sim, SIM_CERTIFICATE("other", "[other.example.com]", ""));
+    sim_run_until_idle(sim);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), FAKE_CA_URL "/unpause?jwt=abc");
+    expect_ready(sim, "certificate/other"); /* other names go on */
+    sim_advance(sim, DAYS(3));
+    ASSERT_TRUE(fake_ca_requests(sim_ca(sim), "newOrder") <= 1 + 4);
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", false);
+    sim_advance(sim, DAYS(1) + HOURS(1));
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+TEST(a_storm_of_bad_nonces_is_got_over)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.nonce_reject_percent = 90}};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com, example.com]", ""));
+    sim_advance(sim, DAYS(1));
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(sim_orders_finalized(sim), 1);
+    sim_free(sim);
+}
+
+/* DESIGN 7: resume, do not re-order. */
+TEST(no_transient_answer_ends_an_order)
+{
+    static const char *const endpoints[] = {"newOrder",  "order",    "authz",
+                                            "challenge", "finalize", "certificate"};
+    static const enum fake_ca_fault faults[] = {FAKE_CA_CUT,         FAKE_CA_TIMEOUT,  FAKE_CA_HTML,
+                                                FAKE_CA_TRUNCATED,   FAKE_CA_500,      FAKE_CA_503,
+                                                FAKE_CA_503_SECONDS, FAKE_CA_BAD_NONCE};
+
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        for (size_t n = 0; n < ARRAY_LEN(faults); n++) {
+            struct sim *sim = sim_with_issuer();
+            cleanup(xfree) char *row = xasprintf("%s %zu", endpoints[i], n);
+
+            CASE(row);
+            sim_fail_ca(sim, endpoints[i], faults[n], false, 3);
+            sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+            sim_advance(sim, MINUTES(45));
+            expect_ready(sim, "certificate/web");
+            ASSERT_EQ(sim_orders_finalized(sim), 1);
+            ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+            sim_free(sim);
+        }
+    }
+}
+
+TEST(a_lost_answer_does_not_finalize_twice)
+{
+    static const char *const endpoints[] = {"newAccount", "newOrder", "authz",
+                                            "challenge",  "finalize", "certificate"};
+    static const enum fake_ca_fault faults[] = {FAKE_CA_CUT, FAKE_CA_HTML, FAKE_CA_TRUNCATED};
+
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        for (size_t n = 0; n < ARRAY_LEN(faults); n++) {
+            struct sim *sim = sim_new(START);
+            cleanup(xfree) char *row = xasprintf("%s %zu", endpoints[i], n);
+
+            CASE(row);
+            sim_fail_ca(sim, endpoints[i], faults[n], true, 1);
+            sim_apply(sim, SIM_ISSUER);
+            sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+            sim_advance(sim, MINUTES(15));
+            expect_ready(sim, "certificate/web");
+            ASSERT_EQ(sim_orders_finalized(sim), 1);
+            ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 1);
+            ASSERT_TRUE(sim_orders_placed(sim) <= 2);
+            sim_free(sim);
+        }
+    }
+}
+
+TEST(a_chain_that_cannot_be_used_is_not_stored)
+{
+    static const enum fake_ca_chain chains[] = {FAKE_CA_OTHER_KEY, FAKE_CA_OTHER_NAME,
+                                                FAKE_CA_WITH_KEY, FAKE_CA_OTHER_ISSUER,
+                                                FAKE_CA_EXPIRED_CHAIN};
+
+    for (size_t i = 0; i < ARRAY_LEN(chains); i++) {
+        struct sim *sim = sim_with_issuer();
+        const char *before;
+
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_run_until_idle(sim);
+        before = sim_secret(sim, "web-tls", "tls.crt");
+        fake_ca_get_options(sim_ca(sim))->chain = chains[i];
+        sim_advance(sim, DAYS(63)); /* what is no chain at all is tried for a day */
+        ASSERT_STREQ(sim_secret(sim, "web-tls", "tls.crt"), before);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_TRUE(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts") != NULL);
+        fake_ca_get_options(sim_ca(sim))->chain = FAKE_CA_GOOD_CHAIN;
+        sim_advance(sim, DAYS(3));
+        expect_ready(sim, "certificate/web");
+        sim_free(sim);
+    }
+}
+
+/* spec/acme.md 8: nothing is registered behind the user's back, who may have named the account in CAA. */
+TEST(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_ca_forget_accounts(sim_ca(sim));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, MINUTES(30));
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "accountDoesNotExist");
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 1);
+    sim_delete(sim, "secret/acme-account");
+    sim_advance(sim, HOURS(1));
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 2);
+    sim_free(sim);
+}
+
+TEST(another_account_key_makes_another_account)
+{
+    struct sim *sim = sim_with_issuer();
+
+    sim_delete(sim, "secret/acme-account");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "issuer/acme", "Ready"), "True");
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 2);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+/* --- validation --- */
+
+TEST(a_failed_validation_is_a_failed_attempt_and_leaves_no_record)
+{
+    struct sim *sim = sim_with_issuer();
+
+    /* Our name servers show it, the CA's way to them does not exist. */
+    sim_set_http_down(sim, true);
+    sim_apply(sim, SIM_ACME_ISSUER("web", SIM_BY_HTTP));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_patch(sim, "certificate/web", "{spec: {issuerRef: {name: web}}}");
+    sim_advance(sim, MINUTES(5));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "www.example.com");
+    ASSERT_EQ(sim_http_files(sim), 0);
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->failed_validations, 1);
+    sim_set_http_down(sim, false);
+    sim_advance(sim, HOURS(2));
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+TEST(a_dead_name_server_is_named_and_delays_nobody_else)
+{
+    static const enum fake_dns_mode modes[] = {FAKE_DNS_SERVFAIL, FAKE_DNS_REFUSES,
+                                               FAKE_DNS_SILENT};
+
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+        struct sim *sim = sim_with_issuer();
+
+        fake_dns_set_mode(sim_dns(sim), "example.net", modes[i]);
+        sim_apply(sim, SIM_CERTIFICATE("bad", "[www.example.net]", ""));
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, MINUTES(2));
+        expect_ready(sim, "certificate/web");
+        ASSERT_CONTAINS(sim_message(sim, "certificate/bad", "Issuing"), "www.example.net");
+        ASSERT_STREQ(sim_condition(sim, "certificate/bad", "Issuing"), "True");
+        sim_advance(sim, HOURS(10));
+        fake_dns_set_mode(sim_dns(sim), "example.net", FAKE_DNS_FINE);
+        sim_advance(sim, HOURS(1));
+        expect_ready(sim, "certificate/bad");
+        ASSERT_EQ(fake_ca_counts(sim_ca(sim))->failed_validations, 0);
+        sim_free(sim);
+    }
+}
+
+TEST(a_record_that_cannot_be_taken_back_is_tried_again)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(1));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(10));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
+    sim_advance(sim, MINUTES(10));
+    expect_ready(sim, "certificate/web"); /* it does not wait for that */
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    ASSERT_TRUE(sim_has_event(sim, sim_only(sim, "challenge"), "CleanUpError"));
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_FINE);
+    sim_advance(sim, MINUTES(40));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    sim_free(sim);
+}
+
+TEST(an_update_whose_answer_was_lost_is_found_again)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_LOSES);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, MINUTES(2));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_FINE);
+    sim_advance(sim, MINUTES(40));
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    sim_free(sim);
+}
+
+/* --- back-off (DESIGN 12.5) --- */
+
+/* Attempts at the CA: each row is the time after the first failure until which that many were made. */
+static void expect_attempts(struct sim *sim, const int64_t *hours_tenths, size_t len)
+{
+    int64_t begin_ms = sim_now(sim);
+
+    for (size_t i = 0; i < len; i++) {
+        int64_t at_ms = begin_ms + hours_tenths[i] * MINUTES(6);
+
+        sim_advance(sim, at_ms - MINUTES(3) - sim_now(sim));
+        ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), i + 1);
+        sim_advance(sim, MINUTES(6));
+        ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), i + 2);
+    }
+}
+
+static struct sim *refused_for_ever(const char *certificate)
+{
+    static const struct fake_ca_answer refused = {
+        .status = 400, .body = PROBLEM("rejectedIdentifier", "policy forbids it")};
+    struct sim *sim = sim_with_issuer();
+
+    for (int i = 0; i < 40; i++)
+        fake_ca_queue(sim_ca(sim), "newOrder", &refused);
+    sim_apply(sim, certificate);
+    sim_run_until_idle(sim);
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), 1);
+    return sim;
+}
+
+TEST(a_failed_attempt_is_repeated_after_an_hour_and_then_twice_the_time)
+{
+    struct sim *sim = refused_for_ever(SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    /* 1 h, 3 h, 7 h, 15 h, 31 h, 63 h, 95 h: doubled up to 32 h */
+    static const int64_t tenths[] = {10, 30, 70, 150, 310, 630, 950};
+
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"),
+                    "attempt 1, next not before 2026-01-01T01:00:0");
+    expect_attempts(sim, tenths, ARRAY_LEN(tenths));
+    sim_free(sim);
+}
+
+TEST(a_certificate_of_six_days_is_tried_again_after_minutes)
+{
+    struct sim *sim = refused_for_ever(
+        SIM_CERTIFICATE("web", "[www.example.com]", "  duration: 144h\n"));
+    /* 4 min doubling, at most 6 h: 0.067 h, 0.2 h, 0.467, 1, 2.07, 4.2, 8.47, 14.47 */
+
+    sim_advance(sim, MINUTES(5));
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), 2);
+    sim_advance(sim, MINUTES(8));
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), 3);
+    sim_advance(sim, DAYS(3));
+    ASSERT_TRUE(fake_ca_requests(sim_ca(sim), "newOrder") >= 16);
+    ASSERT_TRUE(fake_ca_requests(sim_ca(sim), "newOrder") <= 22);
+    sim_free(sim);
+}
+
+TEST(an_edit_ends_the_back_off)
+{
+    static const struct fake_ca_answer refused = {
+        .status = 400, .body = PROBLEM("rejectedIdentifier", "policy forbids it")};
+    struct sim *sim = sim_with_issuer();
+
+    fake_ca_queue(sim_ca(sim), "newOrder", &refused);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[bad.example.com]", ""));
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
+    sim_patch(sim, "certificate/web", "{spec: {dnsNames: [good.example.com]}}");
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+TEST(a_trigger_by_hand_ends_the_back_off)
+{
+    static const struct fake_ca_answer refused = {
+        .status = 400, .body = PROBLEM("rejectedIdentifier", "policy forbids it")};
+    struct sim *sim = sim_with_issuer();
+
+    fake_ca_queue(sim_ca(sim), "newOrder", &refused);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_run_until_idle(sim);
+    sim_set_condition(sim, "certificate/web", "Issuing", "True", "ManuallyTriggered", "by hand");
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+/* --- our own store --- */
+
+TEST(a_store_that_fails_now_and_then_loses_nothing)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct sim_options options = {.start_ms = START, .seed = seed};
+        struct sim *sim = sim_new_with(&options);
+
+        sim_set_faults(sim, &(struct sim_faults){.store = 1500});
+        sim_apply(sim, SIM_ISSUER);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com, '*.example.com']", ""));
+        sim_advance(sim, HOURS(2));
+        sim_set_faults(sim, &(struct sim_faults){});
+        sim_advance(sim, HOURS(2));
+        expect_ready(sim, "certificate/web");
+        ASSERT_EQ(sim_orders_finalized(sim), 1);
+        ASSERT_EQ(sim_orders_placed(sim), 1); /* an order whose URL could not be stored is noted */
+        sim_free(sim);
+    }
+}
+
+TEST(a_failed_name_is_not_asked_for_more_than_the_ca_allows)
+{
+    static const struct acme_limits limits = {.host = FAKE_CA_HOST,
+                                              .orders_per_account = 300,
+                                              .orders_refill_s = 36,
+                                              .certs_per_domain = 50,
+                                              .certs_refill_s = 12096,
+                                              .certs_per_set = 5,
+                                              .set_refill_s = 120960,
+                                              .failures_per_name = 5,
+                                              .failures_refill_s = 720};
+    struct sim_options options = {.start_ms = START, .ca = {.limits = &limits}};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_set_http_down(sim, true);
+    sim_apply(sim, SIM_ACME_ISSUER("acme", SIM_BY_HTTP));
+    sim_run_until_idle(sim);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    for (int i = 0; i < 12; i++) { /* an impatient user */
+        sim_advance(sim, MINUTES(8));
+        if (streq(sim_condition(sim, "certificate/web", "Issuing"), "False"))
+            sim_set_condition(sim, "certificate/web", "Issuing", "True", "ManuallyTriggered",
+                              "again");
+    }
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->limit_violations, 0);
+    sim_set_http_down(sim, false);
+    sim_advance(sim, DAYS(2));
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+/* Each re-issue is a duplicate of the same set for the CA: 5 a week. */
+TEST(the_budget_of_an_exact_set_is_kept)
+{
+    static const struct acme_limits limits = {
+        .host = FAKE_CA_HOST, .certs_per_set = 5, .set_refill_s = 120960};
+    struct sim_options options = {.start_ms = START,
+                                  .ca = {.limits = &limits, .no_renewal_info = true}};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    for (int i = 0; i < 20; i++) {
+        sim_run_until_idle(sim);
+        if (sim_get(sim, "secret/web-tls"))
+            sim_delete(sim, "secret/web-tls");
+    }
+    sim_run_until_idle(sim);
+    ASSERT_EQ(sim_orders_finalized(sim), 5);
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->limit_violations, 0);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "not before");
+    sim_restart(sim); /* the count survives */
+    sim_advance(sim, HOURS(1));
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->limit_violations, 0);
+    sim_advance(sim, DAYS(2));
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
+          cmocka_unit_test(nothing_is_ordered_before_somebody_has_approved),
+          cmocka_unit_test(a_missing_issuer_is_waited_for),
+          cmocka_unit_test(an_issuer_that_is_not_ready_says_why_on_the_certificate),
+          cmocka_unit_test(a_name_without_a_solver_waits_for_one),
+          cmocka_unit_test(a_missing_tsig_secret_is_waited_for),
+          cmocka_unit_test(an_invalid_spec_says_which_field),
+          cmocka_unit_test(a_name_that_the_ca_refuses_delays_nobody_else),
+          cmocka_unit_test(a_429_with_retry_after_does_not_fail_the_order),
+          cmocka_unit_test(a_429_holds_all_work_of_the_account),
+          cmocka_unit_test(a_bare_429_is_backed_off_from),
+          cmocka_unit_test(a_pause_shows_the_url_to_end_it),
+          cmocka_unit_test(a_storm_of_bad_nonces_is_got_over),
+          cmocka_unit_test(no_transient_answer_ends_an_order),
+          cmocka_unit_test(a_lost_answer_does_not_finalize_twice),
+          cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
+          cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
+          cmocka_unit_test(another_account_key_makes_another_account),
+          cmocka_unit_test(a_failed_validation_is_a_failed_attempt_and_leaves_no_record),
+          cmocka_unit_test(a_dead_name_server_is_named_and_delays_nobody_else),
+          cmocka_unit_test(a_record_that_cannot_be_taken_back_is_tried_again),
+          cmocka_unit_test(an_update_whose_answer_was_lost_is_found_again),
+          cmocka_unit_test(a_failed_attempt_is_repeated_after_an_hour_and_then_twice_the_time),
+          cmocka_unit_test(a_certificate_of_six_days_is_tried_again_after_minutes),
+          cmocka_unit_test(an_edit_ends_the_back_off),
+          cmocka_unit_test(a_trigger_by_hand_ends_the_back_off),
+          cmocka_unit_test(a_store_that_fails_now_and_then_loses_nothing),
+          cmocka_unit_test(a_failed_name_is_not_asked_for_more_than_the_ca_allows),
+          cmocka_unit_test(the_budget_of_an_exact_set_is_kept));

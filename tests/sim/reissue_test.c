@@ -1,0 +1,361 @@
+/* reissue_test.c - what makes a certificate be issued anew, and what does not. */
+#include "support/sim.h"
+
+#define START AT("2026-01-01T00:00:00Z")
+
+static struct sim *issued_as(const char *certificate)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, certificate);
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_EQ(sim_orders_finalized(sim), 1);
+    return sim;
+}
+
+static struct sim *issued(void)
+{
+    return issued_as(SIM_CERTIFICATE("web", "[www.example.com]", ""));
+}
+
+static void expect_orders(struct sim *sim, int count)
+{
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_NULL(sim_condition(sim, "certificate/web", "Issuing"));
+    ASSERT_EQ(sim_orders_placed(sim), count);
+    ASSERT_EQ(sim_orders_finalized(sim), count);
+}
+
+/* behaviour.md 2: one row per edit; `orders` is what there is in the end, the first one included. */
+TEST(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it)
+{
+    static const struct {
+        const char *edit;
+        int orders;
+    } cases[] = {
+        {"{spec: {dnsNames: [www.example.com, example.com]}}", 2},
+        {"{spec: {dnsNames: [WWW.example.com]}}", 1}, /* names have no case */
+        {"{spec: {dnsNames: [www.example.com, www.example.com]}}", 1},
+        {"{spec: {commonName: www.example.com}}", 2},
+        {"{spec: {usages: [server auth]}}", 2},
+        {"{spec: {usages: [key encipherment, digital signature]}}", 1}, /* the default */
+        {"{spec: {duration: 2000h}}", 1}, /* not compared when it was not set before */
+        {"{spec: {privateKey: {size: 384}}}", 2},
+        {"{spec: {privateKey: {algorithm: Ed25519, size: null}}}", 2},
+        {"{spec: {privateKey: {rotationPolicy: Never}}}", 1},
+        {"{spec: {renewBefore: 100h}}", 1},
+        {"{spec: {revisionHistoryLimit: 5}}", 1},
+        {"{spec: {secretTemplate: {labels: {a: b}}}}", 1},
+        {"{spec: {additionalOutputFormats: [{type: DER}]}}", 1},
+        {"{spec: {encodeUsagesInRequest: false}}", 1},
+        {"{spec: {issuerRef: {kind: Issuer}}}", 1}, /* said what was meant already */
+        {"{spec: {subject: {organizations: [Example]}}}", 2},
+        {"{spec: {secretName: other-tls}}", 2},
+        {"{metadata: {labels: {a: b}}}", 1},
+        {"{metadata: {annotations: {example.com/a: b}}}", 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sim *sim = issued();
+
+        CASE(cases[i].edit);
+        sim_patch(sim, "certificate/web", cases[i].edit);
+        expect_orders(sim, cases[i].orders);
+        sim_advance(sim, DAYS(1));
+        expect_orders(sim, cases[i].orders);
+        sim_free(sim);
+    }
+}
+
+TEST(another_issuer_issues_anew)
+{
+    struct sim *sim = issued();
+
+    sim_apply(sim, SIM_ACME_ISSUER("second", SIM_BY_HTTP));
+    sim_patch(sim, "certificate/web", "{spec: {issuerRef: {name: second}}}");
+    expect_orders(sim, 2);
+    ASSERT_STREQ(json_get_text(json_path(sim_get(sim, "secret/web-tls"), "metadata.annotations"),
+                               "cert-manager.io/issuer-name"),
+                 "second");
+    sim_free(sim);
+}
+
+TEST(an_edit_while_it_is_issued_starts_over_with_one_order_more)
+{
+    struct sim *sim = sim_new(START);
+
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    sim_patch(sim, "certificate/web", "{spec: {dnsNames: [mail.example.com]}}");
+    sim_advance(sim, MINUTES(5));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_EQ(sim_orders_placed(sim), 2);
+    ASSERT_EQ(sim_orders_finalized(sim), 1);
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    sim_free(sim);
+}
+
+TEST(an_edit_of_key_settings_while_it_is_issued_makes_another_key)
+{
+    struct sim *sim = sim_new(START);
+
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    sim_patch(sim, "certificate/web", "{spec: {privateKey: {size: 384}}}");
+    sim_advance(sim, MINUTES(5));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_EQ(sim_orders_finalized(sim), 1);
+    sim_free(sim);
+}
+
+TEST(a_deleted_secret_is_issued_anew)
+{
+    struct sim *sim = issued();
+
+    sim_delete(sim, "secret/web-tls");
+    expect_orders(sim, 2);
+    sim_free(sim);
+}
+
+TEST(a_damaged_secret_is_issued_anew)
+{
+    static const char *const damages[] = {
+        "{data: {tls.key: ''}}",
+        "{data: {tls.key: bm90aGluZw==}}",
+        "{data: {tls.crt: bm90aGluZw==}}",
+        "{data: {tls.crt: ''}}",
+        "{metadata: {annotations: {cert-manager.io/issuer-name: other}}}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(damages); i++) {
+        struct sim *sim = issued();
+
+        CASE(damages[i]);
+        sim_patch(sim, "secret/web-tls", damages[i]);
+        expect_orders(sim, 2);
+        sim_free(sim);
+    }
+}
+
+/* Set by `certlet renew` and cmctl. */
+TEST(a_renewal_by_hand_is_one_order)
+{
+    struct sim *sim = issued();
+
+    sim_set_condition(sim, "certificate/web", "Issuing", "True", "ManuallyTriggered",
+                      "Certificate re-issuance manually triggered");
+    expect_orders(sim, 2);
+    sim_free(sim);
+}
+
+TEST(a_renewal_makes_a_new_key_by_default)
+{
+    struct sim *sim = issued();
+    const char *before = sim_secret(sim, "web-tls", "tls.key");
+
+    sim_advance(sim, DAYS(61));
+    ASSERT_EQ(sim_orders_finalized(sim), 2);
+    ASSERT_FALSE(streq(sim_secret(sim, "web-tls", "tls.key"), before));
+    sim_free(sim);
+}
+
+TEST(rotation_policy_never_keeps_the_key)
+{
+    struct sim *sim = issued();
+    const char *before = sim_secret(sim, "web-tls", "tls.key");
+
+    sim_patch(sim, "certificate/web", "{spec: {privateKey: {rotationPolicy: Never}}}");
+    sim_advance(sim, DAYS(61));
+    ASSERT_EQ(sim_orders_finalized(sim), 2);
+    ASSERT_STREQ(sim_secret(sim, "web-tls", "tls.key"), before);
+    sim_free(sim);
+}
+
+/* behaviour.md 1.2: the old key does not do, and a new one is not allowed. */
+TEST(rotation_policy_never_with_other_key_settings_says_what_to_do)
+{
+    struct sim *sim = issued();
+
+    sim_patch(sim, "certificate/web", "{spec: {privateKey: {rotationPolicy: Never, size: 384}}}");
+    sim_run_until_idle(sim);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "delete the Secret");
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_delete(sim, "secret/web-tls");
+    expect_orders(sim, 2);
+    sim_free(sim);
+}
+
+/* --- metadata and formats: repaired, not issued anew (behaviour.md 2.4) --- */
+
+static const char *label(struct sim *sim, const char *key)
+{
+    return json_get_text(json_path(sim_get(sim, "secret/web-tls"), "metadata.labels"), key);
+}
+
+static const char *annotation(struct sim *sim, const char *key)
+{
+    return json_get_text(json_path(sim_get(sim, "secret/web-tls"), "metadata.annotations"), key);
+}
+
+TEST(labels_and_annotations_of_the_template_come_and_go)
+{
+    struct sim *sim = issued_as(
+        SIM_CERTIFICATE("web", "[www.example.com]",
+                        "  secretTemplate: {labels: {a: b}, annotations: {example.com/c: d}}\n"));
+
+    ASSERT_STREQ(label(sim, "a"), "b");
+    ASSERT_STREQ(annotation(sim, "example.com/c"), "d");
+    sim_patch(sim, "secret/web-tls", "{metadata: {labels: {foreign: f}}}");
+    sim_patch(sim, "certificate/web",
+              "{spec: {secretTemplate: {labels: {a: null, e: f}, annotations: null}}}");
+    expect_orders(sim, 1);
+    ASSERT_NULL(label(sim, "a"));
+    ASSERT_STREQ(label(sim, "e"), "f");
+    ASSERT_NULL(annotation(sim, "example.com/c"));
+    ASSERT_STREQ(label(sim, "foreign"), "f");
+    sim_patch(sim, "certificate/web", "{spec: {secretTemplate: null}}");
+    expect_orders(sim, 1);
+    ASSERT_NULL(label(sim, "e"));
+    ASSERT_STREQ(label(sim, "foreign"), "f");
+    sim_free(sim);
+}
+
+TEST(metadata_that_somebody_changed_is_set_back)
+{
+    struct sim *sim = issued();
+
+    sim_patch(sim, "secret/web-tls",
+              "{metadata: {labels: {controller.cert-manager.io/fao: null}, annotations: "
+              "{cert-manager.io/alt-names: wrong.example.com}}}");
+    expect_orders(sim, 1);
+    ASSERT_STREQ(label(sim, "controller.cert-manager.io/fao"), "true");
+    ASSERT_STREQ(annotation(sim, "cert-manager.io/alt-names"), "www.example.com");
+    sim_free(sim);
+}
+
+TEST(output_formats_come_and_go)
+{
+    struct sim *sim = issued();
+    cleanup(xfree) char *combined = NULL;
+
+    sim_patch(sim, "certificate/web",
+              "{spec: {additionalOutputFormats: [{type: DER}, {type: CombinedPEM}]}}");
+    expect_orders(sim, 1);
+    combined = xasprintf("%s\n%s", sim_secret(sim, "web-tls", "tls.key"),
+                         sim_secret(sim, "web-tls", "tls.crt"));
+    ASSERT_STREQ(sim_secret(sim, "web-tls", "tls-combined.pem"), combined);
+    ASSERT_TRUE(sim_secret(sim, "web-tls", "key.der") != NULL);
+    sim_patch(sim, "certificate/web", "{spec: {additionalOutputFormats: null}}");
+    expect_orders(sim, 1);
+    ASSERT_NULL(sim_secret(sim, "web-tls", "tls-combined.pem"));
+    ASSERT_NULL(sim_secret(sim, "web-tls", "key.der"));
+    sim_free(sim);
+}
+
+TEST(data_of_others_in_the_secret_is_left_alone)
+{
+    struct sim *sim = issued();
+
+    sim_patch(sim, "secret/web-tls", "{data: {dhparam.pem: YQ==}}");
+    sim_advance(sim, DAYS(61));
+    ASSERT_EQ(sim_orders_finalized(sim), 2);
+    ASSERT_STREQ(sim_secret(sim, "web-tls", "dhparam.pem"), "a");
+    sim_free(sim);
+}
+
+TEST(the_history_keeps_as_many_requests_as_it_says)
+{
+    struct sim *sim = issued_as(
+        SIM_CERTIFICATE("web", "[www.example.com]", "  revisionHistoryLimit: 3\n"));
+
+    sim_advance(sim, DAYS(61 * 5));
+    ASSERT_STREQ(sim_text(sim, "certificate/web", "status.revision"), "6");
+    ASSERT_EQ(sim_count(sim, "certificaterequest"), 3);
+    ASSERT_TRUE(sim_get(sim, "certificaterequest/web-6") != NULL);
+    ASSERT_NULL(sim_get(sim, "certificaterequest/web-3"));
+    sim_patch(sim, "certificate/web", "{spec: {revisionHistoryLimit: 1}}");
+    sim_run_until_idle(sim);
+    ASSERT_EQ(sim_count(sim, "certificaterequest"), 1);
+    sim_free(sim);
+}
+
+/* --- who owns a Secret --- */
+
+TEST(of_two_certificates_that_name_one_secret_the_first_has_it)
+{
+    struct sim *sim = issued();
+
+    sim_apply(sim, SIM_CERTIFICATE("web2", "[mail.example.com]", ""));
+    sim_patch(sim, "certificate/web2", "{spec: {secretName: web-tls}}");
+    sim_advance(sim, DAYS(1));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_STREQ(sim_reason(sim, "certificate/web2", "Ready"), "DuplicateSecretName");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web2", "Ready"), "'web'");
+    ASSERT_STREQ(annotation(sim, "cert-manager.io/certificate-name"), "web");
+    sim_patch(sim, "certificate/web2", "{spec: {secretName: web2-tls}}");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web2", "Ready"), "True");
+    sim_free(sim);
+}
+
+TEST(a_secret_is_taken_over_when_its_certificate_is_gone)
+{
+    struct sim *sim = issued();
+
+    sim_apply(sim, SIM_CERTIFICATE("web2", "[www.example.com]", "  renewBefore: 300h\n"));
+    sim_patch(sim, "certificate/web2", "{spec: {secretName: web-tls}}");
+    sim_advance(sim, MINUTES(10));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web2", "Ready"), "False");
+    sim_delete(sim, "certificate/web");
+    sim_advance(sim, MINUTES(5));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web2", "Ready"), "True");
+    ASSERT_STREQ(annotation(sim, "cert-manager.io/certificate-name"), "web2");
+    sim_free(sim);
+}
+
+/* users.md row 3: two writers must not issue against each other without end. */
+TEST(a_writer_that_fights_for_the_secret_is_named_and_not_fought)
+{
+    struct sim *sim = issued();
+    cleanup(xfree) char *foreign = NULL, *saved_key = NULL;
+
+    sim_apply(sim, SIM_CERTIFICATE("other", "[other.example.com]", ""));
+    sim_run_until_idle(sim);
+    saved_key = xstrdup(sim_text(sim, "secret/other-tls", "data"));
+    foreign = xasprintf("{\"data\": %s}", saved_key);
+    for (int i = 0; i < 20; i++) {
+        sim_patch(sim, "secret/web-tls", foreign);
+        sim_advance(sim, MINUTES(1));
+    }
+    ASSERT_TRUE(sim_orders_placed(sim) <= 2 + 3);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Ready"), "kubectl");
+    sim_advance(sim, HOURS(3)); /* it has stopped */
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    sim_free(sim);
+}
+
+RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it),
+          cmocka_unit_test(another_issuer_issues_anew),
+          cmocka_unit_test(an_edit_while_it_is_issued_starts_over_with_one_order_more),
+          cmocka_unit_test(an_edit_of_key_settings_while_it_is_issued_makes_another_key),
+          cmocka_unit_test(a_deleted_secret_is_issued_anew),
+          cmocka_unit_test(a_damaged_secret_is_issued_anew),
+          cmocka_unit_test(a_renewal_by_hand_is_one_order),
+          cmocka_unit_test(a_renewal_makes_a_new_key_by_default),
+          cmocka_unit_test(rotation_policy_never_keeps_the_key),
+          cmocka_unit_test(rotation_policy_never_with_other_key_settings_says_what_to_do),
+          cmocka_unit_test(labels_and_annotations_of_the_template_come_and_go),
+          cmocka_unit_test(metadata_that_somebody_changed_is_set_back),
+          cmocka_unit_test(output_formats_come_and_go),
+          cmocka_unit_test(data_of_others_in_the_secret_is_left_alone),
+          cmocka_unit_test(the_history_keeps_as_many_requests_as_it_says),
+          cmocka_unit_test(of_two_certificates_that_name_one_secret_the_first_has_it),
+          cmocka_unit_test(a_secret_is_taken_over_when_its_certificate_is_gone),
+          cmocka_unit_test(a_writer_that_fights_for_the_secret_is_named_and_not_fought));

@@ -1,0 +1,70 @@
+/*
+ * sim_inside.h - what the files of the simulator share.
+ *
+ *   sim.c          the program: put together, stepped, stopped, started again
+ *   sim_objects.c  what users do and see
+ *   sim_world.c    the way to CA, name servers and web root, and what goes wrong on it
+ *   sim_check.c    what must always hold
+ *   sim_random.c   chance, OpenSSL's included
+ */
+#ifndef SUPPORT_SIM_INSIDE_H
+#define SUPPORT_SIM_INSIDE_H
+
+#include "support/sim.h"
+
+struct sim_planned_fault { /* sim_fail_ca() */
+    const char *endpoint;
+    enum fake_ca_fault fault;
+    bool after;
+    int left;
+};
+
+struct sim {
+    struct sim_options options;
+    struct fake_clock clock;
+    struct context ctx;
+    struct store *store;
+    struct fake_ca *ca;
+    struct fake_dns *zones;
+    char *webroot; /* a folder */
+    uint64_t chance;
+
+    /* the running program */
+    struct http *http;
+    struct dns *dns;
+    struct http01 *http01;
+    struct accounts *accounts;
+    struct solvers solvers;
+    struct controllers *controllers;
+    uint64_t runs_at_this_time;
+    const char *account_hash; /* of the issuer `acme`; NULL: not registered yet */
+
+    /* what goes wrong */
+    struct sim_planned_fault planned[16];
+    size_t planned_count;
+    struct sim_faults faults;
+    bool ca_is_down, http_is_down;
+    bool quiet; /* a user writes: no faults, no points */
+    int points, crash_at;
+    bool crash_after, has_crashed;
+
+    bool watches_expiry, allows_violations;
+    struct strlist lent;
+    struct json *objects; /* list: lent JSON */
+};
+
+/* sim_random.c */
+void sim_seed(uint64_t seed);
+uint64_t sim_random_next(uint64_t *state);
+
+/* sim_world.c */
+int sim_store_fault(void *arg, bool after, struct err *err);
+int sim_dns_fault(void *arg, bool after, struct err *err);
+fake_ca_fault_fn sim_ca_fault;
+fake_ca_validate_fn sim_validate;
+http_fake_fn sim_http_handle;
+
+/* sim_check.c: after every jump of the clock. */
+void sim_check_running(struct sim *sim);
+
+#endif

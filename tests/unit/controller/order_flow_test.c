@@ -1,0 +1,163 @@
+#include "controller/order_flow.h"
+#include "support/testing.h"
+
+#define NOW AT("2026-01-01T00:00:00Z")
+
+/* --- where a problem leads --- */
+
+TEST(each_class_of_problem_either_waits_or_ends_the_order)
+{
+    static const struct {
+        const char *name;
+        enum acme_class class;
+        int code;
+        enum flow_verdict verdict;
+    } rows[] = {
+        {"rate limited", ACME_RATE_LIMITED, ERR_RATE_LIMITED, FLOW_RETRY},
+        {"paused", ACME_PAUSED, ERR_RATE_LIMITED, FLOW_RETRY},
+        {"transient", ACME_RETRY, ERR_UNAVAILABLE, FLOW_RETRY},
+        {"not ready", ACME_NOT_READY, ERR_CONFLICT, FLOW_RETRY},
+        {"order lost", ACME_NEW_ORDER, ERR_INVALID, FLOW_FAIL},
+        {"same request never works", ACME_FIX_CONFIG, ERR_INVALID, FLOW_FAIL},
+        {"account", ACME_ACCOUNT, ERR_DENIED, FLOW_FAIL},
+        {"already replaced", ACME_ALREADY_REPLACED, ERR_CONFLICT, FLOW_FAIL},
+        /* the class says more than the code */
+        {"transient, with a code that ends", ACME_RETRY, ERR_INVALID, FLOW_RETRY},
+        {"lost, with a code that waits", ACME_NEW_ORDER, ERR_UNAVAILABLE, FLOW_FAIL},
+        /* no problem document: the code decides */
+        {"gate closed", ACME_OK, ERR_RATE_LIMITED, FLOW_RETRY},
+        {"share used up", ACME_OK, ERR_BUSY, FLOW_RETRY},
+        {"timeout", ACME_OK, ERR_TIMEOUT, FLOW_RETRY},
+        {"canceled", ACME_OK, ERR_CANCELED, FLOW_RETRY},
+        {"network", ACME_OK, ERR_NETWORK, FLOW_RETRY},
+        {"web page", ACME_OK, ERR_UNAVAILABLE, FLOW_RETRY},
+        {"tls", ACME_OK, ERR_DENIED, FLOW_RETRY},
+        {"broken json", ACME_OK, ERR_PROTOCOL, FLOW_RETRY},
+        {"50 MB", ACME_OK, ERR_TOO_LARGE, FLOW_RETRY},
+        {"disk", ACME_OK, ERR_IO, FLOW_RETRY},
+        {"memory", ACME_OK, ERR_NOMEM, FLOW_RETRY},
+        {"profile that is not offered", ACME_OK, ERR_INVALID, FLOW_FAIL},
+        {"not offered", ACME_OK, ERR_UNSUPPORTED, FLOW_FAIL},
+        {"gone", ACME_OK, ERR_NOT_FOUND, FLOW_FAIL},
+        {"our own mistake", ACME_OK, ERR_INTERNAL, FLOW_FAIL},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(arena_free) struct arena *arena = arena_new(0);
+        struct acme_problem problem = {.class = rows[i].class};
+        struct err err = {};
+        struct flow flow;
+
+        CASE(rows[i].name);
+        (void)err_set(&err, rows[i].code, "the server said no");
+        flow = flow_of(rows[i].code, &problem, &err, "create Order", NOW, arena);
+        ASSERT_EQ(flow.verdict, rows[i].verdict);
+        ASSERT_CONTAINS(flow.reason, "Failed to create Order: the server said no");
+        if (flow.verdict == FLOW_FAIL)
+            ASSERT_EQ(flow.state, STATE_ERRORED);
+    }
+}
+
+TEST(the_reason_quotes_the_problem_document_rather_than_our_error)
+{
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    char type[] = "rejectedIdentifier", detail[] = "policy forbids";
+    struct acme_problem problem = {
+        .class = ACME_FIX_CONFIG, .status = 400, .type = type, .detail = detail};
+    struct err err = {.code = ERR_INVALID, .text = "something of ours"};
+    struct flow flow = flow_of(ERR_INVALID, &problem, &err, "create Order", NOW, arena);
+
+    ASSERT_CONTAINS(flow.reason, "Failed to create Order: 400 ");
+    ASSERT_CONTAINS(flow.reason, "rejectedIdentifier: policy forbids");
+    ASSERT_NULL(strstr(flow.reason, "something of ours"));
+}
+
+TEST(a_retry_comes_when_the_ca_or_the_gate_says_and_the_reason_names_the_time_once)
+{
+    static const struct {
+        const char *name;
+        enum acme_class class;
+        int64_t problem_in_ms, gate_in_ms;
+        const char *text;
+        int64_t expected_in_ms; /* 0: by back-off */
+        const char *reason;
+    } rows[] = {
+        {"Retry-After", ACME_RATE_LIMITED, HOURS(1), 0, "slow down", HOURS(1),
+         "Failed to create Order: slow down; not before 2026-01-01T01:00:00Z"},
+        {"the CA's time goes before ours", ACME_RATE_LIMITED, HOURS(1), HOURS(2), "slow down",
+         HOURS(1), "Failed to create Order: slow down; not before 2026-01-01T01:00:00Z"},
+        {"only ours is known", ACME_RETRY, 0, HOURS(2), "down", HOURS(2),
+         "Failed to create Order: down; not before 2026-01-01T02:00:00Z"},
+        {"no time", ACME_RETRY, 0, 0, "down", 0, "Failed to create Order: down"},
+        {"the gate says it itself", ACME_OK, 0, HOURS(2), "not before 2026-01-01T02:00:00Z: budget",
+         HOURS(2), "Failed to create Order: not before 2026-01-01T02:00:00Z: budget"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(arena_free) struct arena *arena = arena_new(0);
+        int64_t now_ms = NOW;
+        struct acme_problem problem = {.class = rows[i].class};
+        struct err err = {};
+        struct flow flow;
+
+        CASE(rows[i].name);
+        if (rows[i].problem_in_ms)
+            problem.retry_at_ms = now_ms + rows[i].problem_in_ms;
+        (void)err_set(&err, ERR_RATE_LIMITED, "%s", rows[i].text);
+        if (rows[i].gate_in_ms)
+            err.retry_at_ms = now_ms + rows[i].gate_in_ms;
+        flow = flow_of(ERR_RATE_LIMITED, &problem, &err, "create Order", now_ms, arena);
+        ASSERT_EQ(flow.verdict, FLOW_RETRY);
+        ASSERT_EQ(flow.at_ms, rows[i].expected_in_ms ? now_ms + rows[i].expected_in_ms : 0);
+        ASSERT_STREQ(flow.reason, rows[i].reason);
+    }
+}
+
+TEST(a_pause_is_looked_at_once_a_day_and_says_which_page_to_open)
+{
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    char url[] = "https://ca.test/unpause?x=1";
+    struct acme_problem problem = {.class = ACME_PAUSED, .help_url = url};
+    struct err err = {.code = ERR_RATE_LIMITED, .text = "paused"};
+    struct flow flow = flow_of(ERR_RATE_LIMITED, &problem, &err, "create Order", NOW, arena);
+
+    ASSERT_EQ(flow.verdict, FLOW_RETRY);
+    ASSERT_EQ(flow.at_ms, NOW + HOURS(24));
+    ASSERT_CONTAINS(flow.reason, "open https://ca.test/unpause?x=1 to go on");
+}
+
+/* --- polling --- */
+
+TEST(what_the_ca_works_on_is_looked_at_after_a_quarter_of_the_time_waited)
+{
+    static const struct {
+        const char *name;
+        int64_t waited_ms, retry_in_ms, expected_in_ms;
+    } rows[] = {
+        {"at once: not sooner than 250 ms", 0, 0, 250},
+        {"after a second", 1000, 0, 250},
+        {"after four seconds", 4000, 0, 1000},
+        {"after a minute", 60000, 0, 15000},
+        {"after an hour: not later than 30 s", HOURS(1), 0, SECONDS(30)},
+        {"a clock that was set back", -HOURS(1), 0, 250},
+        {"Retry-After goes before it", 4000, SECONDS(90), SECONDS(90)},
+        {"a shorter Retry-After, too", HOURS(1), 100, 100},
+        {"a Retry-After that has passed says nothing", 4000, -1, 1000},
+    };
+    int64_t now_ms = NOW;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t retry_at_ms = rows[i].retry_in_ms ? now_ms + rows[i].retry_in_ms : 0;
+
+        CASE(rows[i].name);
+        ASSERT_EQ(next_poll_ms(now_ms, now_ms - rows[i].waited_ms, retry_at_ms) - now_ms,
+                  rows[i].expected_in_ms);
+    }
+}
+
+RUN_TESTS(
+    cmocka_unit_test(each_class_of_problem_either_waits_or_ends_the_order),
+    cmocka_unit_test(the_reason_quotes_the_problem_document_rather_than_our_error),
+    cmocka_unit_test(a_retry_comes_when_the_ca_or_the_gate_says_and_the_reason_names_the_time_once),
+    cmocka_unit_test(a_pause_is_looked_at_once_a_day_and_says_which_page_to_open),
+    cmocka_unit_test(what_the_ca_works_on_is_looked_at_after_a_quarter_of_the_time_waited));

@@ -1,0 +1,322 @@
+/* report_test.c - rows for people, from objects in a store. */
+#include "controller/report.h"
+
+#include "api/kinds.h"
+#include "store/local.h"
+#include "unit/api/api_testing.h"
+
+#define NOW "2026-11-24T13:00:00Z"
+
+struct bed {
+    struct fake_clock clock;
+    struct context ctx;
+    struct store *store;
+    struct report report;
+};
+
+static struct bed *bed_new(void)
+{
+    struct bed *bed = xalloc(sizeof(*bed));
+    struct local_options options = {.clock = &bed->clock.clock, .resources = kind_resources};
+    struct err err = {};
+
+    fake_clock_init(&bed->clock, AT(NOW));
+    bed->ctx = context_background(&bed->clock.clock);
+    ASSERT_OK(store_local_open(&options, &bed->store, &err));
+    return bed;
+}
+
+static void bed_free(struct bed *bed)
+{
+    report_deinit(&bed->report);
+    store_close(bed->store);
+    xfree(bed);
+}
+
+/* An owner is "Kind name"; NULL: none. */
+static void set_owner(struct bed *bed, struct json *object, const char *owner)
+{
+    cleanup(xfree) char *kind = xstrdup(owner);
+    cleanup(json_unref) struct json *parent = NULL;
+    struct json *list = json_new_list(), *reference = json_new_map();
+    const char *name = strchr(owner, ' ') + 1;
+    struct key key = {.namespace = "default", .name = name};
+    struct err err = {};
+
+    kind[strchr(owner, ' ') - owner] = '\0';
+    ASSERT_OK(store_get(bed->store, &bed->ctx, &kind_by_name(kind)->resource, &key, &parent, &err));
+    json_set_text(reference, "apiVersion", json_get_text(parent, "apiVersion"));
+    json_set_text(reference, "kind", kind);
+    json_set_text(reference, "name", name);
+    json_set_text(reference, "uid", json_as_text(json_path(parent, "metadata.uid")));
+    json_set_bool(reference, "controller", true);
+    json_append(list, reference);
+    json_set(json_get(object, "metadata"), "ownerReferences", list);
+}
+
+/* The object, and then its status. */
+static void put(struct bed *bed, const char *owner, const char *yaml)
+{
+    cleanup(json_unref) struct json *given = read_yaml(yaml);
+    cleanup(json_unref) struct json *object = json_deep(given);
+    cleanup(json_unref) struct json *stored = NULL;
+    const struct kind *kind = kind_find(json_get_text(object, "apiVersion"),
+                                        json_get_text(object, "kind"));
+    struct err err = {};
+
+    if (owner)
+        set_owner(bed, object, owner);
+    ASSERT_OK(store_create(bed->store, &bed->ctx, &kind->resource, "test", object, &stored, &err));
+    if (!json_get(given, "status"))
+        return;
+    json_set(stored, "status", json_ref(json_get(given, "status")));
+    ASSERT_OK(store_update(bed->store, &bed->ctx, &kind->resource, STORE_STATUS, "test", stored,
+                           NULL, &err));
+}
+
+static const struct report *load(struct bed *bed)
+{
+    struct err err = {};
+
+    report_deinit(&bed->report);
+    ASSERT_OK(report_load(bed->store, &bed->ctx, &bed->report, &err));
+    return &bed->report;
+}
+
+static const struct certificate_row *only_row(struct bed *bed)
+{
+    ASSERT_EQ(load(bed)->certificate_count, 1);
+    return &bed->report.certificates[0];
+}
+
+#define HEAD(group, kind, name, more)                                                              \
+    "apiVersion: " group "cert-manager.io/v1\nkind: " kind "\nmetadata: {name: " name              \
+    ", namespace: default" more "}\n"
+#define CERTIFICATE(name, status)                                                                  \
+    HEAD("", "Certificate", name, "")                                                              \
+    "spec: {dnsNames: [a.example, '*.a.example'], secretName: " name                               \
+    "-tls, issuerRef: {name: acme}}\n" status
+#define REQUEST(name, revision, status)                                                            \
+    HEAD("", "CertificateRequest", name,                                                           \
+         ", annotations: {cert-manager.io/certificate-revision: '" revision "'}")                  \
+    "spec: {request: eA==, issuerRef: {name: acme}}\n" status
+#define ORDER(name, status)                                                                        \
+    HEAD("acme.", "Order", name, "")                                                               \
+    "spec: {request: eA==, issuerRef: {name: acme}, dnsNames: [a.example, '*.a.example']}\n" status
+#define CHALLENGE(name, dns_name, status)                                                          \
+    HEAD("acme.", "Challenge", name, "")                                                           \
+    "spec: {url: u, authorizationURL: u, dnsName: " dns_name                                       \
+    ", type: DNS-01, token: t, key: k, solver: {}, issuerRef: {name: acme}}\n" status
+#define CONDITION(type, status, reason, message)                                                   \
+    "{type: " type ", status: '" status "', reason: " reason ", message: '" message                \
+    "', lastTransitionTime: '2026-11-24T12:00:00Z'}"
+
+#define READY                                                                                      \
+    "status: {notBefore: '2026-11-01T00:00:00Z', notAfter: '2027-01-30T00:00:00Z', renewalTime: "  \
+    "'2026-12-31T00:00:00Z', revision: 1, conditions: [" CONDITION("Ready", "True", "Ready",       \
+                                                                   "up to date") "]}\n"
+#define ISSUING                                                                                    \
+    "status: {conditions: [" CONDITION("Ready", "False", "DoesNotExist",                           \
+                                       "no Secret") ", " CONDITION("Issuing", "True",              \
+                                                                   "DoesNotExist",                 \
+                                                                   "Secret does not exist") "]}\n"
+
+TEST(a_certificate_that_is_ready_is_fine)
+{
+    struct bed *bed = bed_new();
+    const struct certificate_row *row;
+
+    put(bed, NULL, CERTIFICATE("web", READY));
+    row = only_row(bed);
+    ASSERT_STREQ(row->namespace, "default");
+    ASSERT_STREQ(row->name, "web");
+    ASSERT_STREQ(row->ready, "True");
+    ASSERT_EQ(row->dns_names.len, 2);
+    ASSERT_STREQ(row->issuer_kind, "Issuer");
+    ASSERT_STREQ(row->secret_name, "web-tls");
+    ASSERT_EQ(row->not_after_ms, AT("2027-01-30T00:00:00Z"));
+    ASSERT_FALSE(row->is_issuing);
+    ASSERT_NULL(row->waiting_for);
+    ASSERT_NULL(row->problem);
+    ASSERT_TRUE(certificate_row_is_fine(row, AT(NOW)));
+    bed_free(bed);
+}
+
+TEST(a_certificate_whose_renewal_is_overdue_is_not_fine)
+{
+    struct bed *bed = bed_new();
+
+    put(bed, NULL, CERTIFICATE("web", READY));
+    ASSERT_TRUE(certificate_row_is_fine(only_row(bed), AT("2026-12-30T23:59:59Z")));
+    ASSERT_FALSE(certificate_row_is_fine(only_row(bed), AT("2026-12-31T00:00:00Z")));
+    bed_free(bed);
+}
+
+TEST(a_certificate_that_nobody_has_looked_at_says_what_to_do)
+{
+    struct bed *bed = bed_new();
+    const struct certificate_row *row;
+
+    put(bed, NULL, CERTIFICATE("web", ""));
+    row = only_row(bed);
+    ASSERT_STREQ(row->ready, "Unknown");
+    ASSERT_CONTAINS(row->message, "certlet run");
+    ASSERT_FALSE(certificate_row_is_fine(row, AT(NOW)));
+    bed_free(bed);
+}
+
+TEST(an_issuance_shows_what_its_order_waits_for_and_the_name_that_holds_it_up)
+{
+    struct bed *bed = bed_new();
+    cleanup(buf_deinit) struct buf line = BUF(4096);
+    const struct certificate_row *row;
+
+    put(bed, NULL, CERTIFICATE("web", ISSUING));
+    put(bed, "Certificate web", REQUEST("web-1", "1", ""));
+    put(bed, "CertificateRequest web-1",
+        ORDER("web-1-7", "status: {state: pending, reason: 'waiting for a.example'}\n"));
+    put(bed, "Order web-1-7", CHALLENGE("good", "good.example", "status: {state: valid}\n"));
+    put(bed, "Order web-1-7",
+        CHALLENGE("slow", "a.example", "status: {state: pending, reason: not yet}\n"));
+    row = only_row(bed);
+    ASSERT_TRUE(row->is_issuing);
+    ASSERT_STREQ(row->waiting_for, "waiting for a.example");
+    ASSERT_STREQ(row->failing_name, "a.example");
+    certificate_row_explain(row, &line);
+    ASSERT_STREQ(buf_str(&line), "default/web: waiting: waiting for a.example");
+    bed_free(bed);
+}
+
+TEST(a_request_without_an_order_says_what_it_waits_for)
+{
+    struct bed *bed = bed_new();
+
+    put(bed, NULL, CERTIFICATE("web", ISSUING));
+    put(bed, "Certificate web",
+        REQUEST("web-1", "1",
+                "status: {conditions: [" CONDITION("Ready", "False", "Pending",
+                                                   "issuer acme is not ready") "]}\n"));
+    ASSERT_STREQ(only_row(bed)->waiting_for, "issuer acme is not ready");
+    bed_free(bed);
+}
+
+#define FAILED                                                                                     \
+    "status: {failedIssuanceAttempts: 2, lastFailureTime: '2026-11-24T12:30:00Z', conditions: "    \
+    "[" CONDITION("Ready", "False", "DoesNotExist",                                                \
+                  "no Secret") ", " CONDITION("Issuing", "False", "Failed", "it failed") "]}\n"
+
+TEST(a_failure_shows_the_words_of_the_ca_the_name_the_attempt_and_the_next_time)
+{
+    struct bed *bed = bed_new();
+    cleanup(buf_deinit) struct buf line = BUF(4096);
+    const struct certificate_row *row;
+
+    put(bed, NULL, CERTIFICATE("web", FAILED));
+    put(bed, "Certificate web", REQUEST("web-1", "1", ""));
+    put(bed, "CertificateRequest web-1",
+        ORDER("web-1-7", "status: {state: invalid, reason: 'a.example: CAA forbids it'}\n"));
+    row = only_row(bed);
+    ASSERT_STREQ(row->problem, "a.example: CAA forbids it");
+    ASSERT_STREQ(row->failing_name, "a.example");
+    ASSERT_EQ(row->attempts, 2);
+    ASSERT_EQ(row->next_attempt_ms, AT("2026-11-24T14:30:00Z"));
+    ASSERT_FALSE(certificate_row_is_fine(row, AT(NOW)));
+    certificate_row_explain(row, &line);
+    ASSERT_STREQ(buf_str(&line), "default/web: a.example: CAA forbids it (attempt 2 failed, next "
+                                 "not before 2026-11-24T14:30:00Z)");
+    bed_free(bed);
+}
+
+TEST(a_renewal_that_failed_is_not_fine_although_the_certificate_is_in_force)
+{
+    struct bed *bed = bed_new();
+    struct certificate_row row;
+
+    put(bed, NULL, CERTIFICATE("web", READY));
+    row = *only_row(bed);
+    row.attempts = 1;
+    ASSERT_FALSE(certificate_row_is_fine(&row, AT(NOW)));
+    bed_free(bed);
+}
+
+TEST(requests_of_other_certificates_and_other_revisions_do_not_count)
+{
+    struct bed *bed = bed_new();
+
+    put(bed, NULL, CERTIFICATE("api", READY));
+    put(bed, NULL, CERTIFICATE("web", FAILED));
+    put(bed, "Certificate api", REQUEST("api-2", "2", ""));
+    put(bed, "CertificateRequest api-2",
+        ORDER("api-2-7", "status: {state: errored, reason: refused}\n"));
+    put(bed, "Certificate web", REQUEST("web-9", "9", ""));
+    put(bed, "CertificateRequest web-9",
+        ORDER("web-9-7", "status: {state: errored, reason: old}\n"));
+    ASSERT_EQ(load(bed)->certificate_count, 2);
+    ASSERT_STREQ(bed->report.certificates[0].name, "api");
+    ASSERT_STREQ(bed->report.certificates[0].problem, "refused");
+    ASSERT_STREQ(bed->report.certificates[1].problem, "it failed");
+    bed_free(bed);
+}
+
+TEST(a_text_that_would_steer_a_terminal_is_made_harmless)
+{
+    struct bed *bed = bed_new();
+
+    put(bed, NULL, CERTIFICATE("web", FAILED));
+    put(bed, "Certificate web", REQUEST("web-1", "1", ""));
+    put(bed, "CertificateRequest web-1",
+        ORDER("web-1-7", "status: {state: errored, reason: \"\\e[2Jgone\"}\n"));
+    ASSERT_STREQ(only_row(bed)->problem, "?[2Jgone");
+    bed_free(bed);
+}
+
+TEST(issuers_of_both_scopes_are_rows)
+{
+    struct bed *bed = bed_new();
+
+    put(bed, NULL,
+        HEAD("", "Issuer", "acme", "") "spec: {acme: {server: 'https://ca.example', "
+                                       "privateKeySecretRef: {name: k}}}\n"
+                                       "status: {acme: {uri: 'https://ca.example/1'}, conditions: "
+                                       "[" CONDITION("Ready", "True", "ACMEAccountRegistered",
+                                                     "registered") "]}\n");
+    put(bed, NULL,
+        "apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: all}\n"
+        "spec: {acme: {server: 'https://ca.example', privateKeySecretRef: {name: k}}}\n");
+    ASSERT_EQ(load(bed)->issuer_count, 2);
+    ASSERT_STREQ(bed->report.issuers[0].account, "https://ca.example/1");
+    ASSERT_STREQ(bed->report.issuers[0].ready, "True");
+    ASSERT_STREQ(bed->report.issuers[1].kind, "ClusterIssuer");
+    ASSERT_STREQ(bed->report.issuers[1].ready, "Unknown");
+    bed_free(bed);
+}
+
+TEST(a_certificate_without_a_stored_chain_has_no_serial)
+{
+    struct bed *bed = bed_new();
+    struct err err = {};
+
+    put(bed, NULL, CERTIFICATE("web", READY));
+    put(bed, NULL,
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: other-tls, namespace: default}\n"
+        "type: kubernetes.io/tls\ndata: {tls.crt: bm8=, tls.key: bm8=}\n");
+    put(bed, NULL, CERTIFICATE("other", READY));
+    (void)load(bed); /* the rows are looked at below */
+    ASSERT_OK(report_load_leaves(bed->store, &bed->ctx, &bed->report, &err));
+    ASSERT_NULL(bed->report.certificates[0].serial);
+    ASSERT_NULL(bed->report.certificates[1].serial);
+    bed_free(bed);
+}
+
+RUN_TESTS(
+    cmocka_unit_test(a_certificate_that_is_ready_is_fine),
+    cmocka_unit_test(a_certificate_whose_renewal_is_overdue_is_not_fine),
+    cmocka_unit_test(a_certificate_that_nobody_has_looked_at_says_what_to_do),
+    cmocka_unit_test(an_issuance_shows_what_its_order_waits_for_and_the_name_that_holds_it_up),
+    cmocka_unit_test(a_request_without_an_order_says_what_it_waits_for),
+    cmocka_unit_test(a_failure_shows_the_words_of_the_ca_the_name_the_attempt_and_the_next_time),
+    cmocka_unit_test(a_renewal_that_failed_is_not_fine_although_the_certificate_is_in_force),
+    cmocka_unit_test(requests_of_other_certificates_and_other_revisions_do_not_count),
+    cmocka_unit_test(a_text_that_would_steer_a_terminal_is_made_harmless),
+    cmocka_unit_test(issuers_of_both_scopes_are_rows),
+    cmocka_unit_test(a_certificate_without_a_stored_chain_has_no_serial));
