@@ -18,7 +18,7 @@
 #include "acme/jws.h"
 #include "acme/problem.h"
 
-#define NONCE_TRIES 10
+#define NONCE_TRIES 20
 #define PAUSE_MS    DAYS(1) /* a pause ends when the user acts: once a day we try whether he has */
 
 /* Without Retry-After a 503 closes the gate for less than a 429: outages end without notice. */

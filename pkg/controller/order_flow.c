@@ -57,7 +57,9 @@ struct flow flow_of(int code, const struct acme_problem *problem, const struct e
         break; /* there was no problem document: the code decides */
     case ACME_ACCOUNT:
         if (streq(problem->type, "accountDoesNotExist"))
-            text = arena_printf(arena, "%s; restart certlet to register the account again", text);
+            text = arena_printf(
+                arena, "%s; for a new account name another Secret in spec.acme.privateKeySecretRef",
+                text);
         return (struct flow){.verdict = FLOW_FAIL, .reason = text, .state = STATE_ERRORED};
     case ACME_NEW_ORDER:
     case ACME_FIX_CONFIG:

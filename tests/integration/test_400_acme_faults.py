@@ -59,7 +59,7 @@ ORDER_CASES = {
         {"names": ["more.rejected.example.test"]},
     ),
     "unauthorized": Case("newOrder", "unauthorized", ("may not do that",)),
-    "no-account": Case("newOrder", "account-does-not-exist", ("accountDoesNotExist", "restart certlet")),
+    "no-account": Case("newOrder", "account-does-not-exist", ("accountDoesNotExist", "another Secret")),
     "nonce-storm": Case("newOrder", "bad-nonce", ("badNonce", "nonce is refused")),
 }
 

@@ -123,10 +123,11 @@ def test_a_ca_that_has_forgotten_the_account_is_told_with_what_to_do(binary, bin
         pem = program.wait_for_certificate("a-tls")
         pebble.restart()
         write(program, bind, pebble, *certificates("a", "b"))
-        wait_for_row(program, "b", "account", "restart certlet")
+        wait_for_row(program, "b", "accountDoesNotExist", "another Secret")
         assert program.certificate_pem("a-tls") == pem
-        assert program.stop() == 0
-        program.start()
+        new_key = {"name": "new-account"}
+        write(program, bind, pebble, *certificates("a", "b"), privateKeySecretRef=new_key)
+        program.wait_until(lambda: pebble.requests("/sign-me-up") == 2, 20, "a new account")
         program.command("renew", "--dir", program.folder, "b")
         program.wait_for_certificate("b-tls")
 

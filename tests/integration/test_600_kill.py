@@ -1,5 +1,6 @@
 """Killed at any moment, the program goes on where it was; told to end, it ends at once."""
 
+import json
 import random
 import signal
 import time
@@ -35,37 +36,50 @@ def serial(program, secret):
 def shop(binary, bind, tmp_path):
     """The program, a Pebble that has seen nothing yet, and three certificates of different kinds."""
     with Pebble(tmp_path / "pebble", dns=bind.address) as pebble:
-        program = Certlet(
-            binary, tmp_path / "dir", solver_flags(bind, http01_port=pebble.http_port)
-        )
-        program.pebble = pebble
-        program.write("key.yaml", manifests.tsig_secret(bind))
-        program.write(
-            "issuer.yaml",
-            manifests.issuer(pebble, [manifests.rfc2136_solver(bind)], name="dns"),
-            manifests.issuer(pebble, [quick_solver()], name="http"),
-        )
-        write_hook(program, tmp_path / "hooks.log")
-        yield program
+        flags = solver_flags(bind, http01_port=pebble.http_port)
+        with Certlet(binary, tmp_path / "dir", flags) as program:
+            program.pebble = pebble
+            program.write("key.yaml", manifests.tsig_secret(bind))
+            program.write(
+                "issuer.yaml",
+                manifests.issuer(pebble, [manifests.rfc2136_solver(bind)], name="dns"),
+                manifests.issuer(pebble, [quick_solver()], name="http"),
+            )
+            write_hook(program, tmp_path / "hooks.log")
+            yield program
 
 
-def order(program, generation):
-    """Ask for NAMES new certificates: two in one order, an alias by http-01, and a plain one."""
-    one = f"g{generation}.example.test"
+def order(program, n):
+    """Ask for NAMES new certificates. No name is below another: BIND's wildcard would not answer it."""
     program.write(
-        f"g{generation}.yaml",
-        manifests.certificate(f"a{generation}", [f"a.{one}", f"*.a.{one}"], "dns"),
-        manifests.certificate(f"b{generation}", [f"b.{one}"], "http"),
-        manifests.certificate(f"c{generation}", [f"c.{one}"], "dns"),
+        f"g{n}.yaml",
+        manifests.certificate(f"a{n}", [f"a{n}.example.test", f"*.a{n}.example.test"], "dns"),
+        manifests.certificate(f"b{n}", [f"b{n}.example.test"], "http"),
+        manifests.certificate(f"c{n}", [f"c{n}.example.test"], "dns"),
     )
 
 
 def kill_after_lines(program, count):
-    """Kill it when its log has grown by so many lines, or when there is nothing more to say."""
+    """Kill it when its log has grown by so many lines, or when all is done."""
     target = program.log_text().count("\n") + count
     program.start("-v", "4")
-    wait_until(lambda: program.log_text().count("\n") >= target, 20, "lines of the log", program._child)
+    wait_until(
+        lambda: program.log_text().count("\n") >= target or all_are_stored(program),
+        60,
+        "lines of the log",
+        program._child,
+    )
     program.kill9()
+
+
+def all_are_stored(program):
+    """Whether every certificate that was asked for is in its place."""
+    asked = (json.loads(part) for file in program.manifests.glob("g*.yaml") for part in parts(file))
+    return all(program.certificate_pem(one["spec"]["secretName"]) for one in asked)
+
+
+def parts(file):
+    return file.read_text().split("---\n")[1:]
 
 
 @pytest.mark.threads

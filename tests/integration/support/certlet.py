@@ -71,6 +71,16 @@ class Certlet:
         new.replace(target)
         return target
 
+    def write_hook(self, name, script, mode=0o700):
+        """A program in hooks/deploy.d."""
+        folder = self.folder / "hooks" / "deploy.d"
+        for one in (folder.parent, folder):
+            one.mkdir(mode=0o700, exist_ok=True)
+        hook = folder / name
+        hook.write_text(script, encoding="utf-8")
+        hook.chmod(mode)
+        return hook
+
     def remove(self, file):
         (self.manifests / file).unlink()
 
