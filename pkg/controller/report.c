@@ -143,23 +143,33 @@ static void copy_names(struct report *report, const struct array_string *from,
         to->items[i] = arena_strdup(report->arena, from->items[i]);
 }
 
-/* "name: what" of an Order's reason, when it starts with one of its names. */
+/* "name: what", at the start (a challenge's reason) or in the list of what the CA refuses. */
+static bool blames(const char *reason, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = strstr(reason, name); at; at = strstr(at + len, name)) {
+        if ((at == reason || strchr(" (", at[-1])) && str_starts(at + len, ": "))
+            return true;
+    }
+    return false;
+}
+
 static const char *name_in_reason(struct report *report, const struct order *order)
 {
-    const char *colon = order->status.reason ? strstr(order->status.reason, ": ") : NULL;
-    const char *name;
+    const struct array_string *const lists[] = {&order->spec.dns_names, &order->spec.ip_addresses};
+    const char *reason = str_or(order->status.reason, "");
 
-    if (!colon)
-        return NULL;
-    name = arena_strndup(report->arena, order->status.reason,
-                         (size_t)(colon - order->status.reason));
-    for (size_t i = 0; i < order->spec.dns_names.len; i++) {
-        const char *wanted = order->spec.dns_names.items[i];
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        for (size_t i = 0; i < lists[l]->len; i++) {
+            const char *name = lists[l]->items[i];
+            const char *bare = str_starts(name, "*.") ? name + 2 : name;
 
-        if (streq(name, wanted) || (str_starts(wanted, "*.") && streq(name, wanted + 2)))
-            return name;
+            if (blames(reason, name) || blames(reason, bare))
+                return arena_strdup(report->arena, bare);
+        }
     }
-    return array_string_has(&order->spec.ip_addresses, name) ? name : NULL;
+    return NULL;
 }
 
 static const char *failing_name(const struct loading *loading, const struct order *order)

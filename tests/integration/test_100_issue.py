@@ -4,6 +4,8 @@ One run issues everything that one CA can give; the tests look at what it left. 
 life holds later (renewal, edits) is test_200.
 """
 
+import contextlib
+import datetime
 import http.server
 import os
 import re
@@ -17,6 +19,7 @@ from support import pki
 from support.bed import Pebble
 from support.certlet import Certlet, solver_flags
 from support.files import key_matches, names_of, subject_of, verify
+from support.server import accepts_connections
 
 HUNDRED = [f"n{i:03}.many.example.test" for i in range(100)]
 MAC_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
@@ -148,8 +151,6 @@ def test_profile_of_the_issuer_decides_the_lifetime(issued):
 
 
 def life_seconds(program, name):
-    import datetime
-
     row = next(one for one in program.status()["certificates"] if one["name"] == name)
     ends, starts = (
         datetime.datetime.fromisoformat(row[key].replace("Z", "+00:00"))
@@ -456,3 +457,262 @@ def test_external_account_that_cannot_be_bound_is_told(bound, name, words):
 
 def test_keys_of_external_accounts_are_in_no_message(bound):
     assert MAC_KEY not in bound.stderr and MAC_KEY[::-1] not in bound.stderr
+
+
+# --- one thing at a time ---
+
+
+@pytest.mark.threads
+def test_http01_is_answered_by_our_own_server_only_while_needed(certlet, pebble):
+    certlet.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()]))
+    certlet.write("a.yaml", m.certificate("own", ["own.other.test"]))
+    certlet.start()
+    certlet.wait_for_certificate("own-tls")
+    certlet.wait_until(lambda: not accepts_connections(pebble.http_port), 10, "port 80 given back")
+
+
+def test_http01_by_web_root_of_a_server_that_runs_already(binary, bind, pebble, tmp_path):
+    root = tmp_path / "www"
+    root.mkdir()
+    flags = solver_flags(bind, http01_port=pebble.http_port, http01_webroot=root)
+    program = Certlet(binary, tmp_path / "dir", flags)
+    program.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()]))
+    program.write("a.yaml", m.certificate("web", ["root.other.test"]))
+    with web_server(root, pebble.http_port) as asked:
+        done = program.run_once()
+    assert done.returncode == 0, done.stderr
+    assert names_of(program.certificate_pem("web-tls")) == ["root.other.test"]
+    assert asked and all(path.startswith("/.well-known/acme-challenge/") for path in asked)
+    left = [path for path in root.rglob("*") if path.is_file()]
+    assert left == []
+
+
+@contextlib.contextmanager
+def web_server(root, port):
+    """A plain web server for `root`; the list of paths that it was asked for."""
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(root))
+
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield asked
+        server.shutdown()
+
+
+def test_unknown_profile_is_reported_with_those_that_there_are(certlet, pebble):
+    certlet.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()], profile="tlsserver"))
+    certlet.write("a.yaml", m.certificate("a", ["profile.other.test"]))
+    orders = pebble.new_orders()
+    done = certlet.run_once()
+    assert done.returncode == 1
+    for word in ("tlsserver", "classic", "shortlived"):
+        assert word in done.stderr
+        assert word in json.dumps(certlet.status())
+    assert pebble.new_orders() == orders
+
+
+def test_a_preferred_chain_that_is_not_there_does_not_stop_the_issuance(certlet, pebble):
+    certlet.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()], preferredChain="No Such CA"))
+    certlet.write("a.yaml", m.certificate("a", ["chain.other.test"]))
+    assert certlet.run_once().returncode == 0
+    assert certlet.certificate_pem("a-tls")
+
+
+def test_a_name_without_a_solver_says_which_name_and_what_to_add(certlet, bind, pebble):
+    solver = m.http01_solver(selector={"dnsNames": ["one.other.test"]})
+    certlet.write("issuer.yaml", m.issuer(pebble, [solver]))
+    certlet.write("a.yaml", m.certificate("a", ["one.other.test", "two.other.test"]))
+    done = certlet.run_once()
+    assert done.returncode == 1
+    row = certlet.status()["certificates"][0]
+    assert row["ready"] == "False" and "two.other.test" in json.dumps(row)
+    assert "solver" in json.dumps(row)
+
+
+def test_selectors_choose_by_label_before_name_before_zone(certlet, bind, pebble):
+    """Only the one that must be chosen works: the others lead to a DNS server that is not there."""
+    nowhere = {
+        "nameserver": "127.0.0.1:9",
+        "tsigKeyName": "certlet",
+        "tsigAlgorithm": "HMACSHA256",
+        "tsigSecretSecretRef": {"name": "tsig-certlet", "key": "secret"},
+    }
+    by_zone = {"selector": {"dnsZones": ["example.test"]}, "dns01": {"rfc2136": nowhere}}
+    by_name = {"selector": {"dnsNames": ["n.example.test"]}, "dns01": {"rfc2136": nowhere}}
+    by_label = m.rfc2136_solver(
+        bind, selector={"matchLabels": {"use": "dns"}, "dnsZones": ["n.example.test"]}
+    )
+    certificate = m.certificate("n", ["n.example.test"])
+    certificate["metadata"]["labels"] = {"use": "dns"}
+    certlet.write("issuer.yaml", m.tsig_secret(bind), m.issuer(pebble, [by_zone, by_name, by_label]))
+    by_zone_name = m.certificate("z", ["deep.z.example.test"], "zones")
+    longer = m.rfc2136_solver(bind, selector={"dnsZones": ["z.example.test"]})
+    certlet.write("zones.yaml", m.issuer(pebble, [by_zone, longer], name="zones"))
+    certlet.write("a.yaml", certificate, by_zone_name)
+    done = certlet.run_once(seconds=30)
+    assert done.returncode == 0, done.stderr
+
+
+def test_challenge_record_is_written_where_the_alias_leads(certlet, bind, pebble):
+    bind.add_record("_acme-challenge.alias.example.test", "CNAME", "target.other.test.")
+    solver = m.rfc2136_solver(bind, cnameStrategy="Follow")
+    certlet.write("issuer.yaml", m.tsig_secret(bind), m.issuer(pebble, [solver]))
+    certlet.write("a.yaml", m.certificate("alias", ["alias.example.test"]))
+    done = certlet.run_once()
+    assert done.returncode == 0, done.stderr
+    assert bind.txt("target.other.test") == []
+
+
+def test_ed25519_key_gets_a_certificate_or_the_words_of_the_ca(certlet, pebble):
+    """Public CAs refuse such keys: whichever this CA does is told truly."""
+    certlet.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()]))
+    spec = {"privateKey": {"algorithm": "Ed25519"}}
+    certlet.write("a.yaml", m.certificate("ed", ["ed.other.test"], **spec))
+    done = certlet.run_once()
+    if done.returncode == 0:
+        text = pki.openssl("x509", "-noout", "-text", stdin=certlet.certificate_pem("ed-tls"))
+        assert "ED25519" in text.upper()
+    else:
+        row = certlet.status()["certificates"][0]
+        assert "badPublicKey" in json.dumps(row) or "badCSR" in json.dumps(row)
+
+
+def test_cluster_issuer_of_the_default_resource_namespace(certlet, bind, pebble):
+    certlet.write("s.yaml", m.tsig_secret(bind, namespace="kube-system"))
+    certlet.write("issuer.yaml", m.cluster_issuer(pebble, [m.rfc2136_solver(bind)], name="all"))
+    reference = {"name": "all", "kind": "ClusterIssuer"}
+    certificate = m.certificate("c", ["cl.example.test"], namespace="team", issuerRef=reference)
+    certlet.write("a.yaml", certificate)
+    done = certlet.run_once()
+    assert done.returncode == 0, done.stderr
+    assert certlet.secret("all-account", "kube-system")
+
+
+def test_a_missing_issuer_is_named(certlet):
+    certlet.write("a.yaml", m.certificate("a", ["a.other.test"], "nobody"))
+    done = certlet.run_once()
+    assert done.returncode == 1
+    assert "nobody" in done.stderr and "not found" in done.stderr
+
+
+# --- accounts ---
+
+
+def account_of(program):
+    return program.status()["issuers"][0].get("account")
+
+
+def copy_of_secret(program, name):
+    """The Secret as a manifest for another folder."""
+    stored = program.object("Secret", name)
+    metadata = {"name": name, "namespace": "default"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": stored["data"]}
+
+
+def test_an_account_key_of_ones_own_finds_its_account(certlet, binary, bind, pebble, tmp_path):
+    issuer = m.issuer(pebble, [m.http01_solver()], disableAccountKeyGeneration=True)
+    certlet.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()], email="a@example.test"))
+    assert certlet.run_once().returncode == 0
+    other = Certlet(binary, tmp_path / "other", certlet.flags)
+    other.write("issuer.yaml", copy_of_secret(certlet, "acme-account"), issuer)
+    assert other.run_once().returncode == 0
+    assert account_of(other) == account_of(certlet) != ""
+
+
+def test_a_missing_account_key_that_must_not_be_made_is_named(certlet, pebble):
+    issuer = m.issuer(pebble, [m.http01_solver()], disableAccountKeyGeneration=True)
+    certlet.write("issuer.yaml", issuer, m.certificate("a", ["a.other.test"]))
+    done = certlet.run_once()
+    assert done.returncode == 1
+    assert "acme-account" in done.stderr
+
+
+def test_a_p256_account_key_by_flag(certlet, pebble):
+    certlet.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()]))
+    certlet.write("a.yaml", m.certificate("a", ["p256.other.test"]))
+    assert certlet.run_once("--account-key-type", "ecdsa").returncode == 0
+    assert b"EC PRIVATE KEY" in certlet.secret("acme-account")["tls.key"]
+
+
+def test_a_new_e_mail_is_told_to_the_ca_without_a_new_account(certlet, pebble):
+    solvers = [m.http01_solver()]
+    certlet.write("issuer.yaml", m.issuer(pebble, solvers, email="old@example.test"))
+    assert certlet.run_once().returncode == 0
+    account = account_of(certlet)
+    certlet.write("issuer.yaml", m.issuer(pebble, solvers, email="new@example.test"))
+    assert certlet.run_once().returncode == 0
+    assert account_of(certlet) == account
+    stored = certlet.object("Issuer", "acme")["status"]["acme"]
+    assert stored["lastRegisteredEmail"] == "new@example.test"
+
+
+@pytest.fixture(scope="module")
+def closed_pebble(bind, tmp_path_factory):
+    """A CA that serves only whom it has given a key to."""
+    folder = tmp_path_factory.mktemp("eab")
+    with Pebble(folder, dns=bind.address, eab={"kid-1": MAC_KEY}) as server:
+        yield server
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", None])
+def test_external_account_binding_opens_an_account(binary, bind, closed_pebble, tmp_path, algorithm):
+    secret, binding = m.external_account("kid-1", MAC_KEY)
+    if algorithm:
+        binding["keyAlgorithm"] = algorithm
+    flags = solver_flags(bind, http01_port=closed_pebble.http_port)
+    program = Certlet(binary, tmp_path / "dir", flags)
+    solvers = [m.http01_solver()]
+    issuer = m.issuer(closed_pebble, solvers, externalAccountBinding=binding)
+    program.write("issuer.yaml", secret, issuer, m.certificate("a", ["eab.other.test"]))
+    done = program.run_once()
+    assert done.returncode == 0, done.stderr
+    assert account_of(program)
+
+
+def test_external_account_binding_with_a_wrong_key_shows_what_the_ca_says(
+    binary, bind, closed_pebble, tmp_path
+):
+    secret, binding = m.external_account("kid-1", "d3Jvbmc" * 8)
+    check_refused_account(
+        binary, closed_pebble, tmp_path, [secret], binding, ["external account", "kid-1|MAC|signature"]
+    )
+
+
+def test_external_account_binding_with_an_unknown_key_id(binary, bind, closed_pebble, tmp_path):
+    secret, binding = m.external_account("kid-unknown", MAC_KEY)
+    check_refused_account(binary, closed_pebble, tmp_path, [secret], binding, ["external"])
+
+
+def test_external_account_binding_without_its_secret_names_it(binary, closed_pebble, tmp_path):
+    _, binding = m.external_account("kid-1", MAC_KEY)
+    check_refused_account(binary, closed_pebble, tmp_path, [], binding, ["eab", "not found"])
+
+
+def test_external_account_binding_missing_says_what_to_set(binary, closed_pebble, tmp_path):
+    check_refused_account(
+        binary, closed_pebble, tmp_path, [], None, ["spec.acme.externalAccountBinding"]
+    )
+
+
+def check_refused_account(binary, ca, tmp_path, secrets, binding, patterns):
+    """The reason is on the Issuer and on standard error; no account, no order, no secret in the text."""
+    more = {"externalAccountBinding": binding} if binding else {}
+    program = Certlet(binary, tmp_path / "dir", ["--http01-listen", "127.0.0.1:0"])
+    issuer = m.issuer(ca, [m.http01_solver()], **more)
+    program.write("a.yaml", *secrets, issuer, m.certificate("a", ["a.other.test"]))
+    orders = ca.new_orders()
+    done = program.run_once(seconds=20)
+    assert done.returncode == 1
+    row = program.status()["issuers"][0]
+    assert row["ready"] == "False" and not row.get("account")
+    for pattern in patterns:
+        assert re.search(pattern, row["message"], re.IGNORECASE), row["message"]
+        assert re.search(pattern, done.stderr, re.IGNORECASE), done.stderr
+    assert ca.new_orders() == orders
+    assert MAC_KEY not in done.stderr

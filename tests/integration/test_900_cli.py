@@ -11,7 +11,6 @@ import urllib.request
 import pytest
 
 from support import manifests as m
-from support import pki
 from support.certlet import Certlet
 from support.fault_ca import FaultCA
 from support.files import serial_of
@@ -215,8 +214,8 @@ def test_status_table_shows_names_issuer_and_times_and_why_not(program):
     head, *lines = done.stdout.splitlines()
     assert "NAME READY NAMES ISSUER EXPIRES RENEWS" in re.sub(r"\s+", " ", head)
     rows = {line.split()[0]: line for line in lines if line and not line.startswith(" ")}
-    assert re.search(r"True +a\.test,b\.test,\+1 +acme +in 89d", rows["good"])
-    assert "True" in rows["shop/also"] and "False" in rows["bad"]
+    assert re.search(r"True +a\.test,b\.test,\+1 +acme +in 89d", rows["default/good"])
+    assert "True" in rows["shop/also"] and "False" in rows["default/bad"]
     assert "policy forbids this name" in done.stdout and "not before 20" in done.stdout
 
 
@@ -311,7 +310,6 @@ def test_inspect_of_what_is_no_certificate_is_told(program, tmp_path):
 
 
 def test_inspect_says_that_a_chain_is_out_of_order(program, tmp_path):
-    leaf, issuer, _ = (program.tls("good-tls") / "tls.crt").read_text().split("-----BEGIN")[0:3] or ""
     whole = (program.tls("good-tls") / "tls.crt").read_text()
     first, second = whole.split("-----END CERTIFICATE-----\n")[:2]
     end = "-----END CERTIFICATE-----\n"

@@ -14,11 +14,12 @@ from .server import BedError, end, wait_until
 
 # A sanitizer's report ends the program with this, so that it is told apart from an ordinary failure.
 SANITIZER_EXIT = 99
+SUPPRESSIONS = pathlib.Path(__file__).resolve().parents[2] / "support/tsan.supp"
 SANITIZERS = {
     "ASAN_OPTIONS": f"exitcode={SANITIZER_EXIT}:detect_leaks=1",
     "LSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}",
     "UBSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}:print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}",
+    "TSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}:suppressions={SUPPRESSIONS}",
 }
 
 
