@@ -126,11 +126,16 @@ static bool has_finalizer(const struct challenge *challenge)
            array_string_has(&challenge->object.metadata.finalizers, FINALIZER_CHALLENGE_LEGACY);
 }
 
+/* Counted from our start: what was deleted before, nobody has tried to take back since. */
 static bool may_give_up(const struct run *run)
 {
-    int64_t deleted_ms = run->challenge->object.metadata.deletion_timestamp_ms;
+    int64_t since_ms = run->challenge->object.metadata.deletion_timestamp_ms;
 
-    return deleted_ms > 0 && context_now_ms(run->ctx) - deleted_ms > CLEANUP_GIVE_UP_MS;
+    if (since_ms == 0)
+        return false;
+    if (since_ms < run->self->started_at_ms)
+        since_ms = run->self->started_at_ms;
+    return context_now_ms(run->ctx) - since_ms > CLEANUP_GIVE_UP_MS;
 }
 
 /* Token and key must belong together under the account's key: then the value is one that only we could

@@ -33,7 +33,7 @@ static const struct acme_limits limits = {
 static const struct fake_ca_profile profiles[] = {{"short", "10 days", DAYS(10)}};
 
 static const char issuers[] = SIM_ISSUER
-    "---\n" SIM_ACME_ISSUER("web", SIM_BY_HTTP) "---\n" SIM_ACME_ISSUER(
+    "---\n" SIM_ACME_ISSUER("web", "    renewalInformationSource: None\n" SIM_BY_HTTP) "---\n" SIM_ACME_ISSUER(
         "plain",
         "    renewalInformationSource: None\n" SIM_BY_DNS) "---\n" SIM_ACME_ISSUER("short",
                                                                                    "    renewalInformationSource: None\n    profile: short\n" SIM_BY_DNS);
@@ -62,11 +62,12 @@ static uint64_t below(struct story *story, uint64_t limit)
 
 static const char *issuer_of_certificate(int i)
 {
-    if (i % 25 == 24)
+    if (i % 50 == 24)
         return "short";
     if (i % 5 == 4)
         return "web";
-    return i % 5 == 3 ? "acme" : "plain";
+    return i % 25 == 3 ? "acme"
+                       : "plain"; /* few with renewal information: its polls take the time */
 }
 
 static void apply_certificate(struct story *story, int i)
@@ -258,7 +259,7 @@ static void live_on(struct story *story)
 {
     bool in_trouble = sim_now(story->sim) < story->trouble_until_ms;
 
-    sim_advance(story->sim, (int64_t)below(story, (uint64_t)HOURS(in_trouble ? 6 : 36)));
+    sim_advance(story->sim, (int64_t)below(story, (uint64_t)HOURS(in_trouble ? 6 : 60)));
     restart_if_down(story);
     if (sim_now(story->sim) >= story->trouble_until_ms)
         stop_trouble(story);
@@ -268,7 +269,7 @@ static void live_on(struct story *story)
         edit_something(story);
     if (below(story, 12) == 0)
         crash(story);
-    else if (below(story, 12) == 0)
+    else if (below(story, 24) == 0)
         sim_restart(story->sim);
 }
 

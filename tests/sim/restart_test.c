@@ -146,9 +146,31 @@ TEST(what_an_owner_left_behind_is_collected_at_the_start)
     sim_free(sim);
 }
 
+/* A finalizer is given up after an hour of trying, not after an hour in which nothing ran. */
+TEST(a_record_is_taken_back_however_long_the_program_was_away)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with(&options, SIM_ISSUER, by_dns);
+
+    sim_apply(sim, SIM_ACME_ISSUER("aaa", SIM_BY_DNS)); /* set up before the one that counts */
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 2);
+    sim_delete(sim, "certificate/web");
+    sim_crash_at(sim, sim_points(sim) + 1, false);
+    sim_advance(sim, DAYS(1));
+    ASSERT_TRUE(sim_has_crashed(sim));
+    sim_restart(sim);
+    sim_run_until_idle(sim);
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    sim_free(sim);
+}
+
 RUN_TESTS(cmocka_unit_test(a_restart_in_every_state_loses_nothing),
           cmocka_unit_test(a_start_with_nothing_to_do_does_nothing),
           cmocka_unit_test(a_closed_gate_survives_a_restart),
           cmocka_unit_test(a_back_off_survives_a_restart),
           cmocka_unit_test(a_renewal_that_came_due_while_nothing_ran_is_done_at_the_start),
+          cmocka_unit_test(a_record_is_taken_back_however_long_the_program_was_away),
           cmocka_unit_test(what_an_owner_left_behind_is_collected_at_the_start));

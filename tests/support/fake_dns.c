@@ -170,6 +170,15 @@ size_t fake_dns_count(const struct fake_dns *fake)
     return count;
 }
 
+const char *fake_dns_any(const struct fake_dns *fake)
+{
+    for (size_t i = 0; i < fake->len; i++) {
+        if (fake->records[i].gone_ms == 0)
+            return fake->records[i].name;
+    }
+    return NULL;
+}
+
 size_t fake_dns_updates(const struct fake_dns *fake)
 {
     return fake->updates;

@@ -44,7 +44,8 @@ void fake_dns_add_cname(struct fake_dns *fake, const char *name, const char *tar
 bool fake_dns_shows(const struct fake_dns *fake, const char *name, const char *value);
 size_t fake_dns_count(const struct fake_dns *fake); /* TXT records in all zones */
 size_t fake_dns_count_at(const struct fake_dns *fake, const char *name);
-size_t fake_dns_updates(const struct fake_dns *fake); /* taken so far, removals included */
+const char *fake_dns_any(const struct fake_dns *fake); /* name of one of them; NULL */
+size_t fake_dns_updates(const struct fake_dns *fake);  /* taken so far, removals included */
 /* Most values that one name has had at a time. */
 size_t fake_dns_most_at_once(const struct fake_dns *fake);
 
