@@ -6,7 +6,7 @@
 
 struct placed {
     struct mutex mutex;
-    struct map *orders; /* uid to struct acme_order */
+    struct map *orders; /* uid to struct acme_order; without URL: a doubt */
 };
 
 static void order_free(void *value)
@@ -41,14 +41,22 @@ void placed_note(struct placed *self, const char *uid, struct acme_order *order)
     *order = (struct acme_order){};
 }
 
-bool placed_take(struct placed *self, const char *uid, struct acme_order *ret)
+void placed_doubt(struct placed *self, const char *uid)
+{
+    struct acme_order unknown = {};
+
+    placed_note(self, uid, &unknown);
+}
+
+enum placed_state placed_take(struct placed *self, const char *uid, struct acme_order *ret)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    struct acme_order *order = map_take(self->orders, uid);
+    cleanup(xfree) struct acme_order *order = map_take(self->orders, uid);
 
     if (!order)
-        return false;
+        return PLACED_NOTHING;
+    if (!order->url)
+        return PLACED_IN_DOUBT;
     *ret = *order;
-    xfree(order);
-    return true;
+    return PLACED_ORDER;
 }

@@ -303,10 +303,44 @@ TEST(a_lost_answer_does_not_finalize_twice)
             expect_ready(sim, "certificate/web");
             ASSERT_EQ(sim_orders_finalized(sim), 1);
             ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 1);
-            ASSERT_TRUE(sim_orders_placed(sim) <= 2);
+            ASSERT_EQ(sim_orders_placed(sim), 1); /* found again in the account's list */
             sim_free(sim);
         }
     }
+}
+
+TEST(a_lost_order_is_abandoned_where_the_ca_keeps_no_list)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.no_order_list = true}};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, true, 1);
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, MINUTES(15));
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(sim_orders_placed(sim), 2);
+    ASSERT_EQ(sim_orders_finalized(sim), 1);
+    sim_free(sim);
+}
+
+/* Two Certificates of the same names, one of whose answers is lost: each has its own order. */
+TEST(a_lost_order_is_not_taken_from_another_certificate)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_ca_get_options(sim_ca(sim))->issue_ms = MINUTES(2);
+    sim_apply(sim, SIM_CERTIFICATE("one", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(20));
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, false, 1);
+    sim_apply(sim, SIM_CERTIFICATE("two", "[www.example.com]", ""));
+    sim_advance(sim, MINUTES(30));
+    expect_ready(sim, "certificate/one");
+    expect_ready(sim, "certificate/two");
+    ASSERT_EQ(sim_orders_placed(sim), 2);
+    ASSERT_EQ(sim_orders_finalized(sim), 2);
+    sim_free(sim);
 }
 
 TEST(a_chain_that_cannot_be_used_is_not_stored)
@@ -632,6 +666,8 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_storm_of_bad_nonces_is_got_over),
           cmocka_unit_test(no_transient_answer_ends_an_order),
           cmocka_unit_test(a_lost_answer_does_not_finalize_twice),
+          cmocka_unit_test(a_lost_order_is_abandoned_where_the_ca_keeps_no_list),
+          cmocka_unit_test(a_lost_order_is_not_taken_from_another_certificate),
           cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
           cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
           cmocka_unit_test(another_account_key_makes_another_account),

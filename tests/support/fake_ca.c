@@ -252,7 +252,8 @@ static void answer_account(struct ca_request *request, const struct ca_account *
 
     json_set_text(map, "status", "valid");
     json_set(map, "contact", json_new_strlist(&account->contacts));
-    json_set_text(map, "orders", orders);
+    if (!request->ca->options.no_order_list)
+        json_set_text(map, "orders", orders);
     request->answer.status = status;
     request->answer.body = map;
     ca_header(request, "location", "%s/account/%d", FAKE_CA_URL, account->id);

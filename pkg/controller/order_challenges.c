@@ -1,0 +1,220 @@
+/* order_challenges.c - a Challenge for each authorization of an Order that is not valid yet. */
+#include <string.h>
+
+#include "controller/order_run.h"
+#include "solver/pick.h"
+
+static const struct challenge *challenge_of(const struct order_run *run,
+                                            const char *authorization_url)
+{
+    for (size_t i = 0; i < run->challenges.len; i++) {
+        const struct challenge *challenge = run->challenges.items[i];
+
+        if (streq(challenge->spec.authorization_url, authorization_url))
+            return challenge;
+    }
+    return NULL;
+}
+
+static const struct acme_challenge *offered(const struct acme_authorization *authorization,
+                                            const char *acme_type)
+{
+    for (size_t i = 0; i < authorization->challenge_count; i++) {
+        if (streq(authorization->challenges[i].type, acme_type))
+            return &authorization->challenges[i];
+    }
+    return NULL;
+}
+
+/* behaviour.md 16. */
+static char *challenge_name(struct order_run *run, const struct challenge_spec *spec)
+{
+    struct challenge_spec without_key = *spec;
+    cleanup(json_unref) struct json *json = NULL;
+    cleanup(xfree) char *text = NULL;
+    const char *order = run->order->object.metadata.name;
+    size_t len = strlen(order);
+
+    without_key.key = "";
+    json = fields_encode(&challenge_spec_fields, &without_key);
+    text = json_text(json);
+    for (len = len < 52 ? len : 52; len > 0 && (order[len - 1] == '-' || order[len - 1] == '.');
+         len--)
+        ;
+    return arena_printf(run->arena, "%.*s-%u", (int)len, order, str_fnv1_32(text, strlen(text)));
+}
+
+static int create_challenge(struct order_run *run, const struct challenge_spec *spec,
+                            struct err *err)
+{
+    cleanup(json_unref) struct json *challenge = child_json(
+        &kind_challenge, challenge_name(run, spec), &run->order->object, NULL, NULL);
+    struct json *finalizers = json_new_list();
+    int r;
+
+    /* With its finalizer from birth: there is no moment in which a record could be left behind. */
+    json_append_text(finalizers, FINALIZER_CHALLENGE);
+    json_set(json_need_map(challenge, "metadata"), "finalizers", finalizers);
+    json_set(challenge, "spec", fields_encode(&challenge_spec_fields, spec));
+    r = write_new(run->self, run->ctx, LANE_ORDERS, run->key, run->self->caches.challenges,
+                  challenge, MANAGER_ORDERS, NULL, err);
+    if (r == ERR_EXISTS)
+        return 0;
+    if (r == 0)
+        event_extra(run->self, run->ctx, &run->order->object, "Created",
+                    "Created Challenge resource for domain '%s'", spec->dns_name);
+    return r;
+}
+
+static int begin_challenge(struct order_run *run, const char *authorization_url,
+                           const struct acme_authorization *authorization, struct err *err)
+{
+    cleanup(strlist_deinit) struct strlist types = {};
+    const struct acme_solver *solver;
+    const struct acme_challenge *challenge;
+    cleanup(xfree) char *key = NULL;
+    struct solver_question question = {.labels = &run->order->object.metadata.labels,
+                                       .offered = &types};
+    struct challenge_spec spec = {
+        .authorization_url = authorization_url,
+        .dns_name = authorization->identifier.value,
+        .wildcard = authorization->wildcard,
+        .issuer_ref = run->order->spec.issuer_ref,
+    };
+    int r;
+
+    for (size_t i = 0; i < authorization->challenge_count; i++)
+        strlist_add(&types, str_or(authorization->challenges[i].type, ""));
+    question.identifier = arena_printf(run->arena, "%s%s", spec.wildcard ? "*." : "",
+                                       spec.dns_name);
+    r = solver_pick(run->issuer->spec.acme, &question, &solver, &spec.type, err);
+    if (r < 0)
+        return r;
+    challenge = offered(authorization, solver_of(spec.type)->acme_type);
+    r = acme_token_check(challenge->token, err);
+    if (r < 0)
+        return err_wrap(err, "name '%s'", question.identifier);
+    key = spec.type == CHALLENGE_DNS01
+              ? acme_dns01_value(challenge->token, acme_client_key(run->client))
+              : acme_key_authorization(challenge->token, acme_client_key(run->client));
+    spec.url = challenge->url;
+    spec.token = challenge->token;
+    spec.key = key;
+    spec.solver = *solver;
+    return create_challenge(run, &spec, err);
+}
+
+static void describe(struct order_run *run, struct order_authorization *to,
+                     const struct acme_authorization *from)
+{
+    to->identifier = arena_strdup(run->arena, from->identifier.value);
+    to->wildcard = (struct opt_bool){true, from->wildcard};
+    to->initial_state = from->status == ACME_STATUS_VALID ? STATE_VALID : STATE_PENDING;
+    to->challenges.len = 0;
+    to->challenges.items = arena_alloc(run->arena,
+                                       (from->challenge_count + 1) * sizeof(*to->challenges.items));
+    for (size_t i = 0; i < from->challenge_count; i++) {
+        to->challenges.items[to->challenges.len++] = (struct order_challenge){
+            .url = arena_strdup(run->arena, from->challenges[i].url),
+            .token = arena_strdup(run->arena, str_or(from->challenges[i].token, "")),
+            .type = arena_strdup(run->arena, from->challenges[i].type),
+        };
+    }
+}
+
+/* Only names of the order are proved: a CA that a tenant chose must not get a proof for another one. */
+static bool is_asked_for(struct order_run *run, const struct acme_authorization *authorization)
+{
+    const struct order_spec *spec = &run->order->spec;
+    const char *name = arena_printf(run->arena, "%s%s", authorization->wildcard ? "*." : "",
+                                    str_or(authorization->identifier.value, ""));
+
+    if (authorization->identifier.type == ACME_IP)
+        return array_string_has(&spec->ip_addresses, name);
+    for (size_t i = 0; i < spec->dns_names.len; i++) {
+        if (streq_ci(spec->dns_names.items[i], name))
+            return authorization->identifier.type == ACME_DNS;
+    }
+    return false;
+}
+
+/* One authorization that has neither a Challenge nor is known to be valid. 1: it is settled, 0: the
+ * Order has ended or waits, status says why. */
+static int settle_authorization(struct order_run *run, size_t i, struct err *err)
+{
+    struct order_authorization *stored = &run->status.authorizations.items[i];
+    cleanup(acme_authorization_deinit) struct acme_authorization read = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    struct err why = {};
+    int r = acme_authorization_get(run->client, run->ctx, stored->url, &read, &problem, &why);
+
+    if (r < 0)
+        return order_settle(run, r, &problem, &why, "fetch authorization", err);
+    if (!is_asked_for(run, &read))
+        return order_end_failed(
+            run, STATE_ERRORED,
+            arena_printf(run->arena, "The CA wants '%s' to be proved, which was not asked for",
+                         str_or(read.identifier.value, "")),
+            err);
+    if (read.status == ACME_STATUS_VALID) {
+        describe(run, stored, &read);
+        return 1;
+    }
+    if (read.status != ACME_STATUS_PENDING)
+        return order_end_failed(run, STATE_INVALID,
+                                arena_printf(run->arena, "The CA's authorization for '%s' is %s",
+                                             str_or(read.identifier.value, "?"),
+                                             acme_status_name(read.status)),
+                                err);
+    r = begin_challenge(run, stored->url, &read, &why);
+    if (r == 0)
+        return 1;
+    if (r == ERR_NOT_FOUND || r == ERR_INVALID || r == ERR_PROTOCOL) {
+        /* No solver, or a token that must not be used: shown, and looked at when the Issuer changes. */
+        if (!streq(run->order->status.reason, why.text))
+            event(run->self, run->ctx, &run->order->object, EVENT_WARNING, "Solver", "%s",
+                  why.text);
+        run->status.reason = arena_strdup(run->arena, why.text);
+        return order_save(run, err);
+    }
+    *err = why;
+    return r;
+}
+
+static bool is_settled(const struct order_run *run, const struct order_authorization *authorization)
+{
+    return authorization->initial_state == STATE_VALID || challenge_of(run, authorization->url);
+}
+
+/* A private copy, because the cached status is shared. */
+static void copy_authorizations(struct order_run *run)
+{
+    size_t size = run->status.authorizations.len * sizeof(*run->status.authorizations.items);
+
+    if (size > 0)
+        run->status.authorizations.items = arena_memdup(run->arena,
+                                                        run->status.authorizations.items, size);
+}
+
+/* 1: each authorization is valid or has its Challenge; 0: it waits or has ended. */
+int order_settle_authorizations(struct order_run *run, struct err *err)
+{
+    bool created = false;
+
+    copy_authorizations(run);
+    for (size_t i = 0; i < run->status.authorizations.len; i++) {
+        int r;
+
+        if (is_settled(run, &run->status.authorizations.items[i]))
+            continue;
+        r = settle_authorization(run, i, err);
+        if (r <= 0)
+            return r;
+        created = true;
+    }
+    if (!created)
+        return 1;
+    run->status.reason = NULL;
+    /* What the CA reused is stored, so that it is not asked for at every step. */
+    return order_save(run, err);
+}

@@ -1,0 +1,104 @@
+/*
+ * order_lost.c - the order that the CA made and whose URL never reached the store (DESIGN 6).
+ *
+ * A newOrder whose answer was lost, or a stop between the answer and the write, leaves an order that
+ * nobody knows. It is looked for in the account's list where the CA keeps one (RFC 8555 7.1.2.1),
+ * before another one is placed. Elsewhere it is abandoned and counted.
+ */
+#include "base/map.h"
+#include "controller/order_run.h"
+
+#define LISTED_MAX 1000 /* URLs taken from the account's list */
+#define READ_MAX   10   /* orders read, the newest first */
+
+static void add_url(void *arg, const void *object)
+{
+    const struct order_facts *facts = object;
+
+    if (!str_empty(facts->order.status.url))
+        map_set(arg, facts->order.status.url, arg);
+}
+
+static void identifiers_of(const struct acme_order *order, struct strlist *to)
+{
+    for (size_t i = 0; i < order->identifier_count; i++)
+        strlist_add(to, str_or(order->identifiers[i].value, ""));
+}
+
+static void names_of(const struct order_spec *spec, struct strlist *to)
+{
+    for (size_t i = 0; i < spec->dns_names.len; i++) {
+        char *name = xstrdup(spec->dns_names.items[i]);
+
+        str_lower(name);
+        strlist_add_take(to, name);
+    }
+    for (size_t i = 0; i < spec->ip_addresses.len; i++)
+        strlist_add(to, spec->ip_addresses.items[i]);
+}
+
+/* Open, and for the same: an order of another profile or another predecessor is left alone. */
+static bool fits(const struct acme_order *order, const struct order_spec *spec)
+{
+    cleanup(strlist_deinit) struct strlist has = {}, wants = {};
+
+    if (order->status != ACME_STATUS_PENDING && order->status != ACME_STATUS_READY)
+        return false;
+    if (!str_empty(spec->profile) && !streq(str_or(order->profile, ""), spec->profile))
+        return false;
+    if (!str_empty(order->replaces) && !streq(order->replaces, str_or(spec->replaces, "")))
+        return false;
+    identifiers_of(order, &has);
+    names_of(spec, &wants);
+    return strlist_same_set(&has, &wants);
+}
+
+static int list(struct order_run *run, struct strlist *ret, struct err *err)
+{
+    cleanup(acme_account_deinit) struct acme_account account = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {}, of_list = {};
+    struct acme_registration lookup = {.only_existing = true};
+    int r = acme_account_register(run->client, run->ctx, &lookup, &account, &problem, err);
+
+    if (r < 0)
+        return r;
+    return acme_account_orders(run->client, run->ctx, account.orders_url, LISTED_MAX, ret, &of_list,
+                               err);
+}
+
+static bool read_and_compare(struct order_run *run, const char *url, const struct order_spec *spec,
+                             struct acme_order *ret)
+{
+    cleanup(acme_order_deinit) struct acme_order order = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    struct err why = {};
+
+    if (acme_order_get(run->client, run->ctx, url, &order, &problem, &why) < 0)
+        return false; /* it is not found then: the next one */
+    if (!fits(&order, spec))
+        return false;
+    *ret = order;
+    order = (struct acme_order){};
+    return true;
+}
+
+bool order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret)
+{
+    cleanup(strlist_deinit) struct strlist listed = {};
+    cleanup(map_free) struct map *known = NULL; /* URLs that an Order has; no values */
+    struct err why = {};
+    int read = 0;
+
+    if (list(run, &listed, &why) < 0)
+        return false; /* most public CAs keep no list */
+    known = map_new(NULL);
+    cache_visit(run->self->caches.orders, add_url, known);
+    for (size_t i = listed.len; i-- > 0 && read < READ_MAX;) {
+        if (map_has(known, listed.items[i]))
+            continue;
+        read++;
+        if (read_and_compare(run, listed.items[i], &live->spec, ret))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,276 @@
+/*
+ * order_place.c - newOrder, within the CA's budgets (acme/gate.h).
+ *
+ * What was placed is stored before anything else is done with it. It is placed only for an Order that
+ * was just read live and still is what its approved request yields.
+ */
+#include <string.h>
+
+#include "controller/order_run.h"
+#include "controller/placed.h"
+#include "metrics/metrics.h"
+
+/* --- budgets --- */
+
+static void copy_names(struct strlist *to, const struct array_string *from)
+{
+    for (size_t i = 0; i < from->len; i++)
+        strlist_add(to, from->items[i]);
+}
+
+struct budget {
+    struct strlist names, domains;
+    struct acme_budget_request request;
+};
+
+static void budget_deinit(struct budget *budget)
+{
+    strlist_deinit(&budget->names);
+    strlist_deinit(&budget->domains);
+}
+DEFINE_CLEANUP_VALUE(struct budget, budget_deinit);
+
+/* The Certificate that the Order is for, as the caches have it; NULL when there is none. */
+static const struct certificate *certificate_of(struct order_run *run)
+{
+    struct key key = {
+        .namespace = run->key->namespace,
+        .name = object_annotation(&run->order->object, ANNOTATION_CERTIFICATE_NAME),
+    };
+
+    return key.name ? cache_get(run->self->caches.certificates, &key) : NULL;
+}
+
+/* Is the certificate in force for the same names? Then the CA counts this order as a renewal. */
+static bool is_renewal(struct order_run *run, const struct certificate *crt)
+{
+    struct key key = {.namespace = run->key->namespace, .name = crt->spec.secret_name};
+    cleanup(object_unref)
+        const struct secret_facts *secret = cache_get(run->self->caches.secrets, &key);
+
+    return secret && secret->cert_ok &&
+           array_string_same_set(&secret->leaf_dns_names, &run->order->spec.dns_names) &&
+           context_now_ms(run->ctx) - secret->not_before_ms < DAYS(120);
+}
+
+/* Inside the CA's own window a replacement is free (acme.md 3). */
+static bool is_in_window(struct order_run *run, const struct certificate *crt)
+{
+    const struct certificate_ari *ari = crt->status.acme ? crt->status.acme->ari : NULL;
+    const struct certificate_ari_window *window = ari ? ari->suggested_window : NULL;
+    int64_t now_ms = context_now_ms(run->ctx);
+
+    return window && now_ms >= window->start_ms && now_ms < window->end_ms;
+}
+
+static void budget_init(struct budget *budget, struct order_run *run, const char *replaces)
+{
+    const struct order_spec *spec = &run->order->spec;
+    cleanup(object_unref) const struct certificate *crt = certificate_of(run);
+
+    copy_names(&budget->names, &spec->dns_names);
+    copy_names(&budget->names, &spec->ip_addresses);
+    for (size_t i = 0; i < spec->dns_names.len; i++) {
+        const char *name = spec->dns_names.items[i];
+
+        strlist_add_take(&budget->domains,
+                         dns_registered_domain(str_starts(name, "*.") ? name + 2 : name));
+    }
+    strlist_sort_unique(&budget->domains);
+    budget->request = (struct acme_budget_request){
+        .names = &budget->names,
+        .registered_domains = &budget->domains,
+        .tenant = run->key->namespace,
+        .is_renewal = crt && is_renewal(run, crt),
+        .is_ari_exempt = crt && replaces && is_in_window(run, crt),
+    };
+}
+
+/* The order has come to its end at the CA: what was held for its certificate is spent or comes back. */
+void order_end_budget(struct order_run *run, bool issued)
+{
+    cleanup(budget_deinit) struct budget budget = {};
+
+    if (!run->client || str_empty(run->order->status.url))
+        return;
+    budget_init(&budget, run, run->order->spec.replaces);
+    acme_gate_end_order(acme_client_gate(run->client), run->ctx, &budget.request, issued);
+}
+
+/* --- newOrder --- */
+
+static const struct metric_family orders_in_doubt = {
+    .name = "certlet_acme_orders_in_doubt_total",
+    .type = METRIC_COUNTER,
+    .help = "newOrder requests whose answer was lost: the CA may hold an order that nobody uses.",
+};
+
+/* Refused by the CA, or never sent: our shares, a closed gate, a directory that does not fit. */
+static bool cost_nothing(int code, const struct acme_problem *problem)
+{
+    static const int never_sent[] = {ERR_BUSY, ERR_RATE_LIMITED, ERR_UNSUPPORTED, ERR_INVALID,
+                                     ERR_DENIED};
+
+    if (problem->class != ACME_OK && problem->class != ACME_RETRY)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(never_sent); i++) {
+        if (code == never_sent[i])
+            return true;
+    }
+    return false;
+}
+
+/* It may have been made: the order counts, its certificate does not come. */
+static void doubt(struct order_run *run, struct acme_gate *gate,
+                  const struct acme_budget_request *request)
+{
+    acme_gate_end_order(gate, run->ctx, request, false);
+    placed_doubt(run->self->placed, run->order->object.metadata.uid);
+    if (run->self->metrics)
+        metrics_add(run->self->metrics, &orders_in_doubt, NULL, 1);
+}
+
+static int new_order(struct order_run *run, const struct order_spec *spec, const char *replaces,
+                     struct acme_order *ret, struct acme_problem *problem, struct err *err)
+{
+    cleanup(strlist_deinit) struct strlist dns_names = {}, ip_addresses = {};
+    cleanup(budget_deinit) struct budget budget = {};
+    struct acme_gate *gate = acme_client_gate(run->client);
+    struct acme_order_request order = {
+        .dns_names = &dns_names,
+        .ip_addresses = &ip_addresses,
+        .profile = spec->profile,
+        .replaces = replaces,
+        .not_after_ms = spec->duration.is_set
+                            ? context_now_ms(run->ctx) + spec->duration.ns / 1000000
+                            : 0,
+    };
+    int r;
+
+    copy_names(&dns_names, &spec->dns_names);
+    copy_names(&ip_addresses, &spec->ip_addresses);
+    budget_init(&budget, run, replaces);
+    r = acme_gate_take_order(gate, run->ctx, &budget.request, err);
+    if (r < 0)
+        return r;
+    r = acme_order_new(run->client, run->ctx, &order, ret, problem, err);
+    if (r < 0 && cost_nothing(r, problem))
+        acme_gate_return_order(gate, &budget.request);
+    else if (r < 0)
+        doubt(run, gate, &budget.request);
+    return r;
+}
+
+static void take_over(struct order_run *run, const struct acme_order *order)
+{
+    struct order_status *status = &run->status;
+
+    status->url = arena_strdup(run->arena, order->url);
+    status->finalize_url = arena_strdup(run->arena, order->finalize_url);
+    status->state = STATE_PENDING;
+    status->reason = NULL;
+    status->authorizations.len = order->authorizations.len;
+    status->authorizations.items = arena_alloc(
+        run->arena, order->authorizations.len * sizeof(*status->authorizations.items));
+    for (size_t i = 0; i < order->authorizations.len; i++)
+        status->authorizations.items[i].url = arena_strdup(run->arena,
+                                                           order->authorizations.items[i]);
+}
+
+int order_check_spec(struct order_run *run, struct order *ret, const struct object **ret_object,
+                     struct err *err)
+{
+    struct key key = object_key(&run->request->request.object);
+    cleanup(object_unref) const struct object *request = NULL, *object = NULL;
+    struct order_spec wanted = {};
+    int r = read_live(run->self, run->ctx, &kind_order, run->key, &object, err);
+
+    if (r == 0)
+        r = read_live(run->self, run->ctx, &kind_certificate_request, &key, &request, err);
+    if (r < 0)
+        return r;
+    *ret = *(const struct order *)object;
+    r = order_spec_of(run->issuer, (const struct certificate_request *)request, ret->spec.replaces,
+                      run->arena, &wanted, err);
+    if (r < 0)
+        return r;
+    if (!fields_equal(&order_spec_fields, &wanted, &ret->spec))
+        return err_set(err, ERR_DENIED,
+                       "the Order does not ask for what its CertificateRequest '%s' says",
+                       key.name);
+    *ret_object = take(object);
+    return 0;
+}
+
+/* What was placed goes into the store before anything else; until it is there, a note in memory keeps
+ * the next run from placing another one. */
+static int store_placed(struct order_run *run, struct acme_order *placed, const struct object *live,
+                        struct err *err)
+{
+    int r;
+
+    take_over(run, placed);
+    r = write_status(run->self, run->ctx, LANE_ORDERS, run->key, run->self->caches.orders, live,
+                     &run->status, MANAGER_ORDERS, err);
+    if (r < 0)
+        placed_note(run->self->placed, live->metadata.uid, placed);
+    return r;
+}
+
+/* It does not follow from its request (any more): the request makes another one. Nothing was placed. */
+static int discard(struct order_run *run, const struct err *why, struct err *err)
+{
+    event(run->self, run->ctx, &run->order->object, EVENT_WARNING, "OrderDiscarded", "%s",
+          why->text);
+    return write_delete(run->self, run->ctx, &run->order->object, err);
+}
+
+/* What an earlier run, or an earlier process, has placed for this Order. */
+static bool find_placed(struct order_run *run, const struct order *live, struct acme_order *ret)
+{
+    const struct metadata *metadata = &live->object.metadata;
+    enum placed_state state = placed_take(run->self->placed, metadata->uid, ret);
+
+    if (state == PLACED_NOTHING && metadata->creation_timestamp_ms < run->self->started_at_ms)
+        state = PLACED_IN_DOUBT; /* we may have been stopped between the answer and the write */
+    return state == PLACED_ORDER || (state == PLACED_IN_DOUBT && order_find_lost(run, live, ret));
+}
+
+static int place(struct order_run *run, const struct order *live, const struct object *object,
+                 struct err *err)
+{
+    cleanup(acme_order_deinit) struct acme_order placed = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    struct err why = {};
+    int r;
+
+    if (find_placed(run, live, &placed))
+        return store_placed(run, &placed, object, err);
+    r = new_order(run, &live->spec, live->spec.replaces, &placed, &problem, &why);
+    if (r < 0 && problem.class == ACME_ALREADY_REPLACED) {
+        acme_problem_deinit(&problem);
+        problem = (struct acme_problem){};
+        r = new_order(run, &live->spec, NULL, &placed, &problem, &why);
+    }
+    if (r < 0)
+        return order_settle(run, r, &problem, &why, "create Order", err);
+    return store_placed(run, &placed, object, err);
+}
+
+int order_place(struct order_run *run, struct err *err)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+    struct order live;
+    struct err why = {};
+    int r = order_check_spec(run, &live, &object, &why);
+
+    if (r == ERR_DENIED || r == ERR_INVALID)
+        return discard(run, &why, err);
+    if (r < 0) {
+        *err = why;
+        return r;
+    }
+    if (!str_empty(live.status.url))
+        return 0; /* the cache is behind: its change wakes us */
+    return place(run, &live, object, err);
+}

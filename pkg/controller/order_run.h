@@ -1,0 +1,63 @@
+/*
+ * order_run.h - inside of the order reconciler: one run over one Order, and its steps.
+ *
+ *   order.c             which step is next, and what the CA's order says
+ *   order_place.c       newOrder, within the CA's budgets
+ *   order_lost.c        an order that was made and is not in the store
+ *   order_challenges.c  a Challenge for each authorization that is not valid yet
+ *   order_finish.c      finalize, download, verify
+ *
+ * Only these files include it. A run belongs to one worker.
+ */
+#ifndef CONTROLLER_ORDER_RUN_H
+#define CONTROLLER_ORDER_RUN_H
+
+#include "controller/caches.h"
+#include "controller/order_flow.h"
+
+struct order_run {
+    struct controllers *self;
+    const struct context *ctx;
+    const struct key *key;
+    const struct order_facts *facts;
+    const struct order *order;
+    const struct issuer *issuer;
+    const struct request_facts *request;
+    struct acme_client *client;
+    struct order_status status; /* as it should be */
+    struct cache_refs challenges;
+    struct arena *arena; /* for `status` */
+    struct reconcile_result *result;
+};
+
+/* Writes `status` if it differs from what the cache has. */
+int order_save(struct order_run *run, struct err *err);
+/* The Order has come to a bad end; `reason` lives in the arena. */
+int order_end_failed(struct order_run *run, int state, const char *reason, struct err *err);
+/* What the failure of an ACME call means for the Order: shown and tried again, or the end. */
+int order_settle(struct order_run *run, int code, const struct acme_problem *problem,
+                 struct err *why, const char *step, struct err *err);
+/* Asks the CA again at its Retry-After, else by next_poll_ms(). */
+int order_look_again(struct order_run *run, int64_t retry_at_ms);
+/* So old that a new order is the better try. */
+bool order_is_old(const struct order_run *run);
+
+/* newOrder for an Order without a URL. */
+int order_place(struct order_run *run, struct err *err);
+/* The open order at the CA that an earlier newOrder for `live` made; false: none is known there. */
+bool order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret);
+/* The order has come to its end at the CA: what was held for its certificate is spent or comes back. */
+void order_end_budget(struct order_run *run, bool issued);
+/* An Order is acted on only if its spec is what its approved request yields (DESIGN 11): whoever can
+ * create Orders must not get certificates by them. Reads both live; ERR_DENIED, ERR_INVALID. `ret`
+ * borrows from `ret_object`. */
+int order_check_spec(struct order_run *run, struct order *ret, const struct object **ret_object,
+                     struct err *err);
+
+/* 1: each authorization is valid or has its Challenge; 0: the Order waits or has ended. */
+int order_settle_authorizations(struct order_run *run, struct err *err);
+
+int order_finalize(struct order_run *run, const struct acme_order *ready, struct err *err);
+int order_download(struct order_run *run, const struct acme_order *order, struct err *err);
+
+#endif
