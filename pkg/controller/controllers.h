@@ -70,8 +70,9 @@ struct controllers_options {
 };
 
 struct challenges; /* in-memory notes of the challenge reconciler */
-struct placed;     /* in-memory notes of the order reconciler */
-struct writers;    /* in-memory notes of who overwrote target Secrets */
+struct placed;
+struct keymaker; /* in-memory notes of the order reconciler */
+struct writers;  /* in-memory notes of who overwrote target Secrets */
 
 struct export;
 
@@ -88,6 +89,7 @@ struct controllers {
     struct challenges *challenges;
     struct writers *writers;
     struct placed *placed;
+    struct keymaker *keymaker;
     struct export *export; /* only for directories; NULL: LANE_EXPORT does nothing */
     struct controllers_options options;
     int64_t started_at_ms;

@@ -3,6 +3,7 @@
 
 #include "controller/caches.h"
 #include "controller/challenges.h"
+#include "controller/keymaker.h"
 #include "controller/placed.h"
 #include "controller/writers.h"
 
@@ -77,6 +78,27 @@ static void connect_parts(struct controllers *self, const struct controllers_par
     };
 }
 
+/* The key that a Certificate waits for is there. */
+static void key_is_ready(void *arg, const struct key *key)
+{
+    struct controllers *self = arg;
+
+    workqueue_add(self->queue, LANE_CERTIFICATES, key, PRIORITY_NORMAL);
+}
+
+static int start_keymaker(struct controllers *self, const struct controllers_parts *parts,
+                          struct err *err)
+{
+    struct keymaker_options options = {
+        .clock = parts->clock,
+        .has_threads = parts->workers > 0,
+        .ready = key_is_ready,
+        .arg = self,
+    };
+
+    return keymaker_new(&options, &self->keymaker, err);
+}
+
 int controllers_new(const struct controllers_parts *parts,
                     const struct controllers_options *options, struct controllers **ret,
                     struct err *err)
@@ -91,6 +113,7 @@ int controllers_new(const struct controllers_parts *parts,
         .max_per_controller = parts->max_per_controller,
         .namespace = options->only_namespace,
     };
+    int r;
 
     copy_options(&self->options, options);
     caches_init(&self->caches);
@@ -106,6 +129,11 @@ int controllers_new(const struct controllers_parts *parts,
     self->expectations = manager_expectations(self->manager);
     watches_add(self);
     caches_add_to(&self->caches, self->manager);
+    r = start_keymaker(self, parts, err);
+    if (r < 0) {
+        controllers_free(self);
+        return r;
+    }
     *ret = self;
     return 0;
 }
@@ -114,7 +142,10 @@ void controllers_free(struct controllers *self)
 {
     if (!self)
         return;
+    if (self->keymaker)
+        keymaker_stop(self->keymaker); /* it wakes keys of the queue */
     manager_free(self->manager);
+    keymaker_free(self->keymaker);
     challenges_free(self->challenges);
     writers_free(self->writers);
     placed_free(self->placed);

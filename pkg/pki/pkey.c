@@ -161,8 +161,37 @@ static int check_size(enum key_algorithm algorithm, int size, struct err *err)
     return err_set(err, ERR_INVALID, "keys of this algorithm are not made here");
 }
 
-int pkey_generate(enum key_algorithm algorithm, int size, const struct pkey **ret, struct err *err)
+struct until {
+    pkey_stop_fn *stop;
+    void *arg;
+};
+
+/* OpenSSL asks after each candidate for a prime: 0 ends the search. */
+static int goes_on(EVP_PKEY_CTX *ctx)
 {
+    const struct until *until = EVP_PKEY_CTX_get_app_data(ctx);
+
+    return !until->stop(until->arg);
+}
+
+static EVP_PKEY *generate_rsa(int size, struct until *until)
+{
+    cleanup(EVP_PKEY_CTX_free) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *evp = NULL;
+
+    if (!ctx || EVP_PKEY_keygen_init(ctx) <= 0 || EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, size) <= 0)
+        return NULL;
+    if (until->stop) {
+        EVP_PKEY_CTX_set_app_data(ctx, until);
+        EVP_PKEY_CTX_set_cb(ctx, goes_on);
+    }
+    return EVP_PKEY_generate(ctx, &evp) > 0 ? evp : NULL;
+}
+
+int pkey_generate_until(enum key_algorithm algorithm, int size, pkey_stop_fn *stop, void *arg,
+                        const struct pkey **ret, struct err *err)
+{
+    struct until until = {stop, arg};
     EVP_PKEY *evp;
     int r;
 
@@ -170,15 +199,22 @@ int pkey_generate(enum key_algorithm algorithm, int size, const struct pkey **re
     if (r < 0)
         return r;
     if (algorithm == KEY_RSA)
-        evp = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)size);
+        evp = generate_rsa(size, &until);
     else if (algorithm == KEY_ECDSA)
         evp = EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve_by_size(size)->group);
     else
         evp = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    if (!evp && stop && stop(arg))
+        return openssl_err(err, ERR_CANCELED, "making a private key");
     if (!evp)
         return openssl_err(err, ERR_INTERNAL, "making a private key");
     *ret = pkey_wrap(evp);
     return 0;
+}
+
+int pkey_generate(enum key_algorithm algorithm, int size, const struct pkey **ret, struct err *err)
+{
+    return pkey_generate_until(algorithm, size, NULL, NULL, ret, err);
 }
 
 /*

@@ -27,6 +27,10 @@ static inline void pkey_unref_ptr(const struct pkey **key)
 
 /* `size`: RSA bits 2048-8192, ECDSA 256/384/521, ignored for Ed25519; ERR_INVALID otherwise. */
 int pkey_generate(enum key_algorithm algorithm, int size, const struct pkey **ret, struct err *err);
+/* The same; gives up with ERR_CANCELED once `stop` says so. An RSA key of 8192 bits can take a minute. */
+typedef bool pkey_stop_fn(void *arg);
+int pkey_generate_until(enum key_algorithm algorithm, int size, pkey_stop_fn *stop, void *arg,
+                        const struct pkey **ret, struct err *err);
 /* First private key block: PKCS#1, SEC1 or PKCS#8, unencrypted. ERR_INVALID says what is there instead. */
 int pkey_from_pem(const char *pem, size_t len, const struct pkey **ret, struct err *err);
 /* The buf is failed afterwards if there is no private part, or a provider does not give it out. */

@@ -326,6 +326,23 @@ TEST(generated_keys_round_trip_in_both_encodings)
     }
 }
 
+static bool at_once(void *arg)
+{
+    (*(int *)arg)++;
+    return true;
+}
+
+TEST(an_rsa_key_is_given_up_when_told_so)
+{
+    const struct pkey *key = NULL;
+    struct err err = {};
+    int asked = 0;
+
+    ASSERT_EQ(pkey_generate_until(KEY_RSA, 8192, at_once, &asked, &key, &err), ERR_CANCELED);
+    ASSERT_TRUE(asked > 0);
+    ASSERT_NULL(key);
+}
+
 TEST(generate_refuses_sizes_that_a_certificate_may_not_have)
 {
     static const struct {
@@ -415,6 +432,7 @@ int main(void)
         cmocka_unit_test(what_is_not_a_usable_private_key_is_refused_with_a_reason),
         cmocka_unit_test(a_key_pem_beyond_the_limit_is_not_looked_at),
         cmocka_unit_test(generated_keys_round_trip_in_both_encodings),
+        cmocka_unit_test(an_rsa_key_is_given_up_when_told_so),
         cmocka_unit_test(generate_refuses_sizes_that_a_certificate_may_not_have),
         cmocka_unit_test(hashes_of_keys_are_as_computed_elsewhere),
         cmocka_unit_test(an_rs256_signature_of_a_key_verifies_with_it),

@@ -1,0 +1,65 @@
+/* certificate_ari.c - asks the CA when to renew (RFC 9773), and stores the window in the status. */
+#include "controller/certificate_run.h"
+
+#define ARI_RETRY_MS   HOURS(6)    /* after an answer that is no window (acme.md 6) */
+#define ARI_TIMEOUT_MS SECONDS(20) /* a slow CA must not hold the worker */
+
+static int fetch_window(struct certificate_run *run, struct certificate_ari *ari, struct err *err)
+{
+    cleanup(acme_client_unref) struct acme_client *client = accounts_get(
+        run->self->issuers.accounts, run->facts.issuer->object.metadata.uid);
+    cleanup(acme_renewal_info_deinit) struct acme_renewal_info info = {};
+    struct context brief = context_with_timeout(run->ctx, ARI_TIMEOUT_MS);
+    int r;
+
+    if (!client)
+        return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
+                       run->crt->spec.issuer_ref.name);
+    r = acme_renewal_info(client, &brief, run->facts.secret->ari_id, &info, err);
+    if (r < 0)
+        return r;
+    ari->suggested_window = arena_alloc(run->arena, sizeof(*ari->suggested_window));
+    /* Whole seconds, as it will be read back: the instant is derived from it. */
+    *ari->suggested_window = (struct certificate_ari_window){info.start_ms / 1000 * 1000,
+                                                             info.end_ms / 1000 * 1000};
+    ari->explanation_url = arena_strdup(run->arena, info.explanation_url);
+    ari->next_check_ms = ari->last_checked_ms + info.retry_after_ms;
+    ari->last_error = NULL;
+    return 0;
+}
+
+/* Where the CA has no renewal information nothing is stored: the plain schedule holds (acme.md 6). */
+int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *result,
+                          struct err *err)
+{
+    struct certificate_acme_status *acme = arena_alloc(run->arena, sizeof(*acme));
+    const struct certificate_acme_status *stored = run->crt->status.acme;
+    struct err problem = {};
+    int r;
+
+    acme->ari = arena_alloc(run->arena, sizeof(*acme->ari));
+    if (stored && stored->ari && stored->ari->last_checked_ms >= run->facts.secret->not_before_ms)
+        *acme->ari = *stored->ari;
+    acme->ari->last_checked_ms = context_now_ms(run->ctx);
+    r = fetch_window(run, acme->ari, &problem);
+    if (r == ERR_CANCELED || r == ERR_BUSY) {
+        *err = problem;
+        return r;
+    }
+    if (r == ERR_UNSUPPORTED) {
+        int64_t again_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
+
+        if (result->requeue_at_ms == 0 || again_ms < result->requeue_at_ms)
+            result->requeue_at_ms = again_ms; /* the renewal timer stays if it is sooner */
+        return 0;
+    }
+    if (r < 0) {
+        acme->ari->last_error = arena_strdup(run->arena, problem.text);
+        acme->ari->next_check_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
+    }
+    run->decision.status.acme = acme;
+    run->decision.status.renewal_time_ms = renewal_time_with_ari_ms(&run->crt->spec, acme,
+                                                                    run->facts.secret);
+    run->decision.write_status = true;
+    return certificate_save(run, err);
+}

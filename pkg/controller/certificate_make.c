@@ -1,0 +1,223 @@
+/* certificate_make.c - the next private key, the CSR for it, and the CertificateRequest that carries it. */
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/limits.h"
+#include "controller/certificate_run.h"
+#include "controller/keymaker.h"
+
+#define KEY_RECHECK_MS SECONDS(10) /* only in case the call of the keymaker was missed */
+
+/* --- the key --- */
+
+/* Reads one value of a Secret, live, into a secret buf. */
+static int read_secret_value(struct certificate_run *run, const char *name, const char *key,
+                             struct buf *to, struct err *err)
+{
+    struct key secret_key = {.namespace = run->key.namespace, .name = name};
+    cleanup(object_unref) const struct object *secret = NULL;
+    int r = read_live(run->self, run->ctx, &kind_secret, &secret_key, &secret, err);
+
+    if (r < 0)
+        return r;
+    return secret_value((const struct secret *)secret, key, to, err);
+}
+
+int certificate_read_key(struct certificate_run *run, const char *secret_name,
+                         const struct pkey **ret, struct err *err)
+{
+    cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
+    int r = read_secret_value(run, secret_name, "tls.key", &pem, err);
+
+    if (r == 0)
+        r = pkey_from_pem(buf_str(&pem), pem.len, ret, err);
+    return r;
+}
+
+/* ERR_BUSY: an RSA key takes its time; whoever makes it wakes us. */
+static int new_key(struct certificate_run *run, const struct pkey **ret, struct err *err)
+{
+    enum key_algorithm algorithm = certificate_key_algorithm(&run->crt->spec);
+    int size = certificate_key_size(&run->crt->spec);
+    int r = algorithm == KEY_RSA ? keymaker_take(run->self->keymaker, &run->key, size, ret, err)
+                                 : pkey_generate(algorithm, size, ret, err);
+
+    if (r == 0)
+        event_extra(run->self, run->ctx, &run->crt->object, "Generated",
+                    "Storing a new private key in the temporary Secret '%s'",
+                    run->decision.next_key_name);
+    return r;
+}
+
+/* The key of the next certificate: a new one, or with rotationPolicy Never the one in the Secret. */
+static int next_key(struct certificate_run *run, const struct pkey **ret, struct err *err)
+{
+    const struct certificate_spec *spec = &run->crt->spec;
+
+    if (!certificate_rotates_key(spec) && run->facts.secret && run->facts.secret->key_ok) {
+        event_extra(run->self, run->ctx, &run->crt->object, "Reused",
+                    "Reusing the private key in Secret '%s'", spec->secret_name);
+        return certificate_read_key(run, spec->secret_name, ret, err);
+    }
+    return new_key(run, ret, err);
+}
+
+static struct json *next_key_json(struct certificate_run *run, const struct pkey *key)
+{
+    struct pair label_items[] = {{LABEL_NEXT_PRIVATE_KEY, "true"}, {LABEL_FAO, "true"}};
+    struct array_pair labels = {.items = label_items, .len = ARRAY_LEN(label_items)};
+    struct json *secret = child_json(&kind_secret, run->decision.next_key_name, &run->crt->object,
+                                     &labels, NULL);
+    cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
+    cleanup(xfree_secret) char *text = NULL;
+
+    pkey_to_pem(key, KEY_PKCS8, &pem); /* whatever spec.encoding says (behaviour.md 1.2) */
+    text = base64_new(buf_str(&pem), pem.len);
+    json_set_text(json_need_map(secret, "data"), "tls.key", text);
+    return secret;
+}
+
+int certificate_make_key(struct certificate_run *run, struct reconcile_result *result,
+                         struct err *err)
+{
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    cleanup(json_unref) struct json *secret = NULL;
+    int r = next_key(run, &key, err);
+
+    if (r == ERR_BUSY) {
+        result->requeue_at_ms = context_now_ms(run->ctx) + KEY_RECHECK_MS;
+        return 0;
+    }
+    if (r < 0)
+        return err_wrap(err, "making the next private key");
+    secret = next_key_json(run, key);
+    return write_new(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.secrets,
+                     secret, MANAGER_CERTS, NULL, err);
+}
+
+static void copy_array(struct strlist *to, const struct array_string *from)
+{
+    for (size_t i = 0; i < from->len; i++)
+        strlist_add(to, from->items[i]);
+}
+
+/* What the CSR names. CN is not added to the SANs by itself (behaviour.md 1.3). */
+int certificate_names(const struct certificate_spec *spec, struct x509_names *ret, struct err *err)
+{
+    const struct certificate_subject *subject = spec->subject;
+    char text[IP_TEXT_MAX];
+
+    ret->common_name = xstrdup(spec->common_name);
+    copy_array(&ret->dns_names, &spec->dns_names);
+    copy_array(&ret->uris, &spec->uris);
+    copy_array(&ret->email_addresses, &spec->email_addresses);
+    for (size_t i = 0; i < spec->ip_addresses.len; i++) {
+        int r = ip_canonical(spec->ip_addresses.items[i], text, err);
+
+        if (r < 0)
+            return r;
+        strlist_add(&ret->ip_addresses, text);
+    }
+    if (!subject)
+        return 0;
+    copy_array(&ret->organizations, &subject->organizations);
+    copy_array(&ret->countries, &subject->countries);
+    copy_array(&ret->organizational_units, &subject->organizational_units);
+    copy_array(&ret->localities, &subject->localities);
+    copy_array(&ret->provinces, &subject->provinces);
+    copy_array(&ret->street_addresses, &subject->street_addresses);
+    copy_array(&ret->postal_codes, &subject->postal_codes);
+    ret->serial_number = xstrdup(subject->serial_number);
+    return 0;
+}
+
+static int make_csr(const struct certificate_spec *spec, const struct pkey *key, struct buf *to_pem,
+                    struct err *err)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {};
+    cleanup(csr_free) struct csr *csr = NULL;
+    struct csr_request request = {
+        .names = &names,
+        .usages = usages_of(&spec->usages, spec->is_ca),
+        .encode_usages = !spec->encode_usages_in_request.is_set ||
+                         spec->encode_usages_in_request.value,
+        .is_ca = spec->is_ca,
+        .signature = spec->signature_algorithm,
+    };
+    int r = certificate_names(spec, &names, err);
+
+    if (r == 0)
+        r = csr_new(&request, key, &csr, err);
+    if (r < 0)
+        return r;
+    csr_to_pem(csr, to_pem);
+    return buf_check(to_pem, "certificate signing request", err);
+}
+
+/* Same name for the same revision: a second create is ERR_EXISTS, not a second request (behaviour.md 16). */
+static char *request_name(struct certificate_run *run, int64_t revision)
+{
+    const char *name = run->crt->object.metadata.name;
+    cleanup(xfree) char *hash = NULL;
+    size_t len = strlen(name);
+
+    if (len <= 233)
+        return arena_printf(run->arena, "%s-%lld", name, (long long)revision);
+    hash = sha256_hex(name, len);
+    for (len = 168; len > 0 && (name[len - 1] == '-' || name[len - 1] == '.'); len--)
+        ;
+    return arena_printf(run->arena, "%.*s-%s-%lld", (int)len, name, hash, (long long)revision);
+}
+
+static void add_pair(struct array_pair *to, const char *key, const char *value)
+{
+    to->items[to->len++] = (struct pair){.key = key, .value = value};
+}
+
+static struct json *request_json(struct certificate_run *run, const struct buf *csr_pem)
+{
+    const struct certificate_spec *spec = &run->crt->spec;
+    const struct metadata *metadata = &run->crt->object.metadata;
+    int64_t revision = run->crt->status.revision.is_set ? run->crt->status.revision.value + 1 : 1;
+    struct certificate_request_spec body = {
+        .duration = spec->duration,
+        .issuer_ref = spec->issuer_ref,
+        .request = bytes_of(buf_str(csr_pem), csr_pem->len),
+        .is_ca = spec->is_ca,
+        .usages = spec->usages,
+    };
+    struct array_pair annotations = {};
+    struct json *request;
+
+    copied_annotations(run->self, &metadata->annotations, run->arena, &annotations);
+    add_pair(&annotations, ANNOTATION_REVISION,
+             arena_printf(run->arena, "%lld", (long long)revision));
+    add_pair(&annotations, ANNOTATION_PRIVATE_KEY_SECRET,
+             run->decision.next_key->object.metadata.name);
+    add_pair(&annotations, ANNOTATION_CERTIFICATE_NAME, metadata->name);
+    request = child_json(&kind_certificate_request, request_name(run, revision), &run->crt->object,
+                         &metadata->labels, &annotations);
+    json_set(request, "spec", fields_encode(&certificate_request_spec_fields, &body));
+    return request;
+}
+
+int certificate_make_request(struct certificate_run *run, struct err *err)
+{
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM);
+    cleanup(json_unref) struct json *request = NULL;
+    int r = certificate_read_key(run, run->decision.next_key->object.metadata.name, &key, err);
+
+    if (r == 0)
+        r = make_csr(&run->crt->spec, key, &pem, err);
+    if (r < 0)
+        return err_wrap(err, "making the certificate signing request");
+    request = request_json(run, &pem);
+    r = write_new(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.requests,
+                  request, MANAGER_CERTS, NULL, err);
+    if (r == 0)
+        event_extra(run->self, run->ctx, &run->crt->object, "Requested",
+                    "Created new CertificateRequest resource '%s'",
+                    json_as_text(json_path(request, "metadata.name")));
+    return r;
+}

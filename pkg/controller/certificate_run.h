@@ -1,0 +1,47 @@
+/*
+ * certificate_run.h - inside of the certificate reconciler: one run over one Certificate, and its steps.
+ *
+ *   certificate.c        gather, decide (certificate_decide.c), act: which step is next
+ *   certificate_make.c   the next private key, and the CertificateRequest for it
+ *   certificate_store.c  verify what was issued, write the target Secret; repair it
+ *   certificate_ari.c    the CA's renewal information
+ *
+ * Only these files include it. A run belongs to one worker.
+ */
+#ifndef CONTROLLER_CERTIFICATE_RUN_H
+#define CONTROLLER_CERTIFICATE_RUN_H
+
+#include "controller/caches.h"
+#include "controller/certificate_decide.h"
+
+struct certificate_run {
+    struct controllers *self;
+    const struct context *ctx;
+    struct key key;
+    const struct certificate *crt;
+    struct arena *arena;
+    struct certificate_facts facts;
+    struct certificate_decision decision;
+};
+
+/* Writes the decision's status, if it differs. */
+int certificate_save(struct certificate_run *run, struct err *err);
+/* An issuer that sends what cannot be stored has failed: recorded with back-off, the old Secret stays. */
+int certificate_fail_unusable(struct certificate_run *run, const struct err *problem,
+                              struct err *err);
+
+/* The key in a Secret of the Certificate's namespace, read live. */
+int certificate_read_key(struct certificate_run *run, const char *secret_name,
+                         const struct pkey **ret, struct err *err);
+/* What the CSR names. CN is not added to the SANs by itself (behaviour.md 1.3). */
+int certificate_names(const struct certificate_spec *spec, struct x509_names *ret, struct err *err);
+
+int certificate_make_key(struct certificate_run *run, struct reconcile_result *result,
+                         struct err *err);
+int certificate_make_request(struct certificate_run *run, struct err *err);
+int certificate_store(struct certificate_run *run, struct err *err);
+int certificate_repair(struct certificate_run *run, struct err *err);
+int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *result,
+                          struct err *err);
+
+#endif

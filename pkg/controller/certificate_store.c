@@ -1,0 +1,143 @@
+/*
+ * certificate_store.c - what the issuer sent, checked and written into the target Secret; and the
+ * Secret's metadata and derived entries put right from its own data.
+ */
+#include "base/limits.h"
+#include "controller/certificate_run.h"
+#include "controller/target_secret.h"
+#include "controller/writers.h"
+
+#define CLOCK_SLACK_MS HOURS(1) /* CAs date notBefore back, hosts' clocks are off */
+
+static int read_issued(struct certificate_run *run, const struct object **ret, struct err *err)
+{
+    struct key key = object_key(&run->decision.request->request.object);
+
+    return read_live(run->self, run->ctx, &kind_certificate_request, &key, ret, err);
+}
+
+/* Nothing is stored before chain, key, names and dates are right (incident acme.sh 2025-05). */
+static int verify_issued(struct certificate_run *run, const struct bytes *chain_pem,
+                         const struct pkey *key, struct err *err)
+{
+    cleanup(chain_deinit) struct chain chain = {};
+    cleanup(x509_names_deinit) struct x509_names names = {};
+    cleanup(strlist_deinit) struct strlist extra = {};
+    struct chain_expectation expect = {
+        .key = key,
+        .dns_names = &names.dns_names,
+        .ip_addresses = &names.ip_addresses,
+        .now_ms = context_now_ms(run->ctx),
+        .clock_slack_ms = CLOCK_SLACK_MS,
+    };
+    int r = chain_from_pem((const char *)chain_pem->data, chain_pem->len, &chain, err);
+
+    if (r == 0)
+        r = certificate_names(&run->crt->spec, &names, err);
+    if (r == 0)
+        r = chain_verify(&chain, &expect, &extra, err);
+    if (r == 0 && extra.len > 0)
+        event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, "ExtraNames",
+              "The issued certificate also holds '%s', which was not asked for", extra.items[0]);
+    return r;
+}
+
+static const char *pem_text(struct certificate_run *run, const struct bytes *bytes)
+{
+    return bytes->len > 0 ? arena_strndup(run->arena, (const char *)bytes->data, bytes->len) : NULL;
+}
+
+int certificate_store(struct certificate_run *run, struct err *err)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    cleanup(buf_deinit) struct buf key_pem = BUF_SECRET(LIMIT_KEY_PEM);
+    cleanup(json_unref) struct json *secret = NULL;
+    const struct certificate_request *request;
+    struct target_secret target;
+    struct err problem = {};
+    int r = read_issued(run, &object, err);
+
+    if (r == 0)
+        r = certificate_read_key(run, run->decision.next_key->object.metadata.name, &key, err);
+    if (r < 0)
+        return r;
+    request = (const struct certificate_request *)object;
+    if (verify_issued(run, &request->status.certificate, key, &problem) < 0)
+        return certificate_fail_unusable(run, &problem, err);
+    pkey_to_pem(key, certificate_key_encoding(&run->crt->spec), &key_pem);
+    target = (struct target_secret){
+        .crt = run->crt,
+        .issuer_name = str_or(request->spec.issuer_ref.name, ""),
+        .issuer_kind = str_or(request->spec.issuer_ref.kind, ""),
+        .issuer_group = str_or(request->spec.issuer_ref.group, ""),
+        .type = run->facts.secret ? run->facts.secret->type : NULL,
+        .key_pem = buf_str(&key_pem),
+        .chain_pem = pem_text(run, &request->status.certificate),
+        .ca_pem = pem_text(run, &request->status.ca),
+        .owner_ref = run->self->options.owner_ref,
+    };
+    r = target_secret_json(&target, &secret, err);
+    if (r < 0)
+        return r;
+    r = write_apply(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.secrets,
+                    secret, MANAGER_ISSUING, err);
+    if (r == 0)
+        writers_note_stored(run->self->writers, run->crt->object.metadata.uid,
+                            run->decision.request->key_hash);
+    return r;
+}
+
+/* --- repair: the Secret from its own data --- */
+
+/* What was read must not come back over what somebody has stored since. */
+static void only_this_version(struct json *applied, const struct metadata *read)
+{
+    struct json *metadata = json_need_map(applied, "metadata");
+
+    json_set_text(metadata, "uid", read->uid);
+    json_set_text(metadata, "resourceVersion", read->resource_version);
+}
+
+int certificate_repair(struct certificate_run *run, struct err *err)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+    cleanup(buf_deinit) struct buf key_pem = BUF_SECRET(LIMIT_KEY_PEM),
+                                   chain = BUF(LIMIT_CHAIN_BODY), ca = BUF(LIMIT_BUNDLE_PEM);
+    cleanup(json_unref) struct json *applied = NULL;
+    struct key key = {.namespace = run->key.namespace, .name = run->crt->spec.secret_name};
+    struct target_secret target;
+    const struct secret *secret;
+    int r = read_live(run->self, run->ctx, &kind_secret, &key, &object, err);
+
+    if (r < 0)
+        return r;
+    secret = (const struct secret *)object;
+    r = secret_value(secret, "tls.key", &key_pem, err);
+    if (r == 0)
+        r = secret_value(secret, "tls.crt", &chain, err);
+    if (r == 0 && secret_has(secret, "ca.crt"))
+        r = secret_value(secret, "ca.crt", &ca, err);
+    if (r < 0)
+        return r;
+    target = (struct target_secret){
+        .crt = run->crt,
+        .issuer_name = object_annotation(object, ANNOTATION_ISSUER_NAME),
+        .issuer_kind = object_annotation(object, ANNOTATION_ISSUER_KIND),
+        .issuer_group = object_annotation(object, ANNOTATION_ISSUER_GROUP),
+        .type = secret->type,
+        .key_pem = buf_str(&key_pem),
+        .chain_pem = buf_str(&chain),
+        .ca_pem = buf_str(&ca),
+        .owner_ref = run->self->options.owner_ref,
+    };
+    r = target_secret_json(&target, &applied, err);
+    if (r < 0)
+        return r;
+    only_this_version(applied, &object->metadata);
+    /* Where it changes nothing, the next run finds the same version and lets it be. */
+    writers_note_repaired(run->self->writers, run->crt->object.metadata.uid,
+                          object->metadata.resource_version);
+    return write_apply(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.secrets,
+                       applied, MANAGER_ISSUING, err);
+}

@@ -1,0 +1,192 @@
+/* keymaker_test.c - RSA keys in the background. Keys are real, so a case takes about a second. */
+#include "controller/keymaker.h"
+
+#include "base/buf.h"
+#include "base/thread.h"
+#include "support/testing.h"
+
+#define PATIENCE_MS SECONDS(120)
+
+/* Hears what is ready, in order; may hold the keymaker's threads back. */
+struct ear {
+    struct mutex mutex;
+    struct cond changed;
+    struct buf heard; /* "a/1 a/2 " */
+    int count;
+    bool is_shut;
+};
+
+static void hear(void *arg, const struct key *key)
+{
+    struct ear *ear = arg;
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&ear->mutex);
+
+    while (ear->is_shut)
+        cond_wait(&ear->changed, &ear->mutex);
+    buf_addf(&ear->heard, "%s/%s ", key->namespace, key->name);
+    ear->count++;
+    cond_broadcast(&ear->changed);
+}
+
+static void ear_init(struct ear *ear)
+{
+    *ear = (struct ear){.heard = BUF(1000)};
+    mutex_init(&ear->mutex);
+    cond_init(&ear->changed);
+}
+
+static void ear_deinit(struct ear *ear)
+{
+    buf_deinit(&ear->heard);
+    cond_deinit(&ear->changed);
+    mutex_deinit(&ear->mutex);
+}
+
+static void wait_for(struct ear *ear, int count)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&ear->mutex);
+
+    while (ear->count < count)
+        ASSERT_TRUE(cond_wait_for(&ear->changed, &ear->mutex, PATIENCE_MS));
+}
+
+static void open_ear(struct ear *ear)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&ear->mutex);
+
+    ear->is_shut = false;
+    cond_broadcast(&ear->changed);
+}
+
+static struct keymaker *with_threads(struct ear *ear)
+{
+    struct keymaker_options options = {
+        .clock = clock_system(), .has_threads = true, .ready = hear, .arg = ear};
+    struct keymaker *keymaker = NULL;
+    struct err err = {};
+
+    ear_init(ear);
+    ASSERT_OK(keymaker_new(&options, &keymaker, &err));
+    return keymaker;
+}
+
+static int ask(struct keymaker *keymaker, const char *namespace, const char *name, int size,
+               const struct pkey **ret)
+{
+    struct key key = {.namespace = namespace, .name = name};
+    struct err err = {};
+
+    return keymaker_take(keymaker, &key, size, ret, &err);
+}
+
+static void expect_busy(struct keymaker *keymaker, const char *namespace, const char *name,
+                        int size)
+{
+    const struct pkey *none = NULL;
+
+    ASSERT_EQ(ask(keymaker, namespace, name, size, &none), ERR_BUSY);
+}
+
+TEST(without_threads_the_key_is_there_at_once)
+{
+    struct keymaker_options options = {.clock = clock_system()};
+    cleanup(keymaker_free) struct keymaker *keymaker = NULL;
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    struct err err = {};
+
+    ASSERT_OK(keymaker_new(&options, &keymaker, &err));
+    ASSERT_EQ(ask(keymaker, "a", "1", 2048, &key), 0);
+    ASSERT_EQ(pkey_size(key), 2048);
+}
+
+TEST(who_asks_is_told_when_the_key_is_there_and_gets_it_once)
+{
+    struct ear ear;
+    struct keymaker *keymaker = with_threads(&ear);
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+
+    expect_busy(keymaker, "a", "1", 3072);
+    wait_for(&ear, 1);
+    ASSERT_EQ(ask(keymaker, "a", "1", 3072, &key), 0);
+    ASSERT_EQ(pkey_size(key), 3072);
+    ASSERT_EQ(pkey_algorithm(key), KEY_RSA);
+    expect_busy(keymaker, "a", "1", 3072); /* another one */
+    keymaker_free(keymaker);
+    ear_deinit(&ear);
+}
+
+TEST(another_size_is_another_key)
+{
+    struct ear ear;
+    struct keymaker *keymaker = with_threads(&ear);
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+
+    expect_busy(keymaker, "a", "1", 2048);
+    wait_for(&ear, 1);
+    expect_busy(keymaker, "a", "1", 2304);
+    wait_for(&ear, 2);
+    ASSERT_EQ(ask(keymaker, "a", "1", 2304, &key), 0);
+    ASSERT_EQ(pkey_size(key), 2304);
+    keymaker_free(keymaker);
+    ear_deinit(&ear);
+}
+
+TEST(a_large_key_delays_no_small_one_nor_the_end)
+{
+    struct ear ear;
+    struct keymaker *keymaker = with_threads(&ear);
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+
+    expect_busy(keymaker, "a", "large", 8192);
+    expect_busy(keymaker, "a", "larger", 8192);
+    expect_busy(keymaker, "a", "small", 2048);
+    for (int heard = 1; ask(keymaker, "a", "small", 2048, &key) == ERR_BUSY; heard++)
+        wait_for(&ear, heard);
+    keymaker_stop(keymaker);
+    ASSERT_EQ(ask(keymaker, "a", "large", 8192, &key), ERR_CANCELED);
+    keymaker_free(keymaker);
+    ear_deinit(&ear);
+}
+
+TEST(namespaces_take_turns)
+{
+    struct ear ear;
+    struct keymaker *keymaker = with_threads(&ear);
+
+    ear.is_shut = true; /* both threads stop at the first key they have made */
+    expect_busy(keymaker, "a", "1", 2048);
+    expect_busy(keymaker, "a", "2", 2048);
+    expect_busy(keymaker, "a", "3", 2048);
+    expect_busy(keymaker, "a", "4", 2048);
+    expect_busy(keymaker, "a", "5", 2048);
+    expect_busy(keymaker, "b", "1", 2048);
+    open_ear(&ear);
+    wait_for(&ear, 6);
+    ASSERT_TRUE(strstr(buf_str(&ear.heard), "b/1") < strstr(buf_str(&ear.heard), "a/5"));
+    ASSERT_TRUE(strstr(buf_str(&ear.heard), "b/1") < strstr(buf_str(&ear.heard), "a/4"));
+    keymaker_free(keymaker);
+    ear_deinit(&ear);
+}
+
+TEST(a_size_that_no_key_has_is_said)
+{
+    struct ear ear;
+    struct keymaker *keymaker = with_threads(&ear);
+    const struct pkey *none = NULL;
+    struct key key = {.namespace = "a", .name = "1"};
+    struct err err = {};
+
+    expect_busy(keymaker, "a", "1", 1024);
+    wait_for(&ear, 1);
+    ASSERT_EQ(keymaker_take(keymaker, &key, 1024, &none, &err), ERR_INVALID);
+    ASSERT_CONTAINS(err.text, "1024");
+    keymaker_free(keymaker);
+    ear_deinit(&ear);
+}
+
+RUN_TESTS(cmocka_unit_test(without_threads_the_key_is_there_at_once),
+          cmocka_unit_test(who_asks_is_told_when_the_key_is_there_and_gets_it_once),
+          cmocka_unit_test(another_size_is_another_key),
+          cmocka_unit_test(a_large_key_delays_no_small_one_nor_the_end),
+          cmocka_unit_test(namespaces_take_turns),
+          cmocka_unit_test(a_size_that_no_key_has_is_said));
