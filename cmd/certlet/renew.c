@@ -3,6 +3,8 @@
 
 #include "api/certificate.h"
 #include "api/kinds.h"
+#include "api/order.h"
+#include "base/timetext.h"
 #include "command.h"
 #include "lock.h"
 #include "options.h"
@@ -40,6 +42,50 @@ static int trigger(struct renewal *renewal, const struct object *object, bool *r
                         "certlet-renew", body, NULL, err);
 }
 
+static bool is_open_order_of(const struct order *order, const struct key *certificate)
+{
+    int state = order->status.state;
+
+    return streq(object_annotation(&order->object, ANNOTATION_CERTIFICATE_NAME),
+                 certificate->name) &&
+           state != STATE_VALID && !state_is_failed(state);
+}
+
+/* Whatever its Order waits for, as the end of a pause by the CA: it is tried again now. */
+static int retry_order(struct renewal *renewal, const struct json *json,
+                       const struct key *certificate, struct err *err)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+    cleanup(json_unref) struct json *patch = json_new_map();
+    struct store_precondition exactly = {};
+    struct key key;
+    char now[TIME_TEXT_MAX];
+    int r = object_decode(&kind_order, json, NULL, &object, err);
+
+    if (r < 0)
+        return r;
+    if (!is_open_order_of((const struct order *)object, certificate))
+        return 0;
+    key = object_key(object);
+    exactly.uid = object->metadata.uid;
+    time_format(context_now_ms(&renewal->ctx), now);
+    json_set_text(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
+                  now);
+    return store_patch(renewal->store, &renewal->ctx, &kind_order.resource, &key, &exactly,
+                       "certlet-renew", patch, NULL, err);
+}
+
+static int retry_orders(struct renewal *renewal, const struct key *certificate, struct err *err)
+{
+    cleanup(json_unref) struct json *list = NULL;
+    int r = store_list(renewal->store, &renewal->ctx, &kind_order.resource, certificate->namespace,
+                       &list, err);
+
+    for (size_t i = 0; r == 0 && i < json_len(list); i++)
+        r = retry_order(renewal, json_at(list, i), certificate, err);
+    return r;
+}
+
 static int renew_one(struct renewal *renewal, const struct key *key, struct err *err)
 {
     bool was_issuing = false;
@@ -59,8 +105,13 @@ static int renew_one(struct renewal *renewal, const struct key *key, struct err 
         return r; /* it names the Certificate */
     if (r < 0)
         return err_wrap(err, "Certificate '%s/%s'", key->namespace, key->name);
+    if (was_issuing)
+        r = retry_orders(renewal, key, err);
+    if (r < 0)
+        return err_wrap(err, "Certificate '%s/%s'", key->namespace, key->name);
     printf("%s/%s: %s\n", key->namespace, key->name,
-           was_issuing ? "is being issued already" : "will be issued anew");
+           was_issuing ? "is being issued already; what it waits for is tried again now"
+                       : "will be issued anew");
     return 0;
 }
 
@@ -133,7 +184,8 @@ int command_renew(int argc, char **argv)
         .synopsis = "certlet renew [flags] NAME...",
         .about =
             "Marks Certificates to be issued anew. A running certlet run does it at once; without one, it is done\n"
-            "by the next certlet run DIR --once. A back-off after failures is passed over.\n"
+            "by the next certlet run DIR --once. A back-off after failures is passed over. One that is being\n"
+            "issued and waits, as for the end of a pause by the CA, is tried again now.\n"
             "Exit code 0: all are marked, 1: not all, 4: the folder cannot be used.",
         .options = options,
     };

@@ -254,6 +254,7 @@ static int advance(struct order_run *run, struct err *err)
 static int reconcile(struct order_run *run, struct err *err)
 {
     cleanup(acme_client_unref) struct acme_client *client = NULL;
+    int r;
 
     if (state_is_failed(run->status.state) ||
         (run->status.state == STATE_VALID && run->facts->has_certificate))
@@ -272,7 +273,8 @@ static int reconcile(struct order_run *run, struct err *err)
         return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
                        run->issuer->object.metadata.name);
     run->client = client;
-    return advance(run, err);
+    r = order_take_retry(run, err);
+    return r < 0 ? r : advance(run, err);
 }
 
 int order_reconcile(void *controllers, const struct context *ctx, const struct key *key,

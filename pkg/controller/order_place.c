@@ -97,6 +97,26 @@ void order_end_budget(struct order_run *run, bool issued)
     acme_gate_end_order(acme_client_gate(run->client), run->ctx, &budget.request, issued);
 }
 
+int order_take_retry(struct order_run *run, struct err *err)
+{
+    const struct metadata *metadata = &run->order->object.metadata;
+    struct store_precondition exactly = {.uid = metadata->uid};
+    cleanup(strlist_deinit) struct strlist names = {};
+    cleanup(json_unref) struct json *patch = json_new_map();
+    int r;
+
+    if (!object_annotation(&run->order->object, ANNOTATION_RETRY))
+        return 0;
+    copy_names(&names, &run->order->spec.dns_names);
+    copy_names(&names, &run->order->spec.ip_addresses);
+    acme_gate_resume(acme_client_gate(run->client), &names);
+    json_set(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
+             json_new_null());
+    r = store_patch(run->self->store, run->ctx, &kind_order.resource, run->key, &exactly,
+                    MANAGER_ORDERS, patch, NULL, err);
+    return r < 0 ? err_wrap(err, "taking note of '%s'", ANNOTATION_RETRY) : 0;
+}
+
 /* --- newOrder --- */
 
 static const struct metric_family orders_in_doubt = {

@@ -42,6 +42,9 @@ int order_look_again(struct order_run *run, int64_t retry_at_ms);
 /* So old that a new order is the better try. */
 bool order_is_old(const struct order_run *run);
 
+/* Somebody says that the way is clear (ANNOTATION_RETRY): its names are no longer held, and the
+ * annotation goes. */
+int order_take_retry(struct order_run *run, struct err *err);
 /* newOrder for an Order without a URL. */
 int order_place(struct order_run *run, struct err *err);
 /* The open order at the CA that an earlier newOrder for `live` made; false: none is known there. */

@@ -6,7 +6,8 @@
  *   Order               itself; its request; that one's Certificate (it shows what is waited for)
  *   Challenge           itself; its Order
  *   Issuer              itself; Certificates, requests, Orders and Challenges that name it, when Ready changes
- *   Secret              Certificates that name it; its Certificate (next keys); Issuers that read it
+ *   Secret              Certificates that name it; its Certificate (next keys); Issuers that read it, and
+ *                       the Challenges of these
  */
 #include <string.h>
 
@@ -70,6 +71,14 @@ static bool same_metadata(const void *before, const void *after)
            a->metadata.finalizers.len == b->metadata.finalizers.len;
 }
 
+/* Asked for by hand, and not seen yet. */
+static bool retry_is_new(const void *before, const void *after)
+{
+    const char *asked = object_annotation(after, ANNOTATION_RETRY);
+
+    return asked && !streq(asked, str_or(object_annotation(before, ANNOTATION_RETRY), ""));
+}
+
 struct status_part { /* a status and the text in it that says why */
     const struct fields *fields;
     size_t offset, size, reason; /* of the status in the object; of the reason in the status */
@@ -98,7 +107,7 @@ static bool only_reason_changed(const struct status_part *part, const void *befo
 {
     union any_status a, b;
 
-    if (!same_metadata(before, after))
+    if (!same_metadata(before, after) || retry_is_new(before, after))
         return false;
     copy_without_reason(part, before, &a);
     copy_without_reason(part, after, &b);
@@ -250,6 +259,23 @@ static bool secret_data_changed(const struct secret_facts *before, const struct 
     return !before || !after || memcmp(before->data_hash, after->data_hash, SHA256_LEN) != 0;
 }
 
+/* A corrected key of a name server ends the back-off of what was refused with the old one. */
+static void wake_users_of_secret(const struct wake *wake, enum lane lane, struct cache *issuers,
+                                 const char *kind, const char *secret)
+{
+    cleanup(cache_refs_deinit) struct cache_refs refs = {};
+
+    cache_by_index(issuers, INDEX_USED_SECRET, secret, &refs);
+    for (size_t i = 0; i < refs.len; i++) {
+        const struct object *issuer = refs.items[i];
+        struct issuer_reference ref = {.name = issuer->metadata.name, .kind = kind};
+        cleanup(xfree) char *value = index_issuer_value(&ref, issuer->metadata.namespace);
+
+        add_object(wake, lane, issuer);
+        add_index(wake, LANE_CHALLENGES, wake->self->caches.challenges, INDEX_ISSUER, value);
+    }
+}
+
 static void secret_changed(void *self, const struct key *key, const void *before, const void *after,
                            bool initial)
 {
@@ -264,10 +290,10 @@ static void secret_changed(void *self, const struct key *key, const void *before
     add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
     if (!secret_data_changed(before, after))
         return;
-    add_index(&wake, LANE_ISSUERS, caches->issuers, INDEX_USED_SECRET, value);
+    wake_users_of_secret(&wake, LANE_ISSUERS, caches->issuers, "Issuer", value);
     if (streq(key->namespace, wake.self->options.resource_namespace))
-        add_index(&wake, LANE_CLUSTER_ISSUERS, caches->cluster_issuers, INDEX_USED_SECRET,
-                  cluster_value);
+        wake_users_of_secret(&wake, LANE_CLUSTER_ISSUERS, caches->cluster_issuers, "ClusterIssuer",
+                             cluster_value);
 }
 
 void watches_add(struct controllers *self)

@@ -259,3 +259,18 @@ def test_a_stop_takes_less_than_three_seconds(certlet, bind, pebble):
     certlet.start()
     certlet.wait_for_certificate("a-tls")
     assert certlet.stop(seconds=3) == 0
+
+
+def test_renew_ends_the_wait_for_a_pause_that_is_over(binary, fault_ca, tmp_path):
+    fault_ca.fault("newOrder", "paused", times=1)
+    solver = {**manifests.http01_solver(), "waitInsteadOfSelfCheck": "0s"}
+    with Certlet(binary, tmp_path / "dir", ["--http01-listen", "127.0.0.1:0"]) as certlet:
+        certlet.write("a.yaml", manifests.issuer(fault_ca, [solver]), manifests.certificate("a", ["a.example.test"]))
+        certlet.start()
+        certlet.wait_until(
+            lambda: (certlet.folder / "state.db").exists() and "portal.example" in str(certlet.status()), 40, "the pause"
+        )
+        done = certlet.command("renew", "--dir", certlet.folder, "a")
+        assert done.returncode == 0 and "tried again now" in done.stdout, done.stderr
+        certlet.wait_for_certificate("a-tls")
+        assert fault_ca.accepted("finalize") == 1

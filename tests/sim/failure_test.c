@@ -245,6 +245,41 @@ TEST(a_pause_shows_the_url_to_end_it)
     sim_free(sim);
 }
 
+TEST(who_has_ended_a_pause_need_not_wait_for_the_next_look)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", true);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, HOURS(1));
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", false);
+    sim_advance(sim, HOURS(1));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "False");
+    sim_patch(sim, sim_only(sim, "order"),
+              "metadata: {annotations: {acme.certlet.dev/retry: by hand}}");
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+/* The CA has not heard of it: one more request, and the wait goes on. */
+TEST(a_retry_by_hand_is_one_try)
+{
+    struct sim *sim = sim_with_issuer();
+    int before;
+
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", true);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, HOURS(1));
+    before = fake_ca_requests(sim_ca(sim), "newOrder");
+    sim_patch(sim, sim_only(sim, "order"),
+              "metadata: {annotations: {acme.certlet.dev/retry: by hand}}");
+    sim_advance(sim, HOURS(3));
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), before + 1);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), FAKE_CA_URL "/unpause?jwt=abc");
+    sim_free(sim);
+}
+
 TEST(a_storm_of_bad_nonces_is_got_over)
 {
     struct sim_options options = {.start_ms = START, .ca = {.nonce_reject_percent = 90}};
@@ -686,6 +721,8 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_429_holds_all_work_of_the_account),
           cmocka_unit_test(a_bare_429_is_backed_off_from),
           cmocka_unit_test(a_pause_shows_the_url_to_end_it),
+          cmocka_unit_test(who_has_ended_a_pause_need_not_wait_for_the_next_look),
+          cmocka_unit_test(a_retry_by_hand_is_one_try),
           cmocka_unit_test(a_storm_of_bad_nonces_is_got_over),
           cmocka_unit_test(no_transient_answer_ends_an_order),
           cmocka_unit_test(a_lost_answer_does_not_finalize_twice),
