@@ -1,6 +1,7 @@
 #include "acme/client.h"
 #include "acme/decode.h"
 #include "acme/jws.h"
+#include "acme/problem.h"
 #include "acme/request.h"
 
 #define CONTACTS_MAX 20
@@ -41,9 +42,21 @@ int acme_account_decode(const struct json *value, struct acme_account *ret, stru
 
 /* --- newAccount --- */
 
+/* Not even asked: the directory says so already. Told as the CA would tell it. */
+static int binding_is_missing(const struct acme_client *client, struct acme_problem *ret_problem,
+                              struct err *err)
+{
+    cleanup(acme_problem_deinit) struct acme_problem problem = {
+        .class = ACME_FIX_CONFIG, .type = xstrdup("externalAccountRequired")};
+
+    acme_problem_move(&problem, ret_problem);
+    return err_set(err, ERR_INVALID, "the CA '%s' requires an external account binding",
+                   client->directory_url);
+}
+
 static int add_binding(struct acme_client *client, const struct context *ctx,
                        const struct acme_registration *registration, struct json *payload,
-                       struct err *err)
+                       struct acme_problem *ret_problem, struct err *err)
 {
     cleanup(acme_directory_deinit) struct acme_directory directory = {};
     struct json *binding = NULL;
@@ -53,11 +66,7 @@ static int add_binding(struct acme_client *client, const struct context *ctx,
     if (r < 0)
         return r;
     if (!registration->eab && directory.external_account_required)
-        return err_set(
-            err, ERR_INVALID,
-            "the CA '%s' requires an external account binding: configure its key id and key "
-            "(externalAccountBinding)",
-            client->directory_url);
+        return binding_is_missing(client, ret_problem, err);
     if (!registration->eab)
         return 0;
     r = acme_eab_sign(registration->eab, client->key, directory.new_account, &binding, err);
@@ -68,7 +77,7 @@ static int add_binding(struct acme_client *client, const struct context *ctx,
 
 static int registration_payload(struct acme_client *client, const struct context *ctx,
                                 const struct acme_registration *registration, struct json *payload,
-                                struct err *err)
+                                struct acme_problem *ret_problem, struct err *err)
 {
     if (registration->only_existing) {
         json_set_bool(payload, "onlyReturnExisting", true);
@@ -77,7 +86,7 @@ static int registration_payload(struct acme_client *client, const struct context
     json_set_bool(payload, "termsOfServiceAgreed", true);
     if (registration->contacts && registration->contacts->len > 0)
         json_set(payload, "contact", json_new_strlist(registration->contacts));
-    return add_binding(client, ctx, registration, payload, err);
+    return add_binding(client, ctx, registration, payload, ret_problem, err);
 }
 
 static int read_account(const struct http_response *response, struct acme_account *ret,
@@ -112,7 +121,7 @@ int acme_account_register(struct acme_client *client, const struct context *ctx,
         .with_jwk = true};
     int r;
 
-    r = registration_payload(client, ctx, registration, payload, err);
+    r = registration_payload(client, ctx, registration, payload, ret_problem, err);
     if (r < 0)
         return err_wrap(err, "%s", call.step);
     r = acme_post_resource(client, ctx, ACME_NEW_ACCOUNT, &call, &response, ret_problem, err);

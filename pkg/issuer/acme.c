@@ -138,6 +138,14 @@ static int load_key(struct setup *setup, const struct object *object, struct err
     return 0;
 }
 
+static int key_is_missing(struct setup *setup, struct err *why)
+{
+    (void)err_set(why, why->code,
+                  "%s; create it, or remove spec.acme.disableAccountKeyGeneration to have one made",
+                  why->text);
+    return not_ready(setup, "ErrVerifyACMEAccount", why, 1);
+}
+
 /* 0: there is a key; 1: shown in the result and waits for a change; negative: shown and retried. */
 static int settle_key(struct setup *setup)
 {
@@ -146,7 +154,7 @@ static int settle_key(struct setup *setup)
     int r = read_secret(setup, setup->acme->private_key_secret_ref.name, &secret, &why);
 
     if (r == ERR_NOT_FOUND && setup->acme->disable_account_key_generation)
-        return not_ready(setup, "ErrVerifyACMEAccount", &why, r);
+        return key_is_missing(setup, &why);
     if (r == ERR_NOT_FOUND) {
         r = create_key(setup, &why);
         if (r == ERR_EXISTS)

@@ -114,6 +114,21 @@ TEST(a_name_without_a_solver_waits_for_one)
     sim_free(sim);
 }
 
+TEST(a_missing_account_key_that_must_not_be_made_is_waited_for)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ACME_ISSUER("acme", "    disableAccountKeyGeneration: true\n" SIM_BY_DNS));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_run_until_idle(sim);
+    ASSERT_CONTAINS(sim_message(sim, "issuer/acme", "Ready"), "remove spec.acme.disableAcc");
+    sim_apply(sim, "apiVersion: v1\nkind: Secret\nmetadata: {name: acme-account}\n"
+                   "stringData: {tls.key: no key}\n");
+    sim_run_until_idle(sim); /* no time has passed */
+    ASSERT_CONTAINS(sim_message(sim, "issuer/acme", "Ready"), "account key in secret");
+    sim_free(sim);
+}
+
 TEST(a_missing_tsig_secret_is_waited_for)
 {
     struct sim *sim = sim_new(START);
@@ -714,6 +729,7 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_missing_issuer_is_waited_for),
           cmocka_unit_test(an_issuer_that_is_not_ready_says_why_on_the_certificate),
           cmocka_unit_test(a_name_without_a_solver_waits_for_one),
+          cmocka_unit_test(a_missing_account_key_that_must_not_be_made_is_waited_for),
           cmocka_unit_test(a_missing_tsig_secret_is_waited_for),
           cmocka_unit_test(an_invalid_spec_says_which_field),
           cmocka_unit_test(a_name_that_the_ca_refuses_delays_nobody_else),

@@ -146,7 +146,10 @@ TEST(a_ca_that_wants_a_binding_is_not_asked_without_one)
                            .eab_key_id = "kid-1", .eab_mac_key = "yes", .eab_mac_key_len = 3});
     ASSERT_ERR(ERR_INVALID,
                register_with(&world, &(struct acme_registration){}, &account, NULL, &err));
+    ASSERT_ERR(ERR_INVALID,
+               register_with(&world, &(struct acme_registration){}, &account, &problem, &err));
     ASSERT_CONTAINS(err.text, "requires an external account binding");
+    ASSERT_STREQ(problem.type, "externalAccountRequired");
     ASSERT_EQ(fake_ca_requests(world.ca, "newAccount"), 0);
     ASSERT_ERR(ERR_DENIED, register_with(&world, &(struct acme_registration){.eab = &wrong},
                                          &account, &problem, &err));
