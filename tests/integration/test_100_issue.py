@@ -4,6 +4,8 @@ One run issues everything that one CA can give; the tests look at what it left. 
 life holds later (renewal, edits) is test_200.
 """
 
+import contextlib
+import datetime
 import http.server
 import os
 import re
@@ -17,6 +19,7 @@ from support import pki
 from support.bed import Pebble
 from support.certlet import Certlet, solver_flags
 from support.files import key_matches, names_of, subject_of, verify
+from support.server import accepts_connections
 
 HUNDRED = [f"n{i:03}.many.example.test" for i in range(100)]
 MAC_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
@@ -148,8 +151,6 @@ def test_profile_of_the_issuer_decides_the_lifetime(issued):
 
 
 def life_seconds(program, name):
-    import datetime
-
     row = next(one for one in program.status()["certificates"] if one["name"] == name)
     ends, starts = (
         datetime.datetime.fromisoformat(row[key].replace("Z", "+00:00"))
@@ -273,10 +274,9 @@ def test_a_second_run_does_nothing(issued, pebble):
 
 
 @pytest.fixture
-def program(binary, bind, pebble, tmp_path):
+def program(certlet):
     """A second folder at the same CA."""
-    with Certlet(binary, tmp_path / "dir", solver_flags(bind, pebble.http_port)) as one:
-        yield one
+    return certlet
 
 
 def one_issuer(program, pebble, *more, **acme):
@@ -296,26 +296,10 @@ def said_of(program, name="acme"):
     return issuer["message"]
 
 
-@pytest.mark.threads
-def test_http01_is_answered_from_the_web_root_of_another_server(binary, bind, pebble, tmp_path):
-    root = tmp_path / "www"
-    root.mkdir()
-    handler = lambda *args: http.server.SimpleHTTPRequestHandler(*args, directory=str(root))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", int(pebble.http_port)), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        flags = solver_flags(bind, pebble.http_port, http01_webroot=root)
-        with Certlet(binary, tmp_path / "dir", flags) as program:
-            one_issuer(program, pebble)
-            done = program.run_once()
-        server.shutdown()
-    assert done.returncode == 0, done.stderr
-    assert names_of(program.certificate_pem("a-tls")) == ["a.other.test"]
-    assert [path for path in root.rglob("*") if path.is_file()] == []
-
-
-def test_own_account_key_finds_the_account_that_it_has(issued, program, pebble):
+@pytest.mark.parametrize("more", [{}, {"disableAccountKeyGeneration": True}], ids=["", "only"])
+def test_own_account_key_finds_the_account_that_it_has(issued, program, pebble, more):
     key = {"tls.key": issued.secret("acme-account")["tls.key"].decode()}
-    one_issuer(program, pebble, m.secret("acme-account", key))
+    one_issuer(program, pebble, m.secret("acme-account", key), **more)
     assert program.run_once().returncode == 0
     before = next(one for one in issued.status()["issuers"] if one["name"] == "acme")
     assert program.status()["issuers"][0]["account"] == before["account"]
@@ -359,6 +343,24 @@ def test_account_key_that_the_ca_does_not_take_is_told_with_what_it_takes(progra
     assert "ES256" in said_of(program)
 
 
+def test_missing_account_key_that_must_not_be_made_is_told_and_used_when_it_comes(
+    issued, program, pebble
+):
+    one_issuer(program, pebble, disableAccountKeyGeneration=True)
+    program.start()
+    program.wait_until(lambda: "default/acme-account" in message_of(program), what="its name")
+    assert "spec.acme.disableAccountKeyGeneration" in message_of(program)
+    key = {"tls.key": issued.secret("acme-account")["tls.key"].decode()}
+    program.write("key.yaml", m.secret("acme-account", key))
+    program.wait_for_certificate("a-tls", seconds=20)
+
+
+def message_of(program, name="acme"):
+    found = program.object("Issuer", name) if (program.folder / "state.db").exists() else None
+    conditions = (found or {}).get("status", {}).get("conditions", [])
+    return next((one["message"] for one in conditions if one["type"] == "Ready"), "")
+
+
 def test_account_secret_without_a_key_is_told_by_its_name(program, pebble):
     one_issuer(program, pebble, m.secret("acme-account", {"tls.key": "no key"}))
     done = program.run_once(seconds=20)
@@ -374,6 +376,7 @@ def test_unknown_profile_is_told_with_those_that_there_are(program, pebble):
     assert done.returncode == 1
     for word in ("frobnicate", "classic", "shortlived"):
         assert word in done.stderr
+        assert word in str(program.status()["certificates"])
     assert pebble.new_orders() == orders
 
 
@@ -396,7 +399,9 @@ def test_ed25519_key_of_a_certificate_is_issued_or_refused_with_the_cas_words(pr
         text = pki.openssl("x509", "-noout", "-text", stdin=program.certificate_pem("a-tls"))
         assert "Public Key Algorithm: ED25519" in text
     else:
-        assert "bad" in done.stderr and "default/a" in done.stderr
+        last = done.stderr.strip().splitlines()[-1]
+        assert "default/a: " in last and "badCSR" in last and "Ed25519" in last
+        assert "Ed25519" in program.status()["certificates"][0]["problem"]
 
 
 # --- external accounts ---
@@ -427,7 +432,7 @@ def bound(binary, bind, tmp_path_factory):
             "lost.yaml", m.issuer(ca, [m.http01_solver()], name="lost", externalAccountBinding=lost)
         )
         done = program.run_once(seconds=30)
-        program.stderr = done.stderr
+        program.stderr, program.orders = done.stderr, ca.new_orders()
         assert done.returncode == 1, done.stderr
         yield program
 
@@ -443,16 +448,156 @@ def test_external_account_is_bound_and_certificates_are_issued(bound, name):
         ("wrong-key", ["registering with 'https://127.0.0.1"]),
         ("wrong-kid", ["kid-9"]),
         ("no-base64", ["eab-no-base64", "base64url"]),
-        ("missing", ["externalAccountBinding"]),
-        ("lost", ["default/lost"]),
+        ("missing", ["set spec.acme.externalAccountBinding"]),
+        ("lost", ["external account key", "'default/lost' does not exist"]),
     ],
 )
 def test_external_account_that_cannot_be_bound_is_told(bound, name, words):
     message = said_of(bound, name)
     for word in words:
         assert word in message
+        assert word in bound.stderr
+    assert not next(one for one in bound.status()["issuers"] if one["name"] == name).get("account")
     assert bound.certificate_pem(f"{name}-tls") == ""
+
+
+def test_without_an_account_nothing_is_ordered(bound):
+    assert bound.orders == 2
 
 
 def test_keys_of_external_accounts_are_in_no_message(bound):
     assert MAC_KEY not in bound.stderr and MAC_KEY[::-1] not in bound.stderr
+
+
+# --- challenges ---
+
+
+@pytest.mark.threads
+def test_http01_is_answered_by_our_own_server_only_while_needed(program, pebble):
+    program.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()]))
+    program.write("a.yaml", m.certificate("own", ["own.other.test"]))
+    program.start()
+    program.wait_for_certificate("own-tls")
+    program.wait_until(lambda: not accepts_connections(pebble.http_port), 10, "port 80 given back")
+
+
+def test_http01_by_web_root_of_a_server_that_runs_already(binary, bind, pebble, tmp_path):
+    root = tmp_path / "www"
+    root.mkdir()
+    flags = solver_flags(bind, http01_port=pebble.http_port, http01_webroot=root)
+    program = Certlet(binary, tmp_path / "dir", flags)
+    program.write("issuer.yaml", m.issuer(pebble, [m.http01_solver()]))
+    program.write("a.yaml", m.certificate("web", ["root.other.test"]))
+    with web_server(root, pebble.http_port) as asked:
+        done = program.run_once()
+    assert done.returncode == 0, done.stderr
+    assert names_of(program.certificate_pem("web-tls")) == ["root.other.test"]
+    assert asked and all(path.startswith("/.well-known/acme-challenge/") for path in asked)
+    left = [path for path in root.rglob("*") if path.is_file()]
+    assert left == []
+
+
+@contextlib.contextmanager
+def web_server(root, port):
+    """A plain web server for `root`; the list of paths that it was asked for."""
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(root))
+
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield asked
+        server.shutdown()
+
+
+def test_name_without_a_solver_is_told_with_what_keeps_each_solver_from_it(program, pebble):
+    orders = pebble.finalizes()
+    solver = m.http01_solver(selector={"dnsNames": ["one.other.test"]})
+    program.write(
+        "a.yaml",
+        m.issuer(pebble, [solver]),
+        m.certificate("a", ["one.other.test", "two.other.test"]),
+    )
+    done = program.run_once()
+    assert done.returncode == 1
+    for word in ("no solver", "'two.other.test'", "solvers[0]: selector.dnsNames"):
+        assert word in str(program.status()["certificates"])
+        assert word in done.stderr
+    assert pebble.finalizes() == orders
+
+
+def selectors(bind):
+    """Lists of solvers for n.z.example.test with label use=dns; only the one that must be chosen works."""
+
+    def solver(works, **selector):
+        right = m.rfc2136_solver(bind, selector=selector)
+        if not works:
+            right["dns01"]["rfc2136"]["nameserver"] = "127.0.0.1:9"  # nobody is there
+        return right
+
+    label, name = {"use": "dns"}, ["n.z.example.test"]
+    near, far = ["z.example.test"], ["example.test"]
+    other = {"use": "web"}
+    return {
+        "name-before-zone": [solver(False, dnsZones=near), solver(True, dnsNames=name)],
+        "name-before-label": [solver(False, matchLabels=label), solver(True, dnsNames=name)],
+        "zone-before-label": [solver(False, matchLabels=label), solver(True, dnsZones=far)],
+        "longer-zone": [solver(False, dnsZones=far), solver(True, dnsZones=near)],
+        "label-decides": [
+            solver(False, dnsZones=near),
+            solver(True, dnsZones=near, matchLabels=label),
+        ],
+        "label-that-differs": [
+            solver(False, dnsNames=name, matchLabels=other),
+            solver(True, dnsZones=far),
+        ],
+        "first-of-equals": [solver(True, dnsZones=far), solver(False, dnsZones=far)],
+        "any-before-none": [solver(False), solver(True, dnsZones=far)],
+    }
+
+
+def test_selectors_choose_by_name_before_zone_before_labels(program, bind, pebble):
+    """As cert-manager does; every list is an issuer of its own."""
+    program.write("key.yaml", m.tsig_secret(bind))
+    for case, solvers in selectors(bind).items():
+        certificate = m.certificate(case, ["n.z.example.test"], case)
+        certificate["metadata"]["labels"] = {"use": "dns"}
+        program.write(f"{case}.yaml", m.issuer(pebble, solvers, name=case), certificate)
+    done = program.run_once(seconds=45)
+    assert done.returncode == 0, done.stderr
+
+
+def test_challenge_record_is_written_where_the_alias_leads(program, bind, pebble):
+    bind.add_record("_acme-challenge.alias.example.test", "CNAME", "target.other.test.")
+    solver = m.rfc2136_solver(bind, cnameStrategy="Follow")
+    program.write("issuer.yaml", m.tsig_secret(bind), m.issuer(pebble, [solver]))
+    program.write("a.yaml", m.certificate("alias", ["alias.example.test"]))
+    done = program.run_once()
+    assert done.returncode == 0, done.stderr
+    assert bind.txt("target.other.test") == []
+
+
+def test_cluster_issuer_of_the_default_resource_namespace(program, bind, pebble):
+    program.write("s.yaml", m.tsig_secret(bind, namespace="kube-system"))
+    program.write("issuer.yaml", m.cluster_issuer(pebble, [m.rfc2136_solver(bind)], name="all"))
+    reference = {"name": "all", "kind": "ClusterIssuer"}
+    certificate = m.certificate("c", ["cl.example.test"], namespace="team", issuerRef=reference)
+    program.write("a.yaml", certificate)
+    done = program.run_once()
+    assert done.returncode == 0, done.stderr
+    assert program.secret("all-account", "kube-system")
+
+
+@pytest.mark.parametrize("kind", ["Issuer", "ClusterIssuer"])
+def test_missing_issuer_is_named(program, kind):
+    reference = {"name": "nobody", "kind": kind}
+    program.write("a.yaml", m.certificate("a", ["a.other.test"], issuerRef=reference))
+    done = program.run_once()
+    assert done.returncode == 1
+    assert f"default/a: waiting: Referenced {kind} 'nobody' does not exist" in done.stderr
+    assert f"{kind} 'nobody' does not exist" in str(program.status()["certificates"])

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import uuid
 
 from . import manifests
 from .server import BedError, end, wait_until
@@ -127,6 +128,26 @@ class Certlet:
     def events(self):
         """The recorded events, oldest first."""
         return [json.loads(row[0]) for row in self._rows("SELECT object FROM events ORDER BY id")]
+
+    def plant(self, resource, one):
+        """Put an object into the store behind the program's back, which must not be running."""
+        metadata = one["metadata"]
+        store = sqlite3.connect(self.folder / "state.db", timeout=10)
+        try:
+            store.execute("UPDATE counter SET version = version + 1")
+            version = store.execute("SELECT version FROM counter").fetchone()[0]
+            metadata.setdefault("uid", str(uuid.uuid4()))
+            metadata.update(resourceVersion=str(version), generation=1)
+            metadata.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
+            row = (resource, metadata["namespace"], metadata["name"], metadata["uid"], version, 0)
+            store.execute(
+                "INSERT INTO objects (resource, namespace, name, uid, version, deleting, object) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*row, json.dumps(one)),
+            )
+            store.commit()
+        finally:
+            store.close()
 
     def _rows(self, query, *values):
         # Read-write, as SQLite needs it to read beside a writer in WAL mode.
