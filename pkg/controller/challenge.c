@@ -138,22 +138,6 @@ static bool may_give_up(const struct run *run)
     return context_now_ms(run->ctx) - since_ms > CLEANUP_GIVE_UP_MS;
 }
 
-/* Token and key must belong together under the account's key: then the value is one that only we could
- * have presented. Without this, whoever can write Challenges could have foreign values served or taken
- * back with the Issuer's credentials. */
-static bool key_is_ours(const struct run *run)
-{
-    const struct challenge_spec *spec = &run->challenge->spec;
-    cleanup(xfree) char *key = NULL;
-
-    if (!spec->token || acme_token_check(spec->token, NULL) < 0)
-        return false;
-    key = spec->type == CHALLENGE_DNS01
-              ? acme_dns01_value(spec->token, acme_client_key(run->client))
-              : acme_key_authorization(spec->token, acme_client_key(run->client));
-    return streq(key, spec->key);
-}
-
 static int take_back(struct run *run, struct err *why)
 {
     if (!run->ops || !run->task.solver)
@@ -161,7 +145,7 @@ static int take_back(struct run *run, struct err *why)
     if (!run->client)
         return err_set(why, ERR_UNAVAILABLE, "the account of issuer '%s' is not set up",
                        run->issuer->object.metadata.name);
-    if (!key_is_ours(run))
+    if (!challenge_key_is_ours(&run->challenge->spec, acme_client_key(run->client)))
         return 0;
     return run->ops->clean_up(run->self->solvers, run->ctx, &run->task, why);
 }
@@ -215,25 +199,6 @@ static int check_against_authorization(const struct run *run,
     return 0;
 }
 
-/* Name, issuer and authorization must be the Order's. */
-static bool order_has(const struct run *run, const struct order_facts *facts,
-                      const char *identifier)
-{
-    const struct challenge_spec *spec = &run->challenge->spec;
-    const struct order *order = &facts->order;
-    bool is_named = array_string_has(&order->spec.ip_addresses, identifier);
-
-    for (size_t i = 0; i < order->spec.dns_names.len && !is_named; i++)
-        is_named = streq_ci(order->spec.dns_names.items[i], identifier);
-    if (!is_named || !issuer_reference_equal(&order->spec.issuer_ref, &spec->issuer_ref))
-        return false;
-    for (size_t i = 0; i < order->status.authorizations.len; i++) {
-        if (streq(order->status.authorizations.items[i].url, spec->authorization_url))
-            return true;
-    }
-    return false;
-}
-
 /* The solver of the Issuer for this name, as it is now. */
 static const struct acme_solver *current_solver(struct run *run, struct err *err)
 {
@@ -250,7 +215,7 @@ static const struct acme_solver *current_solver(struct run *run, struct err *err
     int type;
 
     if (!order || !streq(order->metadata.uid, owner->uid) ||
-        !order_has(run, (const struct order_facts *)order, question.identifier)) {
+        !challenge_is_of_order(spec, &((const struct order_facts *)order)->order)) {
         (void)err_set(err, ERR_DENIED, "the Challenge does not follow from an Order of its issuer");
         return NULL;
     }
@@ -552,7 +517,7 @@ static int reconcile_open(struct run *run, const struct err *why, struct err *er
     if (!run->client)
         return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
                        run->issuer->object.metadata.name);
-    if (!key_is_ours(run))
+    if (!challenge_key_is_ours(&run->challenge->spec, acme_client_key(run->client)))
         return end(run, STATE_ERRORED,
                    "spec.key does not follow from the token and the account's key", err);
     return run->challenge->status.presented ? go_on(run, err) : begin(run, err);

@@ -97,23 +97,40 @@ struct tally {
     const struct challenge *waiting, *first_failed;
 };
 
+/* One that has failed says nothing while another for the same authorization goes on. */
+static void tally_authorization(const struct order_run *run, const char *url, struct tally *tally)
+{
+    const struct challenge *open = NULL, *failed = NULL;
+
+    for (size_t i = 0; i < run->ours_count; i++) {
+        const struct challenge *challenge = run->ours[i];
+
+        if (!streq(challenge->spec.authorization_url, url))
+            continue;
+        if (challenge->status.state == STATE_VALID)
+            return;
+        if (state_is_failed(challenge->status.state))
+            failed = challenge;
+        else if (!open || str_empty(open->status.reason))
+            open = challenge;
+    }
+    if (open) {
+        tally->open++;
+        if (!tally->waiting && !str_empty(open->status.reason))
+            tally->waiting = open;
+    } else if (failed) {
+        tally->failed++;
+        if (!tally->first_failed)
+            tally->first_failed = failed;
+    }
+}
+
 static struct tally tally_of(const struct order_run *run)
 {
     struct tally tally = {};
 
-    for (size_t i = 0; i < run->challenges.len; i++) {
-        const struct challenge *challenge = run->challenges.items[i];
-
-        if (state_is_failed(challenge->status.state)) {
-            tally.failed++;
-            if (!tally.first_failed)
-                tally.first_failed = challenge;
-        } else if (challenge->status.state != STATE_VALID) {
-            tally.open++;
-            if (!tally.waiting && !str_empty(challenge->status.reason))
-                tally.waiting = challenge;
-        }
-    }
+    for (size_t i = 0; i < run->order->status.authorizations.len; i++)
+        tally_authorization(run, run->order->status.authorizations.items[i].url, &tally);
     return tally;
 }
 
@@ -212,7 +229,7 @@ static int drop_challenges(struct order_run *run, struct err *err)
 }
 
 /* The request that the Order serves; NULL: it is gone, withdrawn or not approved (any more), and
- * nothing more is done at the CA. An Order of nobody has ended. */
+ * nothing more is done at the CA. An Order of no request has ended. */
 static const struct request_facts *served_request(struct order_run *run, int *ret, struct err *err)
 {
     struct err why = {};
@@ -220,7 +237,7 @@ static const struct request_facts *served_request(struct order_run *run, int *re
 
     if (request)
         return request;
-    if (why.code == ERR_DENIED && !object_controller(&run->order->object)) {
+    if (!order_names_request(run->order)) {
         *ret = order_end_failed(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
         return NULL;
     }
@@ -240,6 +257,7 @@ static int advance(struct order_run *run, struct err *err)
     run->request = request;
     if (str_empty(run->order->status.url))
         return order_place(run, err);
+    order_find_ours(run);
     tally = tally_of(run);
     if (tally.failed == 0) {
         r = order_settle_authorizations(run, err);

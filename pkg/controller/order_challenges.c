@@ -4,14 +4,27 @@
 #include "controller/order_run.h"
 #include "solver/pick.h"
 
+static bool is_followed(const struct order_run *run, const struct challenge *challenge)
+{
+    return challenge_is_of_order(&challenge->spec, run->order) &&
+           challenge_key_is_ours(&challenge->spec, acme_client_key(run->client));
+}
+
+void order_find_ours(struct order_run *run)
+{
+    run->ours = arena_alloc(run->arena, (run->challenges.len + 1) * sizeof(struct challenge *));
+    for (size_t i = 0; i < run->challenges.len; i++) {
+        if (is_followed(run, run->challenges.items[i]))
+            run->ours[run->ours_count++] = run->challenges.items[i];
+    }
+}
+
 static const struct challenge *challenge_of(const struct order_run *run,
                                             const char *authorization_url)
 {
-    for (size_t i = 0; i < run->challenges.len; i++) {
-        const struct challenge *challenge = run->challenges.items[i];
-
-        if (streq(challenge->spec.authorization_url, authorization_url))
-            return challenge;
+    for (size_t i = 0; i < run->ours_count; i++) {
+        if (streq(run->ours[i]->spec.authorization_url, authorization_url))
+            return run->ours[i];
     }
     return NULL;
 }
@@ -44,11 +57,28 @@ static char *challenge_name(struct order_run *run, const struct challenge_spec *
     return arena_printf(run->arena, "%.*s-%u", (int)len, order, str_fnv1_32(text, strlen(text)));
 }
 
+/* One of that name is there. Ours: the cache was behind. Another's: it makes room, and its going wakes us. */
+static int make_room(struct order_run *run, const char *name, struct err *err)
+{
+    struct key key = {.namespace = run->key->namespace, .name = name};
+    cleanup(object_unref)
+        const struct object *found = cache_get(run->self->caches.challenges, &key);
+
+    if (!found || found->metadata.deletion_timestamp_ms ||
+        (object_is_controlled_by(found, run->order->object.metadata.uid) &&
+         is_followed(run, (const struct challenge *)found)))
+        return 0;
+    event(run->self, run->ctx, found, EVENT_WARNING, "ChallengeDiscarded",
+          "the Challenge does not follow from Order '%s'", run->key->name);
+    return write_delete(run->self, run->ctx, found, err);
+}
+
 static int create_challenge(struct order_run *run, const struct challenge_spec *spec,
                             struct err *err)
 {
-    cleanup(json_unref) struct json *challenge = child_json(
-        &kind_challenge, challenge_name(run, spec), &run->order->object, NULL, NULL);
+    const char *name = challenge_name(run, spec);
+    cleanup(json_unref) struct json *challenge = child_json(&kind_challenge, name,
+                                                            &run->order->object, NULL, NULL);
     struct json *finalizers = json_new_list();
     int r;
 
@@ -59,7 +89,7 @@ static int create_challenge(struct order_run *run, const struct challenge_spec *
     r = write_new(run->self, run->ctx, LANE_ORDERS, run->key, run->self->caches.challenges,
                   challenge, MANAGER_ORDERS, NULL, err);
     if (r == ERR_EXISTS)
-        return 0;
+        return make_room(run, name, err);
     if (r == 0)
         event_extra(run->self, run->ctx, &run->order->object, "Created",
                     "Created Challenge resource for domain '%s'", spec->dns_name);

@@ -95,6 +95,13 @@ int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms)
     return now_ms + (wait_ms < POLL_MAX_MS ? wait_ms : POLL_MAX_MS);
 }
 
+bool order_names_request(const struct order *order)
+{
+    const struct owner_reference *owner = object_controller(&order->object);
+
+    return owner && streq(owner->kind, "CertificateRequest");
+}
+
 const struct request_facts *request_of_order(struct controllers *self, const struct order *order,
                                              struct err *err)
 {
@@ -103,7 +110,7 @@ const struct request_facts *request_of_order(struct controllers *self, const str
                       .name = owner ? owner->name : ""};
     cleanup(object_unref) const struct request_facts *request = NULL;
 
-    if (!owner || !streq(owner->kind, "CertificateRequest")) {
+    if (!order_names_request(order)) {
         (void)err_set(err, ERR_DENIED, "order '%s' belongs to no CertificateRequest",
                       order->object.metadata.name);
         return NULL;
@@ -121,4 +128,32 @@ const struct request_facts *request_of_order(struct controllers *self, const str
         return NULL;
     }
     return take(request);
+}
+
+bool challenge_is_of_order(const struct challenge_spec *spec, const struct order *order)
+{
+    cleanup(xfree) char *identifier = xasprintf("%s%s", spec->wildcard ? "*." : "",
+                                                str_or(spec->dns_name, ""));
+    bool is_named = array_string_has(&order->spec.ip_addresses, identifier);
+
+    for (size_t i = 0; i < order->spec.dns_names.len && !is_named; i++)
+        is_named = streq_ci(order->spec.dns_names.items[i], identifier);
+    if (!is_named || !issuer_reference_equal(&order->spec.issuer_ref, &spec->issuer_ref))
+        return false;
+    for (size_t i = 0; i < order->status.authorizations.len; i++) {
+        if (streq(order->status.authorizations.items[i].url, spec->authorization_url))
+            return true;
+    }
+    return false;
+}
+
+bool challenge_key_is_ours(const struct challenge_spec *spec, const struct pkey *account_key)
+{
+    cleanup(xfree) char *key = NULL;
+
+    if (!spec->token || acme_token_check(spec->token, NULL) < 0)
+        return false;
+    key = spec->type == CHALLENGE_DNS01 ? acme_dns01_value(spec->token, account_key)
+                                        : acme_key_authorization(spec->token, account_key);
+    return streq(key, spec->key);
 }

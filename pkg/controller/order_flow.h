@@ -5,6 +5,7 @@
 #ifndef CONTROLLER_ORDER_FLOW_H
 #define CONTROLLER_ORDER_FLOW_H
 
+#include "api/challenge.h"
 #include "controller/controllers.h"
 #include "controller/facts.h"
 
@@ -31,5 +32,14 @@ int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms);
  * error text when there is none: such an Order is not acted on (DESIGN 11). */
 const struct request_facts *request_of_order(struct controllers *self, const struct order *order,
                                              struct err *err);
+/* Does the Order's controller reference name a CertificateRequest at all? It never will, if not. */
+bool order_names_request(const struct order *order);
+
+/* Are name, issuer and authorization of a Challenge the Order's? Its owner reference proves nothing. */
+bool challenge_is_of_order(const struct challenge_spec *spec, const struct order *order);
+/* Token and key must belong together under the account's key: then the value is one that only we could
+ * have presented. Without this, whoever can write Challenges could have foreign values served or taken
+ * back with the Issuer's credentials. */
+bool challenge_key_is_ours(const struct challenge_spec *spec, const struct pkey *account_key);
 
 #endif

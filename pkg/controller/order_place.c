@@ -277,6 +277,40 @@ static int place(struct order_run *run, const struct order *live, const struct o
     return store_placed(run, &placed, object, err);
 }
 
+static bool comes_before(const struct object *a, const struct object *b)
+{
+    if (a->metadata.creation_timestamp_ms != b->metadata.creation_timestamp_ms)
+        return a->metadata.creation_timestamp_ms < b->metadata.creation_timestamp_ms;
+    return strcmp(a->metadata.name, b->metadata.name) < 0;
+}
+
+/* A request yields one Order while it is open: copies that somebody else wrote must not spend the
+ * account's budget at the CA. */
+static int check_is_the_only_one(struct order_run *run, struct err *err)
+{
+    static const char *const ended[] = {"Issued", "Failed", "Denied"};
+    const struct certificate_request *request = &run->request->request;
+    const struct object *self = &run->order->object;
+    cleanup(cache_refs_deinit) struct cache_refs orders = {};
+
+    for (size_t i = 0; i < ARRAY_LEN(ended); i++) {
+        if (condition_has_reason(&request->status.conditions, "Ready", ended[i]))
+            return err_set(err, ERR_DENIED, "the Order's CertificateRequest '%s' has ended",
+                           request->object.metadata.name);
+    }
+    cache_by_index(run->self->caches.orders, INDEX_OWNER, request->object.metadata.uid, &orders);
+    for (size_t i = 0; i < orders.len; i++) {
+        const struct order *other = &((const struct order_facts *)orders.items[i])->order;
+
+        if (streq(other->object.metadata.uid, self->metadata.uid))
+            continue;
+        if (!str_empty(other->status.url) || comes_before(&other->object, self))
+            return err_set(err, ERR_DENIED, "its CertificateRequest '%s' has the Order '%s'",
+                           request->object.metadata.name, other->object.metadata.name);
+    }
+    return 0;
+}
+
 int order_place(struct order_run *run, struct err *err)
 {
     cleanup(object_unref) const struct object *object = NULL;
@@ -284,6 +318,8 @@ int order_place(struct order_run *run, struct err *err)
     struct err why = {};
     int r = order_check_spec(run, &live, &object, &why);
 
+    if (r == 0 && str_empty(live.status.url))
+        r = check_is_the_only_one(run, &why);
     if (r == ERR_DENIED || r == ERR_INVALID)
         return discard(run, &why, err);
     if (r < 0) {

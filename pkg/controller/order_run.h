@@ -24,8 +24,10 @@ struct order_run {
     const struct issuer *issuer;
     const struct request_facts *request;
     struct acme_client *client;
-    struct order_status status; /* as it should be */
-    struct cache_refs challenges;
+    struct order_status status;    /* as it should be */
+    struct cache_refs challenges;  /* whose owner is the Order */
+    const struct challenge **ours; /* those of them that follow from it */
+    size_t ours_count;
     struct arena *arena; /* for `status` */
     struct reconcile_result *result;
 };
@@ -57,6 +59,8 @@ void order_end_budget(struct order_run *run, bool issued);
 int order_check_spec(struct order_run *run, struct order *ret, const struct object **ret_object,
                      struct err *err);
 
+/* Fills `ours`. What somebody else wrote under our Order neither holds it up nor fails it. */
+void order_find_ours(struct order_run *run);
 /* 1: each authorization is valid or has its Challenge; 0: the Order waits or has ended. */
 int order_settle_authorizations(struct order_run *run, struct err *err);
 

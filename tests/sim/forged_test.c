@@ -1,0 +1,189 @@
+/*
+ * forged_test.c - Orders and Challenges that somebody else wrote (GHSA-8rvj-mm4h-c258). They name our
+ * issuer, our objects as their owners, and whatever else their writer could read in the namespace.
+ */
+#include "support/sim.h"
+
+#define START AT("2026-01-01T00:00:00Z")
+
+/* An order in flight: its record is there and waits for the second name server. */
+static struct sim *in_flight(void)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    return sim;
+}
+
+static void expect_issued(struct sim *sim)
+{
+    sim_advance(sim, MINUTES(10));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+}
+
+#define OWNER                                                                                      \
+    "  ownerReferences: [{apiVersion: '%s', kind: %s, name: %s, uid: %s, controller: true}]\n"
+
+static char *owner_yaml(struct sim *sim, const char *name)
+{
+    return xasprintf(OWNER, sim_text(sim, name, "apiVersion"), sim_text(sim, name, "kind"),
+                     sim_text(sim, name, "metadata.name"), sim_text(sim, name, "metadata.uid"));
+}
+
+/* --- Challenges --- */
+
+struct forged_challenge {
+    const char *name, *dns_name, *url, *authorization_url, *token, *key, *type; /* NULL: the true */
+};
+
+static const struct forged_challenge forged_challenges[] = {
+    {.name = "another-solver"}, /* each has one: it is never used */
+    {.name = "another-name", .dns_name = "admin.example.com"},
+    {.name = "another-url", .url = "https://evil.example/challenge"},
+    {.name = "another-authorization", .authorization_url = "https://evil.example/authz"},
+    {.name = "another-token", .token = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"},
+    {.name = "another-key", .key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+    {.name = "another-type", .type = "HTTP-01"},
+};
+
+static void forge_challenge(struct sim *sim, const struct forged_challenge *row, const char *ours)
+{
+    cleanup(xfree) char *owner = owner_yaml(sim, sim_only(sim, "order"));
+    cleanup(xfree) char *yaml = xasprintf(
+        "apiVersion: acme.cert-manager.io/v1\nkind: Challenge\n"
+        "metadata:\n  name: %s\n  namespace: default\n%s"
+        "spec:\n  dnsName: %s\n  url: '%s'\n  authorizationURL: '%s'\n  token: '%s'\n"
+        "  key: '%s'\n  type: %s\n  issuerRef: {name: acme, kind: Issuer}\n"
+        "  solver: {dns01: {rfc2136: {nameserver: 198.51.100.66}}}\n",
+        row->name, owner, str_or(row->dns_name, "www.example.com"),
+        str_or(row->url, sim_text(sim, ours, "spec.url")),
+        str_or(row->authorization_url, sim_text(sim, ours, "spec.authorizationURL")),
+        str_or(row->token, sim_text(sim, ours, "spec.token")),
+        str_or(row->key, sim_text(sim, ours, "spec.key")), str_or(row->type, "DNS-01"));
+
+    sim_apply(sim, yaml);
+}
+
+TEST(a_forged_challenge_presents_nothing_and_does_not_fail_our_order)
+{
+    for (size_t i = 0; i < ARRAY_LEN(forged_challenges); i++) {
+        struct sim *sim = in_flight();
+
+        CASE(forged_challenges[i].name);
+        forge_challenge(sim, &forged_challenges[i], sim_only(sim, "challenge"));
+        sim_advance(sim, SECONDS(20));
+        ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+        ASSERT_EQ(fake_dns_count_at(sim_dns(sim), "_acme-challenge.admin.example.com"), 0);
+        ASSERT_EQ(sim_http_files(sim), 0);
+        expect_issued(sim);
+        sim_free(sim);
+    }
+}
+
+/* Whoever takes the name of the Challenge that we would make gets out of the way. */
+TEST(a_forged_challenge_under_our_name_makes_room)
+{
+    struct sim *sim = in_flight();
+    const char *ours = sim_only(sim, "challenge");
+    struct forged_challenge row = {.name = sim_text(sim, ours, "metadata.name"),
+                                   .key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
+    cleanup(xfree) char *uid = xstrdup(sim_text(sim, ours, "metadata.uid"));
+
+    sim_patch(sim, ours, "metadata: {finalizers: []}");
+    sim_delete(sim, ours);
+    forge_challenge(sim, &row, ours);
+    sim_advance(sim, SECONDS(20));
+    ASSERT_FALSE(streq(sim_text(sim, sim_only(sim, "challenge"), "metadata.uid"), uid));
+    expect_issued(sim);
+    sim_free(sim);
+}
+
+/* --- Orders --- */
+
+struct forged_order {
+    const char *name;
+    const char *owner; /* kind of the object; NULL: nobody's */
+    const char *dns_names;
+    bool stays; /* it has no request that it could be compared with: shown as failed */
+};
+
+static const struct forged_order forged_orders[] = {
+    {"of-nobody", NULL, "[www.example.com]", true},
+    {"of-a-certificate", "certificate/default/web", "[www.example.com]", true},
+    {"for-another-name", "certificaterequest", "[admin.example.com]", false},
+    {"for-one-name-more", "certificaterequest", "[www.example.com, admin.example.com]", false},
+    {"a-copy", "certificaterequest", "[www.example.com]", false},
+};
+
+static void forge_order(struct sim *sim, const struct forged_order *row)
+{
+    const char *request = sim_only(sim, "certificaterequest");
+    const char *owned_by = streq(row->owner, "certificaterequest") ? request : row->owner;
+    cleanup(xfree) char *owner = owned_by ? owner_yaml(sim, owned_by) : xstrdup("");
+    cleanup(xfree) char *yaml = xasprintf("apiVersion: acme.cert-manager.io/v1\nkind: Order\n"
+                                          "metadata:\n  name: %s\n  namespace: default\n%s"
+                                          "spec:\n  dnsNames: %s\n  request: %s\n"
+                                          "  issuerRef: {name: acme}\n",
+                                          row->name, owner, row->dns_names,
+                                          sim_text(sim, request, "spec.request"));
+
+    sim_apply(sim, yaml);
+}
+
+static void expect_refused(struct sim *sim, const struct forged_order *row)
+{
+    cleanup(xfree) char *name = xasprintf("order/default/%s", row->name);
+
+    if (!row->stays) {
+        ASSERT_NULL(sim_get(sim, name));
+        ASSERT_TRUE(sim_has_event(sim, name, "OrderDiscarded"));
+        return;
+    }
+    ASSERT_STREQ(sim_text(sim, name, "status.state"), "errored");
+    ASSERT_TRUE(strstr(sim_text(sim, name, "status.reason"), "belongs to no CertificateRequest") !=
+                NULL);
+    ASSERT_NULL(sim_text(sim, name, "status.url"));
+}
+
+TEST(a_forged_order_orders_nothing_and_does_not_fail_our_request)
+{
+    for (size_t i = 0; i < ARRAY_LEN(forged_orders); i++) {
+        struct sim *sim = in_flight();
+
+        CASE(forged_orders[i].name);
+        forge_order(sim, &forged_orders[i]);
+        sim_advance(sim, SECONDS(20));
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        expect_refused(sim, &forged_orders[i]);
+        expect_issued(sim);
+        sim_free(sim);
+    }
+}
+
+/* An approval lasts as long as its request is open. */
+TEST(an_order_for_a_request_that_has_ended_orders_nothing)
+{
+    static const struct forged_order copy = {"a-copy", "certificaterequest", "[www.example.com]",
+                                             false};
+    struct sim *sim = in_flight();
+
+    expect_issued(sim);
+    sim_delete(sim, sim_only(sim, "order"));
+    forge_order(sim, &copy);
+    sim_run_until_idle(sim);
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    expect_refused(sim, &copy);
+    sim_free(sim);
+}
+
+RUN_TESTS(cmocka_unit_test(a_forged_challenge_presents_nothing_and_does_not_fail_our_order),
+          cmocka_unit_test(a_forged_challenge_under_our_name_makes_room),
+          cmocka_unit_test(a_forged_order_orders_nothing_and_does_not_fail_our_request),
+          cmocka_unit_test(an_order_for_a_request_that_has_ended_orders_nothing));
