@@ -50,6 +50,7 @@ typedef void thread_fn(void *arg);
 /* `name` (at most 15 bytes) shows in ps and debuggers. All signals are blocked in
  * the thread, except those of its own faults (SIGSEGV and the like). */
 int thread_start(const char *name, thread_fn *fn, void *arg, struct thread **ret, struct err *err);
+int thread_cpu_count(void);              /* that this process may use; at least 1 */
 void thread_join(struct thread *thread); /* waits for its end and frees it; NULL is nothing */
 
 #endif

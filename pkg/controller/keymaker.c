@@ -7,9 +7,12 @@
 #include "base/str.h"
 #include "base/thread.h"
 
-#define THREADS      2
+#define THREADS_MAX  8
 #define SMALL_MAX    4096 /* bits */
 #define UNFETCHED_MS MINUTES(10)
+#define AHEAD        4 /* keys of a size */
+#define AHEAD_SIZES  3 /* 2048, 3072 and 4096, in general */
+#define AHEAD_FOR_MS HOURS(1)
 
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_DONE };
 struct job {
@@ -21,6 +24,13 @@ struct job {
     const struct pkey *made; /* DONE; NULL: `problem` says why */
     struct err problem;
     int64_t done_ms; /* monotonic */
+};
+
+struct ahead {
+    int size;         /* 0: free */
+    int64_t asked_ms; /* monotonic */
+    const struct pkey *keys[AHEAD];
+    int count, being_made;
 };
 
 struct worker {
@@ -35,8 +45,9 @@ struct keymaker {
     struct cond has_work;
     struct map *jobs; /* "namespace/name/size" to struct job */
     uint64_t numbers;
+    struct ahead ahead[AHEAD_SIZES];
     atomic_bool stopped;
-    struct worker workers[THREADS];
+    struct worker workers[THREADS_MAX];
 };
 
 static void job_free(void *value)
@@ -59,6 +70,68 @@ static bool comes_before(const struct job *a, const struct job *b)
     if (is_small(a) != is_small(b))
         return is_small(a);
     return a->turn != b->turn ? a->turn < b->turn : a->number < b->number;
+}
+
+/* --- keys made ahead --- */
+
+static void ahead_drop(struct ahead *ahead)
+{
+    while (ahead->count > 0)
+        pkey_unref(ahead->keys[--ahead->count]);
+    ahead->size = 0;
+}
+
+/* True: one is kept, and must be looked at again. */
+static bool ahead_drop_old(struct keymaker *self)
+{
+    int64_t now_ms = clock_monotonic_ms(self->options.clock);
+    bool kept = false;
+
+    for (int i = 0; i < AHEAD_SIZES; i++) {
+        struct ahead *ahead = &self->ahead[i];
+
+        if (ahead->being_made == 0 && now_ms - ahead->asked_ms > AHEAD_FOR_MS)
+            ahead_drop(ahead);
+        kept |= ahead->size > 0;
+    }
+    return kept;
+}
+
+static struct ahead *ahead_of(struct keymaker *self, int size)
+{
+    for (int i = 0; i < AHEAD_SIZES; i++) {
+        if (self->ahead[i].size == size)
+            return &self->ahead[i];
+    }
+    return NULL;
+}
+
+/* Somebody asks for such a key: the next ones shall be there at once. Sizes beyond the table are not. */
+static const struct pkey *ahead_take(struct keymaker *self, int size)
+{
+    struct ahead *ahead = ahead_of(self, size);
+
+    if (size > SMALL_MAX)
+        return NULL;
+    if (!ahead)
+        ahead = ahead_of(self, 0);
+    if (!ahead)
+        return NULL;
+    ahead->size = size;
+    ahead->asked_ms = clock_monotonic_ms(self->options.clock);
+    cond_broadcast(&self->has_work);
+    return ahead->count > 0 ? ahead->keys[--ahead->count] : NULL;
+}
+
+static struct ahead *ahead_next(struct keymaker *self)
+{
+    for (int i = 0; i < AHEAD_SIZES; i++) {
+        struct ahead *ahead = &self->ahead[i];
+
+        if (ahead->size > 0 && ahead->count + ahead->being_made < AHEAD)
+            return ahead;
+    }
+    return NULL;
 }
 
 /* --- the threads --- */
@@ -108,6 +181,31 @@ static void run_job(struct keymaker *self, struct job *job)
     mutex_lock(&self->mutex);
 }
 
+static void run_ahead(struct keymaker *self, struct ahead *ahead)
+{
+    const struct pkey *made = NULL;
+    int size = ahead->size;
+
+    ahead->being_made++;
+    mutex_unlock(&self->mutex);
+    (void)pkey_generate_until(KEY_RSA, size, is_stopped, self, &made, NULL);
+    mutex_lock(&self->mutex);
+    ahead->being_made--;
+    if (made && ahead->size == size)
+        ahead->keys[ahead->count++] = take(made);
+    else
+        ahead_drop(ahead); /* it cannot be made: who asks will be told why */
+    pkey_unref_ptr(&made);
+}
+
+static void wait_for_work(struct keymaker *self)
+{
+    if (ahead_drop_old(self))
+        (void)cond_wait_for(&self->has_work, &self->mutex, AHEAD_FOR_MS);
+    else
+        cond_wait(&self->has_work, &self->mutex);
+}
+
 static void work(void *arg)
 {
     struct worker *worker = arg;
@@ -116,11 +214,14 @@ static void work(void *arg)
 
     while (!is_stopped(self)) {
         struct job *job = next_job(self, worker->only_small);
+        struct ahead *ahead = job ? NULL : ahead_next(self);
 
         if (job)
             run_job(self, job);
+        else if (ahead)
+            run_ahead(self, ahead);
         else
-            cond_wait(&self->has_work, &self->mutex);
+            wait_for_work(self);
     }
 }
 
@@ -184,7 +285,7 @@ int keymaker_take(struct keymaker *self, const struct key *key, int size, const 
     cleanup(mutex_unlock) struct mutex *locked = NULL;
     struct job *job;
 
-    if (!self->options.has_threads)
+    if (self->options.threads == 0)
         return pkey_generate(KEY_RSA, size, ret, err);
     locked = mutex_hold(&self->mutex);
     if (is_stopped(self))
@@ -192,8 +293,12 @@ int keymaker_take(struct keymaker *self, const struct key *key, int size, const 
     job = map_get(self->jobs, id);
     if (job && job->state == JOB_DONE)
         return fetch(self, id, job, ret, err);
-    if (!job)
+    if (!job) {
+        *ret = ahead_take(self, size);
+        if (*ret)
+            return 0;
         add_job(self, id, key, size);
+    }
     return err_set(err, ERR_BUSY, "an RSA key of %d bits is being made", size);
 }
 
@@ -207,7 +312,7 @@ int keymaker_new(const struct keymaker_options *options, struct keymaker **ret, 
     mutex_init(&self->mutex);
     cond_init(&self->has_work);
     self->jobs = map_new(job_free);
-    for (int i = 0; options->has_threads && i < THREADS; i++) {
+    for (int i = 0; i < options->threads && i < THREADS_MAX; i++) {
         struct worker *worker = &self->workers[i];
         int r;
 
@@ -226,7 +331,7 @@ void keymaker_stop(struct keymaker *self)
     atomic_store(&self->stopped, true);
     cond_broadcast(&self->has_work);
     mutex_unlock(&self->mutex);
-    for (int i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS_MAX; i++) {
         thread_join(self->workers[i].thread);
         self->workers[i].thread = NULL;
     }
@@ -238,6 +343,8 @@ void keymaker_free(struct keymaker *self)
         return;
     keymaker_stop(self);
     map_free(self->jobs);
+    for (int i = 0; i < AHEAD_SIZES; i++)
+        ahead_drop(&self->ahead[i]);
     cond_deinit(&self->has_work);
     mutex_deinit(&self->mutex);
     xfree(self);

@@ -1,10 +1,10 @@
 /*
- * keymaker.h - RSA keys for Certificates, made by two threads of its own.
+ * keymaker.h - RSA keys for Certificates, made by threads of its own.
  *
  * An RSA key takes a core for 0.2 s (2048 bits) up to a minute (8192). No worker is held by that: who
- * asks gets ERR_BUSY, and is woken when the key is there. Keys come namespace by namespace in turn, and
- * those of more than 4096 bits are made by one of the threads only, when nothing smaller waits, so that
- * they delay nobody.
+ * asks gets ERR_BUSY, and is woken when the key is there. Keys come namespace by namespace in turn, on all
+ * cores; those of more than 4096 bits are made by one of the threads only, when nothing smaller waits, so
+ * that they delay nobody. Of a size asked for within the last hour a few are made ahead.
  *
  * A key that nobody fetches within 10 minutes is dropped. Any thread may call.
  */
@@ -18,7 +18,7 @@
 struct keymaker;
 struct keymaker_options {
     const struct clock *clock;
-    bool has_threads; /* false: made at once, by who asks (one-threaded tests) */
+    int threads; /* at most 8; 0: made at once, by who asks (one-threaded tests) */
     void (*ready)(void *arg, const struct key *key); /* from a thread of the keymaker */
     void *arg;
 };

@@ -1,6 +1,7 @@
 /* table.c - every reconciler, one row each; and how they are put together. */
 #include <string.h>
 
+#include "base/thread.h"
 #include "controller/caches.h"
 #include "controller/challenges.h"
 #include "controller/keymaker.h"
@@ -91,7 +92,7 @@ static int start_keymaker(struct controllers *self, const struct controllers_par
 {
     struct keymaker_options options = {
         .clock = parts->clock,
-        .has_threads = parts->workers > 0,
+        .threads = parts->workers > 0 ? thread_cpu_count() : 0,
         .ready = key_is_ready,
         .arg = self,
     };

@@ -61,7 +61,7 @@ static void open_ear(struct ear *ear)
 static struct keymaker *with_threads(struct ear *ear)
 {
     struct keymaker_options options = {
-        .clock = clock_system(), .has_threads = true, .ready = hear, .arg = ear};
+        .clock = clock_system(), .threads = 2, .ready = hear, .arg = ear};
     struct keymaker *keymaker = NULL;
     struct err err = {};
 
@@ -110,7 +110,26 @@ TEST(who_asks_is_told_when_the_key_is_there_and_gets_it_once)
     ASSERT_EQ(ask(keymaker, "a", "1", 3072, &key), 0);
     ASSERT_EQ(pkey_size(key), 3072);
     ASSERT_EQ(pkey_algorithm(key), KEY_RSA);
-    expect_busy(keymaker, "a", "1", 3072); /* another one */
+    keymaker_free(keymaker);
+    ear_deinit(&ear);
+}
+
+TEST(keys_of_a_size_that_was_asked_for_are_made_ahead)
+{
+    struct ear ear;
+    struct keymaker *keymaker = with_threads(&ear);
+    const struct pkey *key = NULL;
+    int asked = 0;
+
+    while (!key && asked < 50) {
+        cleanup(xfree) char *name = xasprintf("%d", ++asked);
+
+        if (ask(keymaker, "a", name, 2048, &key) == ERR_BUSY)
+            wait_for(&ear, asked);
+    }
+    ASSERT_TRUE(key != NULL);
+    ASSERT_TRUE(asked > 1); /* not the first one: nobody had asked before */
+    pkey_unref(key);
     keymaker_free(keymaker);
     ear_deinit(&ear);
 }
@@ -186,6 +205,7 @@ TEST(a_size_that_no_key_has_is_said)
 
 RUN_TESTS(cmocka_unit_test(without_threads_the_key_is_there_at_once),
           cmocka_unit_test(who_asks_is_told_when_the_key_is_there_and_gets_it_once),
+          cmocka_unit_test(keys_of_a_size_that_was_asked_for_are_made_ahead),
           cmocka_unit_test(another_size_is_another_key),
           cmocka_unit_test(a_large_key_delays_no_small_one_nor_the_end),
           cmocka_unit_test(namespaces_take_turns),
