@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "api/pack.h"
-
 enum { SCRATCH_SIZE = 4096, API_VERSION_MAX = 128 };
 
 /* Decode */
@@ -115,22 +113,65 @@ int object_read(const struct kind *kind, const struct json *value, struct arena 
     return 0;
 }
 
-const struct object *object_seal(const struct kind *kind, const struct fields *fields, void *self,
-                                 size_t size)
-{
-    void *copy;
-    struct arena *arena = pack(fields ? fields : kind->fields, self, size, kind->is_secret, &copy);
-    struct object *object = copy;
+/* Freeze and thaw */
 
-    object->kind = kind;
+static struct frozen_form frozen_form_of(const struct object_form *form)
+{
+    return (struct frozen_form){.fields = form->fields, .secret = form->kind->is_secret};
+}
+
+/* What only the counted object has is left out: kind, arena, count. */
+struct frozen *object_freeze(const struct object_form *form, const struct object *object,
+                             struct bytes known)
+{
+    struct frozen_form frozen_form = frozen_form_of(form);
+    cleanup(xfree) struct object *bare = xmemdup(object, form->fields->size);
+
+    bare->kind = NULL;
+    bare->arena = NULL;
+    bare->refs = 0;
+    return frozen_new(&frozen_form, bare, known);
+}
+
+const struct object *object_thaw(const struct object_form *form, const struct frozen *frozen,
+                                 struct bytes known)
+{
+    struct frozen_form frozen_form = frozen_form_of(form);
+    struct arena *arena;
+    struct object *object = frozen_thaw(&frozen_form, frozen, known, &arena);
+
+    object->kind = form->kind;
     object->arena = arena;
     object->refs = 1;
+    return object;
+}
+
+void object_frozen_free(const struct object_form *form, struct frozen *frozen)
+{
+    struct frozen_form frozen_form = frozen_form_of(form);
+
+    frozen_free(&frozen_form, frozen);
+}
+
+const struct object *object_seal(const struct object_form *form, const void *self)
+{
+    struct frozen *frozen = object_freeze(form, self, (struct bytes){});
+    const struct object *object = object_thaw(form, frozen, (struct bytes){});
+
+    object_frozen_free(form, frozen);
     return object;
 }
 
 static struct arena *new_scratch(const struct kind *kind)
 {
     return kind->is_secret ? arena_new_secret(SCRATCH_SIZE) : arena_new(SCRATCH_SIZE);
+}
+
+static const struct object *seal(const struct kind *kind, const void *self)
+{
+    struct object_form form = {.kind = kind, .fields = kind->fields};
+
+    return object_seal(&form, self);
 }
 
 int object_decode(const struct kind *kind, const struct json *value, struct field_report *report,
@@ -143,7 +184,7 @@ int object_decode(const struct kind *kind, const struct json *value, struct fiel
     r = object_read(kind, value, scratch, self, report, err);
     if (r < 0)
         return r;
-    *ret = object_seal(kind, NULL, self, kind->fields->size);
+    *ret = seal(kind, self);
     return 0;
 }
 
@@ -158,7 +199,7 @@ int object_decode_cached(const struct kind *kind, const struct json *value,
     if (r < 0)
         return r;
     metadata_drop_last_applied(&self->metadata);
-    *ret = object_seal(kind, NULL, self, kind->fields->size);
+    *ret = seal(kind, self);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #ifndef API_OBJECT_H
 #define API_OBJECT_H
 
+#include "api/frozen.h"
 #include "store/resource.h"
 #include "json/field.h"
 
@@ -98,12 +99,20 @@ int object_decode(const struct kind *kind, const struct json *value, struct fiel
                   const struct object **ret, struct err *err);
 /* For structs that begin as the kind's does and hold more (facts): object_read() fills the zeroed
  * `self`, whose memory is the scratch arena; object_seal() makes the counted object of it, in one block
- * of exactly the size it needs, and uses `self` up. `fields` names every member with memory behind it;
- * NULL: the kind's own table. A text that many objects hold is shared. */
+ * of exactly the size it needs. */
 int object_read(const struct kind *kind, const struct json *value, struct arena *scratch,
                 void *self, struct field_report *report, struct err *err);
-const struct object *object_seal(const struct kind *kind, const struct fields *fields, void *self,
-                                 size_t size);
+struct object_form { /* static const */
+    const struct kind *kind;
+    const struct fields *fields; /* size of the struct, and every member with memory behind it */
+};
+const struct object *object_seal(const struct object_form *form, const void *self);
+/* For caches: an object as few bytes (api/frozen.h), and a new object of them. */
+struct frozen *object_freeze(const struct object_form *form, const struct object *object,
+                             struct bytes known);
+const struct object *object_thaw(const struct object_form *form, const struct frozen *frozen,
+                                 struct bytes known);
+void object_frozen_free(const struct object_form *form, struct frozen *frozen);
 /* The strict form's rules for the spec of an object that came from a store. */
 void object_check_spec(const struct object *object, struct field_report *report);
 /* For caches: tolerant, and without the annotation of `kubectl apply`, a copy of the whole manifest that

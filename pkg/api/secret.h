@@ -45,6 +45,7 @@ struct secret_facts {
     struct array_string owned_labels, owned_annotations, owned_data;
     const char *foreign_owner;
 };
+extern const struct object_form secret_facts_form;
 /* From a Secret's JSON. */
 int secret_facts_decode(const struct json *value, const struct secret_facts **ret, struct err *err);
 

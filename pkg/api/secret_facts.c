@@ -23,7 +23,7 @@ static const struct field secret_facts_rows[] = {
 static DEFINE_FIELDS(secret_facts, "Secret", secret_facts_rows, NULL);
 
 /* What has memory behind it. */
-static const struct field packed_rows[] = {
+static const struct field kept_rows[] = {
     FIELD(struct secret_facts, object.metadata, "metadata", INLINE, .of = &metadata_fields),
     FIELD(struct secret_facts, type, "type", STRING),
     FIELD(struct secret_facts, keys, "keys", STRINGS),
@@ -39,12 +39,13 @@ static const struct field packed_rows[] = {
     FIELD(struct secret_facts, owned_data, "ownedData", STRINGS),
     FIELD(struct secret_facts, foreign_owner, "foreignOwner", STRING),
 };
-static const struct fields packed_fields = {
+static const struct fields kept_fields = {
     .name = "facts of a Secret",
     .size = sizeof(struct secret_facts),
-    .rows = packed_rows,
-    .count = ARRAY_LEN(packed_rows),
+    .rows = kept_rows,
+    .count = ARRAY_LEN(kept_rows),
 };
+const struct object_form secret_facts_form = {.kind = &kind_secret, .fields = &kept_fields};
 
 /* Metadata */
 
@@ -250,7 +251,6 @@ int secret_facts_decode(const struct json *value, const struct secret_facts **re
     metadata_drop_last_applied(&facts.object.metadata);
     read_managed_fields(&facts, value, scratch);
     read_data(&facts, json_get(value, "data"), scratch);
-    *ret = (const struct secret_facts *)object_seal(&kind_secret, &packed_fields, &facts,
-                                                    sizeof(facts));
+    *ret = (const struct secret_facts *)object_seal(&secret_facts_form, &facts);
     return 0;
 }

@@ -48,7 +48,7 @@ struct cache *cache_new(const struct cache_kind *kind)
     mutex_init(&cache->mutex);
     cache->indexes = xcalloc(kind->index_count, sizeof(*cache->indexes));
     for (size_t i = 0; i < kind->index_count; i++)
-        index_init(&cache->indexes[i], &kind->indexes[i]);
+        index_init(&cache->indexes[i], kind, &kind->indexes[i]);
     return cache;
 }
 
@@ -69,6 +69,24 @@ const char *entry_uid(const struct entry *entry)
     const char *name = entry_key(entry).name;
 
     return name + strlen(name) + 1;
+}
+
+struct cache_names entry_names(const struct entry *entry)
+{
+    const char *uid = entry_uid(entry), *end = uid + strlen(uid) + 1;
+
+    return (struct cache_names){.text = entry->text, .len = (size_t)(end - entry->text)};
+}
+
+const void *entry_thaw(const struct cache_kind *kind, const struct entry *entry)
+{
+    return kind->thaw(kind->form, entry->frozen, entry_names(entry));
+}
+
+static void entry_free(const struct cache_kind *kind, struct entry *entry)
+{
+    kind->release(kind->form, entry->frozen);
+    xfree(entry);
 }
 
 int entry_compare_key(const struct key *key, const struct entry *entry)
@@ -112,8 +130,7 @@ void cache_free(struct cache *cache)
         struct key key = entry_key(entry_of(node));
 
         (void)tree_remove(&cache->entries, compare_key, &key); /* it is `node` */
-        cache->kind->unref(entry_of(node)->object);
-        xfree(entry_of(node));
+        entry_free(cache->kind, entry_of(node));
     }
     mutex_deinit(&cache->mutex);
     xfree(cache->indexes);
@@ -128,7 +145,7 @@ const void *cache_get(struct cache *cache, const struct key *key)
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
     struct entry *entry = key->name ? entry_find(cache, key) : NULL;
 
-    return entry ? cache->kind->ref(entry->object) : NULL;
+    return entry ? entry_thaw(cache->kind, entry) : NULL;
 }
 
 void cache_refs_deinit(struct cache_refs *refs)
@@ -144,20 +161,22 @@ struct collect {
     struct cache_refs *refs;
 };
 
-static void collect_entry(void *arg, struct entry *entry)
+static void collect_object(void *arg, const void *object)
 {
     struct collect *collect = arg;
     struct cache_refs *refs = collect->refs;
 
     if ((refs->len & (refs->len - 1)) == 0) /* full: the room is always a power of two */
         refs->items = xrealloc(refs->items, (refs->len ? 2 * refs->len : 1) * sizeof(void *));
-    refs->items[refs->len++] = collect->kind->ref(entry->object);
+    refs->items[refs->len++] = object;
     refs->unref = collect->kind->unref;
 }
 
 static void collect_node(void *arg, struct tree_node *node)
 {
-    collect_entry(arg, entry_of(node));
+    struct collect *collect = arg;
+
+    collect_object(arg, entry_thaw(collect->kind, entry_of(node)));
 }
 
 void cache_list(struct cache *cache, const char *namespace, struct cache_refs *ret)
@@ -186,7 +205,7 @@ void cache_by_index(struct cache *cache, const char *index, const char *value,
     const struct index *named = index_named(cache, index);
 
     if (named)
-        index_each(named, value, collect_entry, &collect);
+        index_each(named, value, collect_object, &collect);
 }
 
 size_t cache_len(struct cache *cache)
@@ -197,23 +216,43 @@ size_t cache_len(struct cache *cache)
 }
 
 struct visit {
-    void (*fn)(void *arg, const void *object);
+    const struct cache_kind *kind;
+    cache_visit_fn *fn;
     void *arg;
 };
+
+static void visit_object(void *arg, const void *object)
+{
+    struct visit *visit = arg;
+
+    visit->fn(visit->arg, object);
+    visit->kind->unref(object);
+}
 
 static void visit_node(void *arg, struct tree_node *node)
 {
     struct visit *visit = arg;
 
-    visit->fn(visit->arg, entry_of(node)->object);
+    visit_object(arg, entry_thaw(visit->kind, entry_of(node)));
 }
 
-void cache_visit(struct cache *cache, void (*fn)(void *arg, const void *object), void *arg)
+void cache_visit(struct cache *cache, cache_visit_fn *fn, void *arg)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
-    struct visit visit = {.fn = fn, .arg = arg};
+    struct visit visit = {.kind = cache->kind, .fn = fn, .arg = arg};
 
     tree_each(&cache->entries, tree_all, NULL, visit_node, &visit);
+}
+
+void cache_visit_index(struct cache *cache, const char *index, const char *value,
+                       cache_visit_fn *fn, void *arg)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    struct visit visit = {.kind = cache->kind, .fn = fn, .arg = arg};
+    const struct index *named = index_named(cache, index);
+
+    if (named)
+        index_each(named, value, visit_object, &visit);
 }
 
 bool cache_is_synced(struct cache *cache)
@@ -303,15 +342,6 @@ static struct entry *entry_new(const struct identity *id)
     return entry;
 }
 
-static struct entry *entry_add(struct cache *cache, const struct identity *id)
-{
-    struct entry *entry = entry_new(id);
-
-    tree_add(&cache->entries, &entry->node, compare_key, &id->key);
-    cache->len++;
-    return entry;
-}
-
 static void update_indexes(struct cache *cache, struct entry *entry, const void *before,
                            const void *after)
 {
@@ -319,41 +349,58 @@ static void update_indexes(struct cache *cache, struct entry *entry, const void 
         index_update(&cache->indexes[i], entry, before, after);
 }
 
-/* Takes `object` over; what it replaces is the caller's. */
-static const void *exchange(struct cache *cache, const struct identity *id, const void *object)
+static void put_frozen(struct cache *cache, struct entry *entry, void *frozen, const char *version)
 {
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
-    struct entry *entry = entry_find(cache, &id->key);
-    const void *before;
+    void *old = entry->frozen;
 
-    if (!entry)
-        entry = entry_add(cache, id);
-    before = entry->object;
-    update_indexes(cache, entry, before, object);
-    entry->object = object;
+    entry->frozen = frozen;
     entry->node.mark = cache->list;
-    (void)snprintf(entry->version, sizeof(entry->version), "%s", id->version);
-    return before;
+    (void)snprintf(entry->version, sizeof(entry->version), "%s", version);
+    if (old)
+        cache->kind->release(cache->kind->form, old);
 }
 
-static void take_out(struct cache *cache, struct entry *entry)
+static void add(struct cache *cache, const struct identity *id, const void *object)
+{
+    struct entry *entry = entry_new(id);
+    void *frozen = cache->kind->freeze(cache->kind->form, object, entry_names(entry));
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+
+    tree_add(&cache->entries, &entry->node, compare_key, &id->key);
+    cache->len++;
+    update_indexes(cache, entry, NULL, object);
+    put_frozen(cache, entry, frozen, id->version);
+}
+
+static void change(struct cache *cache, struct entry *entry, const char *version,
+                   const void *before, const void *after)
+{
+    void *frozen = cache->kind->freeze(cache->kind->form, after, entry_names(entry));
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+
+    update_indexes(cache, entry, before, after);
+    put_frozen(cache, entry, frozen, version);
+}
+
+static void take_out(struct cache *cache, struct entry *entry, const void *object)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
     struct key key = entry_key(entry);
 
-    update_indexes(cache, entry, entry->object, NULL);
+    update_indexes(cache, entry, object, NULL);
     (void)tree_remove(&cache->entries, compare_key, &key); /* it is `entry` */
     cache->len--;
 }
 
 static void entry_remove(struct cache *cache, struct entry *entry)
 {
+    const void *object = entry_thaw(cache->kind, entry);
     struct key key = entry_key(entry);
 
-    take_out(cache, entry);
-    tell(cache, &key, entry->object, NULL);
-    cache->kind->unref(entry->object);
-    xfree(entry);
+    take_out(cache, entry, object);
+    tell(cache, &key, object, NULL);
+    cache->kind->unref(object);
+    entry_free(cache->kind, entry);
 }
 
 /* Two watches split by label can hand one object over in any order: the newer version wins. A list
@@ -369,8 +416,9 @@ static bool is_known(const struct cache *cache, struct entry *entry, const struc
     return streq(entry->version, id->version) || is_outdated(cache, entry, id);
 }
 
-static int replace(struct cache *cache, const struct store_event *event, const struct identity *id,
-                   struct err *err)
+/* `entry` NULL: it is new. */
+static int replace(struct cache *cache, struct entry *entry, const struct store_event *event,
+                   const struct identity *id, struct err *err)
 {
     const void *object = NULL, *before;
     int r = cache->kind->decode(event->object, &object, err);
@@ -382,10 +430,15 @@ static int replace(struct cache *cache, const struct store_event *event, const s
         return err_wrap(err, "decoding %s '%s%s%s'", cache->kind->resource->kind, id->key.namespace,
                         *id->key.namespace ? "/" : "", id->key.name);
     }
-    before = exchange(cache, id, object);
+    before = entry ? entry_thaw(cache->kind, entry) : NULL;
+    if (entry)
+        change(cache, entry, id->version, before, object);
+    else
+        add(cache, id, object);
     tell(cache, &id->key, before, object);
     if (before)
         cache->kind->unref(before);
+    cache->kind->unref(object);
     return 0;
 }
 
@@ -407,7 +460,7 @@ static int put(struct cache *cache, const struct store_event *event, struct err 
         if (is_known(cache, entry, &id))
             return 0;
     }
-    return replace(cache, event, &id, err);
+    return replace(cache, entry, event, &id, err);
 }
 
 static int drop(struct cache *cache, const struct store_event *event, struct err *err)

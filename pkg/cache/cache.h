@@ -3,11 +3,13 @@
  *
  *   store watch ─► reflector ─► decode ─► cache (typed, immutable, counted) ─► handlers (keys to queues)
  *
- * A cache holds one reference to each object; cache_get() and friends hand out further ones, so that
- * a reader keeps its object while the cache moves on. Kinds come in as decode functions. Any thread
- * may read; one thread (the reflector's) writes. Handlers run on that thread without the lock held.
+ * A cache keeps objects frozen, in a form of a few hundred bytes that is the kind's own business;
+ * cache_get() and friends thaw what they hand out, so that a reader has an object of its own while the
+ * cache moves on. That takes a microsecond or two, and twice the same question gives two objects. Kinds
+ * come in as functions. Any thread may read; one thread (the reflector's) writes. Handlers run on that
+ * thread without the lock held.
  *
- * A relist marks and sweeps in place: an object with the same uid and version keeps its struct, and
+ * A relist marks and sweeps in place: an object with the same uid and version is not decoded again, and
  * what is gone is handed to the handlers as deleted. An object that does not decode is logged,
  * counted, and does not stop the others.
  */
@@ -25,11 +27,23 @@ struct cache_index {
     void (*values)(const void *object, cache_emit_fn *emit, void *arg);
 };
 
+/* Texts of an object, one behind the other, each with its NUL: namespace, name, uid. */
+struct cache_names {
+    const char *text;
+    size_t len;
+};
+
 struct cache_kind { /* static const */
     const struct resource *resource;
-    int (*decode)(const struct json *value, const void **ret, struct err *err);
-    const void *(*ref)(const void *object);
+    int (*decode)(const struct json *value, const void **ret, struct err *err); /* a reference */
     void (*unref)(const void *object);
+    /* `names` are kept by the cache and need not be in the frozen form: it gives the same to thaw().
+     * Any thread thaws, under the lock. `form` is the row's. */
+    void *(*freeze)(const void *form, const void *object, struct cache_names names);
+    const void *(*thaw)(const void *form, const void *frozen,
+                        struct cache_names names); /* the same */
+    void (*release)(const void *form, void *frozen);
+    const void *form;
     const struct cache_index *indexes;
     size_t index_count;
 };
@@ -39,7 +53,7 @@ void cache_free(struct cache *cache);
 DEFINE_CLEANUP(struct cache, cache_free);
 const struct cache_kind *cache_kind(const struct cache *cache);
 
-/* A reference, or NULL. */
+/* A reference to an object of the caller's own, or NULL. */
 const void *cache_get(struct cache *cache, const struct key *key);
 struct cache_refs { /* references, in order of key */
     const void **items;
@@ -56,8 +70,12 @@ void cache_by_index(struct cache *cache, const char *index, const char *value,
 size_t cache_len(struct cache *cache);
 /* How often an object did not decode, for metrics. */
 uint64_t cache_undecodable(struct cache *cache);
-/* Walks all without references, under the lock: `visit` must be short and call nothing here. */
-void cache_visit(struct cache *cache, void (*visit)(void *arg, const void *object), void *arg);
+/* Walk all, or those in the index, one thawed at a time, under the lock: `visit` must be short and call
+ * nothing here. For where all are looked at: references to ten thousand objects are much memory. */
+typedef void cache_visit_fn(void *arg, const void *object);
+void cache_visit(struct cache *cache, cache_visit_fn *visit, void *arg);
+void cache_visit_index(struct cache *cache, const char *index, const char *value,
+                       cache_visit_fn *visit, void *arg);
 
 /* `before` NULL: added; `after` NULL: deleted. `initial`: part of the first list (low priority). */
 typedef void cache_handler_fn(void *arg, const struct key *key, const void *before,

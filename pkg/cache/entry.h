@@ -1,7 +1,7 @@
 /*
  * entry.h - inside of a cache; only pkg/cache may include it.
  *
- * An entry is one allocation: its place in the tree, the object, the version, and behind it the
+ * An entry is one allocation: its place in the tree, the frozen object, the version, and behind it the
  * three texts that name it. The objects of 30,000 Secrets are small; so must this be.
  */
 #ifndef CACHE_ENTRY_H
@@ -14,13 +14,16 @@
 
 struct entry {
     struct tree_node node; /* in the cache, by key; mark: the list that named it last */
-    const void *object;
+    void *frozen;
     char version[VERSION_MAX];
-    char text[]; /* namespace, name, uid: one behind the other, each with its NUL */
+    char text[]; /* struct cache_names */
 };
 
 struct key entry_key(const struct entry *entry);
 const char *entry_uid(const struct entry *entry);
+struct cache_names entry_names(const struct entry *entry);
+/* A reference to a new object. */
+const void *entry_thaw(const struct cache_kind *kind, const struct entry *entry);
 int entry_compare_key(const struct key *key, const struct entry *entry);
 
 /* One index: hash of the value, then key. */
@@ -29,16 +32,17 @@ struct hashes {
     size_t len, alloc;
 };
 struct index {
+    const struct cache_kind *of;
     const struct cache_index *kind;
     struct tree tree;
     struct hashes before, after; /* scratch of index_update() */
 };
-void index_init(struct index *index, const struct cache_index *kind);
+void index_init(struct index *index, const struct cache_kind *of, const struct cache_index *kind);
 void index_deinit(struct index *index);
 /* The entry's object changes: NULL is none. Nothing moves while the values stay the same. */
 void index_update(struct index *index, struct entry *entry, const void *before, const void *after);
-/* In order of key. */
+/* In order of key. `visit` takes the object over. */
 void index_each(const struct index *index, const char *value,
-                void (*visit)(void *arg, struct entry *entry), void *arg);
+                void (*visit)(void *arg, const void *object), void *arg);
 
 #endif

@@ -39,9 +39,9 @@ static int compare_member(const void *arg, const struct tree_node *node)
     return order != 0 ? order : entry_compare_key(&probe->key, member_of(node)->entry);
 }
 
-void index_init(struct index *index, const struct cache_index *kind)
+void index_init(struct index *index, const struct cache_kind *of, const struct cache_index *kind)
 {
-    *index = (struct index){.kind = kind};
+    *index = (struct index){.of = of, .kind = kind};
 }
 
 static void member_release(struct tree_node *node)
@@ -128,7 +128,7 @@ struct search {
     const struct index *index;
     const char *value;
     bool found;
-    void (*visit)(void *arg, struct entry *entry);
+    void (*visit)(void *arg, const void *object);
     void *arg;
 };
 
@@ -142,16 +142,19 @@ static void compare_value(void *arg, const char *value)
 static void visit_member(void *arg, struct tree_node *node)
 {
     struct search *search = arg;
-    struct entry *entry = member_of(node)->entry;
+    const struct cache_kind *kind = search->index->of;
+    const void *object = entry_thaw(kind, member_of(node)->entry);
 
     search->found = false;
-    search->index->kind->values(entry->object, compare_value, search);
+    search->index->kind->values(object, compare_value, search);
     if (search->found)
-        search->visit(search->arg, entry);
+        search->visit(search->arg, object);
+    else
+        kind->unref(object);
 }
 
 void index_each(const struct index *index, const char *value,
-                void (*visit)(void *arg, struct entry *entry), void *arg)
+                void (*visit)(void *arg, const void *object), void *arg)
 {
     struct search search = {.index = index, .value = value, .visit = visit, .arg = arg};
     uint64_t hash = str_hash(value, strlen(value));

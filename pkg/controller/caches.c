@@ -152,9 +152,26 @@ static int secret_decode(const struct json *value, const void **ret, struct err 
     return r;
 }
 
-static const void *ref(const void *object)
+/* --- keep --- */
+
+static struct bytes known(struct cache_names names)
 {
-    return object_ref(object);
+    return bytes_of(names.text, names.len);
+}
+
+static void *freeze(const void *form, const void *object, struct cache_names names)
+{
+    return object_freeze(form, object, known(names));
+}
+
+static const void *thaw(const void *form, const void *frozen, struct cache_names names)
+{
+    return object_thaw(form, frozen, known(names));
+}
+
+static void release(const void *form, void *frozen)
+{
+    object_frozen_free(form, frozen);
 }
 
 static void unref(const void *object)
@@ -162,10 +179,16 @@ static void unref(const void *object)
     object_unref(object);
 }
 
-#define ROW(kind_, decode_, indexes_)                                                              \
+static const struct object_form certificate_form = {&kind_certificate, &certificate_fields};
+static const struct object_form issuer_form = {&kind_issuer, &issuer_fields};
+static const struct object_form cluster_issuer_form = {&kind_cluster_issuer, &issuer_fields};
+static const struct object_form challenge_form = {&kind_challenge, &challenge_fields};
+
+#define ROW(kind_, decode_, form_, indexes_)                                                       \
     {                                                                                              \
-        .resource = &kind_.resource, .decode = decode_, .ref = ref, .unref = unref,                \
-        .indexes = indexes_, .index_count = ARRAY_LEN(indexes_)                                    \
+        .resource = &kind_.resource, .decode = decode_, .unref = unref, .freeze = freeze,          \
+        .thaw = thaw, .release = release, .form = &form_, .indexes = indexes_,                     \
+        .index_count = ARRAY_LEN(indexes_)                                                         \
     }
 
 static const struct {
@@ -173,15 +196,19 @@ static const struct {
     struct cache_kind kind;
 } rows[] = {
     {offsetof(struct caches, certificates),
-     ROW(kind_certificate, certificate_decode, certificate_indexes)},
+     ROW(kind_certificate, certificate_decode, certificate_form, certificate_indexes)},
     {offsetof(struct caches, requests),
-     ROW(kind_certificate_request, request_facts_decode, request_indexes)},
-    {offsetof(struct caches, issuers), ROW(kind_issuer, issuer_decode, issuer_indexes)},
+     ROW(kind_certificate_request, request_facts_decode, request_facts_form, request_indexes)},
+    {offsetof(struct caches, issuers),
+     ROW(kind_issuer, issuer_decode, issuer_form, issuer_indexes)},
     {offsetof(struct caches, cluster_issuers),
-     ROW(kind_cluster_issuer, cluster_issuer_decode, cluster_issuer_indexes)},
-    {offsetof(struct caches, orders), ROW(kind_order, order_facts_decode, order_indexes)},
-    {offsetof(struct caches, challenges), ROW(kind_challenge, challenge_decode, challenge_indexes)},
-    {offsetof(struct caches, secrets), ROW(kind_secret, secret_decode, secret_indexes)},
+     ROW(kind_cluster_issuer, cluster_issuer_decode, cluster_issuer_form, cluster_issuer_indexes)},
+    {offsetof(struct caches, orders),
+     ROW(kind_order, order_facts_decode, order_facts_form, order_indexes)},
+    {offsetof(struct caches, challenges),
+     ROW(kind_challenge, challenge_decode, challenge_form, challenge_indexes)},
+    {offsetof(struct caches, secrets),
+     ROW(kind_secret, secret_decode, secret_facts_form, secret_indexes)},
 };
 
 static struct cache **slot(struct caches *caches, size_t i)

@@ -33,10 +33,10 @@ extern const char *const csr_field_paths[CSR_FIELD_COUNT]; /* "spec.commonName",
 struct request_facts {
     struct certificate_request request; /* without its bytes and the requester's identity */
     bool csr_ok;
-    unsigned char key_hash[SHA256_LEN]; /* of the CSR's public key */
-    uint64_t csr_hashes[CSR_FIELD_COUNT];
     bool has_certificate, certificate_ok;
+    unsigned char key_hash[SHA256_LEN]; /* of the CSR's public key */
     unsigned char certificate_key_hash[SHA256_LEN];
+    uint64_t csr_hashes[CSR_FIELD_COUNT];       /* 0: empty */
     unsigned char certificate_hash[SHA256_LEN]; /* of the leaf's DER */
     int64_t not_after_ms;
     int64_t revision; /* of the annotation; 0: missing or unreadable */
@@ -50,6 +50,7 @@ struct order_facts {
     bool has_certificate;
 };
 
+extern const struct object_form request_facts_form, order_facts_form;
 /* Decode functions of the caches. */
 int request_facts_decode(const struct json *value, const void **ret, struct err *err);
 int order_facts_decode(const struct json *value, const void **ret, struct err *err);

@@ -91,43 +91,56 @@ static const char *ready_of(const struct conditions *conditions)
     return ready && ready->status ? enum_name(&condition_status_names, ready->status) : "Unknown";
 }
 
-static void write_certificates(struct metrics_writer *writer, const struct cache_refs *all)
+/* Certificates are visited once for each family: all of them at once would be too much memory. */
+struct writing {
+    struct metrics_writer *writer;
+    size_t time; /* row of `times` */
+};
+
+static void write_ready(void *arg, const void *object)
 {
-    metrics_write_head(writer, &certificate_ready);
-    for (size_t i = 0; i < all->len; i++) {
-        const struct certificate *crt = all->items[i];
-        const struct metadata *metadata = &crt->object.metadata;
-        const struct issuer_reference *ref = &crt->spec.issuer_ref;
+    const struct writing *writing = arg;
+    const struct certificate *crt = object;
+    const struct metadata *metadata = &crt->object.metadata;
+    const struct issuer_reference *ref = &crt->spec.issuer_ref;
 
-        for (size_t c = 0; c < ARRAY_LEN(condition_names); c++) {
-            const char *labels[] = {metadata->name,
-                                    metadata->namespace,
-                                    condition_names[c],
-                                    str_or(ref->name, ""),
-                                    str_or(ref->kind, ""),
-                                    str_or(ref->group, ""),
-                                    NULL};
+    for (size_t c = 0; c < ARRAY_LEN(condition_names); c++) {
+        const char *labels[] = {metadata->name,
+                                metadata->namespace,
+                                condition_names[c],
+                                str_or(ref->name, ""),
+                                str_or(ref->kind, ""),
+                                str_or(ref->group, ""),
+                                NULL};
 
-            metrics_write(writer, &certificate_ready, labels,
-                          streq(ready_of(&crt->status.conditions), condition_names[c]));
-        }
+        metrics_write(writing->writer, &certificate_ready, labels,
+                      streq(ready_of(&crt->status.conditions), condition_names[c]));
     }
 }
 
-static void write_times(struct metrics_writer *writer, const struct cache_refs *all)
+static void write_time(void *arg, const void *object)
 {
-    for (size_t t = 0; t < ARRAY_LEN(times); t++) {
-        metrics_write_head(writer, &times[t].family);
-        for (size_t i = 0; i < all->len; i++) {
-            const struct certificate *crt = all->items[i];
-            const struct issuer_reference *ref = &crt->spec.issuer_ref;
-            const int64_t *at_ms = (const int64_t *)((const char *)&crt->status + times[t].offset);
-            const char *labels[] = {crt->object.metadata.name, crt->object.metadata.namespace,
-                                    str_or(ref->name, ""),     str_or(ref->kind, ""),
-                                    str_or(ref->group, ""),    NULL};
+    const struct writing *writing = arg;
+    const struct certificate *crt = object;
+    const struct issuer_reference *ref = &crt->spec.issuer_ref;
+    const char *status = (const char *)&crt->status;
+    const int64_t *at_ms = (const int64_t *)(status + times[writing->time].offset);
+    const char *labels[] = {crt->object.metadata.name, crt->object.metadata.namespace,
+                            str_or(ref->name, ""),     str_or(ref->kind, ""),
+                            str_or(ref->group, ""),    NULL};
 
-            metrics_write(writer, &times[t].family, labels, (double)(*at_ms / 1000));
-        }
+    metrics_write(writing->writer, &times[writing->time].family, labels, (double)(*at_ms / 1000));
+}
+
+static void write_certificates(struct metrics_writer *writer, struct cache *cache)
+{
+    struct writing writing = {.writer = writer};
+
+    metrics_write_head(writer, &certificate_ready);
+    cache_visit(cache, write_ready, &writing);
+    for (; writing.time < ARRAY_LEN(times); writing.time++) {
+        metrics_write_head(writer, &times[writing.time].family);
+        cache_visit(cache, write_time, &writing);
     }
 }
 
@@ -216,11 +229,8 @@ static void write_process(struct metrics_writer *writer, int64_t started_at_ms)
 static void collect(void *arg, struct metrics_writer *writer)
 {
     struct controllers *self = arg;
-    cleanup(cache_refs_deinit) struct cache_refs certificates = {};
 
-    cache_list(self->caches.certificates, NULL, &certificates);
-    write_certificates(writer, &certificates);
-    write_times(writer, &certificates);
+    write_certificates(writer, self->caches.certificates);
     write_issuers(writer, &issuer_ready, self->caches.issuers, true);
     write_issuers(writer, &cluster_issuer_ready, self->caches.cluster_issuers, false);
     write_challenges(writer, self->caches.challenges);

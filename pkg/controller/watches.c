@@ -32,14 +32,24 @@ static void add_object(const struct wake *wake, enum lane lane, const struct obj
     add(wake, lane, object->metadata.namespace, object->metadata.name);
 }
 
+struct wake_lane {
+    const struct wake *wake;
+    enum lane lane;
+};
+
+static void add_visited(void *arg, const void *object)
+{
+    const struct wake_lane *to = arg;
+
+    add_object(to->wake, to->lane, object);
+}
+
 static void add_index(const struct wake *wake, enum lane lane, struct cache *cache,
                       const char *index, const char *value)
 {
-    cleanup(cache_refs_deinit) struct cache_refs refs = {};
+    struct wake_lane to = {.wake = wake, .lane = lane};
 
-    cache_by_index(cache, index, value, &refs);
-    for (size_t i = 0; i < refs.len; i++)
-        add_object(wake, lane, refs.items[i]);
+    cache_visit_index(cache, index, value, add_visited, &to);
 }
 
 static void add_controller(const struct wake *wake, enum lane lane, const struct object *object,

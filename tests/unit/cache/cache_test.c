@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/thread.h"
 #include "cache/write.h"
 #include "unit/cache/thing.h"
 
@@ -410,6 +411,161 @@ TEST(visit_walks_all)
     ASSERT_EQ(count, 2);
 }
 
+static void note_name(void *arg, const void *object)
+{
+    (void)sprintf((char *)arg + strlen(arg), "%s ", thing_text(object, "metadata.name"));
+}
+
+TEST(visit_walks_those_in_an_index)
+{
+    struct heard heard;
+    cleanup(cache_free) struct cache *cache = listening_cache(&heard);
+    char names[40] = "";
+
+    put(cache, "a/z", "1", "red");
+    put(cache, "a/x", "2", "red");
+    put(cache, "a/y", "3", "blue");
+    cache_visit_index(cache, "colour", "red", note_name, names);
+    ASSERT_STREQ(names, "x z ");
+    cache_visit_index(cache, "colour", "green", note_name, names);
+    ASSERT_STREQ(names, "x z ");
+}
+
+/* --- frozen: what is kept is a text, and the name is not in it --- */
+
+static int frozen_alive;
+
+static void *text_freeze(const void *form, const void *object, struct cache_names names)
+{
+    const struct thing *thing = object;
+    cleanup(json_unref) struct json *copy = json_deep(thing->json);
+
+    json_remove(json_get(copy, "metadata"), "name");
+    frozen_alive++;
+    return json_text(copy);
+}
+
+static const void *text_thaw(const void *form, const void *frozen, struct cache_names names)
+{
+    cleanup(json_unref) struct json *value = NULL;
+    const char *name = names.text + strlen(names.text) + 1;
+    const void *thing = NULL;
+    struct err err = {};
+
+    ASSERT_PTREQ(form, &thing_resource);
+    ASSERT_OK(json_parse(frozen, strlen(frozen), SIZE_MAX, &value, &err));
+    json_set_text(json_get(value, "metadata"), "name", name);
+    ASSERT_OK(thing_decode(value, &thing, &err));
+    return thing;
+}
+
+static void text_release(const void *form, void *frozen)
+{
+    frozen_alive--;
+    xfree(frozen);
+}
+
+static const struct cache_kind text_kind = {
+    .resource = &thing_resource,
+    .decode = thing_decode,
+    .unref = thing_unref,
+    .freeze = text_freeze,
+    .thaw = text_thaw,
+    .release = text_release,
+    .form = &thing_resource,
+    .indexes = thing_indexes,
+    .index_count = ARRAY_LEN(thing_indexes),
+};
+
+static void hear_colours(void *arg, const struct key *key, const void *before, const void *after,
+                         bool initial)
+{
+    (void)sprintf((char *)arg + strlen(arg), "%s>%s ",
+                  before ? thing_text(before, "spec.colour") : "",
+                  after ? thing_text(after, "spec.colour") : "");
+}
+
+TEST(a_cache_holds_nothing_but_the_frozen_form)
+{
+    cleanup(cache_free) struct cache *cache = cache_new(&text_kind);
+    char heard[100] = "", names[40] = "";
+    struct key key = {.namespace = "a", .name = "x"};
+    cleanup(thing_unref) const void *first = NULL;
+    cleanup(thing_unref) const void *second = NULL;
+
+    cache_add_handler(cache, hear_colours, heard);
+    put(cache, "a/x", "1", "red");
+    put(cache, "a/x", "2", "blue");
+    put(cache, "a/y", "3", "blue");
+    drop(cache, "a/y", "4");
+    ASSERT_STREQ(heard, ">red red>blue >blue blue> ");
+    ASSERT_EQ(things_alive, 0);
+    ASSERT_EQ(frozen_alive, 1);
+
+    first = cache_get(cache, &key);
+    second = cache_get(cache, &key);
+    ASSERT_TRUE(first != second);
+    ASSERT_STREQ(thing_text(first, "metadata.name"), "x");
+    assert_indexed(cache, "colour", "blue", "a/x ");
+    assert_indexed(cache, "colour", "red", "");
+    assert_listed(cache, "a", "a/x ");
+    cache_visit(cache, note_name, names);
+    cache_visit_index(cache, "colour", "blue", note_name, names);
+    ASSERT_STREQ(names, "x x ");
+    ASSERT_EQ(things_alive, 2);
+}
+
+enum { READS = 2000, WRITES = 500 };
+
+struct reading {
+    struct cache *cache;
+    int odd; /* objects that were not whole */
+};
+
+static void check_colour(void *arg, const void *object)
+{
+    const char *colour = thing_text(object, "spec.colour");
+
+    if (!streq(colour, "red") && !streq(colour, "blue"))
+        ((struct reading *)arg)->odd++;
+}
+
+static void read_on(void *arg)
+{
+    struct reading *reading = arg;
+    struct key key = {.namespace = "a", .name = "x"};
+
+    for (int i = 0; i < READS; i++) {
+        const void *object = cache_get(reading->cache, &key);
+
+        check_colour(reading, object);
+        thing_unref(object);
+        cache_visit_index(reading->cache, "colour", "red", check_colour, reading);
+    }
+}
+
+TEST(threads_read_while_the_objects_change)
+{
+    cleanup(cache_free) struct cache *cache = cache_new(&text_kind);
+    struct reading readings[2] = {{.cache = cache}, {.cache = cache}};
+    struct thread *threads[2] = {};
+    char version[24];
+    struct err err = {};
+
+    put(cache, "a/x", "1", "red");
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        ASSERT_OK(thread_start("reader", read_on, &readings[i], &threads[i], &err));
+    for (int i = 2; i < WRITES; i++) {
+        (void)snprintf(version, sizeof(version), "%d", i);
+        put(cache, i % 3 ? "a/x" : "a/y", version, i % 2 ? "red" : "blue");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        thread_join(threads[i]);
+        ASSERT_EQ(readings[i].odd, 0);
+    }
+    ASSERT_EQ(things_alive, 0);
+}
+
 /* --- what an entry costs --- */
 
 static int plain_decode(const struct json *value, const void **ret, struct err *err)
@@ -419,11 +575,18 @@ static int plain_decode(const struct json *value, const void **ret, struct err *
     *ret = &object; /* all of the memory is the cache's */
     return 0;
 }
-static const void *plain_ref(const void *object)
-{
-    return object;
-}
 static void plain_unref(const void *object)
+{
+}
+static void *plain_freeze(const void *form, const void *object, struct cache_names names)
+{
+    return (void *)object;
+}
+static const void *plain_thaw(const void *form, const void *frozen, struct cache_names names)
+{
+    return frozen;
+}
+static void plain_release(const void *form, void *frozen)
 {
 }
 static int serial;
@@ -449,8 +612,10 @@ TEST(an_entry_costs_little_beside_its_object)
     static const struct cache_index indexes[] = {{"owner", plain_owner}, {"issuer", plain_issuer}};
     static const struct cache_kind kind = {.resource = &thing_resource,
                                            .decode = plain_decode,
-                                           .ref = plain_ref,
                                            .unref = plain_unref,
+                                           .freeze = plain_freeze,
+                                           .thaw = plain_thaw,
+                                           .release = plain_release,
                                            .indexes = indexes,
                                            .index_count = ARRAY_LEN(indexes)};
     enum { COUNT = 30000 };
@@ -486,4 +651,7 @@ RUN_TESTS(
     cmocka_unit_test(the_deletion_of_an_earlier_object_by_that_name_changes_nothing),
     cmocka_unit_test(a_version_counts_as_seen_after_the_list_and_by_each_event_then),
     cmocka_unit_test(a_version_is_seen_only_after_its_handlers_have_run),
-    cmocka_unit_test(visit_walks_all), cmocka_unit_test(an_entry_costs_little_beside_its_object));
+    cmocka_unit_test(visit_walks_all), cmocka_unit_test(visit_walks_those_in_an_index),
+    cmocka_unit_test(a_cache_holds_nothing_but_the_frozen_form),
+    cmocka_unit_test(threads_read_while_the_objects_change),
+    cmocka_unit_test(an_entry_costs_little_beside_its_object));

@@ -53,6 +53,22 @@ static inline void thing_unref(const void *object)
     atomic_fetch_sub(&things_alive, 1);
 }
 
+/* A thing is kept as it is: the cache's reference. */
+static inline void *thing_freeze(const void *form, const void *object, struct cache_names names)
+{
+    return (void *)thing_ref(object);
+}
+
+static inline const void *thing_thaw(const void *form, const void *frozen, struct cache_names names)
+{
+    return thing_ref(frozen);
+}
+
+static inline void thing_release(const void *form, void *frozen)
+{
+    thing_unref(frozen);
+}
+
 static inline void thing_unref_ptr(void *p)
 {
     thing_unref(*(const void **)p);
@@ -95,8 +111,10 @@ static const struct resource thing_resource = {
 static const struct cache_kind thing_kind = {
     .resource = &thing_resource,
     .decode = thing_decode,
-    .ref = thing_ref,
     .unref = thing_unref,
+    .freeze = thing_freeze,
+    .thaw = thing_thaw,
+    .release = thing_release,
     .indexes = thing_indexes,
     .index_count = ARRAY_LEN(thing_indexes),
 };

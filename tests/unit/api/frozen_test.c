@@ -1,0 +1,295 @@
+/*
+ * What was frozen and thawed is what it was. Besides the manifests, objects of every kind are made up
+ * from the tables: each member there or not, texts and lists of any length.
+ */
+#include "api/frozen.h"
+
+#include "api/secret.h"
+#include "api_testing.h"
+#include "manifests.h"
+
+enum { ROUNDS = 60, DEEP = 6 };
+
+/* --- objects out of nothing --- */
+
+struct maker {
+    uint64_t state;
+    struct arena *arena;
+};
+
+/* The same numbers in every run: xorshift64. */
+static uint64_t any_number(struct maker *m)
+{
+    m->state ^= m->state << 13;
+    m->state ^= m->state >> 7;
+    m->state ^= m->state << 17;
+    return m->state;
+}
+
+static unsigned below(struct maker *m, unsigned limit)
+{
+    return (unsigned)(any_number(m) >> 33) % limit;
+}
+
+/* Zero, small, of some bytes, negative, or all bits. */
+static int64_t any_int(struct maker *m)
+{
+    return below(m, 3) == 0 ? 0 : (int64_t)any_number(m) >> below(m, 64);
+}
+
+static const char *any_text(struct maker *m)
+{
+    static const char *const some[] = {NULL,   "",    "Ready",   "default",    "tls.crt",
+                                       "name", "ame", "Issuer ", "example.com"};
+    unsigned i = below(m, ARRAY_LEN(some) + 3);
+
+    if (i < ARRAY_LEN(some))
+        return some[i];
+    return arena_printf(m->arena, "%0*d", (int)below(m, 300) + 1, (int)below(m, 100));
+}
+
+static struct json *any_json(struct maker *m)
+{
+    struct json *value = json_new_map();
+
+    json_set_text(value, "text", any_text(m));
+    json_set(value, "real", json_new_real(1.0 / (1 + below(m, 1000))));
+    json_set_int(value, "int", any_int(m));
+    json_set(value, "list", json_new_list());
+    arena_on_free(m->arena, (void (*)(void *))json_unref, value);
+    return value;
+}
+
+static void make_up(struct maker *m, const struct fields *fields, char *self, int depth);
+
+static void *any_list(struct maker *m, const struct fields *of, size_t len, int depth)
+{
+    char *items = arena_alloc(m->arena, len * of->size);
+
+    for (size_t i = 0; i < len; i++)
+        make_up(m, of, items + i * of->size, depth - 1);
+    return items;
+}
+
+static void make_up_array(struct maker *m, const struct field *row, void *member, int depth)
+{
+    struct array_string *array = member; /* all arrays look like this */
+    size_t len = below(m, 4);
+
+    array->len = len;
+    array->items = arena_alloc(m->arena, len * sizeof(struct pair));
+    for (size_t i = 0; i < len && row->type == FIELD_STRINGS; i++)
+        array->items[i] = any_text(m);
+    for (size_t i = 0; i < 2 * len && row->type == FIELD_MAP; i++)
+        array->items[i] = str_or(any_text(m), "");
+    for (size_t i = 0; i < len && row->type == FIELD_ENUMS; i++)
+        ((int *)array->items)[i] = (int)i + 1;
+    for (size_t i = 0; i < len && row->type == FIELD_BYTES; i++)
+        ((char *)array->items)[i] = (char)any_number(m);
+    if (row->type == FIELD_LIST)
+        array->items = any_list(m, row->of, len, depth);
+}
+
+static void make_up_member(struct maker *m, const struct field *row, void *member, int depth)
+{
+    switch (row->type) {
+    case FIELD_STRING:
+    case FIELD_SECRET:
+    case FIELD_QUANTITY:
+        *(const char **)member = any_text(m);
+        break;
+    case FIELD_BOOL:
+        *(bool *)member = below(m, 2);
+        break;
+    case FIELD_OPT_BOOL:
+        *(struct opt_bool *)member = (struct opt_bool){below(m, 2), below(m, 2)};
+        break;
+    case FIELD_INT:
+    case FIELD_TIME:
+    case FIELD_MICROTIME:
+        *(int64_t *)member = any_int(m);
+        break;
+    case FIELD_OPT_INT:
+        *(struct opt_int *)member = (struct opt_int){below(m, 2), any_int(m)};
+        break;
+    case FIELD_DURATION:
+        *(struct opt_duration *)member = (struct opt_duration){below(m, 2), any_int(m)};
+        break;
+    case FIELD_ENUM:
+        *(int *)member = (int)below(m, 5);
+        break;
+    case FIELD_INLINE:
+        make_up(m, row->of, member, depth);
+        break;
+    case FIELD_OBJECT:
+        if (depth > 0 && below(m, 2))
+            *(void **)member = any_list(m, row->of, 1, depth);
+        break;
+    case FIELD_RAW:
+        *(struct json **)member = below(m, 2) ? any_json(m) : NULL;
+        break;
+    default:
+        if (depth > 0)
+            make_up_array(m, row, member, depth);
+        break;
+    }
+}
+
+static void make_up(struct maker *m, const struct fields *fields, char *self, int depth)
+{
+    for (size_t i = 0; i < fields->count; i++)
+        make_up_member(m, &fields->rows[i], self + fields->rows[i].offset, depth);
+}
+
+/* --- there and back --- */
+
+static void assert_survives(const struct frozen_form *form, const void *self, struct bytes known)
+{
+    cleanup(arena_free) struct arena *arena = NULL;
+    struct frozen *frozen = frozen_new(form, self, known);
+    void *thawed = frozen_thaw(form, frozen, known, &arena);
+    cleanup(json_unref) struct json *before = fields_encode(form->fields, self);
+    cleanup(json_unref) struct json *after = fields_encode(form->fields, thawed);
+    cleanup(xfree) char *before_text = json_text(before);
+    cleanup(xfree) char *after_text = json_text(after);
+
+    frozen_free(form, frozen); /* what was thawed does not need it */
+    ASSERT_STREQ(after_text, before_text);
+}
+
+TEST(any_object_of_every_kind_is_the_same_when_thawed)
+{
+    static const char names[] = "default\0name\0000b7e11aa-0000-4000-8000-000000000001";
+
+    for (size_t k = 0; kinds[k]; k++) {
+        struct frozen_form form = {.fields = kinds[k]->fields, .secret = kinds[k]->is_secret};
+
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            cleanup(arena_free) struct arena *arena = arena_new(0);
+            struct maker maker = {.state = 88172645463325252U + round, .arena = arena};
+            char *self = any_list(&maker, form.fields, 1, DEEP);
+
+            assert_survives(&form, self, (struct bytes){});
+            assert_survives(&form, self, bytes_of(names, sizeof(names)));
+        }
+    }
+}
+
+TEST(nothing_at_all_is_the_same_when_thawed)
+{
+    for (size_t k = 0; kinds[k]; k++) {
+        struct frozen_form form = {.fields = kinds[k]->fields};
+        cleanup(arena_free) struct arena *arena = arena_new(0);
+
+        assert_survives(&form, arena_alloc(arena, form.fields->size), (struct bytes){});
+    }
+}
+
+static struct object_form form_of(const struct object *object)
+{
+    return (struct object_form){.kind = object->kind, .fields = object->kind->fields};
+}
+
+static void assert_manifest_survives(const char *text)
+{
+    cleanup(object_unref) const struct object *object = decode_yaml(text, NULL);
+    struct object_form form = form_of(object);
+    struct frozen *frozen = object_freeze(&form, object, (struct bytes){});
+    cleanup(object_unref)
+        const struct object *thawed = object_thaw(&form, frozen, (struct bytes){});
+    cleanup(json_unref) struct json *before = object_encode(object);
+    cleanup(json_unref) struct json *after = object_encode(thawed);
+
+    ASSERT_TRUE(json_same(before, after));
+    ASSERT_PTREQ(thawed->kind, object->kind);
+    object_frozen_free(&form, frozen);
+}
+
+TEST(every_manifest_is_the_same_when_thawed)
+{
+    static const char *const texts[] = {manifest_certificate,
+                                        manifest_certificate_other_choices,
+                                        manifest_certificate_request,
+                                        manifest_issuer_acme,
+                                        manifest_cluster_issuer_acme,
+                                        manifest_issuer_ca,
+                                        manifest_issuer_vault,
+                                        manifest_issuer_venafi_tpp,
+                                        manifest_order,
+                                        manifest_challenge,
+                                        manifest_secret};
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        assert_manifest_survives(texts[i]);
+}
+
+TEST(a_usual_certificate_takes_a_quarter_while_frozen)
+{
+    cleanup(object_unref) const struct object *object = decode_yaml(
+        "apiVersion: cert-manager.io/v1\n"
+        "kind: Certificate\n"
+        "metadata: {name: web-1, namespace: team-1, resourceVersion: \"4711\", generation: 1,\n"
+        "  uid: 0b7e11aa-0000-4000-8000-000000000001, creationTimestamp: \"2026-01-01T00:00:00Z\"}\n"
+        "spec: {secretName: web-1-tls, dnsNames: [web-1.example.com], issuerRef: {name: acme}}\n"
+        "status:\n"
+        "  conditions:\n"
+        "  - {type: Ready, status: \"True\", reason: Ready, observedGeneration: 1,\n"
+        "     lastTransitionTime: \"2026-01-01T00:00:10Z\",\n"
+        "     message: Certificate is up to date and has not expired}\n"
+        "  notBefore: \"2026-01-01T00:00:00Z\"\n"
+        "  notAfter: \"2026-04-01T00:00:00Z\"\n"
+        "  renewalTime: \"2026-03-01T00:00:00Z\"\n"
+        "  revision: 1\n",
+        NULL);
+    struct object_form form = form_of(object);
+    struct frozen *frozen = object_freeze(&form, object, (struct bytes){});
+    size_t before = arena_size(object->arena), after = frozen_size(frozen);
+
+    print_message("a Certificate: %zu bytes, frozen %zu\n", before, after);
+    object_frozen_free(&form, frozen);
+    ASSERT_TRUE(after * 4 <= before);
+}
+
+TEST(texts_that_are_known_anyway_are_not_kept_again)
+{
+    static const char names[] = "default\0web\0005f1c8a52-6f0b-4f5e-9a3e-0b6a4f2f0c11";
+    cleanup(object_unref) const struct object *object = decode_yaml(manifest_certificate, NULL);
+    struct object_form form = form_of(object);
+    struct bytes known = bytes_of(names, sizeof(names));
+    struct frozen *with = object_freeze(&form, object, (struct bytes){});
+    struct frozen *without = object_freeze(&form, object, known);
+    cleanup(object_unref) const struct object *thawed = object_thaw(&form, without, known);
+
+    ASSERT_TRUE(frozen_size(without) + 36 < frozen_size(with));
+    ASSERT_STREQ(thawed->metadata.name, "web");
+    ASSERT_STREQ(thawed->metadata.uid, "5f1c8a52-6f0b-4f5e-9a3e-0b6a4f2f0c11");
+    object_frozen_free(&form, with);
+    object_frozen_free(&form, without);
+}
+
+/* Not in the tables: hashes and dates stand in the struct itself. */
+TEST(members_beside_the_tables_are_the_same_when_thawed)
+{
+    cleanup(json_unref) struct json *value = read_yaml(manifest_secret);
+    const struct secret_facts *facts, *thawed;
+    struct frozen *frozen;
+    struct err err = {};
+    size_t from = offsetof(struct secret_facts, has_data);
+    size_t to = offsetof(struct secret_facts, ari_id);
+
+    ASSERT_OK(secret_facts_decode(value, &facts, &err));
+    frozen = object_freeze(&secret_facts_form, &facts->object, (struct bytes){});
+    thawed = (const struct secret_facts *)object_thaw(&secret_facts_form, frozen, (struct bytes){});
+    ASSERT_EQ(memcmp((const char *)facts + from, (const char *)thawed + from, to - from), 0);
+    ASSERT_EQ(thawed->keys.len, facts->keys.len);
+    object_frozen_free(&secret_facts_form, frozen);
+    object_unref(&facts->object);
+    object_unref(&thawed->object);
+}
+
+RUN_TESTS(cmocka_unit_test(any_object_of_every_kind_is_the_same_when_thawed),
+          cmocka_unit_test(nothing_at_all_is_the_same_when_thawed),
+          cmocka_unit_test(every_manifest_is_the_same_when_thawed),
+          cmocka_unit_test(a_usual_certificate_takes_a_quarter_while_frozen),
+          cmocka_unit_test(texts_that_are_known_anyway_are_not_kept_again),
+          cmocka_unit_test(members_beside_the_tables_are_the_same_when_thawed));
