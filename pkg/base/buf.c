@@ -70,6 +70,18 @@ static bool buf_grow(struct buf *buf, size_t len)
     return true;
 }
 
+char *buf_room(struct buf *buf, size_t len)
+{
+    return buf_grow(buf, len) ? buf->data + buf->len : NULL;
+}
+
+void buf_added(struct buf *buf, size_t len)
+{
+    assert(buf->len + len < buf->alloc);
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+}
+
 void buf_add(struct buf *buf, const void *data, size_t len)
 {
     if (!buf_grow(buf, len))

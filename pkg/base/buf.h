@@ -31,6 +31,10 @@ void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_add_str(struct buf *buf, const char *s);
 void buf_add_char(struct buf *buf, char c);
 void buf_addf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Room for `len` more bytes at the end, to be written by the caller, who then calls buf_added(); NULL,
+ * and the buf failed, beyond the maximum. Known sizes cost one allocation in this way. */
+char *buf_room(struct buf *buf, size_t len);
+void buf_added(struct buf *buf, size_t len);
 void buf_truncate(struct buf *buf, size_t len);
 const char *buf_str(const struct buf *buf); /* "" while empty */
 char *buf_take(struct buf *buf);            /* heap string; buf is empty afterwards */

@@ -15,6 +15,7 @@ static const char dashes[] = "-----";
 
 #define MARK_LEN(mark) (sizeof(mark) - 1)
 #define PEM_LINE       64
+#define PEM_USUAL      2048 /* most bodies fit, so that they are not copied while they grow */
 
 void pem_block_deinit(struct pem_block *block)
 {
@@ -141,6 +142,7 @@ int pem_next(const char **at, const char *end, struct pem_block *ret, struct err
     r = parse_label(block.start + MARK_LEN(begin_mark), end, &block, &next, err);
     if (r < 0)
         return r;
+    (void)buf_room(&body, body.max < PEM_USUAL ? body.max : PEM_USUAL); /* only a hint */
     r = parse_body(next, end, block.label, &body, &next, err);
     if (r < 0)
         return r;

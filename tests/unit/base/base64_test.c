@@ -82,6 +82,31 @@ TEST(bad_text_is_refused_with_its_offset_and_adds_nothing)
     }
 }
 
+TEST(every_byte_is_a_digit_or_refused)
+{
+    static const char *const alphabets[] = {
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+    };
+
+    for (int is_url = 0; is_url < 2; is_url++)
+        for (int c = 1; c < 256; c++) {
+            cleanup(buf_deinit) struct buf out = BUF(3);
+            const char *digit = strchr(alphabets[is_url], c);
+            char text[] = {'A', 'A', 'A', (char)c};
+            struct err err = {};
+            int r = is_url ? base64url_decode(&out, text, 4, &err)
+                           : base64_decode(&out, text, 4, &err);
+
+            if (c == '=')
+                continue; /* padding */
+            ASSERT_EQ(r, digit ? 0 : ERR_INVALID);
+            ASSERT_EQ(out.len, digit ? 3 : 0);
+            if (digit)
+                ASSERT_EQ(out.data[2], digit - alphabets[is_url]);
+        }
+}
+
 TEST(decoding_stays_within_the_maximum)
 {
     struct err err = {};
@@ -114,5 +139,6 @@ RUN_TESTS(cmocka_unit_test(encoding_gives_the_vectors_of_the_rfc),
           cmocka_unit_test(decoding_gives_the_bytes_back),
           cmocka_unit_test(url_form_takes_padding_but_no_wrong_padding),
           cmocka_unit_test(bad_text_is_refused_with_its_offset_and_adds_nothing),
+          cmocka_unit_test(every_byte_is_a_digit_or_refused),
           cmocka_unit_test(decoding_stays_within_the_maximum),
           cmocka_unit_test(any_bytes_make_the_round_trip));

@@ -66,6 +66,23 @@ TEST(a_buf_takes_exactly_its_maximum_and_fails_beyond_it)
     assert_sound(&buf);
 }
 
+TEST(room_is_written_by_the_caller_and_counts_once_it_is_added)
+{
+    cleanup(buf_deinit) struct buf buf = BUF(10);
+    char *room;
+
+    buf_add_str(&buf, "ab");
+    room = buf_room(&buf, 8);
+    memcpy(room, "cdefghij", 8);
+    ASSERT_EQ(buf.len, 2);
+    buf_added(&buf, 3);
+    ASSERT_STREQ(buf_str(&buf), "abcde");
+    assert_sound(&buf);
+    ASSERT_TRUE(buf_room(&buf, 6) == NULL);
+    ASSERT_TRUE(buf.failed);
+    assert_sound(&buf);
+}
+
 TEST(a_failed_buf_takes_nothing_more_until_it_is_reset)
 {
     struct err err = {};
@@ -131,6 +148,7 @@ TEST(a_secret_buf_is_wiped_when_reset_and_truncated)
 RUN_TESTS(cmocka_unit_test(an_empty_buf_reads_as_empty_text),
           cmocka_unit_test(adds_append_in_every_form), cmocka_unit_test(many_small_adds_grow_it),
           cmocka_unit_test(a_buf_takes_exactly_its_maximum_and_fails_beyond_it),
+          cmocka_unit_test(room_is_written_by_the_caller_and_counts_once_it_is_added),
           cmocka_unit_test(a_failed_buf_takes_nothing_more_until_it_is_reset),
           cmocka_unit_test(truncate_shortens_and_never_lengthens),
           cmocka_unit_test(take_hands_the_text_over_and_leaves_an_empty_buf),
