@@ -23,7 +23,8 @@
                      .kind = (kind_),                                                              \
                      .plural = (plural_),                                                          \
                      .namespaced = (namespaced_),                                                  \
-                     .has_status = true},                                                          \
+                     .has_status = true,                                                           \
+                     .watched_without_owners = true},                                              \
         .fields = &struct_##_fields, .spec_offset = offsetof(struct struct_, spec),                \
         .spec_fields = &struct_##_spec_fields, .status_offset = offsetof(struct struct_, status),  \
         .status_fields = &struct_##_status_fields                                                  \

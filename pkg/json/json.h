@@ -32,6 +32,10 @@ DEFINE_CLEANUP(struct json, json_unref);
 /* ERR_INVALID with line and column, never with a piece of the text, which may be secret.
  * ERR_TOO_LARGE: more than `max` bytes, or nested too deep. */
 int json_parse(const char *text, size_t len, size_t max, struct json **ret, struct err *err);
+/* Without the list or map that is `member` of the member `of` of the outermost map: what nobody asks for
+ * need not be made. Whether it is well-formed inside is not looked at, so this is for text of our own. */
+int json_parse_without(const char *text, size_t len, size_t max, const char *member, const char *of,
+                       struct json **ret, struct err *err);
 /* Compact with sorted keys: the same value always gives the same text. */
 void json_print(const struct json *value, struct buf *to);
 char *json_text(const struct json *value);                        /* heap string, compact, sorted */

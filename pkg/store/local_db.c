@@ -202,13 +202,21 @@ int local_counter(struct local_store *self, int64_t *ret_version, int64_t *ret_c
     return 0;
 }
 
+static int damaged(struct err *err)
+{
+    return err_set(err, ERR_IO, "reading the store: an object in it is damaged, restore a backup");
+}
+
 int local_parse(const char *text, size_t len, struct json **ret, struct err *err)
 {
-    int r;
+    int r = json_parse(text, len, LIMIT_OBJECT, ret, err);
 
-    r = json_parse(text, len, LIMIT_OBJECT, ret, err);
-    if (r < 0)
-        return err_set(err, ERR_IO,
-                       "reading the store: an object in it is damaged, restore a backup");
-    return 0;
+    return r < 0 ? damaged(err) : 0;
+}
+
+int local_parse_without_owners(const char *text, size_t len, struct json **ret, struct err *err)
+{
+    int r = json_parse_without(text, len, LIMIT_OBJECT, "managedFields", "metadata", ret, err);
+
+    return r < 0 ? damaged(err) : 0;
 }

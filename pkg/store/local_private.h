@@ -110,6 +110,8 @@ void local_set_busy(struct local_store *self, const struct context *ctx, int64_t
 int local_counter(struct local_store *self, int64_t *ret_version, int64_t *ret_compacted,
                   struct err *err);
 int local_parse(const char *text, size_t len, struct json **ret, struct err *err);
+/* The object without metadata.managedFields. */
+int local_parse_without_owners(const char *text, size_t len, struct json **ret, struct err *err);
 
 /* local_tx.c */
 struct local_row { /* a stored object; zeroed: none */

@@ -38,6 +38,7 @@ struct local_watch {
     struct store_watch watch;
     struct list node; /* in the store's watches */
     char resource[RESOURCE_NAME_MAX];
+    bool without_owners;
     char *namespace; /* NULL: all */
     int wake_fd;
     bool marked; /* a write that concerns it awaits its commit */
@@ -129,6 +130,7 @@ static int watch_new(struct local_store *store, const struct resource *resource,
     self->at_namespace = xstrdup(str_or(namespace, ""));
     self->at_name = xstrdup("");
     local_resource_name(resource, self->resource);
+    self->without_owners = resource->watched_without_owners;
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (self->wake_fd < 0)
         return err_set_errno(err, errno, "opening a watch");
@@ -379,7 +381,8 @@ static int deliver_row(struct local_watch *self, struct store_event *ret, struct
     struct json *object = NULL;
     int r;
 
-    r = local_parse(row->text, row->len, &object, err);
+    r = self->without_owners ? local_parse_without_owners(row->text, row->len, &object, err)
+                             : local_parse(row->text, row->len, &object, err);
     if (r < 0)
         return r;
     *ret = (struct store_event){.type = row->type, .object = object};

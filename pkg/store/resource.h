@@ -13,6 +13,9 @@ struct resource {      /* static const rows, see api/kinds.h */
     const char *plural; /* "certificates" */
     bool namespaced;
     bool has_status; /* status is written apart and does not change generation */
+    /* Whoever watches or lists it never asks who owns which field: without metadata.managedFields, which is
+     * half of all members of a small object. A get() gives them. */
+    bool watched_without_owners;
 };
 
 /* Borrowed names; `namespace` is "" for cluster-scoped objects. */

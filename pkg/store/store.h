@@ -72,7 +72,8 @@ struct store_ops {
                   const struct key *key, const struct store_precondition *precondition,
                   struct err *err);
     /* `since` NULL: the present state as ADDED events, a bookmark with initial_end, then changes.
-     * Else only changes after that version, or ERR_GONE. `namespace` NULL: all. */
+     * Else only changes after that version, or ERR_GONE. `namespace` NULL: all. Objects come without
+     * metadata.managedFields if the resource is watched_without_owners. */
     int (*watch)(struct store *store, const struct context *ctx, const struct resource *resource,
                  const char *namespace, const char *since, struct store_watch **ret,
                  struct err *err);

@@ -1,7 +1,7 @@
 /*
  * json_fuzz.c - any bytes as JSON, and what parses as a struct with every field type.
  *
- * What is printed reads back as the same value; what is decoded and written decodes to the same.
+ * The short way of reading and the long one agree. What is printed reads back as the same value; what is decoded and written decodes to the same.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,17 @@ static void print_and_parse(const struct json *value)
 
     require(json_parse(text, strlen(text), TEXT_MAX, &again, NULL) == 0);
     require(json_same(value, again));
+}
+
+/* An escape by number beside it sends the same text the long way; there it is one level deeper. */
+static void parse_the_long_way(const uint8_t *data, size_t size, const struct json *value)
+{
+    cleanup(xfree) char *around = xasprintf("[\"\\u0061\",%.*s]", (int)size, (const char *)data);
+    cleanup(json_unref) struct json *list = NULL;
+    int r = json_parse(around, strlen(around), TEXT_MAX + 20, &list, NULL);
+
+    require(r == ERR_TOO_LARGE || (r == 0 && json_len(list) == 2));
+    require(r < 0 || json_same(value, json_at(list, 1)));
 }
 
 static void decode_strictly(const struct json *value)
@@ -62,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (json_parse((const char *)data, size, TEXT_MAX, &value, &err) < 0)
         return 0;
+    parse_the_long_way(data, size, value);
     print_and_parse(value);
     json_merge_patch(target, value);
     decode_strictly(value);

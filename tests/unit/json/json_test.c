@@ -123,6 +123,93 @@ TEST(printing_is_compact_and_sorted_and_reads_back)
     }
 }
 
+/* An escape by number is not read by the short way: with one beside it, the same text goes the long way. */
+static struct json *parsed_the_long_way(const char *text)
+{
+    cleanup(xfree) char *around = xasprintf("[\"\\u0061\", %s]", text);
+    cleanup(json_unref) struct json *list = parsed(around);
+
+    return json_ref(json_at(list, 1));
+}
+
+TEST(the_short_way_and_the_long_way_give_the_same_value)
+{
+    static const char *const rows[] = {
+        "0",
+        "-0",
+        "-12",
+        "999999999999999999",
+        "1000000000000000000",
+        "-9223372036854775808",
+        "[1.5, 1e2, 10, true, false, null]",
+        "\"\"",
+        "\"a\\\"b\\\\c\\/d\\b\\f\\n\\r\\te\x7f\"",
+        "{\"k:{\\\"type\\\":\\\"Ready\\\"}\": {\".\": {}}}",
+        "\t{\r\n\"a\" : [ ] , \"b\":{\"c\":[{},[[]],\"]}\"]}}  ",
+        "{\"\": \"\xc3\xa4\"}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(json_unref) struct json *value = parsed(rows[i]);
+        cleanup(json_unref) struct json *other = parsed_the_long_way(rows[i]);
+
+        CASE(rows[i]);
+        ASSERT_TRUE(json_same(value, other));
+    }
+}
+
+TEST(names_longer_than_usual_are_read)
+{
+    cleanup(xfree) char *text = xasprintf("{\"%0300d\": 1, \"a\": 2}", 0);
+    cleanup(json_unref) struct json *value = parsed(text);
+
+    ASSERT_EQ(json_len(value), 2);
+    ASSERT_EQ(json_get_int(value, "a", 0), 2);
+}
+
+TEST(one_member_can_be_left_out)
+{
+    static const struct {
+        const char *name, *text, *left;
+    } rows[] = {
+        {"a list", "{\"m\":{\"a\":1,\"out\":[{\"x\":\"]\\\"}\"},[[]]],\"b\":2},\"z\":[]}",
+         "{\"m\":{\"a\":1,\"b\":2},\"z\":[]}"},
+        {"a map", "{\"m\":{\"out\":{\"out\":{}}}}", "{\"m\":{}}"},
+        {"a text", "{\"m\":{\"out\":\"{\"}}", "{\"m\":{}}"},
+        {"a number", "{\"m\":{\"out\":12,\"b\":2}}", "{\"m\":{\"b\":2}}"},
+        {"the long way", "{\"m\":{\"out\":[\"\\u0061\"],\"b\":0.5}}", "{\"m\":{\"b\":0.5}}"},
+        {"none", "{\"m\":{}}", "{\"m\":{}}"},
+        {"no map", "{\"m\":[{\"out\":1}]}", "{\"m\":[{\"out\":1}]}"},
+        {"elsewhere", "{\"out\":1,\"n\":{\"out\":1,\"m\":{\"out\":[]}}}",
+         "{\"n\":{\"m\":{\"out\":[]},\"out\":1},\"out\":1}"},
+        {"in a list", "[{\"out\":[],\"m\":{\"out\":[]}}]", "[{\"m\":{\"out\":[]},\"out\":[]}]"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(json_unref) struct json *value = NULL;
+        struct err err = {};
+
+        CASE(rows[i].name);
+        ASSERT_OK(
+            json_parse_without(rows[i].text, strlen(rows[i].text), 1000, "out", "m", &value, &err));
+        ASSERT_JSON(value, rows[i].left);
+    }
+}
+
+TEST(text_that_ends_within_what_is_left_out_is_refused)
+{
+    static const char text[] = "{\"m\":{\"out\":[{\"x\":\"y\\\\\"}]}}";
+
+    for (size_t len = 1; len < strlen(text); len++) {
+        cleanup(xfree) char *part = xmemdup(text, len); /* of the exact size, for the checkers */
+        struct json *value = NULL;
+        struct err err = {};
+
+        ASSERT_ERR(ERR_INVALID, json_parse_without(part, len, 100, "out", "m", &value, &err));
+        ASSERT_ERR(ERR_INVALID, json_parse(part, len, 100, &value, &err));
+    }
+}
+
 TEST(pretty_printing_keeps_the_order)
 {
     cleanup(json_unref) struct json *value = parsed("{\"b\":[1,{\"c\":2}],\"a\":{},\"d\":[]}");
@@ -281,6 +368,10 @@ RUN_TESTS(cmocka_unit_test(text_that_is_not_json_is_refused_with_its_place),
           cmocka_unit_test(more_bytes_than_allowed_are_refused),
           cmocka_unit_test(nesting_is_allowed_to_the_limit_and_not_beyond),
           cmocka_unit_test(printing_is_compact_and_sorted_and_reads_back),
+          cmocka_unit_test(the_short_way_and_the_long_way_give_the_same_value),
+          cmocka_unit_test(names_longer_than_usual_are_read),
+          cmocka_unit_test(one_member_can_be_left_out),
+          cmocka_unit_test(text_that_ends_within_what_is_left_out_is_refused),
           cmocka_unit_test(pretty_printing_keeps_the_order),
           cmocka_unit_test(printing_beyond_the_maximum_marks_the_buf),
           cmocka_unit_test(text_that_is_no_utf8_is_made_valid),

@@ -136,6 +136,43 @@ static void wait_while_written(struct store *reader, struct store *through)
     }
 }
 
+static bool next_has_owners(struct store_watch *watch)
+{
+    cleanup(store_event_deinit) struct store_event event = {};
+    struct err err = {};
+
+    ASSERT_OK(next(watch, PATIENCE, &event, &err));
+    ASSERT_STREQ(meta(event.object, "name"), "a");
+    return json_path(event.object, "metadata.managedFields");
+}
+
+TEST(a_watch_comes_without_owners_where_nobody_asks_for_them)
+{
+    cleanup(place_deinit) struct place place = {};
+    cleanup(store_close) struct store *store = NULL;
+    cleanup(json_unref) struct json *object = NULL, *changed = NULL;
+    struct context ctx = context_background(clock_system());
+
+    place_init(&place);
+    store = store_at(place.path);
+    object = create_widget(store, "a");
+    ASSERT_TRUE(json_path(object, "metadata.managedFields"));
+    for (int i = 0; i < 2; i++) {
+        struct resource resource = widgets;
+        cleanup(store_watch_close) struct store_watch *watch = NULL;
+        struct err err = {};
+
+        resource.watched_without_owners = i;
+        ASSERT_OK(store->ops->watch(store, &ctx, &resource, NULL, NULL, &watch, &err));
+        ASSERT_EQ(next_has_owners(watch), !i);
+        expect_initial_end(watch);
+        json_unref(changed);
+        changed = set_value(store, "a", i ? "x" : "y");
+        ASSERT_EQ(next_has_owners(watch), !i);
+    }
+    ASSERT_TRUE(json_path(changed, "metadata.managedFields")); /* stored all the same */
+}
+
 TEST(a_waiting_watch_wakes_for_a_write_of_its_own_process)
 {
     cleanup(place_deinit) struct place place = {};
@@ -430,6 +467,7 @@ TEST(ten_thousand_objects_are_listed_fast)
 
 RUN_TESTS(
     cmocka_unit_test(two_connections_see_each_other),
+    cmocka_unit_test(a_watch_comes_without_owners_where_nobody_asks_for_them),
     cmocka_unit_test(a_waiting_watch_wakes_for_a_write_of_its_own_process),
     cmocka_unit_test(a_waiting_watch_wakes_for_a_write_in_memory),
     cmocka_unit_test(a_waiting_watch_wakes_for_a_write_through_another_connection),
