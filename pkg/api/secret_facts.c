@@ -168,7 +168,7 @@ static void read_leaf(struct secret_facts *facts, const struct cert *leaf, struc
 
     cert_to_der(leaf, &der);
     sha256(der.data, der.len, facts->cert_hash);
-    pkey_public_hash(cert_public_key(leaf), facts->cert_key_hash);
+    cert_public_hash(leaf, facts->cert_key_hash);
     facts->not_before_ms = cert_not_before_ms(leaf);
     facts->not_after_ms = cert_not_after_ms(leaf);
     facts->serial_hex = arena_strdup(arena, cert_serial_hex(leaf));
@@ -183,11 +183,11 @@ static void read_leaf(struct secret_facts *facts, const struct cert *leaf, struc
 
 static void read_chain(struct secret_facts *facts, const struct buf *pem, struct arena *arena)
 {
-    cleanup(chain_deinit) struct chain chain = {};
+    cleanup(cert_unref) struct cert *leaf = NULL;
 
-    facts->cert_ok = chain_from_pem(pem->data, pem->len, &chain, NULL) == 0;
+    facts->cert_ok = leaf_look(pem->data, pem->len, &leaf, NULL) == 0;
     if (facts->cert_ok)
-        read_leaf(facts, chain.certs[0], arena);
+        read_leaf(facts, leaf, arena);
 }
 
 /* Additional output formats: the DER of the first PEM block of tls.key, and both files with a line

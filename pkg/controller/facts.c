@@ -163,29 +163,28 @@ static void read_csr(struct request_facts *facts)
     const struct bytes *request = &facts->request.spec.request;
     cleanup(csr_free) struct csr *csr = NULL;
 
-    facts->csr_ok = request->len > 0 &&
-                    csr_parse_unverified(request->data, request->len, &csr, NULL) == 0;
+    facts->csr_ok = request->len > 0 && csr_look(request->data, request->len, &csr, NULL) == 0;
     if (!facts->csr_ok)
         return;
-    pkey_public_hash(csr_public_key(csr), facts->key_hash);
+    csr_public_hash(csr, facts->key_hash);
     csr_hashes_of_names(csr_names(csr), facts->csr_hashes);
 }
 
 static void read_certificate(struct request_facts *facts)
 {
     const struct bytes *pem = &facts->request.status.certificate;
-    cleanup(chain_deinit) struct chain chain = {};
+    cleanup(cert_unref) struct cert *leaf = NULL;
     cleanup(buf_deinit) struct buf der = BUF(LIMIT_CHAIN_BODY);
 
     facts->has_certificate = pem->len > 0;
     facts->certificate_ok = facts->has_certificate &&
-                            chain_from_pem((const char *)pem->data, pem->len, &chain, NULL) == 0;
+                            leaf_look((const char *)pem->data, pem->len, &leaf, NULL) == 0;
     if (!facts->certificate_ok)
         return;
-    cert_to_der(chain.certs[0], &der);
+    cert_to_der(leaf, &der);
     sha256(der.data, der.len, facts->certificate_hash);
-    pkey_public_hash(cert_public_key(chain.certs[0]), facts->certificate_key_hash);
-    facts->not_after_ms = cert_not_after_ms(chain.certs[0]);
+    cert_public_hash(leaf, facts->certificate_key_hash);
+    facts->not_after_ms = cert_not_after_ms(leaf);
 }
 
 static int64_t revision_of(const struct object *object)

@@ -12,7 +12,8 @@
 struct cert {
     atomic_uint refs;
     X509 *x509;
-    const struct pkey *public_key;
+    const struct pkey *public_key;         /* NULL: only its hash was asked for */
+    unsigned char public_hash[SHA256_LEN]; /* if public_key is NULL */
     struct x509_names names;
     char *subject, *issuer, *issuer_common_name, *serial_hex;
     int64_t not_before_ms, not_after_ms;
@@ -126,10 +127,14 @@ static int read_basic_constraints(struct cert *cert, struct err *err)
     return 0;
 }
 
-static int read_public_key(struct cert *cert, struct err *err)
+static int read_public_key(struct cert *cert, bool only_look, struct err *err)
 {
-    EVP_PKEY *evp = key_of_x509(X509_get_X509_PUBKEY(cert->x509));
+    const X509_PUBKEY *spki = X509_get_X509_PUBKEY(cert->x509);
+    EVP_PKEY *evp;
 
+    if (only_look && spki_hash(spki, cert->public_hash))
+        return 0;
+    evp = key_of_x509(spki);
     if (!evp)
         return openssl_err(err, ERR_INVALID, "the public key cannot be read");
     cert->public_key = pkey_wrap(evp);
@@ -148,7 +153,7 @@ static void read_serial(struct cert *cert)
     OPENSSL_free(hex);
 }
 
-static int read_all(struct cert *cert, struct err *err)
+static int read_all(struct cert *cert, bool only_look, struct err *err)
 {
     bool has_usages;
     int r;
@@ -160,7 +165,7 @@ static int read_all(struct cert *cert, struct err *err)
     r = read_names(cert, err);
     if (r < 0)
         return r;
-    r = read_public_key(cert, err);
+    r = read_public_key(cert, only_look, err);
     if (r < 0)
         return r;
     r = read_basic_constraints(cert, err);
@@ -169,7 +174,7 @@ static int read_all(struct cert *cert, struct err *err)
     return usages_read(X509_get0_extensions(cert->x509), &cert->usages, &has_usages, err);
 }
 
-int cert_from_der(const void *der, size_t len, struct cert **ret, struct err *err)
+static int from_der(const void *der, size_t len, bool only_look, struct cert **ret, struct err *err)
 {
     cleanup(cert_unref) struct cert *cert = xalloc(sizeof(*cert));
     const unsigned char *at = der;
@@ -181,11 +186,21 @@ int cert_from_der(const void *der, size_t len, struct cert **ret, struct err *er
         return openssl_err(err, ERR_INVALID, "the certificate cannot be read");
     if (at != (const unsigned char *)der + len)
         return err_set(err, ERR_INVALID, "there are bytes behind the certificate");
-    r = read_all(cert, err);
+    r = read_all(cert, only_look, err);
     if (r < 0)
         return err_wrap(err, "certificate");
     *ret = take(cert);
     return 0;
+}
+
+int cert_from_der(const void *der, size_t len, struct cert **ret, struct err *err)
+{
+    return from_der(der, len, false, ret, err);
+}
+
+int cert_look(const void *der, size_t len, struct cert **ret, struct err *err)
+{
+    return from_der(der, len, true, ret, err);
 }
 
 /*
@@ -230,6 +245,14 @@ const char *cert_serial_hex(const struct cert *cert)
 const struct pkey *cert_public_key(const struct cert *cert)
 {
     return cert->public_key;
+}
+
+void cert_public_hash(const struct cert *cert, unsigned char to[SHA256_LEN])
+{
+    if (cert->public_key)
+        pkey_public_hash(cert->public_key, to);
+    else
+        memcpy(to, cert->public_hash, SHA256_LEN);
 }
 
 bool cert_is_ca(const struct cert *cert)

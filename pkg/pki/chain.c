@@ -72,7 +72,10 @@ static int read_upper(const struct pem_block *block, struct cert **ret, struct e
     return r;
 }
 
-static int chain_add_block(struct chain *chain, const struct pem_block *block, struct err *err)
+typedef int read_leaf_fn(const void *der, size_t len, struct cert **ret, struct err *err);
+
+static int chain_add_block(struct chain *chain, const struct pem_block *block,
+                           read_leaf_fn *read_leaf, struct err *err)
 {
     struct cert *cert = NULL;
     int r;
@@ -83,7 +86,7 @@ static int chain_add_block(struct chain *chain, const struct pem_block *block, s
     if (chain->len == LIMIT_CHAIN_CERTS)
         return err_set(err, ERR_TOO_LARGE, "the chain has more than %d certificates",
                        LIMIT_CHAIN_CERTS);
-    r = chain->len == 0 ? cert_from_der(block->der, block->der_len, &cert, err)
+    r = chain->len == 0 ? read_leaf(block->der, block->der_len, &cert, err)
                         : read_upper(block, &cert, err);
     if (r < 0)
         return err_wrap(err, "number %zu of the chain", chain->len + 1);
@@ -91,7 +94,8 @@ static int chain_add_block(struct chain *chain, const struct pem_block *block, s
     return 0;
 }
 
-int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err)
+static int read_chain(const char *pem, size_t len, read_leaf_fn *read_leaf, struct chain *ret,
+                      struct err *err)
 {
     cleanup(chain_deinit) struct chain chain = {};
     const char *at = pem;
@@ -109,7 +113,7 @@ int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *e
         if (r == ERR_NOT_FOUND)
             break;
         if (r == 0)
-            r = chain_add_block(&chain, &block, err);
+            r = chain_add_block(&chain, &block, read_leaf, err);
         if (r < 0)
             return r;
     }
@@ -118,6 +122,21 @@ int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *e
     *ret = chain;
     chain = (struct chain){};
     return 0;
+}
+
+int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err)
+{
+    return read_chain(pem, len, cert_from_der, ret, err);
+}
+
+int leaf_look(const char *pem, size_t len, struct cert **ret, struct err *err)
+{
+    cleanup(chain_deinit) struct chain chain = {};
+    int r = read_chain(pem, len, cert_look, &chain, err);
+
+    if (r == 0)
+        *ret = cert_ref(chain.certs[0]);
+    return r;
 }
 
 void chain_to_pem(const struct chain *chain, struct buf *to)

@@ -9,7 +9,8 @@
 struct csr {
     X509_REQ *req;
     struct x509_names names;
-    const struct pkey *public_key;
+    const struct pkey *public_key;         /* NULL: only its hash was asked for */
+    unsigned char public_hash[SHA256_LEN]; /* if public_key is NULL */
     key_usages usages;
     bool has_usages;
 };
@@ -24,9 +25,14 @@ void csr_free(struct csr *csr)
     xfree(csr);
 }
 
-static int read_public_key(struct csr *csr, struct err *err)
+static int read_public_key(struct csr *csr, bool only_look, struct err *err)
 {
-    EVP_PKEY *evp = key_of_x509(X509_REQ_get_X509_PUBKEY(csr->req));
+    const X509_PUBKEY *spki = X509_REQ_get_X509_PUBKEY(csr->req);
+    EVP_PKEY *evp;
+
+    if (only_look && spki_hash(spki, csr->public_hash))
+        return 0;
+    evp = key_of_x509(spki);
 
     if (!evp)
         return openssl_err(err, ERR_INVALID, "the public key of the request cannot be read");
@@ -48,13 +54,13 @@ static int read_extensions(struct csr *csr, struct err *err)
 }
 
 /* Takes `req`. */
-static int csr_wrap(X509_REQ *req, struct csr **ret, struct err *err)
+static int csr_wrap(X509_REQ *req, bool only_look, struct csr **ret, struct err *err)
 {
     cleanup(csr_free) struct csr *csr = xalloc(sizeof(*csr));
     int r;
 
     csr->req = req;
-    r = read_public_key(csr, err);
+    r = read_public_key(csr, only_look, err);
     if (r < 0)
         return r;
     r = read_extensions(csr, err);
@@ -101,10 +107,10 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
         X509_REQ_set_subject_name(req, subject) != 1 ||
         X509_REQ_set_pubkey(req, pkey_evp(key)) != 1 || !X509_REQ_sign(req, pkey_evp(key), md))
         return openssl_err(err, ERR_INTERNAL, "signing a certificate request");
-    return csr_wrap(take(req), ret, err);
+    return csr_wrap(take(req), false, ret, err);
 }
 
-static int from_der(const unsigned char *der, size_t len, bool verify, struct csr **ret,
+static int from_der(const unsigned char *der, size_t len, bool only_look, struct csr **ret,
                     struct err *err)
 {
     cleanup(X509_REQ_free) X509_REQ *req = NULL;
@@ -117,10 +123,10 @@ static int from_der(const unsigned char *der, size_t len, bool verify, struct cs
         return openssl_err(err, ERR_INVALID, "the certificate request cannot be read");
     if (at != der + len)
         return err_set(err, ERR_INVALID, "there are bytes behind the certificate request");
-    r = csr_wrap(take(req), &csr, err);
+    r = csr_wrap(take(req), only_look, &csr, err);
     if (r < 0)
         return r;
-    if (verify && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
+    if (!only_look && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
         return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
     *ret = take(csr);
     return 0;
@@ -131,7 +137,7 @@ static bool is_request_label(const char *label)
     return streq(label, "CERTIFICATE REQUEST") || streq(label, "NEW CERTIFICATE REQUEST");
 }
 
-static int parse(const void *data, size_t len, bool verify, struct csr **ret, struct err *err)
+static int parse(const void *data, size_t len, bool only_look, struct csr **ret, struct err *err)
 {
     cleanup(pem_block_deinit) struct pem_block block = {};
     const char *at = data;
@@ -143,7 +149,7 @@ static int parse(const void *data, size_t len, bool verify, struct csr **ret, st
         return err_set(err, ERR_TOO_LARGE, "a certificate request is larger than %d bytes",
                        LIMIT_CERT_PEM);
     if (*at == (V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE))
-        return from_der(data, len, verify, ret, err);
+        return from_der(data, len, only_look, ret, err);
     r = pem_next(&at, at + len, &block, err);
     if (r == ERR_NOT_FOUND)
         return err_set(err, ERR_INVALID, "this is not a certificate request");
@@ -152,17 +158,17 @@ static int parse(const void *data, size_t len, bool verify, struct csr **ret, st
     if (!is_request_label(block.label))
         return err_set(err, ERR_INVALID, "the PEM block is '%s', not 'CERTIFICATE REQUEST'",
                        block.label);
-    return from_der(block.der, block.der_len, verify, ret, err);
+    return from_der(block.der, block.der_len, only_look, ret, err);
 }
 
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, true, ret, err);
+    return parse(data, len, false, ret, err);
 }
 
-int csr_parse_unverified(const void *data, size_t len, struct csr **ret, struct err *err)
+int csr_look(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, false, ret, err);
+    return parse(data, len, true, ret, err);
 }
 
 void csr_to_der(const struct csr *csr, struct buf *to)
@@ -191,6 +197,14 @@ const struct x509_names *csr_names(const struct csr *csr)
 const struct pkey *csr_public_key(const struct csr *csr)
 {
     return csr->public_key;
+}
+
+void csr_public_hash(const struct csr *csr, unsigned char to[SHA256_LEN])
+{
+    if (csr->public_key)
+        pkey_public_hash(csr->public_key, to);
+    else
+        memcpy(to, csr->public_hash, SHA256_LEN);
 }
 
 key_usages csr_usages(const struct csr *csr, bool *ret_has)

@@ -75,15 +75,16 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
             struct err *err);
 /* PEM "CERTIFICATE REQUEST", or DER; self-signature is checked (ERR_INVALID). */
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err);
-/* Without the signature, which takes as long as all the rest: for looking at requests that csr_parse()
- * reads again before anything is signed or sent. */
-int csr_parse_unverified(const void *data, size_t len, struct csr **ret, struct err *err);
+/* Without the signature, and the public key only as bytes to be compared, which together take as long as
+ * all the rest: for looking at requests that csr_parse() reads again before anything is signed or sent. */
+int csr_look(const void *data, size_t len, struct csr **ret, struct err *err);
 void csr_free(struct csr *csr);
 DEFINE_CLEANUP(struct csr, csr_free);
 void csr_to_pem(const struct csr *csr, struct buf *to);
 void csr_to_der(const struct csr *csr, struct buf *to);
 const struct x509_names *csr_names(const struct csr *csr); /* lent */
-const struct pkey *csr_public_key(const struct csr *csr);  /* lent */
+const struct pkey *csr_public_key(const struct csr *csr);  /* lent; NULL after csr_look() */
+void csr_public_hash(const struct csr *csr, unsigned char to[SHA256_LEN]); /* as of its pkey */
 /* From the extensions; *ret_has (may be NULL) says whether KU or EKU were there. Of two words for
  * one bit the result has "digital signature" and "email protection". */
 key_usages csr_usages(const struct csr *csr, bool *ret_has);

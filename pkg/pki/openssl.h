@@ -31,6 +31,7 @@ DEFINE_CLEANUP(BIGNUM, BN_clear_free);
 DEFINE_CLEANUP(BIO, BIO_free_all);
 DEFINE_CLEANUP(BN_CTX, BN_CTX_free);
 DEFINE_CLEANUP(ECDSA_SIG, ECDSA_SIG_free);
+DEFINE_CLEANUP(EC_POINT, EC_POINT_free);
 DEFINE_CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free);
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free);
 DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free);
@@ -89,11 +90,17 @@ EVP_PKEY *key_decode(enum key_form form, const unsigned char *der, size_t len);
 X509 *x509_from_der(const unsigned char **at, size_t len);
 X509_REQ *x509_req_from_der(const unsigned char **at, size_t len);
 EVP_PKEY *key_of_x509(const X509_PUBKEY *spki);
+/* What pkey_public_hash() gives for it, without reading the key: twenty times as fast. False when the key
+ * is not written in the one form that is hashed; it has to be read then. That the point is on its curve
+ * is not known, so the hash may be that of no key at all. */
+bool spki_hash(const X509_PUBKEY *spki, unsigned char to[SHA256_LEN]);
 
 /* The digest to sign certificates and requests with; *ret_md is NULL for Ed25519. */
 int pkey_signature_digest(const struct pkey *key, enum signature_algorithm algorithm,
                           const EVP_MD **ret_md, struct err *err);
 
+/* As cert_from_der(), the public key as in leaf_look(). */
+int cert_look(const void *der, size_t len, struct cert **ret, struct err *err);
 X509 *cert_x509(const struct cert *cert);  /* lent; not to be changed */
 X509_REQ *csr_x509(const struct csr *csr); /* lent; not to be changed */
 /* Issuer name and signature; nothing about dates or usages. */

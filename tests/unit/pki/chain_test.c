@@ -275,6 +275,108 @@ TEST(a_chain_is_written_as_it_was_read)
     ASSERT_STREQ(buf_str(&again), buf_str(&pem));
 }
 
+/* Its public point is written in the short form, which is hashed as it stands. */
+static const char compressed_pem[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBXzCCAQWgAwIBAgIUUvdFOohvYExVthcLmKLrYbsHxPMwCgYIKoZIzj0EAwIw\n"
+    "FTETMBEGA1UEAwwKY29tcHJlc3NlZDAeFw0yNjExMjQxNzQ3MDVaFw0zNjExMjEx\n"
+    "NzQ3MDVaMBUxEzARBgNVBAMMCmNvbXByZXNzZWQwOTATBgcqhkjOPQIBBggqhkjO\n"
+    "PQMBBwMiAANIv096lCycU52ny8qVuLUG6im1v0nC0gyFZNUU/hZgf6NTMFEwHQYD\n"
+    "VR0OBBYEFBnnGLGLhbuOXpx4M3Nm+sREK4RIMB8GA1UdIwQYMBaAFBnnGLGLhbuO\n"
+    "Xpx4M3Nm+sREK4RIMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIh\n"
+    "AK1dOMeR9rEuH8VSiTf+w+dILfm8852DXBHuTO2Wj88zAiAWhh9qix77XJNsIZ2U\n"
+    "dN5SbO0B3z7e8di/4hhQKJ4n8Q==\n"
+    "-----END CERTIFICATE-----\n";
+
+static void assert_look_gives_the_hash_of_the_key(const char *pem, bool reads_key)
+{
+    cleanup(cert_unref) struct cert *look = NULL;
+    cleanup(chain_deinit) struct chain chain = {};
+    unsigned char of_look[SHA256_LEN], of_cert[SHA256_LEN], of_key[SHA256_LEN];
+    struct err err = {};
+
+    ASSERT_OK(leaf_look(pem, strlen(pem), &look, &err));
+    ASSERT_OK(chain_from_pem(pem, strlen(pem), &chain, &err));
+    ASSERT_EQ(cert_public_key(look) != NULL, reads_key);
+    cert_public_hash(look, of_look);
+    cert_public_hash(chain.certs[0], of_cert);
+    pkey_public_hash(cert_public_key(chain.certs[0]), of_key);
+    ASSERT_MEMEQ(of_look, SHA256_LEN, of_key, SHA256_LEN);
+    ASSERT_MEMEQ(of_cert, SHA256_LEN, of_key, SHA256_LEN);
+}
+
+TEST(a_look_hashes_the_public_key_without_reading_it)
+{
+    static const struct {
+        const char *name;
+        enum key_algorithm algorithm;
+        int size;
+        bool reads_key;
+    } rows[] = {
+        {"P-256", KEY_ECDSA, 256}, {"P-384", KEY_ECDSA, 384},         {"P-521", KEY_ECDSA, 521},
+        {"RSA", KEY_RSA, 2048},    {"Ed25519", KEY_ED25519, 0, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(pkey_unref) const struct pkey *key = NULL;
+        cleanup(cert_unref) struct cert *cert = NULL;
+        cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
+        struct err err = {};
+
+        CASE(rows[i].name);
+        ASSERT_OK(pkey_generate(rows[i].algorithm, rows[i].size, &key, &err));
+        cert = issue("leaf", false, key, intermediate, ca_key, "2026-01-01T00:00:00Z",
+                     "2027-01-01T00:00:00Z");
+        add_pem(&pem, cert);
+        add_pem(&pem, intermediate);
+        assert_look_gives_the_hash_of_the_key(buf_str(&pem), rows[i].reads_key);
+    }
+    assert_look_gives_the_hash_of_the_key(compressed_pem, true);
+}
+
+static char *with_other_point(const struct cert *cert)
+{
+    static const unsigned char start[] = {0x03, 0x42, 0x00, 0x04};
+    cleanup(buf_deinit) struct buf der = BUF(LIMIT_CHAIN_BODY), pem = BUF(LIMIT_CHAIN_BODY);
+    unsigned char *point;
+
+    cert_to_der(cert, &der);
+    point = memmem(der.data, der.len, start, sizeof(start));
+    ASSERT_TRUE(point);
+    memset(point + sizeof(start), 0, 64);
+    point[sizeof(start) + 63] = 1;
+    pem_write(&pem, "CERTIFICATE", der.data, der.len);
+    return buf_take(&pem);
+}
+
+TEST(a_point_on_no_curve_is_refused_but_only_looked_at_is_another_key)
+{
+    cleanup(cert_unref) struct cert *look = NULL;
+    cleanup(chain_deinit) struct chain chain = {};
+    cleanup(xfree) char *pem = with_other_point(leaf);
+    unsigned char other[SHA256_LEN], own[SHA256_LEN];
+    struct err err = {};
+
+    ASSERT_ERR(ERR_INVALID, chain_from_pem(pem, strlen(pem), &chain, &err));
+    ASSERT_OK(leaf_look(pem, strlen(pem), &look, &err));
+    cert_public_hash(look, other);
+    pkey_public_hash(leaf_key, own);
+    ASSERT_TRUE(memcmp(other, own, SHA256_LEN) != 0);
+}
+
+TEST(a_look_reads_all_blocks_by_the_rules_of_a_chain)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
+    struct cert *look = NULL;
+    struct err err = {};
+
+    ASSERT_ERR(ERR_INVALID, leaf_look("", 0, &look, &err));
+    add_pem(&pem, leaf);
+    pem_write(&pem, "PRIVATE KEY", "abc", 3);
+    ASSERT_ERR(ERR_INVALID, leaf_look(pem.data, pem.len, &look, &err));
+    ASSERT_NULL(look);
+}
+
 static int make_tree(void **state)
 {
     if (pkey_generate(KEY_ECDSA, 256, &ca_key, NULL) < 0 ||
@@ -321,6 +423,9 @@ int main(void)
         cmocka_unit_test(no_certificate_is_not_a_chain),
         cmocka_unit_test(chains_are_bounded_in_number_and_bytes),
         cmocka_unit_test(a_chain_is_written_as_it_was_read),
+        cmocka_unit_test(a_look_hashes_the_public_key_without_reading_it),
+        cmocka_unit_test(a_point_on_no_curve_is_refused_but_only_looked_at_is_another_key),
+        cmocka_unit_test(a_look_reads_all_blocks_by_the_rules_of_a_chain),
     };
 
     return cmocka_run_group_tests(tests, make_tree, free_tree);

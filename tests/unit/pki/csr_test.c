@@ -465,6 +465,25 @@ TEST(a_request_of_the_openssl_program_is_read)
     ASSERT_FALSE(has);
 }
 
+TEST(a_look_at_a_request_hashes_its_public_key)
+{
+    static const char *const rows[] = {openssl_csr_pem, plain_csr_pem};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(csr_free) struct csr *look = NULL, *csr = NULL;
+        unsigned char of_look[SHA256_LEN], of_csr[SHA256_LEN], of_key[SHA256_LEN];
+        struct err err = {};
+
+        ASSERT_OK(csr_look(rows[i], strlen(rows[i]), &look, &err));
+        ASSERT_OK(csr_parse(rows[i], strlen(rows[i]), &csr, &err));
+        csr_public_hash(look, of_look);
+        csr_public_hash(csr, of_csr);
+        pkey_public_hash(csr_public_key(csr), of_key);
+        ASSERT_MEMEQ(of_look, SHA256_LEN, of_key, SHA256_LEN);
+        ASSERT_MEMEQ(of_csr, SHA256_LEN, of_key, SHA256_LEN);
+    }
+}
+
 TEST(what_is_not_a_signed_request_is_refused)
 {
     static const struct {
@@ -538,6 +557,7 @@ int main(void)
         cmocka_unit_test(the_signature_algorithm_follows_the_key_or_the_wish),
         cmocka_unit_test(names_that_no_certificate_can_hold_are_refused),
         cmocka_unit_test(a_request_of_the_openssl_program_is_read),
+        cmocka_unit_test(a_look_at_a_request_hashes_its_public_key),
         cmocka_unit_test(what_is_not_a_signed_request_is_refused),
         cmocka_unit_test(a_request_is_bounded_and_has_nothing_behind_it),
     };

@@ -170,6 +170,14 @@ static const char ec_bad_pem[] =
     "1/cKwntVyjp10BJwrlqIRIsF6iD6Av3DtA==\n"
     "-----END EC PRIVATE KEY-----\n";
 
+/* The private number is the order of the curve and one more, so the public point is that of 1. */
+static const char ec_large_pem[] =
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "MHcCAQEEIP////8AAAAA//////////+85vqtpxeehPO5ysL8YyVSoAoGCCqGSM49AwEHoUQDQgAE\n"
+    "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7L\n"
+    "tkBoN79R9Q==\n"
+    "-----END EC PRIVATE KEY-----\n";
+
 /* RSA takes long: the tests share one that was generated. */
 static const struct pkey *generated_rsa;
 
@@ -265,6 +273,7 @@ TEST(what_is_not_a_usable_private_key_is_refused_with_a_reason)
         {"x25519", x25519_pem, "neither RSA nor ECDSA"},
         {"rsa numbers", rsa_bad_pem, "do not fit together"},
         {"ec numbers", ec_bad_pem, "do not fit together"},
+        {"ec number too large", ec_large_pem, "do not fit together"},
         {"garbage", "-----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n",
          "'PRIVATE KEY' cannot be read"},
         {"wrong label",
