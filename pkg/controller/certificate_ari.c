@@ -58,8 +58,8 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
         acme->ari->next_check_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
     }
     run->decision.status.acme = acme;
-    run->decision.status.renewal_time_ms = renewal_time_after_ms(
-        &run->crt->spec, acme, run->facts.secret, run->decision.request);
+    run->decision.status.renewal_time_ms = renewal_time_with_ari_ms(&run->crt->spec, acme,
+                                                                    run->facts.secret);
     run->decision.write_status = true;
     return certificate_save(run, err);
 }

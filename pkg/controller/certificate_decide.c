@@ -96,8 +96,7 @@ static void copy_validity(struct decider *d)
         return;
     status->not_before_ms = secret->not_before_ms;
     status->not_after_ms = secret->not_after_ms;
-    status->renewal_time_ms = renewal_time_after_ms(&d->facts->crt->spec, status->acme, secret,
-                                                    d->current);
+    status->renewal_time_ms = renewal_time_with_ari_ms(&d->facts->crt->spec, status->acme, secret);
     if (d->policy->now_ms <= secret->not_after_ms)
         look_again(d, secret->not_after_ms + 1000); /* it stops being ready then */
 }
@@ -259,7 +258,6 @@ static void tend(struct decider *d)
     } else if (old) {
         drop_request(d, old);
     } else if (ari_is_due(d)) {
-        d->out->request = d->current;
         act(d, CERTIFICATE_FETCH_ARI);
     }
 }

@@ -63,10 +63,10 @@ struct certificate_policy { /* settings */
 
 struct certificate_decision {
     enum certificate_action action;
-    const char *reason, *message;        /* why; static or in the arena */
-    struct certificate_status status;    /* what it should be; texts borrowed or in the arena */
-    bool write_status;                   /* it differs from what is stored */
-    const struct request_facts *request; /* FETCH_ARI: the current one, or NULL */
+    const char *reason, *message;     /* why; static or in the arena */
+    struct certificate_status status; /* what it should be; texts borrowed or in the arena */
+    bool write_status;                /* it differs from what is stored */
+    const struct request_facts *request;
     const struct secret_facts *next_key;
     const char *next_key_name; /* MAKE_KEY */
     int64_t next_ms;           /* look again; 0: when something changes */
@@ -102,12 +102,6 @@ int64_t renewal_time_ms(const struct certificate_spec *spec, int64_t not_before_
 int64_t renewal_time_with_ari_ms(const struct certificate_spec *spec,
                                  const struct certificate_acme_status *acme,
                                  const struct secret_facts *secret);
-/* The same, but never at once after the certificate came: `current` is the request that it came by, or NULL
- * when nobody knows. Neither a CA's windows and dates nor a renewBefore can make us order without end. */
-int64_t renewal_time_after_ms(const struct certificate_spec *spec,
-                              const struct certificate_acme_status *acme,
-                              const struct secret_facts *secret,
-                              const struct request_facts *current);
 /* "<why it was started> (waiting: <what>)"; `what` NULL: the reason alone. In the arena. */
 const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);

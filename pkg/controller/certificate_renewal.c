@@ -7,12 +7,6 @@
  * after 1 h, as cert-manager's, and none later than lifetime/24. */
 #define FIRST_RETRY_PART 2160
 #define LAST_RETRY_PART  24
-/* A renewal comes no sooner after the one before than this part of what was left of the life then; the
- * longest is how often CAs have their renewal information asked for, so that an incident is seen in time. */
-#define SOONEST_RENEWAL_PART 360
-#define DUE_RENEWAL_PART     3 /* of a certificate that was due as it came */
-#define SHORTEST_RENEWAL_MS  SECONDS(5)
-#define LONGEST_RENEWAL_MS   HOURS(6)
 
 static int64_t whole_seconds(int64_t ms)
 {
@@ -87,23 +81,6 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     if (value > high)
         value = high;
     return value < low ? low : value;
-}
-
-int64_t renewal_time_after_ms(const struct certificate_spec *spec,
-                              const struct certificate_acme_status *acme,
-                              const struct secret_facts *secret,
-                              const struct request_facts *current)
-{
-    int64_t renew_ms = renewal_time_with_ari_ms(spec, acme, secret);
-    int64_t came_ms, wait_ms;
-
-    if (renew_ms == 0 || !current)
-        return renew_ms;
-    came_ms = current->request.object.metadata.creation_timestamp_ms;
-    wait_ms = clamp((secret->not_after_ms - came_ms) /
-                        (renew_ms <= came_ms ? DUE_RENEWAL_PART : SOONEST_RENEWAL_PART),
-                    SHORTEST_RENEWAL_MS, LONGEST_RENEWAL_MS);
-    return renew_ms > came_ms + wait_ms ? renew_ms : whole_seconds(came_ms + wait_ms);
 }
 
 int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certificate_status *status,

@@ -65,12 +65,6 @@ static void check_rows(const struct row *rows, size_t count)
 SPOIL(as_it_is, (void)s);
 SPOIL(no_secret, s->facts.secret = NULL);
 SPOIL(renewal_is_due, s->policy.now_ms = START_MS + DAYS(60));
-static void renewal_is_due_and_it_has_just_come(struct sample *s)
-{
-    renewal_is_due(s);
-    s->current.request.object.metadata.creation_timestamp_ms = s->policy.now_ms - MINUTES(1);
-}
-
 SPOIL(almost_due, s->policy.now_ms = START_MS + DAYS(60) - 1);
 SPOIL(has_expired, s->policy.now_ms = START_MS + DAYS(90) + 1);
 SPOIL(other_names, s->crt.spec.dns_names.items = s->other_names);
@@ -175,8 +169,6 @@ TEST(an_idle_certificate_starts_or_is_tended)
         {"no Secret", no_secret, CERTIFICATE_START, "DoesNotExist", "DoesNotExist"},
         {"edited", other_names, CERTIFICATE_START, "RequestChanged", "RequestChanged"},
         {"renewal due", renewal_is_due, CERTIFICATE_START, NULL, "Renewing"},
-        {"renewal due, but it has just come (cm#4846)", renewal_is_due_and_it_has_just_come,
-         CERTIFICATE_NOTHING, NULL, NULL},
         {"almost due", almost_due, CERTIFICATE_NOTHING, NULL, NULL},
         {"expired", has_expired, CERTIFICATE_START, "Expired", "Renewing"},
         {"another Certificate owns the Secret", owned_by_another, CERTIFICATE_NOTHING,

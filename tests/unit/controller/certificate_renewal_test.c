@@ -106,47 +106,6 @@ TEST(the_window_of_the_ca_counts_only_when_it_was_given_for_this_certificate)
     }
 }
 
-/* cm#4846: objects without end. Times in seconds after the certificate came. */
-TEST(a_renewal_never_follows_the_one_before_at_once)
-{
-    static const struct {
-        const char *name;
-        int64_t not_before, not_after, renew_before, window; /* 0: none */
-        int64_t renewed_at;
-    } rows[] = {
-        {"90 days, as scheduled", 0, 90 * 86400, 0, 0, 60 * 86400},
-        {"90 days, a window from before it came", -3600, 90 * 86400, 0, -1800, 6 * 3600},
-        {"90 days, a window a second ahead", 0, 90 * 86400, 0, 1, 6 * 3600},
-        {"90 days, a window a day ahead", 0, 90 * 86400, 0, 86400, 86400},
-        {"past two thirds of its life as it came", -3600, 600, 0, 0, 200},
-        {"renewBefore leaves five seconds", 0, 3605, 3600, 0, 10},
-        {"9 seconds, as scheduled", 0, 9, 0, 0, 6},
-        {"a second", 0, 1, 0, 0, 5},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        int64_t came_ms = NOT_BEFORE, start_ms = came_ms + SECONDS(rows[i].window);
-        struct certificate_ari_window window = {start_ms, start_ms + 1000};
-        struct certificate_ari ari = {.suggested_window = rows[i].window ? &window : NULL,
-                                      .last_checked_ms = came_ms};
-        struct certificate_acme_status acme = {.ari = &ari};
-        struct certificate_spec spec = {
-            .renew_before = {rows[i].renew_before > 0, rows[i].renew_before * 1000000000}};
-        struct secret_facts secret = {.not_before_ms = came_ms + SECONDS(rows[i].not_before),
-                                      .not_after_ms = came_ms + SECONDS(rows[i].not_after),
-                                      .ari_id = ARI_ID};
-        struct request_facts current = {};
-
-        CASE(rows[i].name);
-        current.request.object.metadata.creation_timestamp_ms = came_ms;
-        ASSERT_EQ(renewal_time_after_ms(&spec, &acme, &secret, &current) - came_ms,
-                  SECONDS(rows[i].renewed_at));
-        /* One that came by no request of ours is renewed when it says. */
-        ASSERT_EQ(renewal_time_after_ms(&spec, &acme, &secret, NULL),
-                  renewal_time_with_ari_ms(&spec, &acme, &secret));
-    }
-}
-
 TEST(a_window_does_not_turn_disabled_renewal_on)
 {
     int64_t not_before_ms = NOT_BEFORE;
@@ -234,7 +193,6 @@ RUN_TESTS(cmocka_unit_test(
           cmocka_unit_test(a_renewal_time_is_a_whole_second),
           cmocka_unit_test(a_certificate_whose_renewal_is_disabled_has_no_renewal_time),
           cmocka_unit_test(the_window_of_the_ca_counts_only_when_it_was_given_for_this_certificate),
-          cmocka_unit_test(a_renewal_never_follows_the_one_before_at_once),
           cmocka_unit_test(a_window_does_not_turn_disabled_renewal_on),
           cmocka_unit_test(renewal_information_is_asked_for_of_acme_issuers_unless_they_say_none),
           cmocka_unit_test(the_wait_after_a_failure_is_proportional_to_the_life_and_doubles),
