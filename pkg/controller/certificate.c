@@ -161,7 +161,7 @@ static void gather(struct certificate_run *run, struct gathered *gathered)
 
 /* --- act: one function per action --- */
 
-static struct certificate_policy policy_of(const struct certificate_run *run)
+struct certificate_policy certificate_policy_of(const struct certificate_run *run)
 {
     return (struct certificate_policy){
         .now_ms = context_now_ms(run->ctx),
@@ -211,7 +211,7 @@ static int act_fail(struct certificate_run *run, struct err *err)
 int certificate_fail_unusable(struct certificate_run *run, const struct err *problem,
                               struct err *err)
 {
-    struct certificate_policy policy = policy_of(run);
+    struct certificate_policy policy = certificate_policy_of(run);
 
     run->facts.unusable = arena_strdup(run->arena, problem->text);
     certificate_decide(&run->facts, &policy, run->arena, &run->decision);
@@ -301,7 +301,7 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     cleanup(gathered_deinit) struct gathered gathered = {};
     struct certificate_run run = {
         .self = self, .ctx = ctx, .key = *key, .crt = crt, .arena = arena};
-    struct certificate_policy policy = policy_of(&run);
+    struct certificate_policy policy = certificate_policy_of(&run);
     int r;
 
     if (!crt || crt->object.metadata.deletion_timestamp_ms)

@@ -33,6 +33,7 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
                           struct err *err)
 {
     struct certificate_acme_status *acme = arena_alloc(run->arena, sizeof(*acme));
+    struct certificate_policy policy = certificate_policy_of(run);
     const struct certificate_acme_status *stored = run->crt->status.acme;
     struct err problem = {};
     int r;
@@ -58,8 +59,9 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
         acme->ari->next_check_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
     }
     run->decision.status.acme = acme;
-    run->decision.status.renewal_time_ms = renewal_time_with_ari_ms(&run->crt->spec, acme,
-                                                                    run->facts.secret);
+    run->decision.status.renewal_time_ms = renewal_time_after_ms(
+        renewal_time_with_ari_ms(&run->crt->spec, acme, run->facts.secret), run->facts.secret,
+        run->decision.request, &policy);
     run->decision.write_status = true;
     return certificate_save(run, err);
 }

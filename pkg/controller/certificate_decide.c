@@ -96,7 +96,9 @@ static void copy_validity(struct decider *d)
         return;
     status->not_before_ms = secret->not_before_ms;
     status->not_after_ms = secret->not_after_ms;
-    status->renewal_time_ms = renewal_time_with_ari_ms(&d->facts->crt->spec, status->acme, secret);
+    status->renewal_time_ms = renewal_time_after_ms(
+        renewal_time_with_ari_ms(&d->facts->crt->spec, status->acme, secret), secret, d->current,
+        d->policy);
     if (d->policy->now_ms <= secret->not_after_ms)
         look_again(d, secret->not_after_ms + 1000); /* it stops being ready then */
 }
@@ -258,6 +260,7 @@ static void tend(struct decider *d)
     } else if (old) {
         drop_request(d, old);
     } else if (ari_is_due(d)) {
+        d->out->request = d->current;
         act(d, CERTIFICATE_FETCH_ARI);
     }
 }
@@ -462,6 +465,12 @@ static void show_waiting(struct decider *d)
                   certificate_waiting_message(issuing->message, d->facts->waiting_for, d->arena));
 }
 
+static bool replaces_young(struct decider *d)
+{
+    return condition_has_reason(&d->facts->crt->status.conditions, "Issuing", "Renewing") &&
+           certificate_is_young(d->facts->secret, d->current, d->policy);
+}
+
 static void decide_issuing(struct decider *d)
 {
     const struct certificate_facts *facts = d->facts;
@@ -497,6 +506,7 @@ static void decide_issuing(struct decider *d)
     }
     d->out->next_key = key;
     if (!request) {
+        d->out->replaces_young = replaces_young(d);
         act(d, CERTIFICATE_MAKE_REQUEST);
         return;
     }

@@ -63,12 +63,13 @@ struct certificate_policy { /* settings */
 
 struct certificate_decision {
     enum certificate_action action;
-    const char *reason, *message;     /* why; static or in the arena */
-    struct certificate_status status; /* what it should be; texts borrowed or in the arena */
-    bool write_status;                /* it differs from what is stored */
-    const struct request_facts *request;
+    const char *reason, *message;        /* why; static or in the arena */
+    struct certificate_status status;    /* what it should be; texts borrowed or in the arena */
+    bool write_status;                   /* it differs from what is stored */
+    const struct request_facts *request; /* FETCH_ARI: the current one, or NULL */
     const struct secret_facts *next_key;
     const char *next_key_name; /* MAKE_KEY */
+    bool replaces_young;       /* MAKE_REQUEST */
     int64_t next_ms;           /* look again; 0: when something changes */
 };
 void certificate_decide(const struct certificate_facts *facts,
@@ -102,6 +103,18 @@ int64_t renewal_time_ms(const struct certificate_spec *spec, int64_t not_before_
 int64_t renewal_time_with_ari_ms(const struct certificate_spec *spec,
                                  const struct certificate_acme_status *acme,
                                  const struct secret_facts *secret);
+/*
+ * A certificate may be due minutes after it was issued: the CA calls it back, or sends one whose life is
+ * nearly over. That is followed at once. A CA that does so every time would be asked for new ones without
+ * end (cm#4846): so a request that replaces a young certificate is marked, and what it brought stays for
+ * the longest wait of a failed issuance, a third of its life at most.
+ */
+bool certificate_is_young(const struct secret_facts *secret, const struct request_facts *current,
+                          const struct certificate_policy *policy);
+/* `renew_ms`, or the end of that stay. `current`: the request that the certificate came by, or NULL. */
+int64_t renewal_time_after_ms(int64_t renew_ms, const struct secret_facts *secret,
+                              const struct request_facts *current,
+                              const struct certificate_policy *policy);
 /* "<why it was started> (waiting: <what>)"; `what` NULL: the reason alone. In the arena. */
 const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);

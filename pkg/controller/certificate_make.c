@@ -195,6 +195,8 @@ static struct json *request_json(struct certificate_run *run, const struct buf *
     add_pair(&annotations, ANNOTATION_PRIVATE_KEY_SECRET,
              run->decision.next_key->object.metadata.name);
     add_pair(&annotations, ANNOTATION_CERTIFICATE_NAME, metadata->name);
+    if (run->decision.replaces_young)
+        add_pair(&annotations, ANNOTATION_REPLACES_YOUNG, "true");
     request = child_json(&kind_certificate_request, request_name(run, revision), &run->crt->object,
                          &metadata->labels, &annotations);
     json_set(request, "spec", fields_encode(&certificate_request_spec_fields, &body));

@@ -7,6 +7,11 @@
  * after 1 h, as cert-manager's, and none later than lifetime/24. */
 #define FIRST_RETRY_PART 2160
 #define LAST_RETRY_PART  24
+/* A certificate that is renewed before it has been there for so many of the longest waits is young. */
+#define YOUNG_WAITS 2
+/* What replaced a young one stays for the longest wait, but not beyond this part of its life. */
+#define STAYS_PART       3
+#define SHORTEST_STAY_MS SECONDS(5)
 
 static int64_t whole_seconds(int64_t ms)
 {
@@ -35,7 +40,8 @@ int64_t renewal_time_ms(const struct certificate_spec *spec, int64_t not_before_
     return whole_seconds(not_after_ms - renewal_lead_ms(spec, not_after_ms - not_before_ms));
 }
 
-/* The window counts only for the certificate it was given for, that is, it was fetched since. */
+/* The window counts only for the certificate it was given for, that is, it was fetched since. It may
+ * have ended before the certificate began: "now" is said so (RFC 9773 4.2) of what is minutes old. */
 static const struct certificate_ari_window *window_for(const struct certificate_acme_status *acme,
                                                        const struct secret_facts *secret)
 {
@@ -43,8 +49,7 @@ static const struct certificate_ari_window *window_for(const struct certificate_
 
     if (!ari || !ari->suggested_window || !secret->ari_id)
         return NULL;
-    if (ari->last_checked_ms < secret->not_before_ms ||
-        ari->suggested_window->end_ms <= secret->not_before_ms)
+    if (ari->last_checked_ms < secret->not_before_ms)
         return NULL;
     return ari->suggested_window;
 }
@@ -83,13 +88,58 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value;
 }
 
+static int64_t first_wait_ms(int64_t lifetime_ms, const struct certificate_policy *policy)
+{
+    return clamp(lifetime_ms / FIRST_RETRY_PART, SHORTEST_RETRY_MS, policy->backoff_min_ms);
+}
+
+static int64_t longest_wait_ms(int64_t lifetime_ms, const struct certificate_policy *policy)
+{
+    return clamp(lifetime_ms / LAST_RETRY_PART, first_wait_ms(lifetime_ms, policy),
+                 policy->backoff_max_ms);
+}
+
+/* When the certificate in force was asked for; one that we did not ask for: its notBefore. */
+static int64_t came_ms(const struct secret_facts *secret, const struct request_facts *current)
+{
+    return current ? current->request.object.metadata.creation_timestamp_ms : secret->not_before_ms;
+}
+
+static int64_t stored_wait_ms(const struct secret_facts *secret,
+                              const struct certificate_policy *policy)
+{
+    return longest_wait_ms(secret->not_after_ms - secret->not_before_ms, policy);
+}
+
+bool certificate_is_young(const struct secret_facts *secret, const struct request_facts *current,
+                          const struct certificate_policy *policy)
+{
+    return secret && secret->cert_ok &&
+           policy->now_ms < came_ms(secret, current) + YOUNG_WAITS * stored_wait_ms(secret, policy);
+}
+
+int64_t renewal_time_after_ms(int64_t renew_ms, const struct secret_facts *secret,
+                              const struct request_facts *current,
+                              const struct certificate_policy *policy)
+{
+    int64_t left_ms, stay_ms, earliest_ms;
+
+    if (renew_ms == 0 || !current || !current->replaces_young)
+        return renew_ms;
+    left_ms = secret->not_after_ms - came_ms(secret, current);
+    stay_ms = clamp(stored_wait_ms(secret, policy), 0, left_ms / STAYS_PART);
+    if (stay_ms < SHORTEST_STAY_MS)
+        stay_ms = SHORTEST_STAY_MS;
+    earliest_ms = whole_seconds(came_ms(secret, current) + stay_ms);
+    return renew_ms > earliest_ms ? renew_ms : earliest_ms;
+}
+
 int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certificate_status *status,
                        const struct certificate_policy *policy)
 {
     int64_t lifetime_ms = certificate_duration_ms(spec);
-    int64_t delay_ms = clamp(lifetime_ms / FIRST_RETRY_PART, SHORTEST_RETRY_MS,
-                             policy->backoff_min_ms);
-    int64_t longest_ms = clamp(lifetime_ms / LAST_RETRY_PART, delay_ms, policy->backoff_max_ms);
+    int64_t delay_ms = first_wait_ms(lifetime_ms, policy);
+    int64_t longest_ms = longest_wait_ms(lifetime_ms, policy);
     int64_t attempts = status->failed_issuance_attempts.is_set
                            ? status->failed_issuance_attempts.value
                            : 1;

@@ -24,6 +24,7 @@ struct certificate_run {
     struct certificate_decision decision;
 };
 
+struct certificate_policy certificate_policy_of(const struct certificate_run *run);
 /* Writes the decision's status, if it differs. */
 int certificate_save(struct certificate_run *run, struct err *err);
 /* An issuer that sends what cannot be stored has failed: recorded with back-off, the old Secret stays. */

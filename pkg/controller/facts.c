@@ -222,6 +222,7 @@ int request_facts_decode(const struct json *value, const void **ret, struct err 
     read_csr(&facts);
     read_certificate(&facts);
     facts.revision = revision_of(&facts.request.object);
+    facts.replaces_young = object_annotation(&facts.request.object, ANNOTATION_REPLACES_YOUNG);
     drop_request_bytes(&facts.request);
     if (facts.has_certificate) { /* they say how to issue it */
         facts.request.object.metadata.labels = (struct array_pair){};

@@ -39,7 +39,8 @@ struct request_facts {
     uint64_t csr_hashes[CSR_FIELD_COUNT];       /* 0: empty */
     unsigned char certificate_hash[SHA256_LEN]; /* of the leaf's DER */
     int64_t not_after_ms;
-    int64_t revision; /* of the annotation; 0: missing or unreadable */
+    int64_t revision;    /* of the annotation; 0: missing or unreadable */
+    bool replaces_young; /* the annotation is there (certificate_decide.h) */
 };
 /* The same hashes of what a Certificate's spec asks for. */
 void csr_hashes_of_spec(const struct certificate_spec *spec, uint64_t ret[CSR_FIELD_COUNT]);

@@ -150,6 +150,37 @@ TEST(a_window_that_moves_forward_is_seen_within_its_retry_time)
     sim_free(sim);
 }
 
+/* As CAs do when they revoke what is minutes old. */
+TEST(a_window_that_ended_before_the_certificate_began_is_followed_at_once)
+{
+    struct sim *sim = issued_with_ari();
+
+    sim_advance(sim, HOURS(5));
+    fake_ca_set_window(sim_ca(sim), NULL, START - DAYS(2), START - DAYS(1), NULL);
+    sim_advance(sim, HOURS(2));
+    ASSERT_EQ(sim_orders_finalized(sim), 2);
+    sim_advance(sim, DAYS(10));
+    ASSERT_EQ(sim_orders_finalized(sim), 2);
+    sim_free(sim);
+}
+
+TEST(a_ca_that_calls_every_certificate_back_is_not_asked_without_end)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.calls_all_back = true}};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_run_until_idle(sim);
+    ASSERT_EQ(sim_orders_finalized(sim), 2); /* the second stays for 32 h */
+    sim_advance(sim, HOURS(31));
+    ASSERT_EQ(sim_orders_finalized(sim), 2);
+    sim_advance(sim, DAYS(30) - HOURS(31));
+    ASSERT_EQ(sim_orders_finalized(sim), 24);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    sim_free(sim);
+}
+
 TEST(a_window_that_moves_back_is_followed)
 {
     struct sim *sim = issued_with_ari();
@@ -303,6 +334,8 @@ RUN_TESTS(cmocka_unit_test(a_certificate_is_renewed_when_two_thirds_of_its_life_
           cmocka_unit_test(ten_years_pass),
           cmocka_unit_test(the_instant_lies_inside_the_window_of_the_ca),
           cmocka_unit_test(a_window_that_moves_forward_is_seen_within_its_retry_time),
+          cmocka_unit_test(a_window_that_ended_before_the_certificate_began_is_followed_at_once),
+          cmocka_unit_test(a_ca_that_calls_every_certificate_back_is_not_asked_without_end),
           cmocka_unit_test(a_window_that_moves_back_is_followed),
           cmocka_unit_test(a_window_behind_the_expiry_is_not_followed),
           cmocka_unit_test(renewal_information_that_fails_leaves_the_plain_time),

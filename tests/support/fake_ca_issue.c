@@ -184,6 +184,10 @@ struct ca_certificate *ca_issue(struct fake_ca *ca, struct ca_order *order, int6
     certificate->set = xstrdup(order->set);
     strlist_split(&certificate->names, order->set, ',');
     set_dates(ca, order, now_ms, certificate);
+    if (ca->options.calls_all_back) {
+        certificate->window_start_ms = certificate->not_before_ms - HOURS(2);
+        certificate->window_end_ms = certificate->not_before_ms - HOURS(1);
+    }
     leaf = sign_leaf(ca, order, certificate);
     for (size_t i = 0; i < ARRAY_LEN(certificate->chains); i++)
         certificate->chains[i] = chain_pem(ca, leaf, &ca->roots[i]);

@@ -75,8 +75,8 @@ TEST(the_window_of_the_ca_counts_only_when_it_was_given_for_this_certificate)
         {"later than plain", 1, 70, 72, ARI_ID, true},
         {"in the past: at once", 5, 2, 4, ARI_ID, true},
         {"fetched before this certificate was issued", -1, 20, 22, ARI_ID, false},
-        {"ended before this certificate was issued", 1, -5, -1, ARI_ID, false},
-        {"ended as this certificate was issued", 1, -5, 0, ARI_ID, false},
+        {"ended before this certificate was issued: at once", 1, -5, -1, ARI_ID, true},
+        {"ended as this certificate was issued: at once", 1, -5, 0, ARI_ID, true},
         {"behind the expiry", 1, 91, 95, ARI_ID, false},
         {"certificate without an id", 1, 20, 22, NULL, false},
     };
@@ -104,6 +104,68 @@ TEST(the_window_of_the_ca_counts_only_when_it_was_given_for_this_certificate)
             ASSERT_EQ(at_ms, not_before_ms + DAYS(60));
         }
     }
+}
+
+/* cm#4846: orders without end. Times in seconds after the certificate was asked for. */
+TEST(what_replaced_a_young_certificate_stays_for_the_longest_wait)
+{
+    static const struct {
+        const char *name;
+        int64_t not_before, not_after, renew_before, window; /* 0: none */
+        bool is_marked;
+        int64_t renewed_at;
+    } rows[] = {
+        {"90 days, as scheduled", 0, 90 * 86400, 0, 0, true, 60 * 86400},
+        {"called back, the first: at once", 0, 90 * 86400, 0, -3600, false, -3600},
+        {"called back, the second", 0, 90 * 86400, 0, -3600, true, 32 * 3600},
+        {"called back, the second, of six days", 0, 6 * 86400, 0, -3600, true, 6 * 3600},
+        {"a window after the wait", 0, 90 * 86400, 0, 20 * 86400, true, 20 * 86400},
+        {"a minute, called back: a third", 0, 60, 0, -3600, true, 20},
+        {"nearly over as it came, the first: at once", -3600, 600, 0, 0, false, -800},
+        {"nearly over as it came, the second", -3600, 600, 0, 0, true, 175},
+        {"renewBefore leaves five seconds, the first", 0, 3605, 3600, 0, false, 5},
+        {"renewBefore leaves five seconds, the second", 0, 3605, 3600, 0, true, 150},
+        {"9 seconds, as scheduled", 0, 9, 0, 0, true, 6},
+        {"a second", 0, 1, 0, 0, true, 5},
+    };
+    struct certificate_policy policy = {.backoff_min_ms = HOURS(1), .backoff_max_ms = HOURS(32)};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t came_ms = NOT_BEFORE, start_ms = came_ms + SECONDS(rows[i].window);
+        struct certificate_ari_window window = {start_ms, start_ms + 1000};
+        struct certificate_ari ari = {.suggested_window = rows[i].window ? &window : NULL,
+                                      .last_checked_ms = came_ms};
+        struct certificate_acme_status acme = {.ari = &ari};
+        struct certificate_spec spec = {
+            .renew_before = {rows[i].renew_before > 0, rows[i].renew_before * 1000000000}};
+        struct secret_facts secret = {.not_before_ms = came_ms + SECONDS(rows[i].not_before),
+                                      .not_after_ms = came_ms + SECONDS(rows[i].not_after),
+                                      .ari_id = ARI_ID};
+        struct request_facts current = {.replaces_young = rows[i].is_marked};
+        int64_t renew_ms = renewal_time_with_ari_ms(&spec, &acme, &secret);
+
+        CASE(rows[i].name);
+        current.request.object.metadata.creation_timestamp_ms = came_ms;
+        ASSERT_EQ(renewal_time_after_ms(renew_ms, &secret, &current, &policy) - came_ms,
+                  SECONDS(rows[i].renewed_at));
+        ASSERT_EQ(renewal_time_after_ms(renew_ms, &secret, NULL, &policy), renew_ms);
+    }
+}
+
+TEST(a_certificate_is_young_for_twice_the_longest_wait)
+{
+    struct certificate_policy policy = {.backoff_min_ms = HOURS(1), .backoff_max_ms = HOURS(32)};
+    struct secret_facts secret = {
+        .cert_ok = true, .not_before_ms = NOT_BEFORE, .not_after_ms = NOT_BEFORE + DAYS(90)};
+    struct request_facts current = {};
+
+    policy.now_ms = NOT_BEFORE + HOURS(64) - 1;
+    ASSERT_TRUE(certificate_is_young(&secret, NULL, &policy));
+    policy.now_ms++;
+    ASSERT_FALSE(certificate_is_young(&secret, NULL, &policy));
+    current.request.object.metadata.creation_timestamp_ms = NOT_BEFORE + HOURS(1);
+    ASSERT_TRUE(certificate_is_young(&secret, &current, &policy));
+    ASSERT_FALSE(certificate_is_young(NULL, NULL, &policy));
 }
 
 TEST(a_window_does_not_turn_disabled_renewal_on)
@@ -193,6 +255,8 @@ RUN_TESTS(cmocka_unit_test(
           cmocka_unit_test(a_renewal_time_is_a_whole_second),
           cmocka_unit_test(a_certificate_whose_renewal_is_disabled_has_no_renewal_time),
           cmocka_unit_test(the_window_of_the_ca_counts_only_when_it_was_given_for_this_certificate),
+          cmocka_unit_test(what_replaced_a_young_certificate_stays_for_the_longest_wait),
+          cmocka_unit_test(a_certificate_is_young_for_twice_the_longest_wait),
           cmocka_unit_test(a_window_does_not_turn_disabled_renewal_on),
           cmocka_unit_test(renewal_information_is_asked_for_of_acme_issuers_unless_they_say_none),
           cmocka_unit_test(the_wait_after_a_failure_is_proportional_to_the_life_and_doubles),
