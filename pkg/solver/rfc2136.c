@@ -199,7 +199,11 @@ static int update(const struct dns_change *change, const struct context *ctx, bo
     (void)server_of(config, &server, err); /* settings are checked */
     if (key.tsig.key_name)
         update.tsig = &key.tsig;
-    return dns_update(change->dns, ctx, &server, &update, err);
+    r = dns_update(change->dns, ctx, &server, &update, err);
+    if (r == ERR_DENIED && update.tsig)
+        return err_wrap(err, "signed with secret '%s/%s'", change->secret_namespace,
+                        config->tsig_secret_secret_ref->name);
+    return r;
 }
 
 static int present(const struct dns_change *change, const struct context *ctx, struct err *err)

@@ -234,6 +234,19 @@ TEST(a_refused_update_is_passed_up)
     ASSERT_ERR(ERR_DENIED, present(&bed, &err));
 }
 
+TEST(a_refusal_names_the_secret_that_signed_and_not_what_is_in_it)
+{
+    static struct secret_key_selector ref = {"tsig", "secret"};
+    SETUP(plain_zone);
+
+    bed.rfc2136.tsig_secret_secret_ref = &ref;
+    bed.rfc2136.tsig_key_name = "certlet.";
+    bed.update_result = ERR_DENIED;
+    ASSERT_ERR(ERR_DENIED, present(&bed, &err));
+    ASSERT_CONTAINS(err.text, "signed with secret 'certs/tsig'");
+    ASSERT_NULL(strstr(err.text, "c2VjcmV0"));
+}
+
 TEST(an_unknown_zone_is_not_taken_for_a_missing_secret)
 {
     static const struct zone_row nothing[] = {ZONE("other.org.")};
@@ -453,6 +466,7 @@ RUN_TESTS(cmocka_unit_test(the_record_is_added_to_its_zone_and_deleted_by_its_ex
           cmocka_unit_test(a_missing_secret_sends_no_unsigned_update),
           cmocka_unit_test(half_a_key_sends_no_unsigned_update),
           cmocka_unit_test(a_refused_update_is_passed_up),
+          cmocka_unit_test(a_refusal_names_the_secret_that_signed_and_not_what_is_in_it),
           cmocka_unit_test(an_unknown_zone_is_not_taken_for_a_missing_secret),
           cmocka_unit_test(names_that_are_none_are_refused_and_leave_nothing_to_clean_up),
           cmocka_unit_test(a_provider_that_is_not_built_is_said),
