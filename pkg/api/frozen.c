@@ -320,31 +320,22 @@ static void freeze_behind(struct freezer *f, const struct fields *fields, const 
     }
 }
 
-static struct frozen *join(const struct freezer *f, size_t known)
-{
-    cleanup(buf_deinit) struct buf all = {.max = SIZE_MAX, .secret = f->words.secret};
-    struct head head = {.room = f->room, .words = f->words.len, .texts = f->texts.len - known};
-
-    put_words(&all, (const char *)&head, sizeof(head));
-    buf_add(&all, f->words.data, f->words.len);
-    if (head.texts > 0)
-        buf_add(&all, f->texts.data + known, head.texts);
-    return xmemdup(all.data, all.len);
-}
-
-struct frozen *frozen_new(const struct frozen_form *form, const void *self, struct bytes known)
+void freeze(const struct frozen_form *form, const void *self, struct bytes known, struct buf *to)
 {
     struct freezer f = {.words = {.max = SIZE_MAX, .secret = form->secret},
                         .texts = {.max = SIZE_MAX, .secret = form->secret}};
-    struct frozen *frozen;
+    struct head head;
 
     if (known.len > 0)
         buf_add(&f.texts, known.data, known.len);
     freeze_block(&f, form->fields, self, 1);
-    frozen = join(&f, known.len);
+    head = (struct head){.room = f.room, .words = f.words.len, .texts = f.texts.len - known.len};
+    put_words(to, (const char *)&head, sizeof(head));
+    buf_add(to, f.words.data, f.words.len);
+    if (head.texts > 0)
+        buf_add(to, f.texts.data + known.len, head.texts);
     buf_deinit(&f.words);
     buf_deinit(&f.texts);
-    return frozen;
 }
 
 /* --- thawing --- */
@@ -433,42 +424,20 @@ static char *join_texts(struct arena *arena, struct bytes known, const void *own
     return texts;
 }
 
-static struct head head_of(const struct frozen *frozen, const unsigned char **ret_words)
+void *thaw(const struct frozen_form *form, const void *frozen, struct bytes known,
+           struct arena **ret_arena)
 {
+    struct thawer t = {.from = frozen};
     struct head head = {};
-
-    *ret_words = (const unsigned char *)frozen;
-    get_words(ret_words, (char *)&head, sizeof(head));
-    return head;
-}
-
-void *frozen_thaw(const struct frozen_form *form, const struct frozen *frozen, struct bytes known,
-                  struct arena **ret_arena)
-{
-    struct thawer t = {};
-    struct head head = head_of(frozen, &t.from);
-    size_t size = head.room + known.len + head.texts + WORD;
+    size_t size;
     void *self;
 
+    get_words(&t.from, (char *)&head, sizeof(head));
+    size = head.room + known.len + head.texts + WORD;
     t.arena = form->secret ? arena_new_secret(size) : arena_new(size);
     self = arena_alloc(t.arena, form->fields->size);
     t.texts = join_texts(t.arena, known, t.from + head.words, head.texts);
     fill_block(&t, form->fields, self, 1);
     *ret_arena = t.arena;
     return self;
-}
-
-size_t frozen_size(const struct frozen *frozen)
-{
-    const unsigned char *words;
-    struct head head = head_of(frozen, &words);
-
-    return (size_t)(words - (const unsigned char *)frozen) + head.words + head.texts;
-}
-
-void frozen_free(const struct frozen_form *form, struct frozen *frozen)
-{
-    if (frozen && form->secret)
-        wipe(frozen, frozen_size(frozen));
-    xfree(frozen);
 }

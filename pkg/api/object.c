@@ -121,8 +121,8 @@ static struct frozen_form frozen_form_of(const struct object_form *form)
 }
 
 /* What only the counted object has is left out: kind, arena, count. */
-struct frozen *object_freeze(const struct object_form *form, const struct object *object,
-                             struct bytes known)
+void object_freeze(const struct object_form *form, const struct object *object, struct bytes known,
+                   struct buf *to)
 {
     struct frozen_form frozen_form = frozen_form_of(form);
     cleanup(xfree) struct object *bare = xmemdup(object, form->fields->size);
@@ -130,15 +130,15 @@ struct frozen *object_freeze(const struct object_form *form, const struct object
     bare->kind = NULL;
     bare->arena = NULL;
     bare->refs = 0;
-    return frozen_new(&frozen_form, bare, known);
+    freeze(&frozen_form, bare, known, to);
 }
 
-const struct object *object_thaw(const struct object_form *form, const struct frozen *frozen,
+const struct object *object_thaw(const struct object_form *form, const void *frozen,
                                  struct bytes known)
 {
     struct frozen_form frozen_form = frozen_form_of(form);
     struct arena *arena;
-    struct object *object = frozen_thaw(&frozen_form, frozen, known, &arena);
+    struct object *object = thaw(&frozen_form, frozen, known, &arena);
 
     object->kind = form->kind;
     object->arena = arena;
@@ -146,20 +146,12 @@ const struct object *object_thaw(const struct object_form *form, const struct fr
     return object;
 }
 
-void object_frozen_free(const struct object_form *form, struct frozen *frozen)
-{
-    struct frozen_form frozen_form = frozen_form_of(form);
-
-    frozen_free(&frozen_form, frozen);
-}
-
 const struct object *object_seal(const struct object_form *form, const void *self)
 {
-    struct frozen *frozen = object_freeze(form, self, (struct bytes){});
-    const struct object *object = object_thaw(form, frozen, (struct bytes){});
+    cleanup(buf_deinit) struct buf frozen = {.max = SIZE_MAX, .secret = form->kind->is_secret};
 
-    object_frozen_free(form, frozen);
-    return object;
+    object_freeze(form, self, (struct bytes){}, &frozen);
+    return object_thaw(form, frozen.data, (struct bytes){});
 }
 
 static struct arena *new_scratch(const struct kind *kind)

@@ -108,11 +108,10 @@ struct object_form { /* static const */
 };
 const struct object *object_seal(const struct object_form *form, const void *self);
 /* For caches: an object as few bytes (api/frozen.h), and a new object of them. */
-struct frozen *object_freeze(const struct object_form *form, const struct object *object,
-                             struct bytes known);
-const struct object *object_thaw(const struct object_form *form, const struct frozen *frozen,
+void object_freeze(const struct object_form *form, const struct object *object, struct bytes known,
+                   struct buf *to);
+const struct object *object_thaw(const struct object_form *form, const void *frozen,
                                  struct bytes known);
-void object_frozen_free(const struct object_form *form, struct frozen *frozen);
 /* The strict form's rules for the spec of an object that came from a store. */
 void object_check_spec(const struct object *object, struct field_report *report);
 /* For caches: tolerant, and without the annotation of `kubectl apply`, a copy of the whole manifest that

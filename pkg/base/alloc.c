@@ -32,6 +32,11 @@ void *xcalloc(size_t count, size_t size)
     return checked(calloc(count, size));
 }
 
+void *xalloc_aligned(size_t alignment, size_t size)
+{
+    return checked(aligned_alloc(alignment, size));
+}
+
 void *xrealloc(void *p, size_t size)
 {
     return checked(realloc(p, size ? size : 1));

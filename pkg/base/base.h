@@ -47,8 +47,9 @@
     })
 
 /* Memory. These abort when there is none left, as git's do; xfree accepts NULL. */
-void *xalloc(size_t size);                /* zeroed */
-void *xcalloc(size_t count, size_t size); /* zeroed, checked against overflow */
+void *xalloc(size_t size);                           /* zeroed */
+void *xcalloc(size_t count, size_t size);            /* zeroed, checked against overflow */
+void *xalloc_aligned(size_t alignment, size_t size); /* not zeroed; a power of two and a multiple */
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s); /* NULL gives NULL */
 char *xstrndup(const char *s, size_t len);

@@ -30,6 +30,7 @@ struct cache {
     void *observe_arg;
     uint32_t list; /* number of the latest list; the writer's */
     bool listing;
+    struct pool pool; /* of entries, frozen objects and members of indexes; the writer's */
 
     struct mutex mutex; /* guards what follows; only the writer changes it */
     struct tree entries;
@@ -46,9 +47,10 @@ struct cache *cache_new(const struct cache_kind *kind)
 
     cache->kind = kind;
     mutex_init(&cache->mutex);
+    pool_init(&cache->pool);
     cache->indexes = xcalloc(kind->index_count, sizeof(*cache->indexes));
     for (size_t i = 0; i < kind->index_count; i++)
-        index_init(&cache->indexes[i], kind, &kind->indexes[i]);
+        index_init(&cache->indexes[i], kind, &kind->indexes[i], &cache->pool);
     return cache;
 }
 
@@ -83,10 +85,15 @@ const void *entry_thaw(const struct cache_kind *kind, const struct entry *entry)
     return kind->thaw(kind->form, entry->frozen, entry_names(entry));
 }
 
-static void entry_free(const struct cache_kind *kind, struct entry *entry)
+static size_t entry_size(struct cache_names names)
 {
-    kind->release(kind->form, entry->frozen);
-    xfree(entry);
+    return sizeof(struct entry) + names.len;
+}
+
+static void entry_free(struct cache *cache, struct entry *entry)
+{
+    pool_free(&cache->pool, entry->frozen, entry->frozen_size);
+    pool_free(&cache->pool, entry, entry_size(entry_names(entry)));
 }
 
 int entry_compare_key(const struct key *key, const struct entry *entry)
@@ -130,8 +137,9 @@ void cache_free(struct cache *cache)
         struct key key = entry_key(entry_of(node));
 
         (void)tree_remove(&cache->entries, compare_key, &key); /* it is `node` */
-        entry_free(cache->kind, entry_of(node));
+        entry_free(cache, entry_of(node));
     }
+    pool_deinit(&cache->pool);
     mutex_deinit(&cache->mutex);
     xfree(cache->indexes);
     xfree(cache->handlers);
@@ -330,15 +338,20 @@ static int identity_read(const struct store_event *event, struct identity *ret, 
     return 0;
 }
 
-static struct entry *entry_new(const struct identity *id)
+static void add_text(char **to, const char *text)
 {
-    size_t namespace_size = strlen(id->key.namespace) + 1, name_size = strlen(id->key.name) + 1,
-           uid_size = strlen(id->uid) + 1;
-    struct entry *entry = xalloc(sizeof(*entry) + namespace_size + name_size + uid_size);
+    *to = stpcpy(*to, text) + 1;
+}
 
-    memcpy(entry->text, id->key.namespace, namespace_size);
-    memcpy(entry->text + namespace_size, id->key.name, name_size);
-    memcpy(entry->text + namespace_size + name_size, id->uid, uid_size);
+static struct entry *entry_new(struct cache *cache, const struct identity *id)
+{
+    size_t size = strlen(id->key.namespace) + strlen(id->key.name) + strlen(id->uid) + 3;
+    struct entry *entry = pool_alloc(&cache->pool, entry_size((struct cache_names){.len = size}));
+    char *to = entry->text;
+
+    add_text(&to, id->key.namespace);
+    add_text(&to, id->key.name);
+    add_text(&to, id->uid);
     return entry;
 }
 
@@ -349,37 +362,53 @@ static void update_indexes(struct cache *cache, struct entry *entry, const void 
         index_update(&cache->indexes[i], entry, before, after);
 }
 
-static void put_frozen(struct cache *cache, struct entry *entry, void *frozen, const char *version)
-{
-    void *old = entry->frozen;
+struct frozen { /* of a pool */
+    void *data;
+    size_t size;
+};
 
-    entry->frozen = frozen;
+static struct frozen freeze(struct cache *cache, const struct entry *entry, const void *object)
+{
+    cleanup(buf_deinit) struct buf bytes = BUF_SECRET(UINT32_MAX); /* of an object in memory */
+    struct frozen frozen = {};
+
+    cache->kind->freeze(cache->kind->form, object, entry_names(entry), &bytes);
+    frozen.size = bytes.len;
+    frozen.data = pool_alloc(&cache->pool, bytes.len);
+    memcpy(frozen.data, buf_str(&bytes), bytes.len);
+    return frozen;
+}
+
+static void exchange(struct cache *cache, struct entry *entry, struct frozen frozen,
+                     const char *version)
+{
+    pool_free(&cache->pool, entry->frozen, entry->frozen_size);
+    entry->frozen = frozen.data;
+    entry->frozen_size = (uint32_t)frozen.size;
     entry->node.mark = cache->list;
     (void)snprintf(entry->version, sizeof(entry->version), "%s", version);
-    if (old)
-        cache->kind->release(cache->kind->form, old);
 }
 
 static void add(struct cache *cache, const struct identity *id, const void *object)
 {
-    struct entry *entry = entry_new(id);
-    void *frozen = cache->kind->freeze(cache->kind->form, object, entry_names(entry));
+    struct entry *entry = entry_new(cache, id);
+    struct frozen frozen = freeze(cache, entry, object);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
 
     tree_add(&cache->entries, &entry->node, compare_key, &id->key);
     cache->len++;
     update_indexes(cache, entry, NULL, object);
-    put_frozen(cache, entry, frozen, id->version);
+    exchange(cache, entry, frozen, id->version);
 }
 
 static void change(struct cache *cache, struct entry *entry, const char *version,
                    const void *before, const void *after)
 {
-    void *frozen = cache->kind->freeze(cache->kind->form, after, entry_names(entry));
+    struct frozen frozen = freeze(cache, entry, after);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
 
     update_indexes(cache, entry, before, after);
-    put_frozen(cache, entry, frozen, version);
+    exchange(cache, entry, frozen, version);
 }
 
 static void take_out(struct cache *cache, struct entry *entry, const void *object)
@@ -400,7 +429,7 @@ static void entry_remove(struct cache *cache, struct entry *entry)
     take_out(cache, entry, object);
     tell(cache, &key, object, NULL);
     cache->kind->unref(object);
-    entry_free(cache->kind, entry);
+    entry_free(cache, entry);
 }
 
 /* Two watches split by label can hand one object over in any order: the newer version wins. A list

@@ -37,12 +37,11 @@ struct cache_kind { /* static const */
     const struct resource *resource;
     int (*decode)(const struct json *value, const void **ret, struct err *err); /* a reference */
     void (*unref)(const void *object);
-    /* `names` are kept by the cache and need not be in the frozen form: it gives the same to thaw().
-     * Any thread thaws, under the lock. `form` is the row's. */
-    void *(*freeze)(const void *form, const void *object, struct cache_names names);
-    const void *(*thaw)(const void *form, const void *frozen,
-                        struct cache_names names); /* the same */
-    void (*release)(const void *form, void *frozen);
+    /* freeze() appends; what it wrote is wiped when it goes. `names` are kept by the cache and need not
+     * be in it: thaw() is given the same. It makes a reference to a new object, on any thread, under the
+     * lock. `form` is the row's. */
+    void (*freeze)(const void *form, const void *object, struct cache_names names, struct buf *to);
+    const void *(*thaw)(const void *form, const void *frozen, struct cache_names names);
     const void *form;
     const struct cache_index *indexes;
     size_t index_count;

@@ -1,12 +1,13 @@
 /*
  * entry.h - inside of a cache; only pkg/cache may include it.
  *
- * An entry is one allocation: its place in the tree, the frozen object, the version, and behind it the
+ * An entry is one block: its place in the tree, the frozen object, the version, and behind it the
  * three texts that name it. The objects of 30,000 Secrets are small; so must this be.
  */
 #ifndef CACHE_ENTRY_H
 #define CACHE_ENTRY_H
 
+#include "base/pool.h"
 #include "cache/cache.h"
 #include "cache/tree.h"
 
@@ -15,6 +16,7 @@
 struct entry {
     struct tree_node node; /* in the cache, by key; mark: the list that named it last */
     void *frozen;
+    uint32_t frozen_size;
     char version[VERSION_MAX];
     char text[]; /* struct cache_names */
 };
@@ -33,11 +35,14 @@ struct hashes {
 };
 struct index {
     const struct cache_kind *of;
+    struct pool *pool; /* of the cache */
     const struct cache_index *kind;
     struct tree tree;
     struct hashes before, after; /* scratch of index_update() */
 };
-void index_init(struct index *index, const struct cache_kind *of, const struct cache_index *kind);
+void index_init(struct index *index, const struct cache_kind *of, const struct cache_index *kind,
+                struct pool *pool);
+/* The members are left to the end of the pool. */
 void index_deinit(struct index *index);
 /* The entry's object changes: NULL is none. Nothing moves while the values stay the same. */
 void index_update(struct index *index, struct entry *entry, const void *before, const void *after);

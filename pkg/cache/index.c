@@ -39,19 +39,14 @@ static int compare_member(const void *arg, const struct tree_node *node)
     return order != 0 ? order : entry_compare_key(&probe->key, member_of(node)->entry);
 }
 
-void index_init(struct index *index, const struct cache_kind *of, const struct cache_index *kind)
+void index_init(struct index *index, const struct cache_kind *of, const struct cache_index *kind,
+                struct pool *pool)
 {
-    *index = (struct index){.of = of, .kind = kind};
-}
-
-static void member_release(struct tree_node *node)
-{
-    xfree(member_of(node));
+    *index = (struct index){.of = of, .kind = kind, .pool = pool};
 }
 
 void index_deinit(struct index *index)
 {
-    tree_clear(&index->tree, member_release);
     xfree(index->before.items);
     xfree(index->after.items);
     *index = (struct index){};
@@ -93,7 +88,7 @@ static bool hashes_have(const struct hashes *hashes, uint64_t hash)
 
 static void member_add(struct index *index, struct entry *entry, uint64_t hash)
 {
-    struct member *member = xalloc(sizeof(*member));
+    struct member *member = pool_alloc(index->pool, sizeof(*member));
     struct probe probe = {.hash = hash, .key = entry_key(entry)};
 
     member->hash = hash;
@@ -107,7 +102,7 @@ static void member_remove(struct index *index, const struct entry *entry, uint64
     struct tree_node *node = tree_remove(&index->tree, compare_member, &probe);
 
     if (node)
-        member_release(node);
+        pool_free(index->pool, member_of(node), sizeof(struct member));
 }
 
 void index_update(struct index *index, struct entry *entry, const void *before, const void *after)

@@ -159,19 +159,15 @@ static struct bytes known(struct cache_names names)
     return bytes_of(names.text, names.len);
 }
 
-static void *freeze(const void *form, const void *object, struct cache_names names)
+static void freeze_object(const void *form, const void *object, struct cache_names names,
+                          struct buf *to)
 {
-    return object_freeze(form, object, known(names));
+    object_freeze(form, object, known(names), to);
 }
 
-static const void *thaw(const void *form, const void *frozen, struct cache_names names)
+static const void *thaw_object(const void *form, const void *frozen, struct cache_names names)
 {
     return object_thaw(form, frozen, known(names));
-}
-
-static void release(const void *form, void *frozen)
-{
-    object_frozen_free(form, frozen);
 }
 
 static void unref(const void *object)
@@ -186,8 +182,8 @@ static const struct object_form challenge_form = {&kind_challenge, &challenge_fi
 
 #define ROW(kind_, decode_, form_, indexes_)                                                       \
     {                                                                                              \
-        .resource = &kind_.resource, .decode = decode_, .unref = unref, .freeze = freeze,          \
-        .thaw = thaw, .release = release, .form = &form_, .indexes = indexes_,                     \
+        .resource = &kind_.resource, .decode = decode_, .unref = unref, .freeze = freeze_object,   \
+        .thaw = thaw_object, .form = &form_, .indexes = indexes_,                                  \
         .index_count = ARRAY_LEN(indexes_)                                                         \
     }
 

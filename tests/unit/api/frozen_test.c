@@ -146,14 +146,18 @@ static void make_up(struct maker *m, const struct fields *fields, char *self, in
 static void assert_survives(const struct frozen_form *form, const void *self, struct bytes known)
 {
     cleanup(arena_free) struct arena *arena = NULL;
-    struct frozen *frozen = frozen_new(form, self, known);
-    void *thawed = frozen_thaw(form, frozen, known, &arena);
     cleanup(json_unref) struct json *before = fields_encode(form->fields, self);
-    cleanup(json_unref) struct json *after = fields_encode(form->fields, thawed);
+    cleanup(json_unref) struct json *after = NULL;
     cleanup(xfree) char *before_text = json_text(before);
-    cleanup(xfree) char *after_text = json_text(after);
+    cleanup(xfree) char *after_text = NULL;
+    struct buf frozen = BUF(SIZE_MAX);
+    void *thawed;
 
-    frozen_free(form, frozen); /* what was thawed does not need it */
+    freeze(form, self, known, &frozen);
+    thawed = thaw(form, frozen.data, known, &arena);
+    buf_deinit(&frozen); /* what was thawed does not need it */
+    after = fields_encode(form->fields, thawed);
+    after_text = json_text(after);
     ASSERT_STREQ(after_text, before_text);
 }
 
@@ -193,16 +197,17 @@ static struct object_form form_of(const struct object *object)
 static void assert_manifest_survives(const char *text)
 {
     cleanup(object_unref) const struct object *object = decode_yaml(text, NULL);
-    struct object_form form = form_of(object);
-    struct frozen *frozen = object_freeze(&form, object, (struct bytes){});
-    cleanup(object_unref)
-        const struct object *thawed = object_thaw(&form, frozen, (struct bytes){});
+    cleanup(object_unref) const struct object *thawed = NULL;
+    cleanup(buf_deinit) struct buf frozen = BUF(SIZE_MAX);
     cleanup(json_unref) struct json *before = object_encode(object);
-    cleanup(json_unref) struct json *after = object_encode(thawed);
+    cleanup(json_unref) struct json *after = NULL;
+    struct object_form form = form_of(object);
 
+    object_freeze(&form, object, (struct bytes){}, &frozen);
+    thawed = object_thaw(&form, frozen.data, (struct bytes){});
+    after = object_encode(thawed);
     ASSERT_TRUE(json_same(before, after));
     ASSERT_PTREQ(thawed->kind, object->kind);
-    object_frozen_free(&form, frozen);
 }
 
 TEST(every_manifest_is_the_same_when_thawed)
@@ -242,12 +247,12 @@ TEST(a_usual_certificate_takes_a_quarter_while_frozen)
         "  revision: 1\n",
         NULL);
     struct object_form form = form_of(object);
-    struct frozen *frozen = object_freeze(&form, object, (struct bytes){});
-    size_t before = arena_size(object->arena), after = frozen_size(frozen);
+    cleanup(buf_deinit) struct buf frozen = BUF(SIZE_MAX);
+    size_t before = arena_size(object->arena);
 
-    print_message("a Certificate: %zu bytes, frozen %zu\n", before, after);
-    object_frozen_free(&form, frozen);
-    ASSERT_TRUE(after * 4 <= before);
+    object_freeze(&form, object, (struct bytes){}, &frozen);
+    print_message("a Certificate: %zu bytes, frozen %zu\n", before, frozen.len);
+    ASSERT_TRUE(frozen.len * 4 <= before);
 }
 
 TEST(texts_that_are_known_anyway_are_not_kept_again)
@@ -256,33 +261,34 @@ TEST(texts_that_are_known_anyway_are_not_kept_again)
     cleanup(object_unref) const struct object *object = decode_yaml(manifest_certificate, NULL);
     struct object_form form = form_of(object);
     struct bytes known = bytes_of(names, sizeof(names));
-    struct frozen *with = object_freeze(&form, object, (struct bytes){});
-    struct frozen *without = object_freeze(&form, object, known);
-    cleanup(object_unref) const struct object *thawed = object_thaw(&form, without, known);
+    cleanup(buf_deinit) struct buf with = BUF(SIZE_MAX);
+    cleanup(buf_deinit) struct buf without = BUF(SIZE_MAX);
+    cleanup(object_unref) const struct object *thawed = NULL;
 
-    ASSERT_TRUE(frozen_size(without) + 36 < frozen_size(with));
+    object_freeze(&form, object, (struct bytes){}, &with);
+    object_freeze(&form, object, known, &without);
+    thawed = object_thaw(&form, without.data, known);
+    ASSERT_TRUE(without.len + 36 < with.len);
     ASSERT_STREQ(thawed->metadata.name, "web");
     ASSERT_STREQ(thawed->metadata.uid, "5f1c8a52-6f0b-4f5e-9a3e-0b6a4f2f0c11");
-    object_frozen_free(&form, with);
-    object_frozen_free(&form, without);
 }
 
 /* Not in the tables: hashes and dates stand in the struct itself. */
 TEST(members_beside_the_tables_are_the_same_when_thawed)
 {
     cleanup(json_unref) struct json *value = read_yaml(manifest_secret);
+    cleanup(buf_deinit) struct buf frozen = BUF(SIZE_MAX);
     const struct secret_facts *facts, *thawed;
-    struct frozen *frozen;
     struct err err = {};
     size_t from = offsetof(struct secret_facts, has_data);
     size_t to = offsetof(struct secret_facts, ari_id);
 
     ASSERT_OK(secret_facts_decode(value, &facts, &err));
-    frozen = object_freeze(&secret_facts_form, &facts->object, (struct bytes){});
-    thawed = (const struct secret_facts *)object_thaw(&secret_facts_form, frozen, (struct bytes){});
+    object_freeze(&secret_facts_form, &facts->object, (struct bytes){}, &frozen);
+    thawed = (const struct secret_facts *)object_thaw(&secret_facts_form, frozen.data,
+                                                      (struct bytes){});
     ASSERT_EQ(memcmp((const char *)facts + from, (const char *)thawed + from, to - from), 0);
     ASSERT_EQ(thawed->keys.len, facts->keys.len);
-    object_frozen_free(&secret_facts_form, frozen);
     object_unref(&facts->object);
     object_unref(&thawed->object);
 }

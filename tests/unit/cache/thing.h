@@ -1,6 +1,6 @@
 /*
- * thing.h - a kind for tests of cache and runtime: {metadata, spec {colour, parts}}, counted, with
- * indexes "colour" and "part". A thing whose colour is "broken" does not decode.
+ * thing.h - a kind for tests of cache and runtime: {metadata, spec {colour, parts}} with indexes
+ * "colour" and "part". A thing whose colour is "broken" does not decode.
  */
 #ifndef UNIT_CACHE_THING_H
 #define UNIT_CACHE_THING_H
@@ -10,63 +10,64 @@
 
 #include "cache/cache.h"
 
-struct thing {
-    atomic_int refs;
+struct thing { /* its only reference */
     struct json *json;
 };
 
 static atomic_int things_alive;
 static atomic_int things_decoded;
 
+static inline struct thing *thing_new(struct json *json)
+{
+    struct thing *thing = xalloc(sizeof(*thing));
+
+    thing->json = json;
+    atomic_fetch_add(&things_alive, 1);
+    return thing;
+}
+
 static inline int thing_decode(const struct json *value, const void **ret, struct err *err)
 {
     const char *colour = json_as_text(json_path(value, "spec.colour"));
-    struct thing *thing;
 
     atomic_fetch_add(&things_decoded, 1);
     if (streq(colour, "broken"))
         return err_set(err, ERR_INVALID, "spec.colour: 'broken' is no colour");
-    thing = xalloc(sizeof(*thing));
-    atomic_init(&thing->refs, 1);
-    thing->json = json_deep(value);
-    atomic_fetch_add(&things_alive, 1);
-    *ret = thing;
+    *ret = thing_new(json_deep(value));
     return 0;
-}
-
-static inline const void *thing_ref(const void *object)
-{
-    struct thing *thing = (struct thing *)object;
-
-    atomic_fetch_add(&thing->refs, 1);
-    return thing;
 }
 
 static inline void thing_unref(const void *object)
 {
     struct thing *thing = (struct thing *)object;
 
-    if (!thing || atomic_fetch_sub(&thing->refs, 1) > 1)
+    if (!thing)
         return;
     json_unref(thing->json);
     xfree(thing);
     atomic_fetch_sub(&things_alive, 1);
 }
 
-/* A thing is kept as it is: the cache's reference. */
-static inline void *thing_freeze(const void *form, const void *object, struct cache_names names)
+/* Frozen: the text of the document without its name. */
+static inline void thing_freeze(const void *form, const void *object, struct cache_names names,
+                                struct buf *to)
 {
-    return (void *)thing_ref(object);
+    const struct thing *thing = object;
+    cleanup(json_unref) struct json *copy = json_deep(thing->json);
+
+    json_remove(json_get(copy, "metadata"), "name");
+    json_print(copy, to);
+    buf_add_char(to, '\0');
 }
 
 static inline const void *thing_thaw(const void *form, const void *frozen, struct cache_names names)
 {
-    return thing_ref(frozen);
-}
+    struct thing *thing = thing_new(NULL);
 
-static inline void thing_release(const void *form, void *frozen)
-{
-    thing_unref(frozen);
+    if (json_parse(frozen, strlen(frozen), SIZE_MAX, &thing->json, NULL) == 0)
+        json_set_text(json_get(thing->json, "metadata"), "name",
+                      names.text + strlen(names.text) + 1);
+    return thing;
 }
 
 static inline void thing_unref_ptr(void *p)
@@ -114,7 +115,6 @@ static const struct cache_kind thing_kind = {
     .unref = thing_unref,
     .freeze = thing_freeze,
     .thaw = thing_thaw,
-    .release = thing_release,
     .indexes = thing_indexes,
     .index_count = ARRAY_LEN(thing_indexes),
 };
