@@ -1,12 +1,11 @@
 /*
  * A frozen object is
  *
- *   head | words | texts
+ *   head | words | uuids | texts
  *
  * The words are those of the struct, then those of each array and struct behind it, in the order of
- * the tables. Before they are written, pointers are replaced: a text becomes a number (0 none, then
- * those of common_texts, then where it begins among the texts), a struct 1, an array 0 because its
- * length stands beside it. Freezing and thawing walk the same tables, so nothing has to say what
+ * the tables. Before they are written, pointers are replaced: a text becomes a number (see
+ * number_of_text()), a struct 1, an array 0 because its length stands beside it. Freezing and thawing walk the same tables, so nothing has to say what
  * comes next.
  *
  * Words are written without their zeros. A byte says how many zero words come first (upper half) and
@@ -26,12 +25,15 @@ enum {
     NO_WORD = 0,      /* lower half: one more zero */
     REPEATED = 9,     /* the word REPEAT_WORDS before */
     REPEAT_WORDS = 4, /* a hash that stands twice: the request's key is the certificate's */
+    UUID_LEN = 36,
+    UUID_BYTES = 16,
     HOOK_SIZE = (3 * sizeof(void *) + WORD - 1) / WORD * WORD, /* of arena_on_free() */
 };
 
 struct head {
     uint64_t room;         /* bytes of structs and arrays when thawed */
     uint64_t words, texts; /* bytes that follow */
+    uint64_t uuids;
 };
 
 /* Any ARRAY_OF, and struct bytes. */
@@ -88,6 +90,8 @@ static const char *const common_texts[] = {
     "tls.key",
     "true",
 };
+
+enum { FIRST_PLACE = ARRAY_LEN(common_texts) + 1 };
 
 /* --- what is behind a member --- */
 
@@ -206,10 +210,55 @@ static void get_words(const unsigned char **from, char *block, size_t size)
     }
 }
 
+/* --- uuids: 16 bytes instead of 37 --- */
+
+static bool is_dash(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Only as servers write it: in lower case. */
+static bool is_uuid(const char *text)
+{
+    for (size_t i = 0; i < UUID_LEN; i++)
+        if (is_dash(i) ? text[i] != '-' : hex_value(text[i]) < 0)
+            return false;
+    return text[UUID_LEN] == '\0';
+}
+
+static void put_uuid(struct buf *to, const char *text)
+{
+    for (size_t i = 0; i < UUID_LEN; i += 2) {
+        if (is_dash(i))
+            i++;
+        buf_add_char(to, (char)(hex_value(text[i]) << 4 | hex_value(text[i + 1])));
+    }
+}
+
+/* `to` is zeroed. */
+static void get_uuid(const unsigned char *from, char *to)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < UUID_LEN; i += 2) {
+        if (is_dash(i))
+            to[i++] = '-';
+        to[i] = digits[*from >> 4];
+        to[i + 1] = digits[*from++ & 0xf];
+    }
+}
+
 /* --- freezing --- */
 
 struct freezer {
-    struct buf words;
+    struct buf words, uuids;
     struct buf texts; /* first those that are known anyway */
     size_t room;
 };
@@ -226,6 +275,15 @@ static uintptr_t place_text(struct freezer *f, const char *text)
     return at;
 }
 
+static uintptr_t place_uuid(struct freezer *f, const char *text)
+{
+    size_t at = f->uuids.len / UUID_BYTES;
+
+    put_uuid(&f->uuids, text);
+    return at;
+}
+
+/* 0: NULL. Then the common ones; behind them even numbers are places of texts, odd ones uuids. */
 static uintptr_t number_of_text(struct freezer *f, const char *text)
 {
     if (!text)
@@ -233,7 +291,9 @@ static uintptr_t number_of_text(struct freezer *f, const char *text)
     for (size_t i = 0; i < ARRAY_LEN(common_texts); i++)
         if (text[0] == common_texts[i][0] && streq(common_texts[i], text))
             return i + 1;
-    return place_text(f, text) + ARRAY_LEN(common_texts) + 1;
+    if (is_uuid(text))
+        return FIRST_PLACE + 2 * place_uuid(f, text) + 1;
+    return FIRST_PLACE + 2 * place_text(f, text);
 }
 
 static uintptr_t number_of_json(struct freezer *f, const struct json *value)
@@ -323,18 +383,24 @@ static void freeze_behind(struct freezer *f, const struct fields *fields, const 
 void freeze(const struct frozen_form *form, const void *self, struct bytes known, struct buf *to)
 {
     struct freezer f = {.words = {.max = SIZE_MAX, .secret = form->secret},
+                        .uuids = {.max = SIZE_MAX},
                         .texts = {.max = SIZE_MAX, .secret = form->secret}};
     struct head head;
 
     if (known.len > 0)
         buf_add(&f.texts, known.data, known.len);
     freeze_block(&f, form->fields, self, 1);
-    head = (struct head){.room = f.room, .words = f.words.len, .texts = f.texts.len - known.len};
+    head = (struct head){.room = f.room,
+                         .words = f.words.len,
+                         .texts = f.texts.len - known.len,
+                         .uuids = f.uuids.len / UUID_BYTES};
     put_words(to, (const char *)&head, sizeof(head));
     buf_add(to, f.words.data, f.words.len);
+    buf_add(to, f.uuids.data, f.uuids.len);
     if (head.texts > 0)
         buf_add(to, f.texts.data + known.len, head.texts);
     buf_deinit(&f.words);
+    buf_deinit(&f.uuids);
     buf_deinit(&f.texts);
 }
 
@@ -343,16 +409,18 @@ void freeze(const struct frozen_form *form, const void *self, struct bytes known
 struct thawer {
     const unsigned char *from;
     struct arena *arena;
-    const char *texts;
+    const char *texts, *uuids;
 };
 
 static const char *text_of_number(const struct thawer *t, uintptr_t number)
 {
+    uintptr_t place = (number - FIRST_PLACE) / 2;
+
     if (number == 0)
         return NULL;
-    if (number <= ARRAY_LEN(common_texts))
+    if (number < FIRST_PLACE)
         return common_texts[number - 1];
-    return t->texts + (number - ARRAY_LEN(common_texts) - 1);
+    return (number - FIRST_PLACE) % 2 ? t->uuids + place * (UUID_LEN + 1) : t->texts + place;
 }
 
 static void release(void *value)
@@ -424,19 +492,31 @@ static char *join_texts(struct arena *arena, struct bytes known, const void *own
     return texts;
 }
 
+static char *write_uuids(struct arena *arena, const unsigned char *from, size_t count)
+{
+    char *uuids = arena_alloc(arena, count * (UUID_LEN + 1));
+
+    for (size_t i = 0; i < count; i++)
+        get_uuid(from + i * UUID_BYTES, uuids + i * (UUID_LEN + 1));
+    return uuids;
+}
+
 void *thaw(const struct frozen_form *form, const void *frozen, struct bytes known,
            struct arena **ret_arena)
 {
     struct thawer t = {.from = frozen};
     struct head head = {};
+    const unsigned char *uuids;
     size_t size;
     void *self;
 
     get_words(&t.from, (char *)&head, sizeof(head));
-    size = head.room + known.len + head.texts + WORD;
+    uuids = t.from + head.words;
+    size = head.room + known.len + head.texts + head.uuids * (UUID_LEN + 1) + 2 * (size_t)WORD;
     t.arena = form->secret ? arena_new_secret(size) : arena_new(size);
     self = arena_alloc(t.arena, form->fields->size);
-    t.texts = join_texts(t.arena, known, t.from + head.words, head.texts);
+    t.texts = join_texts(t.arena, known, uuids + head.uuids * UUID_BYTES, head.texts);
+    t.uuids = write_uuids(t.arena, uuids, head.uuids);
     fill_block(&t, form->fields, self, 1);
     *ret_arena = t.arena;
     return self;

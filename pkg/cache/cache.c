@@ -66,16 +66,9 @@ struct key entry_key(const struct entry *entry)
     return (struct key){.namespace = entry->text, .name = entry->text + strlen(entry->text) + 1};
 }
 
-const char *entry_uid(const struct entry *entry)
-{
-    const char *name = entry_key(entry).name;
-
-    return name + strlen(name) + 1;
-}
-
 struct cache_names entry_names(const struct entry *entry)
 {
-    const char *uid = entry_uid(entry), *end = uid + strlen(uid) + 1;
+    const char *name = entry_key(entry).name, *end = name + strlen(name) + 1;
 
     return (struct cache_names){.text = entry->text, .len = (size_t)(end - entry->text)};
 }
@@ -318,40 +311,36 @@ static void tell(struct cache *cache, const struct key *key, const void *before,
 
 /* --- writing: one thread, so it may look without the lock --- */
 
-struct identity { /* borrowed from the JSON */
-    struct key key;
-    const char *uid, *version;
+struct identity {
+    struct key key; /* borrowed from the JSON */
+    uint64_t uid, version;
 };
 
 static int identity_read(const struct store_event *event, struct identity *ret, struct err *err)
 {
     const struct json *metadata = json_get(event->object, "metadata");
+    const char *uid = str_or(json_get_text(metadata, "uid"), "");
 
     *ret = (struct identity){
         .key = {.namespace = str_or(json_get_text(metadata, "namespace"), ""),
                 .name = json_get_text(metadata, "name")},
-        .uid = str_or(json_get_text(metadata, "uid"), ""),
-        .version = event->version,
+        .uid = str_hash(uid, strlen(uid)),
+        .version = version_number(event->version),
     };
     if (str_empty(ret->key.name))
         return err_set(err, ERR_INVALID, "the object has no metadata.name");
     return 0;
 }
 
-static void add_text(char **to, const char *text)
-{
-    *to = stpcpy(*to, text) + 1;
-}
-
 static struct entry *entry_new(struct cache *cache, const struct identity *id)
 {
-    size_t size = strlen(id->key.namespace) + strlen(id->key.name) + strlen(id->uid) + 3;
-    struct entry *entry = pool_alloc(&cache->pool, entry_size((struct cache_names){.len = size}));
-    char *to = entry->text;
+    size_t namespace_size = strlen(id->key.namespace) + 1, name_size = strlen(id->key.name) + 1;
+    struct cache_names names = {.len = namespace_size + name_size};
+    struct entry *entry = pool_alloc(&cache->pool, entry_size(names));
 
-    add_text(&to, id->key.namespace);
-    add_text(&to, id->key.name);
-    add_text(&to, id->uid);
+    memcpy(entry->text, id->key.namespace, namespace_size);
+    memcpy(entry->text + namespace_size, id->key.name, name_size);
+    entry->uid = id->uid;
     return entry;
 }
 
@@ -380,13 +369,13 @@ static struct frozen freeze(struct cache *cache, const struct entry *entry, cons
 }
 
 static void exchange(struct cache *cache, struct entry *entry, struct frozen frozen,
-                     const char *version)
+                     uint64_t version)
 {
     pool_free(&cache->pool, entry->frozen, entry->frozen_size);
     entry->frozen = frozen.data;
     entry->frozen_size = (uint32_t)frozen.size;
     entry->node.mark = cache->list;
-    (void)snprintf(entry->version, sizeof(entry->version), "%s", version);
+    entry->version = version;
 }
 
 static void add(struct cache *cache, const struct identity *id, const void *object)
@@ -401,8 +390,8 @@ static void add(struct cache *cache, const struct identity *id, const void *obje
     exchange(cache, entry, frozen, id->version);
 }
 
-static void change(struct cache *cache, struct entry *entry, const char *version,
-                   const void *before, const void *after)
+static void change(struct cache *cache, struct entry *entry, uint64_t version, const void *before,
+                   const void *after)
 {
     struct frozen frozen = freeze(cache, entry, after);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
@@ -437,12 +426,12 @@ static void entry_remove(struct cache *cache, struct entry *entry)
 static bool is_outdated(const struct cache *cache, const struct entry *entry,
                         const struct identity *id)
 {
-    return !cache->listing && version_compare(entry->version, id->version) > 0;
+    return !cache->listing && version_number_is_newer(entry->version, id->version);
 }
 
 static bool is_known(const struct cache *cache, struct entry *entry, const struct identity *id)
 {
-    return streq(entry->version, id->version) || is_outdated(cache, entry, id);
+    return entry->version == id->version || is_outdated(cache, entry, id);
 }
 
 /* `entry` NULL: it is new. */
@@ -480,7 +469,7 @@ static int put(struct cache *cache, const struct store_event *event, struct err 
     if (r < 0)
         return r;
     entry = entry_find(cache, &id.key);
-    if (entry && !streq(entry_uid(entry), id.uid)) {
+    if (entry && entry->uid != id.uid) {
         entry_remove(cache, entry); /* another object by the same name: handlers see two events */
         entry = NULL;
     }
@@ -501,7 +490,7 @@ static int drop(struct cache *cache, const struct store_event *event, struct err
     if (r < 0)
         return r;
     entry = entry_find(cache, &id.key);
-    if (entry && streq(entry_uid(entry), id.uid) && !is_outdated(cache, entry, &id))
+    if (entry && entry->uid == id.uid && !is_outdated(cache, entry, &id))
         entry_remove(cache, entry);
     return 0;
 }

@@ -27,7 +27,7 @@ struct cache_index {
     void (*values)(const void *object, cache_emit_fn *emit, void *arg);
 };
 
-/* Texts of an object, one behind the other, each with its NUL: namespace, name, uid. */
+/* Texts of an object, one behind the other, each with its NUL: namespace, name. */
 struct cache_names {
     const char *text;
     size_t len;

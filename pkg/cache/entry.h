@@ -1,8 +1,8 @@
 /*
  * entry.h - inside of a cache; only pkg/cache may include it.
  *
- * An entry is one block: its place in the tree, the frozen object, the version, and behind it the
- * three texts that name it. The objects of 30,000 Secrets are small; so must this be.
+ * An entry is one block: its place in the tree, the frozen object, version and uid as numbers, and
+ * behind it the two texts that name it. The objects of 30,000 Secrets are small; so must this be.
  */
 #ifndef CACHE_ENTRY_H
 #define CACHE_ENTRY_H
@@ -16,13 +16,12 @@
 struct entry {
     struct tree_node node; /* in the cache, by key; mark: the list that named it last */
     void *frozen;
+    uint64_t version, uid; /* version_number(), hash */
     uint32_t frozen_size;
-    char version[VERSION_MAX];
     char text[]; /* struct cache_names */
 };
 
 struct key entry_key(const struct entry *entry);
-const char *entry_uid(const struct entry *entry);
 struct cache_names entry_names(const struct entry *entry);
 /* A reference to a new object. */
 const void *entry_thaw(const struct cache_kind *kind, const struct entry *entry);
@@ -30,7 +29,7 @@ int entry_compare_key(const struct key *key, const struct entry *entry);
 
 /* One index: hash of the value, then key. */
 struct hashes {
-    uint64_t *items;
+    uint32_t *items;
     size_t len, alloc;
 };
 struct index {

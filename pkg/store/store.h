@@ -149,5 +149,9 @@ int store_list(struct store *store, const struct context *ctx, const struct reso
 
 /* Versions compare by length, then bytes (kubernetes.md 3); other forms only for equality. */
 int version_compare(const char *a, const char *b);
+/* The same in 8 bytes, for what is kept of many. A version beyond 63 bits, which no store has had yet,
+ * counts as one of the other forms: equal or not, neither older nor newer. */
+uint64_t version_number(const char *version);
+bool version_number_is_newer(uint64_t a, uint64_t b);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "store/store.h"
 
+#define HASH_MARK (UINT64_C(1) << 63)
+
 static bool is_decimal(const char *s)
 {
     if (!*s || (s[0] == '0' && s[1]))
@@ -28,4 +30,20 @@ int version_compare(const char *a, const char *b)
         return a_len < b_len ? -1 : 1;
     order = strcmp(a, b);
     return order < 0 ? -1 : order > 0;
+}
+
+uint64_t version_number(const char *version)
+{
+    int64_t number;
+
+    version = str_or(version, "0");
+    if (is_decimal(version) && str_parse_int(version, 0, INT64_MAX, &number) == 0)
+        return (uint64_t)number;
+    return str_hash(version, strlen(version)) | HASH_MARK;
+}
+
+/* A hash is larger than any number. */
+bool version_number_is_newer(uint64_t a, uint64_t b)
+{
+    return a > b && !(a & HASH_MARK);
 }

@@ -39,8 +39,19 @@ static int64_t any_int(struct maker *m)
 
 static const char *any_text(struct maker *m)
 {
-    static const char *const some[] = {NULL,   "",    "Ready",   "default",    "tls.crt",
-                                       "name", "ame", "Issuer ", "example.com"};
+    static const char *const some[] = {NULL,
+                                       "",
+                                       "Ready",
+                                       "default",
+                                       "tls.crt",
+                                       "name",
+                                       "ame",
+                                       "Issuer ",
+                                       "example.com",
+                                       "0b7e11aa-0000-4000-8000-000000000001",
+                                       "0B7E11AA-0000-4000-8000-000000000001",
+                                       "0b7e11aa-0000-4000-8000-00000000000g",
+                                       "0b7e11aa00000-4000-8000-000000000001"};
     unsigned i = below(m, ARRAY_LEN(some) + 3);
 
     if (i < ARRAY_LEN(some))
@@ -163,7 +174,7 @@ static void assert_survives(const struct frozen_form *form, const void *self, st
 
 TEST(any_object_of_every_kind_is_the_same_when_thawed)
 {
-    static const char names[] = "default\0name\0000b7e11aa-0000-4000-8000-000000000001";
+    static const char names[] = "default\0name";
 
     for (size_t k = 0; kinds[k]; k++) {
         struct frozen_form form = {.fields = kinds[k]->fields, .secret = kinds[k]->is_secret};
@@ -257,20 +268,21 @@ TEST(a_usual_certificate_takes_a_quarter_while_frozen)
 
 TEST(texts_that_are_known_anyway_are_not_kept_again)
 {
-    static const char names[] = "default\0web\0005f1c8a52-6f0b-4f5e-9a3e-0b6a4f2f0c11";
-    cleanup(object_unref) const struct object *object = decode_yaml(manifest_certificate, NULL);
+    static const char names[] = "default\0web";
+    cleanup(object_unref) const struct object *object = decode_yaml(
+        "apiVersion: cert-manager.io/v1\nkind: Certificate\n"
+        "metadata: {name: web, labels: {web: eb}}\n",
+        NULL);
     struct object_form form = form_of(object);
     struct bytes known = bytes_of(names, sizeof(names));
-    cleanup(buf_deinit) struct buf with = BUF(SIZE_MAX);
-    cleanup(buf_deinit) struct buf without = BUF(SIZE_MAX);
+    cleanup(buf_deinit) struct buf frozen = BUF(SIZE_MAX);
     cleanup(object_unref) const struct object *thawed = NULL;
 
-    object_freeze(&form, object, (struct bytes){}, &with);
-    object_freeze(&form, object, known, &without);
-    thawed = object_thaw(&form, without.data, known);
-    ASSERT_TRUE(without.len + 36 < with.len);
+    object_freeze(&form, object, known, &frozen);
+    ASSERT_NULL(memmem(frozen.data, frozen.len, "web", 4));
+    thawed = object_thaw(&form, frozen.data, known);
     ASSERT_STREQ(thawed->metadata.name, "web");
-    ASSERT_STREQ(thawed->metadata.uid, "5f1c8a52-6f0b-4f5e-9a3e-0b6a4f2f0c11");
+    ASSERT_STREQ(object_label(thawed, "web"), "eb");
 }
 
 /* Not in the tables: hashes and dates stand in the struct itself. */

@@ -581,7 +581,7 @@ TEST(an_entry_costs_little_beside_its_object)
     each = (bytes_in_use() - before) / COUNT;
     print_message("bytes per entry with two indexes: %zu\n", each); /* 0 under a sanitizer */
     ASSERT_EQ(cache_len(cache), COUNT);
-    ASSERT_TRUE(each < 300);
+    ASSERT_TRUE(each < 220);
 }
 
 RUN_TESTS(cmocka_unit_test(objects_are_found_and_listed_in_order_of_key),

@@ -25,4 +25,32 @@ TEST(versions_compare_by_length_then_bytes)
     }
 }
 
-RUN_TESTS(cmocka_unit_test(versions_compare_by_length_then_bytes));
+TEST(a_version_as_a_number_is_equal_or_newer_like_its_text)
+{
+    static const char *const texts[] = {
+        "", "0", "00", "1", "9", "10", "4711", "9223372036854775807", "-1", "abc", "1a"};
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        for (size_t j = 0; j < ARRAY_LEN(texts); j++) {
+            uint64_t a = version_number(texts[i]), b = version_number(texts[j]);
+            int order = version_compare(texts[i], texts[j]);
+
+            ASSERT_EQ(a == b, order == 0);
+            ASSERT_EQ(version_number_is_newer(a, b), order > 0);
+        }
+    }
+}
+
+TEST(a_version_beyond_63_bits_is_equal_or_not)
+{
+    uint64_t large = version_number("99999999999999999999");
+
+    ASSERT_EQ(large == version_number("99999999999999999999"), true);
+    ASSERT_EQ(large == version_number("99999999999999999998"), false);
+    ASSERT_FALSE(version_number_is_newer(large, 1));
+    ASSERT_FALSE(version_number_is_newer(1, large));
+}
+
+RUN_TESTS(cmocka_unit_test(versions_compare_by_length_then_bytes),
+          cmocka_unit_test(a_version_as_a_number_is_equal_or_newer_like_its_text),
+          cmocka_unit_test(a_version_beyond_63_bits_is_equal_or_not));
