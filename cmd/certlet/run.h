@@ -48,7 +48,8 @@ struct run { /* in order of setting up; torn down the other way round */
     struct manifests *manifests;
     struct cancel *watching; /* of the manifest thread */
     struct thread *manifest_thread;
-    bool is_started;
+    bool is_listing;        /* the manager has threads */
+    bool is_loaded;         /* atomic: the manifests are in the store */
     size_t manifest_errors; /* atomic: of the last look */
 };
 

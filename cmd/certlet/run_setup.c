@@ -301,9 +301,17 @@ static int setup_manifests(struct run *run, struct err *err)
                                         .clock = run->ctx.clock,
                                         .report = report_problems,
                                         .report_arg = run};
-    int r = manifests_new(&options, &run->manifests, err);
 
-    return r == 0 ? manifests_load(run->manifests, &run->ctx, err) : r;
+    return manifests_new(&options, &run->manifests, err);
+}
+
+/* Beside the first lists, which take as long. */
+static int load_manifests(struct run *run, struct err *err)
+{
+    int r = manifests_load(run->manifests, &run->ctx, err);
+
+    __atomic_store_n(&run->is_loaded, r == 0, __ATOMIC_RELAXED);
+    return r;
 }
 
 static void watch_manifests(void *arg)
@@ -328,7 +336,8 @@ static void answer_observer(void *arg, const struct server_request *request,
     } else if (streq(request->path, "/livez")) {
         buf_add_str(&response->body, "ok\n");
     } else if (streq(request->path, "/readyz")) {
-        bool is_ready = manager_is_synced(run->controllers->manager);
+        bool is_ready = __atomic_load_n(&run->is_loaded, __ATOMIC_RELAXED) &&
+                        manager_is_synced(run->controllers->manager);
 
         response->status = is_ready ? 200 : 503;
         buf_add_str(&response->body, is_ready ? "ok\n" : "the caches are not filled yet\n");
@@ -352,13 +361,20 @@ static int setup_observer(struct run *run, struct err *err)
 
 /* --- start and stop --- */
 
+static int start_lists(struct run *run, struct err *err)
+{
+    run->is_listing = true;
+    return manager_list(run->controllers->manager, err);
+}
+
+/* No reconciler runs before the manifests are in the store and the caches have seen them: it would act
+ * on what the user has changed. */
 static int start(struct run *run, struct err *err)
 {
     int r = manager_start(run->controllers->manager, &run->ctx, err);
 
     if (r < 0)
         return r;
-    run->is_started = true;
     r = export_start_hooks(run->export, &run->ctx, err);
     if (r < 0)
         return r;
@@ -375,7 +391,7 @@ int run_setup(struct run *run, struct err *err)
 {
     static int (*const steps[])(struct run *, struct err *) = {
         catch_signals,   setup_network, setup_controllers, setup_export, setup_observer,
-        setup_manifests, start,
+        setup_manifests, start_lists,   load_manifests,    start,
     };
     int code;
 
@@ -406,7 +422,7 @@ static void stop(struct run *run)
     if (run->watching)
         cancel_fire(run->watching);
     thread_join(run->manifest_thread);
-    if (run->is_started) {
+    if (run->is_listing) {
         manager_stop(run->controllers->manager);
         export_stop_hooks(run->export);
         accounts_save_gates(run->accounts, run->store, &run->ctx, true);

@@ -44,6 +44,9 @@ struct expectations *manager_expectations(struct manager *manager);
 /* Before start: a cache to be kept in step by a reflector. The manager does not own the cache. */
 void manager_add_cache(struct manager *manager, struct cache *cache);
 
+/* Starts the reflectors ahead of manager_start(), so that the first lists are read beside what else there
+ * is to do. manager_start() then waits until the caches have seen what was written in between. */
+int manager_list(struct manager *manager, struct err *err);
 /* Starts reflectors, waits until all caches are synced, then starts the workers. */
 int manager_start(struct manager *manager, const struct context *ctx, struct err *err);
 bool manager_is_synced(struct manager *manager);

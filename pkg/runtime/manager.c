@@ -15,8 +15,9 @@
 #include "runtime/clock_watch.h"
 #include "runtime/loop.h"
 
-#define GRACE_MS       SECONDS(1)  /* for runs under way at the stop */
-#define SYNC_REMIND_MS SECONDS(10) /* a first list that takes longer is worth a line */
+#define GRACE_MS        SECONDS(1)  /* for runs under way at the stop */
+#define CURRENT_LOOK_MS 100         /* safety; changes wake it */
+#define SYNC_REMIND_MS  SECONDS(10) /* a first list that takes longer is worth a line */
 
 struct source { /* a cache and what keeps it in step */
     struct manager *manager;
@@ -42,6 +43,7 @@ struct manager {
     struct cancel *runs_cancel;    /* of reconciles */
     struct cancel *threads_cancel; /* of reflectors and the clock watch */
     uint64_t runs;                 /* begun; atomic */
+    bool listed_ahead;             /* by manager_list() */
 
     struct mutex mutex; /* guards what follows */
     struct cond changed;
@@ -125,8 +127,10 @@ static void cache_moved(void *arg, struct cache *cache)
     struct manager *self = arg;
 
     expectations_observe(self->loop.expectations, cache);
+    if (!cache_is_synced(cache))
+        return;
     mutex_lock(&self->mutex);
-    cond_broadcast(&self->changed); /* manager_start() may wait for the last list */
+    cond_broadcast(&self->changed); /* manager_start() may wait for the last list, or change */
     mutex_unlock(&self->mutex);
 }
 
@@ -290,6 +294,29 @@ static int wait_until_synced(struct manager *self, const struct context *ctx, st
     return 0;
 }
 
+static bool caches_are_current(struct manager *self)
+{
+    struct context ctx = thread_context(self, self->threads_cancel);
+
+    for (size_t i = 0; i < self->source_count; i++)
+        if (!reflector_is_current(self->sources[i]->reflector, &ctx))
+            return false;
+    return true;
+}
+
+/* What was written since manager_list() may still be on its way. */
+static int wait_until_current(struct manager *self, const struct context *ctx, struct err *err)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    int r = 0;
+
+    while (r == 0 && !caches_are_current(self)) {
+        (void)cond_wait_for(&self->changed, &self->mutex, CURRENT_LOOK_MS); /* looks again */
+        r = context_check(ctx, err);
+    }
+    return r < 0 ? err_wrap(err, "waiting for the latest changes") : 0;
+}
+
 static int sync_caches(struct manager *self, const struct context *ctx, struct err *err)
 {
     struct cancel_waker waker = {.wake = wake_start, .arg = self};
@@ -297,13 +324,15 @@ static int sync_caches(struct manager *self, const struct context *ctx, struct e
 
     cancel_add_waker(ctx->cancel, &waker);
     r = wait_until_synced(self, ctx, err);
+    if (r == 0 && self->listed_ahead)
+        r = wait_until_current(self, ctx, err);
     cancel_remove_waker(ctx->cancel, &waker);
     return r;
 }
 
 static int start(struct manager *self, const struct context *ctx, struct err *err)
 {
-    int r = start_reflectors(self, err);
+    int r = self->listed_ahead ? 0 : start_reflectors(self, err);
 
     if (r < 0)
         return r;
@@ -314,6 +343,16 @@ static int start(struct manager *self, const struct context *ctx, struct err *er
     if (r < 0)
         return r;
     return start_workers(self, err);
+}
+
+int manager_list(struct manager *self, struct err *err)
+{
+    int r = start_reflectors(self, err);
+
+    self->listed_ahead = true;
+    if (r < 0)
+        manager_stop(self);
+    return r;
 }
 
 int manager_start(struct manager *self, const struct context *ctx, struct err *err)
@@ -363,16 +402,6 @@ void manager_stop(struct manager *self)
 static bool is_quiet(struct manager *self)
 {
     return workqueue_is_idle(self->loop.queue) && expectations_open(self->loop.expectations) == 0;
-}
-
-static bool caches_are_current(struct manager *self)
-{
-    struct context ctx = thread_context(self, self->threads_cancel);
-
-    for (size_t i = 0; i < self->source_count; i++)
-        if (!reflector_is_current(self->sources[i]->reflector, &ctx))
-            return false;
-    return true;
 }
 
 /*

@@ -233,6 +233,37 @@ TEST(threads_write_each_object_once_and_come_to_rest)
     ASSERT_EQ(cache_len(bed.cache), COUNT);
 }
 
+TEST(what_is_written_beside_the_first_lists_is_seen_before_any_run)
+{
+    enum { COUNT = 300 };
+    cleanup(bed_deinit) struct bed bed = {};
+    struct err err = {};
+    char key[32];
+
+    bed_init(&bed, 4);
+    create(&bed, "ns/first");
+    ASSERT_OK(manager_list(bed.manager, &err));
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(key, sizeof(key), "ns/thing-%d", i);
+        create(&bed, key);
+    }
+    ASSERT_EQ(bed.runs, 0);
+    ASSERT_OK(manager_start(bed.manager, &bed.ctx, &err));
+    ASSERT_EQ(cache_len(bed.cache), COUNT + 1);
+    wait_until_idle(&bed);
+    ASSERT_EQ(bed.writes, COUNT + 1);
+}
+
+TEST(a_manager_that_only_lists_can_be_stopped)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+    struct err err = {};
+
+    bed_init(&bed, 2);
+    ASSERT_OK(manager_list(bed.manager, &err));
+    manager_stop(bed.manager);
+}
+
 TEST(stop_cancels_a_run_that_does_not_end_by_itself)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -277,5 +308,7 @@ RUN_TESTS(cmocka_unit_test(one_thread_runs_what_changed_until_nothing_is_left),
           cmocka_unit_test(a_timer_runs_its_key_when_the_clock_gets_there),
           cmocka_unit_test(what_was_there_at_the_start_yields_to_what_comes_now),
           cmocka_unit_test(threads_write_each_object_once_and_come_to_rest),
+          cmocka_unit_test(what_is_written_beside_the_first_lists_is_seen_before_any_run),
+          cmocka_unit_test(a_manager_that_only_lists_can_be_stopped),
           cmocka_unit_test(stop_cancels_a_run_that_does_not_end_by_itself),
           cmocka_unit_test(start_gives_up_with_its_context));
