@@ -40,6 +40,15 @@ bool field_is_system(const char *name)
     return false;
 }
 
+bool field_may_be_keyed(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(list_rules); i++) {
+        if (streq(list_rules[i].name, name))
+            return true;
+    }
+    return false;
+}
+
 static const struct list_rule *list_rule_find(enum place place, const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(list_rules); i++) {

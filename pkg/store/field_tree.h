@@ -32,5 +32,7 @@ void field_tree_prune(struct json *tree, const struct field_set *last,
 
 /* Is metadata.`name` set by the server alone? */
 bool field_is_system(const char *name);
+/* May a list of this name be more than one leaf, wherever it stands? */
+bool field_may_be_keyed(const char *name);
 
 #endif

@@ -449,6 +449,10 @@ int local_apply(struct store *store, const struct context *ctx, const struct res
     r = object_check_precondition(request.row.object, &precondition, err);
     if (r < 0)
         return r;
+    if (managed_fields_hold(request.row.object, config, &request.writer)) {
+        give(ret, request.row.object);
+        return 0;
+    }
     next = managed_fields_apply(request.row.object, config, &request.writer);
     return settle(&request, next, true, ret, err);
 }

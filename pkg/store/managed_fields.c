@@ -1,5 +1,6 @@
 #include "store/managed_fields.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 /* The API server folds the oldest Update entries beyond this many into one. */
 #define UPDATE_ENTRIES_MAX 10
 #define ANCIENT_MANAGER    "ancient-changes"
+#define STEP_MAX           512 /* longer names are not certain */
 
 struct entry {
     struct json *json; /* everything but fieldsV1 */
@@ -123,11 +125,9 @@ static void entries_write(struct entries *entries, struct json *object)
 }
 
 /* An applier is the same whatever version of the API it used; an updater is not. */
-static bool entry_is_of(const struct entry *entry, const struct field_writer *writer,
+static bool entry_is_of(const struct json *json, const struct field_writer *writer,
                         const char *operation)
 {
-    const struct json *json = entry->json;
-
     return streq(json_get_text(json, "manager"), writer->manager) &&
            streq(json_get_text(json, "operation"), operation) &&
            streq(json_get_text(json, "subresource"), writer->subresource) &&
@@ -141,7 +141,7 @@ static struct entry *entries_need(struct entries *entries, const struct field_wr
     struct json *json;
 
     for (size_t i = 0; i < entries->len; i++) {
-        if (entry_is_of(&entries->items[i], writer, operation))
+        if (entry_is_of(entries->items[i].json, writer, operation))
             return &entries->items[i];
     }
     json = json_new_map();
@@ -247,6 +247,69 @@ struct json *managed_fields_apply(const struct json *live, const struct json *co
     copy_system_metadata(live ? live : config, object);
     entries_write(&entries, object);
     return take(object);
+}
+
+/* --- applying what is there already --- */
+
+enum level { LEVEL_ROOT, LEVEL_METADATA, LEVEL_CONTENT };
+
+static bool is_left_out(enum level level, const char *name)
+{
+    if (level == LEVEL_ROOT)
+        return streq(name, "apiVersion") || streq(name, "kind");
+    return level == LEVEL_METADATA && field_is_system(name);
+}
+
+static bool holds_map(const struct json *live, const struct json *config, const struct json *owned,
+                      enum level level);
+
+static bool holds_value(const char *name, const struct json *live, const struct json *value,
+                        const struct json *owned)
+{
+    if (json_kind(value) == JSON_KIND_MAP && json_len(value) > 0)
+        return json_kind(live) == JSON_KIND_MAP && holds_map(live, value, owned, LEVEL_CONTENT);
+    if (json_kind(value) == JSON_KIND_LIST && field_may_be_keyed(name))
+        return false;
+    return json_kind(owned) == JSON_KIND_MAP && json_len(owned) == 0 && live &&
+           json_same(live, value);
+}
+
+/* `owned` must name all members of `config` that are not the server's, and no other. Metadata as such is
+ * owned by nobody, so it may be missing there. */
+static bool holds_map(const struct json *live, const struct json *config, const struct json *owned,
+                      enum level level)
+{
+    size_t count = 0;
+
+    json_for_each (name, value, config) {
+        const struct json *there = json_get(live, name), *mine;
+        char step[STEP_MAX];
+
+        if (is_left_out(level, name))
+            continue;
+        if (snprintf(step, sizeof(step), "f:%s", name) >= STEP_MAX)
+            return false;
+        mine = json_get(owned, step);
+        count += mine != NULL;
+        if (level == LEVEL_ROOT && streq(name, "metadata")) {
+            if (!holds_map(there, value, mine, LEVEL_METADATA))
+                return false;
+        } else if (!mine || !holds_value(name, there, value, mine)) {
+            return false;
+        }
+    }
+    return count == json_len(owned);
+}
+
+bool managed_fields_hold(const struct json *live, const struct json *config,
+                         const struct field_writer *writer)
+{
+    json_for_each_item (item, json_path(live, "metadata.managedFields")) {
+        if (entry_is_of(item, writer, "Apply"))
+            return streq(json_get_text(item, "apiVersion"), writer->api_version) &&
+                   holds_map(live, config, json_get(item, "fieldsV1"), LEVEL_ROOT);
+    }
+    return false;
 }
 
 /* The entries without their times, as one list. */

@@ -24,6 +24,10 @@ void managed_fields_update(const struct json *live, struct json *object,
  * is copied from `live`. */
 struct json *managed_fields_apply(const struct json *live, const struct json *config,
                                   const struct field_writer *writer);
+/* Is it certain that this apply changes nothing but times? Many times cheaper than to do it and compare;
+ * lists whose items have owners of their own are never certain. */
+bool managed_fields_hold(const struct json *live, const struct json *config,
+                         const struct field_writer *writer);
 /* Do both say the same apart from the times? A write that changes only those is none. */
 bool managed_fields_same(const struct json *a, const struct json *b);
 

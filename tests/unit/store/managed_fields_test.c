@@ -178,6 +178,92 @@ TEST(an_update_owns_only_what_it_changed)
     assert_json(json_get(entry(object, 1), "fieldsV1"), "{'f:data': {'f:l': {}}}");
 }
 
+/* What is said to hold must be what an apply leaves as it is. */
+static void assert_holds(const struct json *object, const char *config, bool expected)
+{
+    cleanup(json_unref) struct json *given = json_of(config), *next = NULL;
+    struct field_writer writer = by("a", T1);
+
+    CASE(config);
+    ASSERT_EQ(managed_fields_hold(object, given, &writer), expected);
+    if (!expected)
+        return;
+    next = managed_fields_apply(object, given, &writer);
+    ASSERT_TRUE(managed_fields_same(object, next));
+    json_set(json_get(next, "metadata"), "managedFields",
+             json_ref(json_path(object, "metadata.managedFields")));
+    ASSERT_TRUE(json_same(object, next));
+}
+
+#define APPLIED                                                                                    \
+    "'metadata': {'name': 'x', 'labels': {'l': '1'}}, 'spec': {'m': {'y': {'z': true}, 'e': {}},"  \
+    " 'l': [1, {'q': 2}], 'n': 5"
+
+TEST(an_apply_of_what_is_there_is_known_to_change_nothing)
+{
+    static const struct {
+        const char *config;
+        bool holds;
+    } rows[] = {
+        {"{" APPLIED "}}", true},
+        {"{'apiVersion': 'v2', 'kind': 'Y', " APPLIED "}}", true}, /* the server's */
+        {"{" APPLIED ", 'more': 1}}", false},
+        {"{" APPLIED ", 'theirs': 1}}", false}, /* to be owned together */
+        {"{" APPLIED "}, 'data': {}}", false},
+        {"{'metadata': {'name': 'x'}, 'spec': {'m': {'y': {'z': true}, 'e': {}}, 'l': [1, {'q': 2}],"
+         " 'n': 5}}",
+         false},
+        {"{'metadata': {'labels': {'l': '2'}}, 'spec': {'m': {'y': {'z': true}, 'e': {}},"
+         " 'l': [1, {'q': 2}], 'n': 5}}",
+         false},
+        {"{'metadata': {'labels': {'l': '1'}}, 'spec': {'m': {'y': {'z': true}, 'e': {}},"
+         " 'l': [1, {'q': 3}], 'n': 5}}",
+         false},
+        {"{'metadata': {'labels': {'l': '1'}}, 'spec': {'m': {'y': {}, 'e': {}},"
+         " 'l': [1, {'q': 2}], 'n': 5}}",
+         false},
+        {"{'metadata': {'labels': {'l': '1'}}, 'spec': {'m': {'y': 1, 'e': {'f': 1}},"
+         " 'l': [1, {'q': 2}], 'n': 5}}",
+         false},
+        {"{}", false},
+    };
+    cleanup(json_unref) struct json *object = NULL;
+
+    apply(&object, "a", "{'apiVersion': 'v1', 'kind': 'X', " APPLIED "}}");
+    change(&object, "b", "{'spec': {'theirs': 1, 'm': {'y': {'w': 1}}}, 'status': {'s': 1}}");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_holds(object, rows[i].config, rows[i].holds);
+    change(&object, "b", "{'spec': {'n': 6}}"); /* taken from us */
+    assert_holds(object, rows[0].config, false);
+}
+
+TEST(an_apply_of_a_keyed_list_or_by_a_newcomer_is_never_certain)
+{
+    static const char condition[] = "{'status': {'conditions': [{'type': 'A', 'status': 'True'}]}}";
+    static const char owners[] = "{'metadata': {'ownerReferences': [{'uid': '1'}]}}";
+    cleanup(json_unref) struct json *one = NULL, *two = NULL, *three = NULL, *four = NULL;
+
+    apply(&one, "a", condition);
+    assert_holds(one, condition, false);
+    apply(&two, "a", owners);
+    assert_holds(two, owners, false);
+    apply(&three, "other", "{'data': {'k': '1'}}");
+    assert_holds(three, "{'data': {'k': '1'}}", false);
+    change(&four, "a", "{'data': {'k': '1'}}"); /* not applied */
+    assert_holds(four, "{'data': {'k': '1'}}", false);
+}
+
+TEST(an_apply_with_another_version_of_the_api_is_not_certain)
+{
+    cleanup(json_unref) struct json *object = NULL, *config = json_of("{'data': {'k': '1'}}");
+    struct field_writer writer = by("a", T1);
+
+    apply(&object, "a", "{'data': {'k': '1'}}");
+    ASSERT_TRUE(managed_fields_hold(object, config, &writer));
+    writer.api_version = "v2";
+    ASSERT_FALSE(managed_fields_hold(object, config, &writer));
+}
+
 TEST(subresources_have_entries_of_their_own)
 {
     cleanup(json_unref) struct json *object = NULL;
@@ -233,7 +319,10 @@ TEST(entries_that_make_no_sense_do_no_harm)
     assert_json(content(object, "data"), "{'k': '2'}");
 }
 
-RUN_TESTS(cmocka_unit_test(an_entry_has_the_form_of_the_api_server),
+RUN_TESTS(cmocka_unit_test(an_apply_of_what_is_there_is_known_to_change_nothing),
+          cmocka_unit_test(an_apply_of_a_keyed_list_or_by_a_newcomer_is_never_certain),
+          cmocka_unit_test(an_apply_with_another_version_of_the_api_is_not_certain),
+          cmocka_unit_test(an_entry_has_the_form_of_the_api_server),
           cmocka_unit_test(what_the_server_sets_is_owned_by_nobody),
           cmocka_unit_test(maps_are_granular_and_lists_atomic),
           cmocka_unit_test(a_map_that_becomes_a_scalar_and_back_has_one_owner),
