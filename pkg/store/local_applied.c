@@ -2,11 +2,21 @@
  * local_applied.c - which objects a manager has applied, without reading them.
  *
  * Stored text is compact with sorted keys, and a quote within a string is escaped: so an entry of
- * managedFields can be found as it stands.
+ * managedFields can be found as it stands. Searched here, because SQLite's instr() looks at each byte
+ * several times.
  */
+#include <string.h>
+
 #include "store/local_private.h"
 
-static int each_row(struct local_store *self, sqlite3_stmt *stmt,
+static bool row_holds(sqlite3_stmt *stmt, const char *text)
+{
+    const char *object = local_column_text(stmt, 2);
+
+    return memmem(object, (size_t)sqlite3_column_bytes(stmt, 2), text, strlen(text));
+}
+
+static int each_row(struct local_store *self, sqlite3_stmt *stmt, const char *entry,
                     void (*found)(void *arg, const struct key *key), void *arg, struct err *err)
 {
     int rc;
@@ -15,7 +25,8 @@ static int each_row(struct local_store *self, sqlite3_stmt *stmt,
         struct key key = {.namespace = local_column_text(stmt, 0),
                           .name = local_column_text(stmt, 1)};
 
-        found(arg, &key);
+        if (row_holds(stmt, entry))
+            found(arg, &key);
     }
     return rc == SQLITE_DONE ? 0 : local_fail(self, rc, "reading", err);
 }
@@ -28,7 +39,7 @@ int store_local_each_applied(struct store *store, const struct context *ctx,
     struct local_store *self = local_of(store);
     cleanup(xfree) char *entry = xasprintf("\"manager\":\"%s\",\"operation\":\"Apply\"", manager);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(self, SQL_LIST_HOLDING);
+    cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(self, SQL_LIST_TEXTS);
     char name[RESOURCE_NAME_MAX];
     int r = context_check(ctx, err);
 
@@ -37,6 +48,5 @@ int store_local_each_applied(struct store *store, const struct context *ctx,
     local_set_busy(self, ctx, LOCAL_BUSY_MS);
     local_resource_name(resource, name);
     local_bind_text(stmt, 1, name);
-    local_bind_text(stmt, 2, entry);
-    return each_row(self, stmt, found, arg, err);
+    return each_row(self, stmt, entry, found, arg, err);
 }

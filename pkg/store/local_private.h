@@ -40,7 +40,7 @@ enum local_sql {
     SQL_REPLACE,
     SQL_REMOVE,
     SQL_LIST,
-    SQL_LIST_HOLDING,
+    SQL_LIST_TEXTS,
     SQL_CURRENT_VERSION,
     SQL_LOG_ADD,
     SQL_LOG_TRIM,
