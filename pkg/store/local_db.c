@@ -21,8 +21,6 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_LIST] = "SELECT namespace, name, version, object FROM objects WHERE resource = ?1"
                  " AND (namespace, name) > (?2, ?3) AND (?4 IS NULL OR namespace = ?4)"
                  " ORDER BY namespace, name",
-    [SQL_LIST_TEXTS] = "SELECT namespace, name, object FROM objects WHERE resource = ?1"
-                       " ORDER BY namespace, name",
     [SQL_CURRENT_VERSION] = "SELECT version FROM objects"
                             " WHERE resource = ?1 AND namespace = ?2 AND name = ?3",
     [SQL_LOG_ADD] = "INSERT INTO log (version, type, resource, namespace, name, object)"

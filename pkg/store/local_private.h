@@ -40,7 +40,6 @@ enum local_sql {
     SQL_REPLACE,
     SQL_REMOVE,
     SQL_LIST,
-    SQL_LIST_TEXTS,
     SQL_CURRENT_VERSION,
     SQL_LOG_ADD,
     SQL_LOG_TRIM,

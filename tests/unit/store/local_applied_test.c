@@ -47,6 +47,27 @@ TEST(objects_that_a_manager_has_applied_are_found_by_name)
     ASSERT_STREQ(nobodys, ""); /* a create is no apply */
 }
 
+TEST(more_objects_than_are_read_at_once_are_all_found)
+{
+    struct local_options options = {.clock = clock_system()};
+    cleanup(store_close) struct store *store = NULL;
+    cleanup(strlist_deinit) struct strlist wanted = {};
+    cleanup(xfree) char *found = NULL, *expected = NULL;
+    struct err err = {};
+
+    ASSERT_OK(store_local_open(&options, &store, &err));
+    for (int i = 0; i < 256; i++) { /* twice as many as at once */
+        cleanup(xfree) char *name = xasprintf("w%03d", i);
+
+        apply_widget(store, name, i % 3 ? "ours" : "others");
+        if (i % 3)
+            strlist_add(&wanted, name);
+    }
+    found = applied_by(store, "ours");
+    expected = strlist_join(&wanted, ",");
+    ASSERT_STREQ(found, expected);
+}
+
 TEST(a_text_that_looks_like_an_entry_is_none)
 {
     struct local_options options = {.clock = clock_system()};
@@ -65,4 +86,5 @@ TEST(a_text_that_looks_like_an_entry_is_none)
 }
 
 RUN_TESTS(cmocka_unit_test(objects_that_a_manager_has_applied_are_found_by_name),
+          cmocka_unit_test(more_objects_than_are_read_at_once_are_all_found),
           cmocka_unit_test(a_text_that_looks_like_an_entry_is_none));
