@@ -1,45 +1,28 @@
 /*
  * lock.c - see lock.h.
  *
- * An OFD lock rather than flock(): it can be asked for without being taken, so that `certlet renew`
- * never stands in the way of a start; and unlike a plain fcntl() lock it survives that another part of
- * the process closes the file.
+ * A plain fcntl() lock: it belongs to the process, not to the open file, so that a hook which is just
+ * being started does not hold it beyond the end of a killed process, and the next start is not refused.
+ * It would be lost when the process closed the file elsewhere, but nothing else opens it. And it can be
+ * asked for without being taken: `certlet renew` never stands in the way of a start.
  */
 #include "lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/str.h"
 
-static int64_t read_pid(int fd)
-{
-    char text[32] = "";
-    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-    int64_t pid;
-
-    text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
-    return str_parse_int(text, 1, INT32_MAX, &pid) == 0 ? pid : 0;
-}
-
-static int write_pid(int fd)
-{
-    char text[32];
-    int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-
-    return ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) < 0 ? -1 : 0;
-}
+static const struct flock whole_file = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 static int busy(const char *dir, int fd, struct err *err)
 {
-    int64_t pid = read_pid(fd);
+    struct flock lock = whole_file;
     char who[32] = "(unknown)";
 
-    if (pid > 0)
-        (void)snprintf(who, sizeof(who), "%lld", (long long)pid);
+    if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
+        (void)snprintf(who, sizeof(who), "%d", (int)lock.l_pid);
     return err_set(
         err, ERR_BUSY,
         "process %s works on '%s' already; stop it first, or look with 'certlet status --dir %s'",
@@ -50,15 +33,13 @@ int lock_take(const char *dir, int *ret_fd, struct err *err)
 {
     cleanup(xfree) char *path = xasprintf("%s/.lock", dir);
     cleanup(fd_close) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock lock = whole_file;
 
     if (fd < 0)
         return err_set_errno(err, errno, "opening '%s'", path);
-    if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
+    if (fcntl(fd, F_SETLK, &lock) < 0)
         return errno == EAGAIN || errno == EACCES ? busy(dir, fd, err)
                                                   : err_set_errno(err, errno, "locking '%s'", path);
-    if (write_pid(fd) < 0)
-        return err_set_errno(err, errno, "writing '%s'", path);
     *ret_fd = fd;
     fd = -1;
     return 0;
@@ -68,10 +49,10 @@ bool lock_is_held(const char *dir, int64_t *ret_pid)
 {
     cleanup(xfree) char *path = xasprintf("%s/.lock", dir);
     cleanup(fd_close) int fd = open(path, O_RDWR | O_CLOEXEC);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock lock = whole_file;
 
-    if (fd < 0 || fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+    if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
         return false;
-    *ret_pid = read_pid(fd);
+    *ret_pid = lock.l_pid > 0 ? lock.l_pid : 0; /* 0: in another PID namespace */
     return true;
 }

@@ -1,6 +1,6 @@
 /*
- * lock.h - one process works on a folder: DIR/.lock, held by an open file description and so gone with
- * the process, however it ends. The holder's pid stands in the file, for messages.
+ * lock.h - one process works on a folder: DIR/.lock, held by the process and so gone with it, however it
+ * ends. The kernel knows the holder's pid, for messages.
  */
 #ifndef CERTLET_LOCK_H
 #define CERTLET_LOCK_H
