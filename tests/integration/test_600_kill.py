@@ -1,6 +1,5 @@
 """Killed at any moment, the program goes on where it was; told to end, it ends at once."""
 
-import json
 import random
 import signal
 import time
@@ -8,112 +7,21 @@ import time
 import pytest
 
 from support import manifests
-from support.bed import Pebble, wait_until
-from support.certlet import Certlet, solver_flags
+from support.bed import wait_until
+from support.certlet import Certlet
 from support.fault_ca import FaultCA
-from support.files import serial_of
+from support.kills import kill_at_random
 from support.troubled import quick_solver
-
-ROUNDS, NAMES = 30, 3
-HOOK = """#!/bin/sh
-echo "$CERTLET_NAME $(openssl x509 -noout -serial -in "$CERTLET_PATH/tls.crt")" >>"{log}"
-"""
-
-
-def write_hook(program, log):
-    folder = program.folder / "hooks" / "deploy.d"
-    folder.mkdir(parents=True)
-    hook = folder / "10-note"
-    hook.write_text(HOOK.format(log=log), encoding="ascii")
-    hook.chmod(0o700)
-
-
-def serial(program, secret):
-    return serial_of(program.certificate_pem(secret))
-
-
-@pytest.fixture
-def shop(binary, bind, tmp_path):
-    """The program, a Pebble that has seen nothing yet, and three certificates of different kinds."""
-    with Pebble(tmp_path / "pebble", dns=bind.address) as pebble:
-        flags = solver_flags(bind, http01_port=pebble.http_port)
-        with Certlet(binary, tmp_path / "dir", flags) as program:
-            program.pebble = pebble
-            program.write("key.yaml", manifests.tsig_secret(bind))
-            program.write(
-                "issuer.yaml",
-                manifests.issuer(pebble, [manifests.rfc2136_solver(bind)], name="dns"),
-                manifests.issuer(pebble, [quick_solver()], name="http"),
-            )
-            write_hook(program, tmp_path / "hooks.log")
-            yield program
-
-
-def order(program, n):
-    """Ask for NAMES new certificates. No name is below another: BIND's wildcard would not answer it."""
-    program.write(
-        f"g{n}.yaml",
-        manifests.certificate(f"a{n}", [f"a{n}.example.test", f"*.a{n}.example.test"], "dns"),
-        manifests.certificate(f"b{n}", [f"b{n}.example.test"], "http"),
-        manifests.certificate(f"c{n}", [f"c{n}.example.test"], "dns"),
-    )
-
-
-def kill_after_lines(program, count):
-    """Kill it when its log has grown by so many lines, or when all is done."""
-    target = program.log_text().count("\n") + count
-    program.start("-v", "4")
-    wait_until(
-        lambda: program.log_text().count("\n") >= target or all_are_stored(program),
-        60,
-        "lines of the log",
-        program._child,
-    )
-    program.kill9()
-
-
-def all_are_stored(program):
-    """Whether every certificate that was asked for is in its place."""
-    asked = (json.loads(part) for file in program.manifests.glob("g*.yaml") for part in parts(file))
-    return all(program.certificate_pem(one["spec"]["secretName"]) for one in asked)
-
-
-def parts(file):
-    return file.read_text().split("---\n")[1:]
 
 
 @pytest.mark.threads
-def test_killed_at_random_nothing_is_lost_and_nothing_is_finalized_twice(shop, tmp_path):
-    """30 rounds; every third one asks for three more certificates, the others go on with those."""
+def test_killed_at_random_nothing_is_lost_and_nothing_is_finalized_twice(binary, bind, tmp_path):
+    """hack/faults does the same a thousand times."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
-    dice = random.Random(seed)
-    stored = {}
-    for turn in range(ROUNDS):
-        if turn % 3 == 0:
-            order(shop, turn // 3)
-        kill_after_lines(shop, dice.randrange(3, 50))
-        for secret, pem in stored.items():
-            assert shop.certificate_pem(secret) == pem, f"seed {seed}, turn {turn}: '{secret}' changed"
-        folder = shop.folder / "tls" / "default"
-        for path in folder.iterdir() if folder.exists() else []:
-            if shop.certificate_pem(path.name):
-                stored[path.name] = shop.certificate_pem(path.name)
-    done = shop.run_once(seconds=60)
-    assert done.returncode == 0, f"seed {seed}: {done.stderr[-4000:]}"
-
-    wanted = NAMES * ROUNDS // 3
-    rows = shop.status()["certificates"]
-    assert [row["ready"] for row in rows] == ["True"] * wanted
-    assert shop.pebble.finalizes() == wanted, f"seed {seed}"
-    # An order is lost at most with the process that had asked for it.
-    assert wanted <= shop.pebble.new_orders() <= wanted + ROUNDS
-    for secret, pem in stored.items():
-        assert shop.certificate_pem(secret) == pem
-
-    noted = (tmp_path / "hooks.log").read_text().splitlines()
-    for row in rows:
-        assert f"{row['name']} serial={serial(shop, row['secretName'])}" in noted, f"seed {seed}"
+    tally = kill_at_random(binary, tmp_path, bind, 30, seed)
+    assert (tally.kills, tally.certificates) == (30, 30)
+    assert tally.faults() == {}, f"seed {seed}: {tally}"
 
 
 def test_killed_between_finalize_and_its_answer_the_certificate_is_fetched(binary, bed, tmp_path):

@@ -214,10 +214,10 @@ class Certlet:
         self._child.wait()
         self._child = None
 
-    def wait_until(self, condition, seconds=60, what="the condition"):
+    def wait_until(self, condition, seconds=60, what="the condition", every=0.02):
         """Wait for `condition()`, but not longer than the program lives; give what it gave."""
         try:
-            return wait_until(condition, seconds, what, self._child)
+            return wait_until(condition, seconds, what, self._child, every)
         except BedError as error:
             raise BedError(f"{error}; end of the log:\n{self.log_text()[-4000:]}") from error
 

@@ -59,7 +59,7 @@ def reserve_port():
     raise BedError(f"no free port on {LOOPBACK} between {PORTS.start} and {PORTS.stop}")
 
 
-def wait_until(condition, seconds, what, child=None):
+def wait_until(condition, seconds, what, child=None, every=0.02):
     """Ask `condition` until it gives something true, and return that; fail after `seconds` or with `child`."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
@@ -71,7 +71,7 @@ def wait_until(condition, seconds, what, child=None):
             raise BedError(f"{what}: the process ended with {child.returncode}")
         if time.monotonic() > deadline:
             raise BedError(f"{what}: not within {seconds} s")
-        pause.wait(0.02)
+        pause.wait(every)
 
 
 def end(child, seconds=5):
