@@ -51,6 +51,7 @@ TEST(a_denied_request_is_a_failure_that_is_tried_again)
     sim_free(sim);
 }
 
+/* Threat model 2026, T-02: what approves by itself. */
 TEST(nothing_is_ordered_before_somebody_has_approved)
 {
     struct sim_options options = {.start_ms = START, .others_approve = true};
@@ -393,6 +394,7 @@ TEST(a_lost_order_is_not_taken_from_another_certificate)
     sim_free(sim);
 }
 
+/* step-ca GHSA-h8cp-697h-8c8p: what a CA sends is verified before it is stored. */
 TEST(a_chain_that_cannot_be_used_is_not_stored)
 {
     static const enum fake_ca_chain chains[] = {FAKE_CA_OTHER_KEY, FAKE_CA_OTHER_NAME,

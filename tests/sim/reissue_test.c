@@ -155,6 +155,7 @@ TEST(a_renewal_by_hand_is_one_order)
     sim_free(sim);
 }
 
+/* Threat model 2026, T-05: keys that are used again. */
 TEST(a_renewal_makes_a_new_key_by_default)
 {
     struct sim *sim = issued();

@@ -84,6 +84,7 @@ TEST(renew_before_longer_than_the_life_is_not_followed)
     sim_free(sim);
 }
 
+/* cm#9038: policy Disabled stopped the controller. */
 TEST(renewal_can_be_turned_off)
 {
     struct sim *sim = issued(
@@ -137,6 +138,7 @@ TEST(the_instant_lies_inside_the_window_of_the_ca)
     sim_free(sim);
 }
 
+/* cm#4787, cm#8574, the CAA bug of 2020-03: certificates that must be replaced within days. */
 TEST(a_window_that_moves_forward_is_seen_within_its_retry_time)
 {
     struct sim *sim = issued_with_ari();

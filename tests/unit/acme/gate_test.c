@@ -217,6 +217,7 @@ TEST(damaged_state_cannot_close_a_budget_for_longer_than_it_takes_to_fill)
     ASSERT_TRUE(err.retry_at_ms <= START + HOURS(1) + MINUTES(1));
 }
 
+/* cm#407, cm#1948, cm#4612: storms of orders that made the CA block the client. */
 TEST(orders_beyond_the_account_limit_wait_for_a_token)
 {
     cleanup(bed_deinit) struct bed bed = {};

@@ -38,6 +38,7 @@ TEST(a_bad_nonce_drops_the_pool_and_uses_the_fresh_one)
     ASSERT_STREQ(err.text, "as before");
 }
 
+/* acme.sh, 2025-05: a nonce that was fetched empty ended in an empty certificate file. */
 TEST(an_answer_without_a_nonce_costs_one_request_for_another)
 {
     cleanup(world_deinit) struct world world = {};
@@ -179,6 +180,7 @@ TEST(a_limit_on_names_holds_only_orders_of_these_names)
     CASE("");
 }
 
+/* cm#1948: refused requests were repeated at once. */
 TEST(refusals_without_a_time_back_off_until_one_succeeds)
 {
     enum fake_ca_fault fault = FAKE_CA_429;
@@ -217,6 +219,7 @@ TEST(a_server_error_does_not_close_the_gate)
     ASSERT_OK(acme_gate_check(world.gate, &world.ctx, &err));
 }
 
+/* CVE-2025-54799 (lego): plain http in the directory was followed. */
 TEST(a_plain_http_url_is_never_asked)
 {
     cleanup(world_deinit) struct world world = {};

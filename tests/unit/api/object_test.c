@@ -54,6 +54,7 @@ TEST(an_object_takes_one_block_and_equal_texts_are_one)
     ASSERT_PTREQ(spec->dns_names.items[1], object->metadata.name + 4);
 }
 
+/* cm#9037: a type that nobody expected stopped the controller. */
 TEST(a_wrong_type_from_a_store_is_an_error)
 {
     static const char *const texts[] = {

@@ -311,6 +311,7 @@ TEST(a_failed_write_leaves_the_old_files_and_no_half_version)
     place_free(place);
 }
 
+/* CVE-2019-1002101, -11246, -11249: links that lead a writer out of its folder. */
 TEST(links_of_others_are_not_followed)
 {
     struct place *place = place_new();
@@ -587,6 +588,7 @@ TEST(a_certificate_that_names_another_secret_gets_that_one_written)
     bed_free(bed);
 }
 
+/* CVE-2020-8570, CVE-2022-30636 and their kind: names that become paths. */
 TEST(hostile_secret_names_are_refused_before_any_path_is_built)
 {
     static const char *const names[] = {"..", "../../x", "a/b", "..data", ".", "A"};

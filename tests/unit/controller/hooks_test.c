@@ -308,6 +308,7 @@ TEST(hidden_files_and_what_is_not_executable_do_not_run)
     bed_free(bed);
 }
 
+/* certbot, GTFOBins #183: hooks as a way to root. */
 TEST(a_program_that_others_may_write_is_refused_and_the_next_one_runs)
 {
     struct bed *bed = bed_new();

@@ -183,6 +183,7 @@ TEST(a_header_with_a_line_break_is_refused)
     bed_free(&bed);
 }
 
+/* CERTMAN-3, and cert-manager 2026-07: bodies without an end. */
 TEST(a_body_beyond_its_limit_is_too_large)
 {
     struct bed bed = bed_new();

@@ -87,6 +87,7 @@ static char *nested(int depth)
     return buf_take(&text);
 }
 
+/* kubernetes-client/c: one reader for all JSON, with limits, in place of generated models. */
 TEST(nesting_is_allowed_to_the_limit_and_not_beyond)
 {
     cleanup(xfree) char *good = nested(LIMIT_JSON_DEPTH);

@@ -242,6 +242,7 @@ TEST(no_certificate_is_not_a_chain)
                chain_verify(&chain, &(struct chain_expectation){.now_ms = NOW}, NULL, &err));
 }
 
+/* CERTMAN-4: a chain walk in the square of its length. */
 TEST(chains_are_bounded_in_number_and_bytes)
 {
     cleanup(buf_deinit) struct buf pem = BUF(2 * LIMIT_CHAIN_BODY);

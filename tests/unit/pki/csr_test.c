@@ -514,6 +514,7 @@ TEST(what_is_not_a_signed_request_is_refused)
     }
 }
 
+/* CERTMAN-8: memory by what a length in DER says. */
 TEST(a_request_is_bounded_and_has_nothing_behind_it)
 {
     cleanup(csr_free) struct csr *csr = NULL;

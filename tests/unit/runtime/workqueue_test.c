@@ -192,6 +192,7 @@ TEST(a_timer_fires_when_its_wall_time_has_come)
     ASSERT_EQ(workqueue_next_due_ms(bed.queue), 0);
 }
 
+/* cm#8464: a renewal was missed after a suspend. */
 TEST(a_machine_that_slept_finds_its_timers_due)
 {
     cleanup(bed_deinit) struct bed bed = {};

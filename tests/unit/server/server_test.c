@@ -274,6 +274,7 @@ TEST(what_is_no_plain_request_does_not_reach_the_handler)
     bed_free(&bed);
 }
 
+/* CERTMAN-7 (GHSA-vgf6-pvf4-34rq): bodies and heads without a limit. */
 TEST(headers_beyond_eight_kilobytes_end_the_connection)
 {
     struct bed bed = bed_new();
@@ -443,6 +444,7 @@ TEST(a_listener_goes_while_others_stay_and_its_port_is_free_again)
     bed_free(&bed);
 }
 
+/* CERTMAN-6: a client that sends slowly for ever. */
 TEST(a_request_half_sent_does_not_outlive_its_listener)
 {
     struct bed bed = bed_new();
