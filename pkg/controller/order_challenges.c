@@ -57,13 +57,15 @@ static char *challenge_name(struct order_run *run, const struct challenge_spec *
     return arena_printf(run->arena, "%.*s-%u", (int)len, order, str_fnv1_32(text, strlen(text)));
 }
 
-/* One of that name is there. Ours: the cache was behind. Another's: it makes room, and its going wakes us. */
+/* One of that name is there. Ours: the cache was behind. Another's: it makes room. Its going does not wake us
+ * when we are not its owner, so there is a timer. */
 static int make_room(struct order_run *run, const char *name, struct err *err)
 {
     struct key key = {.namespace = run->key->namespace, .name = name};
     cleanup(object_unref)
         const struct object *found = cache_get(run->self->caches.challenges, &key);
 
+    (void)order_look_again(run, 0);
     if (!found || found->metadata.deletion_timestamp_ms ||
         (object_is_controlled_by(found, run->order->object.metadata.uid) &&
          is_followed(run, (const struct challenge *)found)))
