@@ -3,7 +3,8 @@
  *
  * Two things: "not before T", set by every 429 and 503 in any form (for all work, or for one set of
  * names where the CA says that only these are meant); and token buckets for the budgets
- * that the CA is known to have (table in limits.c by host of the directory; unknown CAs have none).
+ * that the CA is known to have (table in limits.c by host of the directory; unknown CAs have none), and
+ * one of our own for each exact set of names, which holds at every CA.
  * Tokens are spent fairly: while a bucket is less than half full a tenant gets no more than its even
  * share among the tenants seen in the last day. Times come from the context's clock. Any thread.
  */

@@ -1,6 +1,6 @@
 /*
  * ledger.c - buckets are kept in one map by kind and subject: "orders", "domain/example.com",
- * "set/<hash>", "failures/www.example.com". A bucket that is full again is dropped.
+ * "set/<hash>", "failures/www.example.com", "own/<hash>". A bucket that is full again is dropped.
  */
 #include "acme/ledger.h"
 
@@ -14,7 +14,12 @@
 
 #define SWEEP_AT 4096
 
-enum kind { KIND_ORDERS, KIND_DOMAIN, KIND_SET, KIND_FAILURES };
+/* Whatever makes us order the same names over and over (a CA, a Secret that somebody deletes, a mistake of
+ * ours): at whatever CA, and exempt or not, no more than this (cm#407, cm#4846, cm#5074). Enough for anybody
+ * who tries things out, and for certificates of a few minutes. Not saved: a storm has one process. */
+static const struct acme_budget own_budget = {.capacity = 30, .refill_ms = MINUTES(1)};
+
+enum kind { KIND_ORDERS, KIND_DOMAIN, KIND_SET, KIND_FAILURES, KIND_OWN };
 
 static const struct {
     const char *prefix;
@@ -33,6 +38,7 @@ static const struct {
     [KIND_FAILURES] = {"failures", "failed validations of the name",
                        offsetof(struct acme_limits, failures_per_name),
                        offsetof(struct acme_limits, failures_refill_s)},
+    [KIND_OWN] = {"own", "orders for exactly these names", 0, 0},
 };
 
 static void bucket_free_value(void *value)
@@ -59,6 +65,8 @@ static int limit_at(const struct acme_limits *limits, size_t offset)
 
 static struct acme_budget budget_of(const struct acme_ledger *ledger, enum kind kind)
 {
+    if (kind == KIND_OWN)
+        return own_budget;
     if (!ledger->limits)
         return (struct acme_budget){};
     return (struct acme_budget){
@@ -138,6 +146,9 @@ static void costs_of_certificate(struct costs *costs, const struct acme_ledger *
 static void costs_of_order(struct costs *costs, const struct acme_ledger *ledger,
                            const struct acme_budget_request *request)
 {
+    cleanup(xfree) char *set = acme_set_hash(request->names);
+
+    costs_add(costs, ledger, KIND_OWN, set);
     if (!request->is_ari_exempt && !request->is_renewal)
         costs_add(costs, ledger, KIND_ORDERS, NULL);
     costs_of_certificate(costs, ledger, request);
@@ -164,9 +175,11 @@ static struct acme_bucket *need_bucket(struct acme_ledger *ledger, const char *k
 
 static int refuse(struct err *err, int64_t at_ms, const struct cost *cost, int64_t capacity)
 {
-    const char *subject = cost->kind == KIND_SET ? NULL : strchr(cost->key, '/');
+    bool is_hash = cost->kind == KIND_SET || cost->kind == KIND_OWN;
+    const char *subject = is_hash ? NULL : strchr(cost->key, '/');
     cleanup(xfree) char *quoted = subject ? xasprintf(" '%s'", subject + 1) : xstrdup("");
-    cleanup(xfree) char *why = xasprintf("the CA's limit on %s%s (%lld) is reached",
+    cleanup(xfree) char *why = xasprintf("%s limit on %s%s (%lld) is reached",
+                                         cost->kind == KIND_OWN ? "our own" : "the CA's",
                                          kinds[cost->kind].words, quoted, (long long)capacity);
 
     return acme_refuse_until(err, at_ms, why);
@@ -212,7 +225,7 @@ static void spend_all(struct acme_ledger *ledger, const struct costs *costs,
             acme_bucket_hold(bucket, &budget, spending->tenant, spending->now_ms);
         else
             acme_bucket_spend(bucket, &budget, spending->tenant, spending->now_ms);
-        ledger->changed = true;
+        ledger->changed |= costs->items[i].kind != KIND_OWN;
     }
     if (map_len(ledger->buckets) > ledger->sweep_at)
         sweep(ledger, spending->now_ms);
@@ -228,7 +241,7 @@ static void return_all(struct acme_ledger *ledger, const struct costs *costs, co
             acme_bucket_release(bucket, &budget, tenant);
         else
             acme_bucket_return(bucket, &budget, tenant);
-        ledger->changed = true;
+        ledger->changed |= costs->items[i].kind != KIND_OWN;
     }
 }
 
@@ -322,8 +335,10 @@ struct json *acme_ledger_save(struct acme_ledger *ledger, int64_t now_ms, size_t
 
     sweep(ledger, now_ms);
     entries = xcalloc(map_len(ledger->buckets) + 1, sizeof(entries[0]));
-    map_for_each (entry, ledger->buckets)
-        entries[count++] = entry;
+    map_for_each (entry, ledger->buckets) {
+        if (!str_starts(map_entry_key(entry), kinds[KIND_OWN].prefix))
+            entries[count++] = entry;
+    }
     qsort(entries, count, sizeof(entries[0]), by_full_at_descending);
     for (size_t i = 0; i < count; i++) {
         cleanup(json_unref) struct json *value = save_bucket(ledger, entries[i], now_ms);

@@ -404,11 +404,32 @@ TEST(an_unknown_ca_has_no_budgets)
     bed_init(&bed);
     acme_gate_set_limits(bed.gate, NULL);
     for (int i = 0; i < 1000; i++)
-        ASSERT_OK(take_order(&bed, &(struct ask){.name = "a.example", .domain = "example"}, &err));
+        ASSERT_OK(take_numbered(&bed, i, NULL, &err));
     ASSERT_NULL(acme_limits_of("https://ca.test/dir"));
     ASSERT_NULL(acme_limits_of("not a url"));
     ASSERT_EQ(acme_limits_of("https://acme-v02.api.letsencrypt.org/directory")->orders_per_account,
               300);
+}
+
+/* cm#407, cm#4846, cm#5074: whatever makes us order without end, it does not get far. */
+TEST(orders_of_the_same_names_have_a_limit_of_ours_at_every_ca_and_in_every_case)
+{
+    static const struct ask ask = {
+        .name = "a.example", .domain = "example", .is_renewal = true, .is_ari_exempt = true};
+    cleanup(bed_deinit) struct bed bed = {};
+    struct err err = {};
+
+    bed_init(&bed);
+    acme_gate_set_limits(bed.gate, NULL);
+    for (int i = 0; i < 30; i++)
+        ASSERT_OK(take_order(&bed, &ask, &err));
+    ASSERT_ERR(ERR_RATE_LIMITED, take_order(&bed, &ask, &err));
+    ASSERT_CONTAINS(err.text, "our own limit on orders for exactly these names (30) is reached");
+    ASSERT_TRUE(err.retry_at_ms <= bed.clock.now_ms + MINUTES(2));
+    ASSERT_OK(take_numbered(&bed, 1, NULL, &err)); /* others go on */
+    fake_clock_advance(&bed.clock, MINUTES(2));
+    ASSERT_OK(take_order(&bed, &ask, &err));
+    ASSERT_FALSE(acme_gate_is_dirty(bed.gate)); /* it costs no write */
 }
 
 TEST(the_saved_text_fits_an_annotation)
@@ -435,22 +456,24 @@ TEST(the_saved_text_fits_an_annotation)
     saved = acme_gate_save(bed.gate, &bed.ctx);
 }
 
-RUN_TESTS(cmocka_unit_test(a_closed_gate_says_until_when_and_why),
-          cmocka_unit_test(no_answer_closes_the_gate_for_more_than_a_week),
-          cmocka_unit_test(refusals_of_one_moment_back_off_once),
-          cmocka_unit_test(a_closed_gate_and_its_back_off_survive_a_restart),
-          cmocka_unit_test(a_held_set_survives_a_restart_and_ends_in_time),
-          cmocka_unit_test(unreadable_state_is_passed_over),
-          cmocka_unit_test(damaged_state_cannot_close_a_budget_for_longer_than_it_takes_to_fill),
-          cmocka_unit_test(orders_beyond_the_account_limit_wait_for_a_token),
-          cmocka_unit_test(a_refused_order_gives_its_tokens_back),
-          cmocka_unit_test(an_order_without_a_certificate_costs_only_the_order),
-          cmocka_unit_test(a_certificate_counts_from_when_it_was_issued),
-          cmocka_unit_test(orders_under_way_count_as_issued_after_a_restart),
-          cmocka_unit_test(an_order_that_never_ended_is_forgotten_after_a_week),
-          cmocka_unit_test(renewals_are_exempt_as_the_ca_exempts_them),
-          cmocka_unit_test(a_tenant_gets_its_even_share_of_what_is_left),
-          cmocka_unit_test(shares_survive_a_restart_and_end_with_the_day),
-          cmocka_unit_test(failed_validations_of_a_name_stop_short_of_the_limit),
-          cmocka_unit_test(an_unknown_ca_has_no_budgets),
-          cmocka_unit_test(the_saved_text_fits_an_annotation));
+RUN_TESTS(
+    cmocka_unit_test(a_closed_gate_says_until_when_and_why),
+    cmocka_unit_test(no_answer_closes_the_gate_for_more_than_a_week),
+    cmocka_unit_test(refusals_of_one_moment_back_off_once),
+    cmocka_unit_test(a_closed_gate_and_its_back_off_survive_a_restart),
+    cmocka_unit_test(a_held_set_survives_a_restart_and_ends_in_time),
+    cmocka_unit_test(unreadable_state_is_passed_over),
+    cmocka_unit_test(damaged_state_cannot_close_a_budget_for_longer_than_it_takes_to_fill),
+    cmocka_unit_test(orders_beyond_the_account_limit_wait_for_a_token),
+    cmocka_unit_test(a_refused_order_gives_its_tokens_back),
+    cmocka_unit_test(an_order_without_a_certificate_costs_only_the_order),
+    cmocka_unit_test(a_certificate_counts_from_when_it_was_issued),
+    cmocka_unit_test(orders_under_way_count_as_issued_after_a_restart),
+    cmocka_unit_test(an_order_that_never_ended_is_forgotten_after_a_week),
+    cmocka_unit_test(renewals_are_exempt_as_the_ca_exempts_them),
+    cmocka_unit_test(a_tenant_gets_its_even_share_of_what_is_left),
+    cmocka_unit_test(shares_survive_a_restart_and_end_with_the_day),
+    cmocka_unit_test(failed_validations_of_a_name_stop_short_of_the_limit),
+    cmocka_unit_test(an_unknown_ca_has_no_budgets),
+    cmocka_unit_test(orders_of_the_same_names_have_a_limit_of_ours_at_every_ca_and_in_every_case),
+    cmocka_unit_test(the_saved_text_fits_an_annotation));
