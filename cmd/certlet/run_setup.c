@@ -20,7 +20,8 @@
 #include "run.h"
 #include "store/local.h"
 
-#define THREADS_MAX 64 /* of workers; they mostly wait for the network */
+#define THREADS_MAX    64 /* of workers; they mostly wait for the network */
+#define READ_AHEAD_MAX (512 * 1024 * 1024)
 
 /* --- folder and lock --- */
 
@@ -62,7 +63,11 @@ static int open_store(struct run *run, struct err *err)
     cleanup(xfree) char *path = xasprintf("%s/state.db", run->flags.dir);
     struct local_options options = {
         .path = path, .clock = run->ctx.clock, .resources = kind_resources};
-    int r = store_local_open(&options, &run->store, err);
+    int r;
+
+    file_read_ahead(path,
+                    READ_AHEAD_MAX); /* the lists read it in another order than it lies there */
+    r = store_local_open(&options, &run->store, err);
 
     if (r == 0)
         r = store_local_collect(run->store, &run->ctx, err); /* what a crash left */

@@ -5,9 +5,11 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 static char root[] = "/tmp/certlet-file-test-XXXXXX";
@@ -218,7 +220,43 @@ TEST(a_symbolic_link_is_no_folder)
 
 #define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, root_make, root_remove)
 
-RUN_TESTS(IN_ROOT(what_is_written_is_read_back_with_the_exact_mode),
+enum { LARGE = 8 << 20 };
+
+/* How much of the file is in memory. */
+static size_t resident_pages(int fd)
+{
+    static unsigned char pages[LARGE / 4096];
+    void *at = mmap(NULL, LARGE, PROT_READ, MAP_SHARED, fd, 0);
+    size_t count = 0;
+
+    ASSERT_TRUE(at != MAP_FAILED);
+    ASSERT_EQ(mincore(at, LARGE, pages), 0);
+    (void)munmap(at, LARGE);
+    for (size_t i = 0; i < LARGE / (size_t)sysconf(_SC_PAGESIZE); i++)
+        count += pages[i] & 1;
+    return count;
+}
+
+TEST(a_file_read_ahead_comes_into_memory_by_itself)
+{
+    cleanup(xfree) char *path = xasprintf("%s/large", root);
+    cleanup(xfree) char *data = xalloc(LARGE);
+    int64_t end_ms = clock_monotonic_ms(clock_system()) + SECONDS(30);
+    cleanup(fd_close) int fd = -1;
+    struct err err = {};
+
+    ASSERT_OK(file_write_at(root_fd, "large", data, LARGE, 0600, &err));
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ASSERT_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0); /* nothing happens in memory */
+    file_read_ahead(path, LARGE);
+    while (resident_pages(fd) < LARGE / (size_t)sysconf(_SC_PAGESIZE))
+        ASSERT_TRUE(clock_monotonic_ms(clock_system()) < end_ms);
+    file_read_ahead(root, LARGE); /* a folder, and nothing at all: no harm */
+    file_read_ahead("/nowhere", LARGE);
+}
+
+RUN_TESTS(IN_ROOT(a_file_read_ahead_comes_into_memory_by_itself),
+          IN_ROOT(what_is_written_is_read_back_with_the_exact_mode),
           IN_ROOT(writing_replaces_the_file_and_not_what_a_link_points_to),
           IN_ROOT(a_failed_write_leaves_nothing_behind),
           IN_ROOT(a_name_that_leads_elsewhere_is_refused),
