@@ -586,6 +586,30 @@ static int read_object(struct signing *signing, const struct kind *kind, const s
     return r < 0 ? err_wrap(err, "reading %s '%s'", kind->resource.kind, key->name) : 0;
 }
 
+/* There is one of the name that our Order must have. Ours: the cache is behind. Else its owner is gone, or
+ * somebody wrote it to be in the way (GHSA-8rvj-mm4h-c258): it goes, and the next look makes ours. */
+static int make_room(struct signing *signing, const struct certificate_request *request,
+                     const char *name, struct err *err)
+{
+    struct key key = {.namespace = request->object.metadata.namespace, .name = name};
+    cleanup(object_unref) const struct object *found = NULL;
+    struct store_precondition exactly = {};
+    int r = read_object(signing, &kind_order, &key, &found, err);
+
+    if (r == 0 && (found->metadata.deletion_timestamp_ms ||
+                   object_is_controlled_by(found, request->object.metadata.uid)))
+        return err_set(err, ERR_EXISTS, "the Order '%s' exists already", name);
+    if (r == 0) {
+        exactly.uid = found->metadata.uid;
+        r = store_delete(signing->issuers->store, signing->ctx, &kind_order.resource, &key,
+                         &exactly, err);
+    }
+    if (r < 0 && r != ERR_NOT_FOUND)
+        return err_wrap(err, "deleting the Order '%s' of another owner", name);
+    signing->result->requeue_at_ms = context_now_ms(signing->ctx) + SECONDS(1);
+    return pending(signing, NULL, NULL);
+}
+
 static int create_order(struct signing *signing, const struct certificate_request *cached,
                         const char *replaces, struct err *err)
 {
@@ -607,12 +631,8 @@ static int create_order(struct signing *signing, const struct certificate_reques
     order = order_json(request, &spec);
     r = store_create(signing->issuers->store, signing->ctx, &kind_order.resource,
                      "cert-manager-certificaterequests-issuer-acme", order, &stored, &why);
-    if (r ==
-        ERR_EXISTS) /* ours, and the cache is behind; or another object's: the back-off tells */
-        return err_set(
-            err, ERR_EXISTS,
-            "an Order of the name '%s' exists already; if it belongs to no request, delete it",
-            json_as_text(json_path(order, "metadata.name")));
+    if (r == ERR_EXISTS)
+        return make_room(signing, request, json_as_text(json_path(order, "metadata.name")), err);
     if (r == ERR_INVALID)
         return failed(signing, "OrderBuildingError", why.text);
     if (r < 0) {

@@ -179,6 +179,23 @@ TEST(a_forged_order_orders_nothing_and_does_not_fail_our_request)
     }
 }
 
+TEST(a_forged_order_under_our_name_makes_room)
+{
+    struct sim *sim = in_flight();
+    const char *ours = sim_only(sim, "order"), *uid = sim_text(sim, ours, "metadata.uid");
+    struct forged_order forged = {.name = sim_text(sim, ours, "metadata.name"),
+                                  .dns_names = "[www.example.com]"};
+
+    sim_delete(sim, ours);
+    forge_order(sim, &forged);
+    sim_advance(sim, MINUTES(10));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_FALSE(streq(sim_text(sim, ours, "metadata.uid"), uid));
+    ASSERT_EQ(sim_orders_placed(sim),
+              2); /* the one that was deleted, and the one that took its place */
+    sim_free(sim);
+}
+
 /* An approval lasts as long as its request is open. */
 TEST(an_order_for_a_request_that_has_ended_orders_nothing)
 {
@@ -198,4 +215,5 @@ TEST(an_order_for_a_request_that_has_ended_orders_nothing)
 RUN_TESTS(cmocka_unit_test(a_forged_challenge_presents_nothing_and_does_not_fail_our_order),
           cmocka_unit_test(a_forged_challenge_under_our_name_makes_room),
           cmocka_unit_test(a_forged_order_orders_nothing_and_does_not_fail_our_request),
+          cmocka_unit_test(a_forged_order_under_our_name_makes_room),
           cmocka_unit_test(an_order_for_a_request_that_has_ended_orders_nothing));
