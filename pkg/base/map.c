@@ -15,6 +15,7 @@ struct map_entry {
 struct map {
     struct map_entry *entries;
     map_free_fn *free_value;
+    struct pool *pool; /* of the entries; NULL: the heap */
 };
 
 struct map *map_new(map_free_fn *free_value)
@@ -23,6 +24,29 @@ struct map *map_new(map_free_fn *free_value)
 
     map->free_value = free_value;
     return map;
+}
+
+struct map *map_new_in(struct pool *pool, map_free_fn *free_value)
+{
+    struct map *map = map_new(free_value);
+
+    map->pool = pool;
+    return map;
+}
+
+static struct map_entry *entry_new(struct map *map, size_t key_len)
+{
+    size_t size = sizeof(struct map_entry) + key_len + 1;
+
+    return map->pool ? pool_alloc(map->pool, size) : xalloc(size);
+}
+
+static void entry_free(struct map *map, struct map_entry *entry)
+{
+    if (map->pool)
+        pool_free(map->pool, entry, sizeof(*entry) + strlen(entry->key) + 1);
+    else
+        xfree(entry);
 }
 
 static void value_free(const struct map *map, void *value)
@@ -37,7 +61,7 @@ static void *entry_unlink(struct map *map, struct map_entry *entry)
     void *value = entry->value;
 
     HASH_DEL(map->entries, entry);
-    xfree(entry);
+    entry_free(map, entry);
     return value;
 }
 
@@ -73,7 +97,7 @@ bool map_has(const struct map *map, const char *key)
 static void entry_add(struct map *map, const char *key, void *value)
 {
     size_t len = strlen(key);
-    struct map_entry *entry = xalloc(sizeof(*entry) + len + 1);
+    struct map_entry *entry = entry_new(map, len);
 
     memcpy(entry->key, key, len + 1);
     entry->value = value;

@@ -6,13 +6,15 @@
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 
-#include "base/base.h"
+#include "base/pool.h"
 
 struct map;
 struct map_entry;
 typedef void map_free_fn(void *value);
 
 struct map *map_new(map_free_fn *free_value); /* NULL: values are only borrowed */
+/* Entries are in the pool, which must outlive the map: for thousands that stay. */
+struct map *map_new_in(struct pool *pool, map_free_fn *free_value);
 void map_free(struct map *map);
 DEFINE_CLEANUP(struct map, map_free);
 void *map_get(const struct map *map, const char *key); /* NULL when absent */

@@ -1,12 +1,13 @@
 /*
  * A page begins with its header and is aligned to its size, so that a block's address names its page.
- * Pages come in regions, which are so large that malloc() maps them: a page that was never used
- * takes no memory.
+ * Pages come in regions. A page that is not in use takes no memory: it was never touched, or it was
+ * given back, header and all, which is why the list of these stands elsewhere.
  */
 #include "base/pool.h"
 
 #include <assert.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -22,7 +23,7 @@ struct block { /* a free one */
 };
 
 struct page {
-    struct list node; /* among those with room, or the empty ones; alone while full */
+    struct list node; /* among those with room; alone while full */
     struct block *free;
     uint16_t size;  /* of a block */
     uint16_t used;  /* blocks in use */
@@ -40,7 +41,6 @@ void pool_init(struct pool *pool)
     *pool = (struct pool){};
     for (size_t i = 0; i < ARRAY_LEN(pool->pages); i++)
         list_init(&pool->pages[i]);
-    list_init(&pool->empty);
 }
 
 void pool_deinit(struct pool *pool)
@@ -48,29 +48,23 @@ void pool_deinit(struct pool *pool)
     for (size_t i = 0; i < pool->region_count; i++)
         xfree(pool->regions[i]);
     xfree(pool->regions);
-    pool->regions = NULL;
-    pool->region_count = pool->fresh = 0;
+    xfree(pool->unused);
+    pool->regions = pool->unused = NULL;
+    pool->region_count = pool->unused_count = 0;
 }
 
 /* --- pages --- */
 
 static void region_add(struct pool *pool)
 {
-    size_t size = (pool->region_count + 1) * sizeof(*pool->regions);
+    size_t count = ++pool->region_count;
+    char *region = xalloc_aligned(PAGE_SIZE, REGION_PAGES * PAGE_SIZE);
 
-    pool->regions = xrealloc(pool->regions, size);
-    pool->regions[pool->region_count++] = xalloc_aligned(PAGE_SIZE, REGION_PAGES * PAGE_SIZE);
-    pool->fresh = REGION_PAGES;
-}
-
-static struct page *fresh_page(struct pool *pool)
-{
-    char *newest;
-
-    if (pool->fresh == 0)
-        region_add(pool);
-    newest = pool->regions[pool->region_count - 1];
-    return (struct page *)(newest + (REGION_PAGES - pool->fresh--) * PAGE_SIZE);
+    pool->regions = xrealloc(pool->regions, count * sizeof(*pool->regions));
+    pool->regions[count - 1] = region;
+    pool->unused = xrealloc(pool->unused, count * REGION_PAGES * sizeof(*pool->unused));
+    for (size_t i = REGION_PAGES; i-- > 0;)
+        pool->unused[pool->unused_count++] = region + i * PAGE_SIZE;
 }
 
 static struct page *page_of(const void *block)
@@ -82,18 +76,22 @@ static struct page *page_add(struct pool *pool, size_t class)
 {
     struct page *page;
 
-    if (list_empty(&pool->empty)) {
-        page = fresh_page(pool);
-    } else {
-        page = list_entry(pool->empty.next, struct page, node);
-        list_remove(&page->node);
-    }
+    if (pool->unused_count == 0)
+        region_add(pool);
+    page = (struct page *)pool->unused[--pool->unused_count];
     page->free = NULL;
     page->size = (uint16_t)((class + 1) * POOL_STEP);
     page->used = 0;
     page->fresh = sizeof(*page);
     list_append(&pool->pages[class], &page->node);
     return page;
+}
+
+static void page_remove(struct pool *pool, struct page *page)
+{
+    ASAN_UNPOISON_MEMORY_REGION(page, PAGE_SIZE);
+    pool->unused[pool->unused_count++] = (char *)page;
+    (void)madvise(page, PAGE_SIZE, MADV_DONTNEED); /* or it stays in memory */
 }
 
 static bool has_room(const struct page *page)
@@ -164,11 +162,14 @@ void pool_free(struct pool *pool, void *p, size_t size)
     page = page_of(p);
     assert(page->size == (class + 1) * POOL_STEP);
     page_put(page, p);
-    list_remove(&page->node); /* to the end: the pages in front fill up */
-    list_append(page->used > 0 ? &pool->pages[class] : &pool->empty, &page->node);
+    list_remove(&page->node);
+    if (page->used > 0)
+        list_append(&pool->pages[class], &page->node); /* those in front fill up */
+    else
+        page_remove(pool, page);
 }
 
 size_t pool_size(const struct pool *pool)
 {
-    return (pool->region_count * REGION_PAGES - pool->fresh) * PAGE_SIZE;
+    return (pool->region_count * REGION_PAGES - pool->unused_count) * PAGE_SIZE;
 }

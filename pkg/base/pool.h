@@ -3,8 +3,8 @@
  *
  * Ten thousands of small things that stay for months do not belong between the texts and trees that
  * come and go with each event: those leave holes behind which the next ones do not fit. A pool has
- * pages of its own, each for blocks of one size, and no header on a block. A page without blocks
- * serves another size; it is not given back before pool_deinit().
+ * pages of its own, each for blocks of one size, and no header on a block. The memory of a page
+ * without blocks goes back to the system; its address serves another size later.
  *
  * Not for threads at once. Blocks are wiped when they go.
  */
@@ -17,10 +17,10 @@ enum { POOL_STEP = 16, POOL_LARGEST = 1024 }; /* what is larger comes from the h
 
 struct pool {
     struct list pages[POOL_LARGEST / POOL_STEP]; /* with room, by size */
-    struct list empty;
-    char **regions; /* where pages come from */
+    char **regions;                              /* where pages come from */
     size_t region_count;
-    size_t fresh; /* pages of the newest region that were never used */
+    char **unused; /* pages; room for all there are */
+    size_t unused_count;
 };
 
 void pool_init(struct pool *pool);

@@ -59,6 +59,7 @@ struct manifests {
     void *report_arg;
     struct map *files;   /* path to struct file */
     struct map *objects; /* id to struct held */
+    struct pool pool;    /* of these */
     uint64_t looks;
     unsigned failures; /* looks in a row in which the store failed */
     struct watcher watcher;
@@ -122,7 +123,8 @@ int manifests_new(const struct manifests_options *options, struct manifests **re
     self->report = options->report;
     self->report_arg = options->report_arg;
     self->files = map_new(file_free);
-    self->objects = map_new(xfree);
+    pool_init(&self->pool);
+    self->objects = map_new_in(&self->pool, NULL);
     mutex_init(&self->mutex);
     watcher_init(&self->watcher);
     if (r < 0)
@@ -138,6 +140,7 @@ void manifests_free(struct manifests *self)
     watcher_deinit(&self->watcher);
     map_free(self->files);
     map_free(self->objects);
+    pool_deinit(&self->pool);
     manifest_problems_deinit(&self->problems);
     mutex_deinit(&self->mutex);
     xfree(self->folder);
@@ -243,7 +246,7 @@ static struct held *held_of(struct manifests *self, const char *id, const struct
     struct held *held = map_get(self->objects, id);
 
     if (!held) {
-        held = xalloc(sizeof(*held));
+        held = pool_alloc(&self->pool, sizeof(*held));
         held->kind = kind;
         map_set(self->objects, id, held);
     }
@@ -255,7 +258,7 @@ static void say_of_entry(struct look *look, const char *name, const struct manif
 {
     struct manifest_problem problem = {.file = (char *)name,
                                        .line = entry->line,
-                                       .object = entry->id,
+                                       .object = (char *)entry->id,
                                        .text = (char *)text,
                                        .is_warning = is_warning};
 
@@ -465,8 +468,10 @@ static int look_for_missing(struct look *look, struct err *err)
         r = look_at_missing(look, held, map_entry_key(entry), err);
         if (r < 0)
             return r;
-        if (r > 0)
+        if (r > 0) {
             (void)map_remove(self->objects, map_entry_key(entry)); /* it was there */
+            pool_free(&self->pool, held, sizeof(*held));
+        }
     }
     return 0;
 }

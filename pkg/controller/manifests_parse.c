@@ -31,6 +31,7 @@ struct reader {
     const char *file;
     const struct yaml_stream *stream;
     size_t document;
+    struct arena *arena; /* of the items' texts */
 };
 
 /* One object of a document; `place` is the path to it, "" or "items[2]". */
@@ -41,12 +42,10 @@ struct subject {
 
 void manifest_text_deinit(struct manifest_text *text)
 {
-    for (size_t i = 0; i < text->len; i++) {
-        xfree(text->items[i].id);
-        xfree(text->items[i].target);
+    for (size_t i = 0; i < text->len; i++)
         json_unref(text->items[i].json);
-    }
     xfree(text->items);
+    xfree(text->texts);
     manifest_problems_deinit(&text->problems);
     *text = (struct manifest_text){};
 }
@@ -222,17 +221,18 @@ static bool check_scope(const struct reader *reader, const struct subject *subje
     return false;
 }
 
-static char *target_of(const struct object *object)
+static const char *target_of(const struct object *object, struct arena *arena)
 {
     const struct certificate *crt = (const struct certificate *)object;
 
     if (object->kind != &kind_certificate || str_empty(crt->spec.secret_name))
         return NULL;
-    return xasprintf("%s/%s", str_or(object->metadata.namespace, ""), crt->spec.secret_name);
+    return arena_printf(arena, "%s/%s", str_or(object->metadata.namespace, ""),
+                        crt->spec.secret_name);
 }
 
 static bool check_object(const struct reader *reader, const struct subject *subject,
-                         const struct kind *kind, const struct json *body, char **ret_target)
+                         const struct kind *kind, const struct json *body, const char **ret_target)
 {
     cleanup(field_report_deinit) struct field_report report = {};
     cleanup(object_unref) const struct object *object = NULL;
@@ -244,7 +244,7 @@ static bool check_object(const struct reader *reader, const struct subject *subj
         return false;
     }
     say_report(reader, subject, &report);
-    *ret_target = target_of(object);
+    *ret_target = target_of(object, reader->arena);
     return valid && !field_report_has_errors(&report);
 }
 
@@ -272,7 +272,7 @@ static void read_object(const struct reader *reader, const struct kind *kind,
     cleanup(json_unref) struct json *body = applied_form(kind, value);
     cleanup(xfree) char *id = subject_id(kind, body);
     cleanup(xfree) char *guess = id ? NULL : subject_guess(kind, body);
-    cleanup(xfree) char *target = NULL;
+    const char *target = NULL;
     struct subject subject = {.place = place, .id = id ? id : guess};
     struct manifest_entry *entry;
     bool valid;
@@ -286,8 +286,8 @@ static void read_object(const struct reader *reader, const struct kind *kind,
     reader->text->has_secret = reader->text->has_secret || kind->is_secret;
     entry = text_add(reader->text);
     *entry = (struct manifest_entry){.kind = kind,
-                                     .id = take(id),
-                                     .target = take(target),
+                                     .id = arena_strdup(reader->arena, id),
+                                     .target = target,
                                      .line = line_of(reader, &subject, ""),
                                      .valid = valid};
     if (!valid)
@@ -404,9 +404,38 @@ static void say_broken(struct manifest_text *text, const char *file, const struc
     text->has_unknown = true;
 }
 
+static const char *move_text(char **to, const char *text)
+{
+    char *moved = *to;
+
+    if (!text)
+        return NULL;
+    *to = stpcpy(moved, text) + 1;
+    return moved;
+}
+
+/* It stays for long: one block of exactly the size for the items, and one for their texts. */
+static void settle(struct manifest_text *text)
+{
+    size_t size = 0;
+    char *to;
+
+    for (size_t i = 0; i < text->len; i++)
+        size += strlen(text->items[i].id) + strlen(str_or(text->items[i].target, "")) + 2;
+    to = text->texts = xalloc(size);
+    for (size_t i = 0; i < text->len; i++) {
+        text->items[i].id = move_text(&to, text->items[i].id);
+        text->items[i].target = move_text(&to, text->items[i].target);
+    }
+    text->items = xrealloc(text->items, text->len * sizeof(*text->items));
+    text->alloc = text->len;
+}
+
+/* `text` is empty before. */
 int manifest_text_read(struct manifest_text *text, const char *file, const char *data, size_t len)
 {
     cleanup(yaml_stream_free) struct yaml_stream *stream = NULL;
+    cleanup(arena_free) struct arena *arena = arena_new(0);
     struct reader reader = {.text = text, .file = file};
     struct err err = {};
     int r = yaml_parse(data, len, &stream, &err);
@@ -416,8 +445,10 @@ int manifest_text_read(struct manifest_text *text, const char *file, const char 
         return r;
     }
     reader.stream = stream;
+    reader.arena = arena;
     for (; reader.document < yaml_document_count(stream); reader.document++)
         read_value(&reader, yaml_document(stream, reader.document), "");
+    settle(text);
     return 0;
 }
 
@@ -494,7 +525,7 @@ static void say_together(struct manifest_problems *problems, const char *file,
 {
     struct manifest_problem problem = {.file = (char *)file,
                                        .line = entry->line,
-                                       .object = entry->id,
+                                       .object = (char *)entry->id,
                                        .field = (char *)field,
                                        .text = (char *)text,
                                        .is_warning = is_warning};

@@ -32,16 +32,17 @@ void problems_mark_new(struct manifest_problems *problems, const struct manifest
 
 struct manifest_entry { /* an object that a text holds, valid or not */
     const struct kind *kind;
-    char *id;          /* "Certificate default/web" */
-    char *target;      /* of a Certificate: "default/web-tls"; NULL */
-    struct json *json; /* what is applied; NULL when not valid or not needed any more */
-    uint64_t hash;     /* of `json` */
+    const char *id;     /* "Certificate default/web" */
+    const char *target; /* of a Certificate: "default/web-tls"; NULL */
+    struct json *json;  /* what is applied; NULL when not valid or not needed any more */
+    uint64_t hash;      /* of `json` */
     int line;
     bool valid;
 };
 struct manifest_text {
     struct manifest_entry *items;
     size_t len, alloc;
+    char *texts;      /* of the items */
     bool has_unknown; /* does not parse, or holds what may be anything */
     bool has_secret;
     struct manifest_problems problems;

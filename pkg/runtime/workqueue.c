@@ -14,6 +14,7 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/pool.h"
 #include "base/str.h"
 #include "base/thread.h"
 #include "cache/tree.h"
@@ -53,6 +54,7 @@ struct band {
 struct lane {
     struct lane_options options;
     struct tree items; /* by key */
+    struct pool pool;  /* of items: of its own, because some lanes' wait for months */
     struct band bands[BAND_COUNT];
     size_t ready;
     int in_work;
@@ -85,11 +87,11 @@ static int compare_key(const void *probe, const struct tree_node *node)
     return order != 0 ? order : strcmp(key->name, other->name);
 }
 
-static struct item *item_new(unsigned lane, const struct key *key)
+static struct item *item_new(struct pool *pool, unsigned lane, const struct key *key)
 {
     const char *namespace = str_or(key->namespace, "");
     size_t namespace_size = strlen(namespace) + 1, name_size = strlen(key->name) + 1;
-    struct item *item = xalloc(sizeof(*item) + namespace_size + name_size);
+    struct item *item = pool_alloc(pool, sizeof(*item) + namespace_size + name_size);
 
     memcpy(item->text, namespace, namespace_size);
     memcpy(item->text + namespace_size, key->name, name_size);
@@ -112,9 +114,18 @@ static struct item *item_need(struct workqueue *queue, unsigned lane, const stru
 
     if (item)
         return item;
-    item = item_new(lane, key);
+    item = item_new(&queue->lanes[lane].pool, lane, key);
     tree_add(&queue->lanes[lane].items, &item->node, compare_key, &item->work.key);
     return item;
+}
+
+static void item_remove(struct lane *lane, struct item *item)
+{
+    const struct key *key = &item->work.key;
+    size_t size = sizeof(*item) + strlen(key->namespace) + strlen(key->name) + 2;
+
+    (void)tree_remove(&lane->items, compare_key, key); /* it is `item` */
+    pool_free(&lane->pool, item, size);
 }
 
 /* Forgets an item of which there is nothing to remember. */
@@ -122,9 +133,7 @@ static void item_settle(struct workqueue *queue, struct item *item)
 {
     if (item->state != ITEM_IDLE || heap_node_is_in(&item->timer) || item->failures > 0)
         return;
-    (void)tree_remove(&queue->lanes[item->work.lane].items, compare_key,
-                      &item->work.key); /* it is `item` */
-    xfree(item);
+    item_remove(&queue->lanes[item->work.lane], item);
 }
 
 /* --- lines --- */
@@ -266,15 +275,11 @@ struct workqueue *workqueue_new(const struct clock *clock, const struct lane_opt
     queue->lanes = xcalloc(lane_count, sizeof(*queue->lanes));
     for (size_t i = 0; i < lane_count; i++) {
         queue->lanes[i].options = lanes[i];
+        pool_init(&queue->lanes[i].pool);
         for (size_t band = 0; band < BAND_COUNT; band++)
             list_init(&queue->lanes[i].bands[band].ring);
     }
     return queue;
-}
-
-static void item_release(struct tree_node *node)
-{
-    xfree(item_of(node));
 }
 
 static void line_release(struct tree_node *node)
@@ -284,9 +289,13 @@ static void line_release(struct tree_node *node)
 
 static void lane_deinit(struct lane *lane)
 {
+    struct tree_node *node;
+
     for (size_t band = 0; band < BAND_COUNT; band++)
         tree_clear(&lane->bands[band].lines, line_release);
-    tree_clear(&lane->items, item_release);
+    for (node = tree_first(&lane->items); node; node = tree_first(&lane->items))
+        item_remove(lane, item_of(node));
+    pool_deinit(&lane->pool);
 }
 
 void workqueue_free(struct workqueue *queue)

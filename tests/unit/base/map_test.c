@@ -119,8 +119,29 @@ TEST(many_entries_are_all_found)
     }
 }
 
+TEST(entries_may_be_in_a_pool)
+{
+    struct pool pool;
+    struct map *map;
+    char key[40];
+
+    pool_init(&pool);
+    map = map_new_in(&pool, NULL);
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(key, sizeof(key), "key %d", i);
+        map_set(map, key, map);
+    }
+    ASSERT_PTREQ(map_get(map, "key 999"), map);
+    ASSERT_TRUE(pool_size(&pool) > 1000 * sizeof(key));
+    ASSERT_TRUE(map_remove(map, "key 999"));
+    ASSERT_FALSE(map_has(map, "key 999"));
+    map_free(map);
+    ASSERT_EQ(pool_size(&pool), 0);
+    pool_deinit(&pool);
+}
+
 RUN_TESTS(cmocka_unit_test(absent_is_null_and_not_had), cmocka_unit_test(a_null_value_is_had),
           cmocka_unit_test(entries_come_in_order_of_insertion_and_keys_are_copies),
           cmocka_unit_test(owned_values_are_freed_when_replaced_removed_and_at_the_end),
           cmocka_unit_test(the_entry_looked_at_may_be_removed),
-          cmocka_unit_test(many_entries_are_all_found));
+          cmocka_unit_test(many_entries_are_all_found), cmocka_unit_test(entries_may_be_in_a_pool));
