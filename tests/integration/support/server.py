@@ -150,6 +150,7 @@ class Server:
     def pause(self):
         """Keep its sockets open and answer nothing: packets are dropped, connections hang."""
         self.child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.child.pid, os.WSTOPPED)  # a thread of it may still be answering
 
     def resume(self):
         self.child.send_signal(signal.SIGCONT)
