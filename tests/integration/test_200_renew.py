@@ -126,6 +126,21 @@ def test_short_lived_certificates_are_renewed_in_time_while_running(binary, bind
         assert row(program, "thirds")["attempts"] == 0
 
 
+@pytest.mark.threads
+def test_renew_beside_the_running_process_issues_anew(binary, bind, pebble, tmp_path):
+    with folder(binary, pebble, bind, tmp_path / "dir") as program:
+        program.write("a.yaml", certificate("a"))
+        program.start("--account-key-type", "ecdsa")
+        first = program.wait_for_certificate("a-tls")
+        done = program.command("renew", "--dir", program.folder, "a")
+        assert done.returncode == 0, done.stderr
+        second = program.wait_for_certificate("a-tls", other_than=first)
+        # And so does an edit: one that comes while the first is being worked on is not lost.
+        program.write("a.yaml", certificate("a", names=["a.example.test", "b.example.test"]))
+        third = program.wait_for_certificate("a-tls", other_than=second)
+        assert names_of(third) == ["a.example.test", "b.example.test"]
+
+
 def date(pem, which):
     text = pki.openssl("x509", "-noout", f"-{which}date", stdin=pem).partition("=")[2].strip()
     return datetime.datetime.strptime(text, "%b %d %H:%M:%S %Y %Z")
@@ -348,11 +363,30 @@ def informed(shared, binary, bind, pebble, tmp_path_factory):
     for name, answer in ANSWERS.items():
         pebble.set_renewal_info(program.first[name], answer())
         secret = as_secret(shared, name)
-        stored = shared.object("Secret", f"{name}-tls")["metadata"]
-        secret["metadata"]["annotations"] = stored["annotations"]  # these tell who issued it
+        secret["metadata"]["annotations"] = issuer_annotations(shared, name)
         program.write(f"secrets/{name}.yaml", secret)
     program.cost = once(program, certificates=[certificate(name, "ari") for name in ANSWERS])
     return program
+
+
+def test_window_ahead_renews_inside_of_it_while_running(shared, binary, bind, pebble, tmp_path):
+    once(shared, ahead=certificate("ahead", "ari"))
+    first = shared.certificate_pem("ahead-tls")
+    secret = as_secret(shared, "ahead")
+    secret["metadata"]["annotations"] = issuer_annotations(shared, "ahead")
+    # It asked when the certificate was new, and again in hours: a new folder asks now.
+    with folder(binary, pebble, bind, tmp_path / "dir", shared) as program:
+        program.write("a.yaml", secret, certificate("ahead", "ari"))
+        answer = window(6, 10)
+        pebble.set_renewal_info(first, {"suggestedWindow": answer})
+        program.start()
+        second = program.wait_for_certificate("ahead-tls", other_than=first, seconds=40)
+    assert starts(second) >= datetime.datetime.strptime(answer["start"], "%Y-%m-%dT%H:%M:%SZ")
+
+
+def issuer_annotations(program, name):
+    """They tell who issued it."""
+    return program.object("Secret", f"{name}-tls")["metadata"]["annotations"]
 
 
 def test_window_in_the_past_renews_at_once_and_only_that_one(informed):
@@ -397,3 +431,17 @@ def test_answer_that_is_no_window_leaves_the_plain_time_and_is_kept(informed, na
     plain = starts(informed.first[name]) + datetime.timedelta(days=60)
     told = datetime.datetime.strptime(row(informed, name)["renewalTime"], "%Y-%m-%dT%H:%M:%SZ")
     assert abs((told - plain).total_seconds()) < 60
+
+
+def test_renew_ends_the_wait_for_a_pause_that_is_over(binary, fault_ca, tmp_path):
+    fault_ca.fault("newOrder", "paused", times=1)
+    with Certlet(binary, tmp_path / "dir", ["--http01-listen", "127.0.0.1:0"]) as program:
+        program.write("a.yaml", m.issuer(fault_ca, [quick_solver()]), m.certificate("a", ["a.example.test"]))
+        program.start()
+        program.wait_until(
+            lambda: (program.folder / "state.db").exists() and "portal.example" in str(program.status()), 40, "the pause"
+        )
+        done = program.command("renew", "--dir", program.folder, "a")
+        assert done.returncode == 0 and "tried again now" in done.stdout, done.stderr
+        program.wait_for_certificate("a-tls")
+        assert fault_ca.accepted("finalize") == 1

@@ -300,7 +300,8 @@ def test_a_secret_manifest_that_others_can_read_is_warned_of(shop):
 def test_a_second_process_on_the_folder_is_refused_and_the_first_goes_on(shop):
     done = shop.command("run", shop.folder, "--once", "--timeout", "5s")
     assert done.returncode == 3
-    assert str(shop.folder) in done.stderr and "stop it first" in done.stderr
+    assert f"process {shop.pid} works on '{shop.folder}'" in done.stderr
+    assert "stop it first" in done.stderr
     assert shop.is_running()
 
 

@@ -202,6 +202,49 @@ def test_a_dns_key_under_another_name_in_the_secret_is_told(certlet, bind, pebbl
     certlet.wait_until(lambda: not certlet.status()["certificates"], 20, "no certificate")
 
 
+# --- and whom it concerns ---
+
+MANY = 30  # of one bad issuer: more than there are workers
+
+
+def bad_ones():
+    names = [f"bad{n}" for n in range(MANY)]
+    return [manifests.certificate(name, [f"{name}.example.test"], "pit") for name in names]
+
+
+def test_names_are_issued_while_many_of_another_issuer_wait_for_its_ca(
+    binary, bind, pebble, fault_ca, tmp_path
+):
+    fault_ca.fault("newOrder", "silence", times=None)
+    with Certlet(binary, tmp_path / "dir", solver_flags(bind)) as program:
+        pit = manifests.issuer(fault_ca, [manifests.rfc2136_solver(bind)], name="pit")
+        program.write("pit.yaml", pit, *bad_ones())
+        write(program, bind, pebble)
+        program.start()
+        fault_ca.wait_for("newOrder")
+        write(program, bind, pebble, *certificates("good"))
+        program.wait_for_certificate("good-tls", seconds=20)
+
+
+def test_names_are_issued_while_many_of_another_issuer_wait_for_its_dns_server(
+    binary, bind, pebble, tmp_path
+):
+    with Bind(tmp_path / "dead", zones=("example.test",)) as dead:
+        dead.pause()
+        solver = manifests.rfc2136_solver(dead)
+        solver["dns01"]["rfc2136"]["tsigSecretSecretRef"]["name"] = "tsig-dead"
+        key = manifests.secret("tsig-dead", {"secret": dead.tsig["certlet"][1]})
+        with Certlet(binary, tmp_path / "dir", solver_flags(bind)) as program:
+            program.write(
+                "pit.yaml", key, manifests.issuer(pebble, [solver], name="pit"), *bad_ones()
+            )
+            write(program, bind, pebble)
+            program.start()
+            program.wait_until(lambda: "PresentError" in program.log_text(), 60, "bad ones at work")
+            write(program, bind, pebble, *certificates("good"))
+            program.wait_for_certificate("good-tls", seconds=20)
+
+
 def test_no_record_is_left_behind(bind):
     """After all of the above."""
     for name in ("wrong-key", "late-key", "other-entry"):
