@@ -7,6 +7,7 @@
  */
 #include "run.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 
 #define ONCE_TIMEOUT_MS MINUTES(5)
 #define ONCE_LOOK_MS    250 /* safety; changes wake it */
-#define GATE_SAVE_MS    MINUTES(1)
+#define TIDY_MS         MINUTES(1)
 
 /* --- --once --- */
 
@@ -100,22 +101,31 @@ static enum woken wait_for(struct run *run, int64_t at_most_ms)
     return WOKEN_BY_CHANGE;
 }
 
-static void save_gates(struct run *run, int64_t *last_ms)
+/* glibc gives back only what is free at the end of a heap. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0); /* nothing to give is no fault */
+#endif
+}
+
+static void tidy(struct run *run, int64_t *last_ms)
 {
     int64_t now_ms = clock_monotonic_ms(run->ctx.clock);
 
-    if (now_ms - *last_ms < GATE_SAVE_MS)
+    if (now_ms - *last_ms < TIDY_MS)
         return;
     *last_ms = now_ms;
     accounts_save_gates(run->accounts, run->store, &run->ctx, false);
+    give_memory_back();
 }
 
 static int run_forever(struct run *run)
 {
-    int64_t saved_ms = clock_monotonic_ms(run->ctx.clock);
+    int64_t tidied_ms = clock_monotonic_ms(run->ctx.clock);
 
-    while (wait_for(run, GATE_SAVE_MS) != WOKEN_BY_SIGNAL)
-        save_gates(run, &saved_ms);
+    while (wait_for(run, TIDY_MS) != WOKEN_BY_SIGNAL)
+        tidy(run, &tidied_ms);
     return EXIT_OK;
 }
 
