@@ -24,6 +24,7 @@ const struct kind *kind_by_name(const char *name);
 #define INDEX_OWNER       "owner" /* uid of the controller: requests, orders, challenges, secrets */
 #define INDEX_SECRET_NAME "secretName" /* Certificates by target Secret */
 #define INDEX_ISSUER      "issuer"     /* "Issuer/ns/name", "ClusterIssuer//name" */
+#define INDEX_PLACE       "place"      /* Challenges that hold one, by namespace; "*" for all */
 #define INDEX_USED_SECRET "usedSecret" /* Issuers by the Secrets they read */
 
 /* Keys of annotations, labels and finalizers (behaviour.md 15, api.md 10). */

@@ -1,5 +1,6 @@
 /* caches.c - one row per kind: decode function and indexes. */
 #include "controller/caches.h"
+#include "controller/challenges.h"
 
 #include "controller/facts.h"
 
@@ -79,6 +80,14 @@ static void challenge_issuer_values(const void *object, cache_emit_fn *emit, voi
     emit_issuer(object, &challenge->spec.issuer_ref, emit, arg);
 }
 
+static void place_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    if (!challenge_holds_place(object))
+        return;
+    emit(arg, "*");
+    emit(arg, str_or(((const struct object *)object)->metadata.namespace, ""));
+}
+
 static void used_secrets(const struct issuer *issuer, const char *namespace, cache_emit_fn *emit,
                          void *arg)
 {
@@ -117,7 +126,8 @@ static const struct cache_index request_indexes[] = {{INDEX_OWNER, owner_values}
 static const struct cache_index order_indexes[] = {{INDEX_OWNER, owner_values},
                                                    {INDEX_ISSUER, order_issuer_values}};
 static const struct cache_index challenge_indexes[] = {{INDEX_OWNER, owner_values},
-                                                       {INDEX_ISSUER, challenge_issuer_values}};
+                                                       {INDEX_ISSUER, challenge_issuer_values},
+                                                       {INDEX_PLACE, place_values}};
 static const struct cache_index issuer_indexes[] = {{INDEX_USED_SECRET, issuer_secret_values}};
 static const struct cache_index cluster_issuer_indexes[] = {
     {INDEX_USED_SECRET, cluster_issuer_secret_values}};

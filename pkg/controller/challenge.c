@@ -303,18 +303,26 @@ static int present(struct run *run, struct err *err)
     return why.code;
 }
 
-static size_t in_progress(struct run *run)
+static void count(void *arg, const void *object)
 {
-    cleanup(cache_refs_deinit) struct cache_refs all = {};
-    size_t count = 0;
+    ++*(size_t *)arg;
+}
 
-    cache_list(run->self->caches.challenges, NULL, &all);
-    for (size_t i = 0; i < all.len; i++) {
-        const struct challenge *challenge = all.items[i];
+static size_t places_held(struct run *run, const char *who)
+{
+    size_t held = 0;
 
-        count += challenge->status.processing && !state_is_final(challenge->status.state);
-    }
-    return count;
+    cache_visit_index(run->self->caches.challenges, INDEX_PLACE, who, count, &held);
+    return held;
+}
+
+/* A quarter of the places is not for one namespace, whose names may all lead nowhere. */
+static bool has_place(struct run *run)
+{
+    size_t most = (size_t)run->self->options.max_challenges;
+    size_t most_of_one = most - most / 4;
+
+    return places_held(run, "*") < most && places_held(run, run->key->namespace) < most_of_one;
 }
 
 /* First look: the CA's authorization, then the solver. */
@@ -325,7 +333,7 @@ static int begin(struct run *run, struct err *err)
     struct err why = {};
     int r;
 
-    if (in_progress(run) >= (size_t)run->self->options.max_challenges) {
+    if (!has_place(run)) {
         challenges_queue(run->self->challenges,
                          run->key); /* the timer is for places that got free unseen */
         run->result->requeue_at_ms = context_now_ms(run->ctx) + run->self->options.check_retry_ms;

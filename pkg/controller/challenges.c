@@ -10,6 +10,11 @@ struct challenges {
     struct map *line;  /* "namespace/name", in order of coming; no values */
 };
 
+bool challenge_holds_place(const struct challenge *challenge)
+{
+    return challenge && challenge->status.processing && !state_is_final(challenge->status.state);
+}
+
 struct challenges *challenges_new(void)
 {
     struct challenges *self = xalloc(sizeof(*self));

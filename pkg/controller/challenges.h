@@ -6,8 +6,10 @@
 #ifndef CONTROLLER_CHALLENGES_H
 #define CONTROLLER_CHALLENGES_H
 
-#include "base/base.h"
-#include "store/resource.h"
+#include "api/challenge.h"
+
+/* One of --max-concurrent-challenges: from its presentation to its end. NULL holds none. */
+bool challenge_holds_place(const struct challenge *challenge);
 
 struct challenges;
 struct challenges *challenges_new(void);

@@ -60,3 +60,10 @@ enum placed_state placed_take(struct placed *self, const char *uid, struct acme_
     *ret = *order;
     return PLACED_ORDER;
 }
+
+void placed_forget(struct placed *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_remove(self->orders, uid);
+}

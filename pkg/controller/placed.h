@@ -19,5 +19,7 @@ void placed_doubt(struct placed *placed, const char *uid);
 enum placed_state { PLACED_NOTHING, PLACED_IN_DOUBT, PLACED_ORDER };
 /* Takes the note out; `ret` is filled with an order only. */
 enum placed_state placed_take(struct placed *placed, const char *uid, struct acme_order *ret);
+/* The Order is gone. */
+void placed_forget(struct placed *placed, const char *uid);
 
 #endif

@@ -14,6 +14,8 @@
 #include "controller/caches.h"
 #include "controller/challenges.h"
 #include "controller/facts.h"
+#include "controller/placed.h"
+#include "controller/writers.h"
 
 struct wake {
     struct controllers *self;
@@ -134,6 +136,8 @@ static void certificate_changed(void *self, const struct key *key, const void *b
     cleanup(xfree) char *secret = NULL;
 
     add(&wake, LANE_CERTIFICATES, key->namespace, key->name);
+    if (!new)
+        writers_forget(wake.self->writers, old->object.metadata.uid);
     if (!old || (new &&streq(old->spec.secret_name, new->spec.secret_name)))
         return;
     /* It let go of a Secret that another one may be waiting for. */
@@ -161,6 +165,8 @@ static void order_changed(void *self, const struct key *key, const void *before,
     struct key request_key = {.namespace = key->namespace, .name = owner ? owner->name : ""};
     cleanup(object_unref) const struct object *request = NULL;
 
+    if (!after)
+        placed_forget(wake.self->placed, order->metadata.uid);
     if (after && !only_reason_changed(&order_part, before, after))
         add(&wake, LANE_ORDERS, key->namespace, key->name);
     if (initial || !owner)
@@ -169,11 +175,6 @@ static void order_changed(void *self, const struct key *key, const void *before,
     request = cache_get(wake.self->caches.requests, &request_key);
     if (request)
         add_controller(&wake, LANE_CERTIFICATES, request, "Certificate");
-}
-
-static bool holds_place(const struct challenge *challenge)
-{
-    return challenge && challenge->status.processing && !state_is_final(challenge->status.state);
 }
 
 /* Here and not where the Challenge ends: now the cache counts one less. */
@@ -193,8 +194,10 @@ static void challenge_changed(void *self, const struct key *key, const void *bef
 {
     struct wake wake = wake_of(self, initial);
 
-    if (holds_place(before) && !holds_place(after))
+    if (challenge_holds_place(before) && !challenge_holds_place(after))
         wake_next_in_line(&wake);
+    if (!after)
+        challenges_forget(wake.self->challenges, ((const struct object *)before)->metadata.uid);
     if (after && !only_reason_changed(&challenge_part, before, after))
         add(&wake, LANE_CHALLENGES, key->namespace, key->name);
     if (!initial)

@@ -110,3 +110,10 @@ const char *writers_rival(struct writers *self, const char *uid, const struct se
     *ret_until_ms = note->last_ms + STOPPED_FOR_MS;
     return secret->foreign_owner;
 }
+
+void writers_forget(struct writers *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_remove(self->notes, uid);
+}

@@ -26,5 +26,7 @@ const char *writers_rival(struct writers *writers, const char *uid,
 void writers_note_repaired(struct writers *writers, const char *uid, const char *version);
 bool writers_repair_is_futile(struct writers *writers, const char *uid,
                               const struct secret_facts *secret);
+/* The Certificate is gone. */
+void writers_forget(struct writers *writers, const char *uid);
 
 #endif

@@ -520,6 +520,44 @@ TEST(a_dead_name_server_is_named_and_delays_nobody_else)
     }
 }
 
+static const char issuer_elsewhere[] =
+    "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: acme, namespace: elsewhere}\n"
+    "spec:\n  acme:\n    server: " FAKE_CA_DIRECTORY
+    "\n    privateKeySecretRef: {name: acme-account}\n" SIM_BY_DNS;
+static const char certificate_elsewhere[] =
+    "apiVersion: cert-manager.io/v1\nkind: Certificate\n"
+    "metadata: {name: web, namespace: elsewhere}\nspec:\n  dnsNames: [www.example.net]\n"
+    "  secretName: web-tls\n  issuerRef: {name: acme}\n"
+    "  privateKey: {algorithm: ECDSA, size: 256}\n";
+
+TEST(names_of_one_namespace_do_not_hold_all_places)
+{
+    struct sim_options options = {.start_ms = START, .max_challenges = 4};
+    struct sim *sim = sim_new_with(&options);
+
+    fake_dns_set_late(sim_dns(sim), "example.com", HOURS(1));
+    sim_apply(sim, SIM_ISSUER);
+    for (int i = 0; i < 8; i++) {
+        cleanup(xfree) char *yaml = xasprintf(SIM_CERTIFICATE("c%d", "[c%d.example.com]", ""), i, i,
+                                              i);
+
+        sim_apply(sim, yaml);
+    }
+    sim_advance(sim, SECONDS(20));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 3);
+    sim_apply(sim, issuer_elsewhere);
+    sim_apply(sim, certificate_elsewhere);
+    sim_advance(sim, SECONDS(20));
+    expect_ready(sim, "certificate/elsewhere/web");
+    sim_advance(sim, HOURS(3)); /* and the others get theirs one after the other */
+    for (int i = 0; i < 8; i++) {
+        cleanup(xfree) char *name = xasprintf("certificate/c%d", i);
+
+        expect_ready(sim, name);
+    }
+    sim_free(sim);
+}
+
 TEST(a_record_that_cannot_be_taken_back_is_tried_again)
 {
     struct sim *sim = sim_with_issuer();
@@ -752,6 +790,7 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(another_account_key_makes_another_account),
           cmocka_unit_test(a_failed_validation_is_a_failed_attempt_and_leaves_no_record),
           cmocka_unit_test(a_dead_name_server_is_named_and_delays_nobody_else),
+          cmocka_unit_test(names_of_one_namespace_do_not_hold_all_places),
           cmocka_unit_test(a_record_that_cannot_be_taken_back_is_tried_again),
           cmocka_unit_test(an_update_whose_answer_was_lost_is_found_again),
           cmocka_unit_test(a_failed_attempt_is_repeated_after_an_hour_and_then_twice_the_time),
