@@ -386,9 +386,11 @@ def test_window_ahead_renews_inside_of_it_while_running(shared, binary, bind, pe
         program.write("a.yaml", secret, certificate("ahead", "ari"))
         answer = window(6, 10)
         pebble.set_renewal_info(first, {"suggestedWindow": answer})
+        before = replacements(pebble)
         program.start()
         second = program.wait_for_certificate("ahead-tls", other_than=first, seconds=40)
     assert starts(second) >= datetime.datetime.strptime(answer["start"], "%Y-%m-%dT%H:%M:%SZ")
+    assert replacements(pebble) - before == 1
 
 
 def issuer_annotations(program, name):

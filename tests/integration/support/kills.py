@@ -44,9 +44,8 @@ class Tally:
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
     def faults(self):
-        """{what: what was found} of all that must not be. An order is lost at most with the process
-        that had asked for it."""
-        most_orders = self.certificates + self.kills + self.cut_off
+        """{what: what was found} of all that must not be. The order whose answer died with us is found in
+        the account's list, which Pebble has."""
         found = {
             "lost": self.lost,
             "not ready": self.unready,
@@ -54,7 +53,7 @@ class Tally:
             "records left": self.records,
             "finalized twice": max(self.twice, 0),
             "finalized never": max(-self.twice, 0),
-            "orders beyond one for each kill": max(self.orders - most_orders, 0),
+            "ordered twice": max(self.orders - self.certificates - self.cut_off, 0),
         }
         return {what: value for what, value in found.items() if value}
 
