@@ -218,9 +218,9 @@ static void write_family(struct metrics_writer *writer, const struct registered 
     metrics_write_head(writer, registered->family);
     map_for_each (entry, registered->series) {
         const char *labels = map_entry_key(entry);
+        cleanup(xfree) char *text = series_text(registered->family, map_entry_value(entry), labels);
 
-        writer_add(writer, registered->family, xstrdup(labels),
-                   series_text(registered->family, map_entry_value(entry), labels));
+        writer_add(writer, registered->family, labels, text);
     }
 }
 

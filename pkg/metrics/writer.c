@@ -1,3 +1,7 @@
+/*
+ * Ten thousand Certificates are 70,000 series: they lie one behind the other in their section, and a
+ * section goes when it is printed.
+ */
 #include "metrics/writer.h"
 
 #include <stdlib.h>
@@ -7,12 +11,19 @@
 #include "base/str.h"
 #include "metrics/text.h"
 
+enum { SECTION_MAX = INT32_MAX };
+
+struct part { /* of a section's text */
+    uint32_t at, len;
+};
+
 struct line {
-    char *labels, *text;
+    struct part labels, text; /* the labels may be a part of the text */
 };
 
 struct section { /* one family's */
     const struct metric_family *family;
+    struct buf text;
     struct line *lines;
     size_t len, room;
 };
@@ -21,15 +32,17 @@ struct metrics_writer {
     struct map *sections; /* by name of family */
 };
 
-static void section_free(void *arg)
+static void section_empty(struct section *section)
 {
-    struct section *section = arg;
-
-    for (size_t i = 0; i < section->len; i++) {
-        xfree(section->lines[i].labels);
-        xfree(section->lines[i].text);
-    }
+    buf_deinit(&section->text);
     xfree(section->lines);
+    section->lines = NULL;
+    section->len = section->room = 0;
+}
+
+static void section_free(void *section)
+{
+    section_empty(section);
     xfree(section);
 }
 
@@ -58,6 +71,7 @@ static struct section *section_for(struct metrics_writer *writer,
         return section;
     section = xalloc(sizeof(*section));
     section->family = family;
+    section->text = BUF(SECTION_MAX);
     map_set(writer->sections, family->name, section);
     return section;
 }
@@ -67,16 +81,32 @@ void metrics_write_head(struct metrics_writer *writer, const struct metric_famil
     (void)section_for(writer, family); /* now it is there */
 }
 
-void writer_add(struct metrics_writer *writer, const struct metric_family *family, char *labels,
-                char *text)
+static void add_series(struct section *section, struct part labels, struct part text)
 {
-    struct section *section = section_for(writer, family);
-
+    if (section->text.failed)
+        return; /* the answer would be too large anyway */
     if (section->len == section->room) {
         section->room = section->room ? section->room * 2 : 8;
         section->lines = xrealloc(section->lines, section->room * sizeof(*section->lines));
     }
     section->lines[section->len++] = (struct line){.labels = labels, .text = text};
+}
+
+static struct part part_of(size_t at, size_t len)
+{
+    return (struct part){.at = (uint32_t)at, .len = (uint32_t)len};
+}
+
+void writer_add(struct metrics_writer *writer, const struct metric_family *family,
+                const char *labels, const char *text)
+{
+    struct section *section = section_for(writer, family);
+    struct part labels_part = part_of(section->text.len, strlen(labels));
+    struct part text_part = part_of(section->text.len + labels_part.len, strlen(text));
+
+    buf_add_str(&section->text, labels);
+    buf_add_str(&section->text, text);
+    add_series(section, labels_part, text_part);
 }
 
 char *labels_text(const struct metric_family *family, const char *const *values)
@@ -105,16 +135,24 @@ void add_line(struct buf *to, const char *name, const char *suffix, const char *
 void metrics_write(struct metrics_writer *writer, const struct metric_family *family,
                    const char *const *values, double v)
 {
-    cleanup(buf_deinit) struct buf text = BUF(2 * LABELS_TEXT_MAX);
+    struct section *section = section_for(writer, family);
     cleanup(xfree) char *labels = labels_text(family, values);
+    size_t at = section->text.len;
 
-    add_line(&text, family->name, NULL, labels, NULL, v);
-    writer_add(writer, family, take(labels), buf_take(&text));
+    add_line(&section->text, family->name, NULL, labels, NULL, v);
+    add_series(section, part_of(at + strlen(family->name) + 1, strlen(labels)),
+               part_of(at, section->text.len - at));
 }
 
-static int compare_lines(const void *a, const void *b)
+static int compare_lines(const void *a, const void *b, void *arg)
 {
-    return strcmp(((const struct line *)a)->labels, ((const struct line *)b)->labels);
+    const struct part *left = &((const struct line *)a)->labels;
+    const struct part *right = &((const struct line *)b)->labels;
+    const char *text = arg;
+    uint32_t len = left->len < right->len ? left->len : right->len;
+    int order = memcmp(text + left->at, text + right->at, len);
+
+    return order != 0 ? order : (left->len > right->len) - (left->len < right->len);
 }
 
 static int compare_sections(const void *a, const void *b)
@@ -139,9 +177,10 @@ static void print_section(struct section *section, struct buf *to)
     }
     buf_addf(to, "# TYPE %s %s\n", family->name, types[family->type]);
     if (section->len > 1)
-        qsort(section->lines, section->len, sizeof(*section->lines), compare_lines);
+        qsort_r(section->lines, section->len, sizeof(*section->lines), compare_lines,
+                section->text.data);
     for (size_t i = 0; i < section->len; i++)
-        buf_add_str(to, section->lines[i].text);
+        buf_add(to, section->text.data + section->lines[i].text.at, section->lines[i].text.len);
 }
 
 void writer_print(struct metrics_writer *writer, struct buf *to)
@@ -154,6 +193,8 @@ void writer_print(struct metrics_writer *writer, struct buf *to)
         sorted[len++] = map_entry_value(entry);
     if (len > 1)
         qsort(sorted, len, sizeof(*sorted), compare_sections);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         print_section(sorted[i], to);
+        section_empty(sorted[i]);
+    }
 }

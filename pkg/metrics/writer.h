@@ -11,10 +11,10 @@
 struct metrics_writer *writer_new(void);
 void writer_free(struct metrics_writer *writer);
 DEFINE_CLEANUP(struct metrics_writer, writer_free);
-/* `labels` is the text between the braces, and the order of series; `text` the finished lines.
- * Both are taken. */
-void writer_add(struct metrics_writer *writer, const struct metric_family *family, char *labels,
-                char *text);
+/* `labels` is the text between the braces, and the order of series; `text` the finished lines. */
+void writer_add(struct metrics_writer *writer, const struct metric_family *family,
+                const char *labels, const char *text);
+/* Uses up what was added. */
 void writer_print(struct metrics_writer *writer, struct buf *to);
 
 /* The text between the braces. */
