@@ -66,39 +66,47 @@ static int list(struct order_run *run, struct strlist *ret, struct err *err)
                                err);
 }
 
-static bool read_and_compare(struct order_run *run, const char *url, const struct order_spec *spec,
-                             struct acme_order *ret)
+/* The call was not made: whatever the CA has, it is still there. All other failures are the CA's, and
+ * must not keep the Certificate waiting: most public CAs keep no list. */
+static int not_asked(int code)
+{
+    return code == ERR_BUSY || code == ERR_CANCELED ? code : 0;
+}
+
+static int read_and_compare(struct order_run *run, const char *url, const struct order_spec *spec,
+                            struct acme_order *ret, struct err *err)
 {
     cleanup(acme_order_deinit) struct acme_order order = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
-    struct err why = {};
+    int r = acme_order_get(run->client, run->ctx, url, &order, &problem, err);
 
-    if (acme_order_get(run->client, run->ctx, url, &order, &problem, &why) < 0)
-        return false; /* it is not found then: the next one */
+    if (r < 0)
+        return not_asked(r);
     if (!fits(&order, spec))
-        return false;
+        return 0;
     *ret = order;
     order = (struct acme_order){};
-    return true;
+    return 1;
 }
 
-bool order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret)
+int order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret,
+                    struct err *err)
 {
     cleanup(strlist_deinit) struct strlist listed = {};
     cleanup(map_free) struct map *known = NULL; /* URLs that an Order has; no values */
-    struct err why = {};
-    int read = 0;
+    int r = list(run, &listed, err), read = 0;
 
-    if (list(run, &listed, &why) < 0)
-        return false; /* most public CAs keep no list */
+    if (r < 0)
+        return not_asked(r);
     known = map_new(NULL);
     cache_visit(run->self->caches.orders, add_url, known);
     for (size_t i = listed.len; i-- > 0 && read < READ_MAX;) {
         if (map_has(known, listed.items[i]))
             continue;
         read++;
-        if (read_and_compare(run, listed.items[i], &live->spec, ret))
-            return true;
+        r = read_and_compare(run, listed.items[i], &live->spec, ret, err);
+        if (r != 0)
+            return r;
     }
-    return false;
+    return 0;
 }

@@ -245,15 +245,22 @@ static int discard(struct order_run *run, const struct err *why, struct err *err
     return write_delete(run->self, run->ctx, &run->order->object, err);
 }
 
-/* What an earlier run, or an earlier process, has placed for this Order. */
-static bool find_placed(struct order_run *run, const struct order *live, struct acme_order *ret)
+/* What an earlier run, or an earlier process, has placed for this Order: 1, or 0; negative: look again. */
+static int find_placed(struct order_run *run, const struct order *live, struct acme_order *ret,
+                       struct err *err)
 {
     const struct metadata *metadata = &live->object.metadata;
     enum placed_state state = placed_take(run->self->placed, metadata->uid, ret);
+    int r;
 
     if (state == PLACED_NOTHING && metadata->creation_timestamp_ms < run->self->started_at_ms)
         state = PLACED_IN_DOUBT; /* we may have been stopped between the answer and the write */
-    return state == PLACED_ORDER || (state == PLACED_IN_DOUBT && order_find_lost(run, live, ret));
+    if (state != PLACED_IN_DOUBT)
+        return state == PLACED_ORDER;
+    r = order_find_lost(run, live, ret, err);
+    if (r < 0)
+        placed_doubt(run->self->placed, metadata->uid);
+    return r;
 }
 
 static int place(struct order_run *run, const struct order *live, const struct object *object,
@@ -262,9 +269,11 @@ static int place(struct order_run *run, const struct order *live, const struct o
     cleanup(acme_order_deinit) struct acme_order placed = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
     struct err why = {};
-    int r;
+    int r = find_placed(run, live, &placed, err);
 
-    if (find_placed(run, live, &placed))
+    if (r < 0)
+        return r;
+    if (r > 0)
         return store_placed(run, &placed, object, err);
     r = new_order(run, &live->spec, live->spec.replaces, &placed, &problem, &why);
     if (r < 0 && problem.class == ACME_ALREADY_REPLACED) {

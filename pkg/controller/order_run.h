@@ -49,8 +49,10 @@ bool order_is_old(const struct order_run *run);
 int order_take_retry(struct order_run *run, struct err *err);
 /* newOrder for an Order without a URL. */
 int order_place(struct order_run *run, struct err *err);
-/* The open order at the CA that an earlier newOrder for `live` made; false: none is known there. */
-bool order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret);
+/* The open order at the CA that an earlier newOrder for `live` made: 1, or 0: none is known there.
+ * ERR_BUSY, ERR_CANCELED: the CA could not be asked now. */
+int order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret,
+                    struct err *err);
 /* The order has come to its end at the CA: what was held for its certificate is spent or comes back. */
 void order_end_budget(struct order_run *run, bool issued);
 /* An Order is acted on only if its spec is what its approved request yields (DESIGN 11): whoever can

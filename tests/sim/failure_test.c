@@ -360,6 +360,26 @@ TEST(a_lost_answer_does_not_finalize_twice)
     }
 }
 
+/* Many orders are looked for at once when a killed process starts again. */
+TEST(a_lost_order_is_found_although_the_ca_could_not_be_asked_at_first)
+{
+    static const char *const endpoints[] = {"newAccount", "orders", "order"};
+
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        struct sim *sim = sim_with_issuer();
+
+        CASE(endpoints[i]);
+        sim_run_until_idle(sim);
+        sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, true, 1);
+        sim_fail_ca(sim, endpoints[i], FAKE_CA_BUSY, false, 3);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, MINUTES(15));
+        expect_ready(sim, "certificate/web");
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        sim_free(sim);
+    }
+}
+
 TEST(a_lost_order_is_abandoned_where_the_ca_keeps_no_list)
 {
     struct sim_options options = {.start_ms = START, .ca = {.no_order_list = true}};
@@ -782,6 +802,7 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_storm_of_bad_nonces_is_got_over),
           cmocka_unit_test(no_transient_answer_ends_an_order),
           cmocka_unit_test(a_lost_answer_does_not_finalize_twice),
+          cmocka_unit_test(a_lost_order_is_found_although_the_ca_could_not_be_asked_at_first),
           cmocka_unit_test(a_lost_order_is_abandoned_where_the_ca_keeps_no_list),
           cmocka_unit_test(a_lost_order_is_not_taken_from_another_certificate),
           cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),

@@ -414,6 +414,8 @@ static enum fake_ca_fault fault_of(const struct ca_request *request, bool after)
 /* 0, or the error of a call that got no answer. */
 static int cut(enum fake_ca_fault fault, struct err *err)
 {
+    if (fault == FAKE_CA_BUSY)
+        return err_set(err, ERR_BUSY, "the CA has enough calls of ours in flight");
     if (fault == FAKE_CA_CUT)
         return err_set(err, ERR_NETWORK, "connection to '%s' lost", FAKE_CA_HOST);
     if (fault == FAKE_CA_TIMEOUT)

@@ -41,6 +41,7 @@ enum fake_ca_fault {
     FAKE_CA_429_DATE,    /* Retry-After: a date one hour ahead */
     FAKE_CA_429_DETAIL,  /* "retry after ..." one hour ahead, in the detail only */
     FAKE_CA_PROCESSING,  /* challenge, finalize: takes effect 30 s later */
+    FAKE_CA_BUSY,        /* the call is not made: our side has too many in flight */
 };
 /* Asked twice per request: before its effect, and after it with the answer not sent yet. */
 typedef enum fake_ca_fault fake_ca_fault_fn(void *arg, const char *endpoint, bool after);
