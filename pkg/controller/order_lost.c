@@ -70,7 +70,7 @@ static int list(struct order_run *run, struct strlist *ret, struct err *err)
  * must not keep the Certificate waiting: most public CAs keep no list. */
 static int not_asked(int code)
 {
-    return code == ERR_BUSY || code == ERR_CANCELED ? code : 0;
+    return code == ERR_BUSY || code == ERR_CANCELED || code == ERR_RATE_LIMITED ? code : 0;
 }
 
 static int read_and_compare(struct order_run *run, const char *url, const struct order_spec *spec,
