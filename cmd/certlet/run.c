@@ -270,10 +270,12 @@ int command_run(int argc, char **argv)
     }
     run.ctx = context_background(clock_system());
     code = run_setup(&run, &err);
-    if (code != EXIT_OK)
-        (void)fprintf(stderr, "certlet run: %s\n", err.text);
-    else
+    if (code == EXIT_OK)
         code = run.flags.once ? run_once(&run) : run_forever(&run);
+    else if (code == RUN_STOPPED)
+        code = run.flags.once ? EXIT_NOT_READY : EXIT_OK;
+    else
+        (void)fprintf(stderr, "certlet run: %s\n", err.text);
     run_teardown(&run);
     flags_deinit(&run.flags);
     return code;

@@ -46,7 +46,8 @@ struct run { /* in order of setting up; torn down the other way round */
     struct controllers *controllers;
     struct export *export;
     struct manifests *manifests;
-    struct cancel *watching; /* of the manifest thread */
+    struct start_guard *guard; /* while things start: a signal ends what takes long */
+    struct cancel *watching;   /* of the manifest thread */
     struct thread *manifest_thread;
     bool is_listing;        /* the manager has threads */
     bool is_loaded;         /* atomic: the manifests are in the store */
@@ -54,7 +55,9 @@ struct run { /* in order of setting up; torn down the other way round */
 };
 
 /* run_setup.c */
-int run_setup(struct run *run, struct err *err); /* returns an exit code; EXIT_OK: all there */
+/* Returns an exit code; EXIT_OK: all there; RUN_STOPPED: a signal came before that. */
+enum { RUN_STOPPED = -1 };
+int run_setup(struct run *run, struct err *err);
 void run_teardown(struct run *run);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,51 @@ static void let_second_signal_through(const struct run *run)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+/* --- a signal while things start: reading ten thousand manifests takes seconds --- */
+
+struct start_guard {
+    struct cancel *cancel;
+    int signal_fd, end_fd;
+    struct thread *thread;
+};
+
+static void wait_for_signal(void *arg)
+{
+    struct start_guard *guard = arg;
+    struct pollfd fds[] = {{.fd = guard->signal_fd, .events = POLLIN},
+                           {.fd = guard->end_fd, .events = POLLIN}};
+
+    while (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno == EINTR)
+        ;
+    if (fds[0].revents)
+        cancel_fire(guard->cancel); /* and it stays there for run.c */
+}
+
+static void guard_free(struct start_guard *guard)
+{
+    uint64_t end = 1;
+
+    if (!guard)
+        return;
+    (void)!write(guard->end_fd, &end, sizeof(end)); /* cannot be full */
+    thread_join(guard->thread);
+    cancel_unref(guard->cancel);
+    fd_close(guard->end_fd);
+    xfree(guard);
+}
+
+static int guard_start(struct run *run, struct err *err)
+{
+    struct start_guard *guard = run->guard = xalloc(sizeof(*guard));
+
+    guard->cancel = cancel_new();
+    guard->signal_fd = run->signal_fd;
+    guard->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (guard->end_fd < 0)
+        return err_set_errno(err, errno, "waiting for signals");
+    return thread_start("start-guard", wait_for_signal, guard, &guard->thread, err);
 }
 
 /* --- network --- */
@@ -313,7 +359,8 @@ static int setup_manifests(struct run *run, struct err *err)
 /* Beside the first lists, which take as long. */
 static int load_manifests(struct run *run, struct err *err)
 {
-    int r = manifests_load(run->manifests, &run->ctx, err);
+    struct context ctx = context_with_cancel(&run->ctx, run->guard->cancel);
+    int r = manifests_load(run->manifests, &ctx, err);
 
     __atomic_store_n(&run->is_loaded, r == 0, __ATOMIC_RELAXED);
     return r;
@@ -376,7 +423,8 @@ static int start_lists(struct run *run, struct err *err)
  * on what the user has changed. */
 static int start(struct run *run, struct err *err)
 {
-    int r = manager_start(run->controllers->manager, &run->ctx, err);
+    struct context ctx = context_with_cancel(&run->ctx, run->guard->cancel);
+    int r = manager_start(run->controllers->manager, &ctx, err);
 
     if (r < 0)
         return r;
@@ -389,28 +437,18 @@ static int start(struct run *run, struct err *err)
 
 static int exit_code_of(int r)
 {
+    if (r == ERR_CANCELED)
+        return RUN_STOPPED;
     return r == 0 ? EXIT_OK : r == ERR_INVALID || r == ERR_NOT_FOUND ? EXIT_USAGE : EXIT_STORE;
 }
 
-int run_setup(struct run *run, struct err *err)
+static int take_steps(struct run *run, struct err *err)
 {
     static int (*const steps[])(struct run *, struct err *) = {
-        catch_signals,   setup_network, setup_controllers, setup_export, setup_observer,
+        guard_start,     setup_network, setup_controllers, setup_export, setup_observer,
         setup_manifests, start_lists,   load_manifests,    start,
     };
-    int code;
 
-    log_setup(run->flags.verbosity >= 4 ? LOG_DEBUG : LOG_INFO,
-              streq(run->flags.logging_format, "json") ? LOG_JSON : LOG_TEXT, run->ctx.clock);
-    if (make_folders(run->flags.dir, err) < 0)
-        return EXIT_STORE;
-    code = lock(run, err);
-    if (code != EXIT_OK)
-        return code;
-    if (open_store(run, err) < 0)
-        return EXIT_STORE;
-    run->metrics = metrics_new();
-    run->accounts = accounts_new();
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         int r = steps[i](run, err);
 
@@ -420,6 +458,26 @@ int run_setup(struct run *run, struct err *err)
             connect_solvers(run);
     }
     return EXIT_OK;
+}
+
+int run_setup(struct run *run, struct err *err)
+{
+    int code;
+
+    log_setup(run->flags.verbosity >= 4 ? LOG_DEBUG : LOG_INFO,
+              streq(run->flags.logging_format, "json") ? LOG_JSON : LOG_TEXT, run->ctx.clock);
+    if (catch_signals(run, err) < 0 || make_folders(run->flags.dir, err) < 0)
+        return EXIT_STORE;
+    code = lock(run, err);
+    if (code != EXIT_OK)
+        return code;
+    if (open_store(run, err) < 0)
+        return EXIT_STORE;
+    run->metrics = metrics_new();
+    run->accounts = accounts_new();
+    code = take_steps(run, err);
+    guard_free(take(run->guard));
+    return code;
 }
 
 static void stop(struct run *run)
