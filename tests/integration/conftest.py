@@ -7,21 +7,29 @@ import pathlib
 
 import pytest
 
-from support.bed import Bind, Pebble, reserve_port
+from support.bed import Bind, Kube, Pebble, reserve_port
 from support.certlet import Certlet, find_binary, solver_flags
 from support.fault_ca import FaultCA
+from support.kube import DEFAULT_VERSION
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--no-bed", action="store_true", help="skip the tests that need BIND or Pebble"
+        "--no-bed", action="store_true", help="skip the tests that need BIND, Pebble or Kubernetes"
+    )
+    parser.addoption(
+        "--kube",
+        metavar="VERSION",
+        default=DEFAULT_VERSION,
+        help="Kubernetes of the tests marked kube",
     )
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "threads: run under the thread checker too (hack/test)")
+    config.addinivalue_line("markers", "kube: needs a Kubernetes control plane")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +56,18 @@ def pebble(bind, tmp_path_factory):
     """A CA for all tests of a file, which validates through `bind`. Counters go on: compare differences."""
     with Pebble(tmp_path_factory.mktemp("pebble"), dns=bind.address) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kube_version(request):
+    return request.config.getoption("--kube")
+
+
+@pytest.fixture(scope="module")
+def kube(bed, kube_version, tmp_path_factory):
+    """A control plane for all tests of a file: each takes namespaces of its own."""
+    with Kube(tmp_path_factory.mktemp("kube"), kube_version) as servers:
+        yield servers
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ import pytest
 from support import pki
 from support.acme_ca import b64url
 from support.acme_client import AcmeClient, AcmeError
-from support.bed import Bind, Pebble
+from support.bed import Bind, Kube, Pebble, wait_until
 from support.bind import ALGORITHMS, new_secret
-from support.server import reserve_port
+from support.kube import account_user
+from support.kube_api import KubeApi, KubeError
+from support.server import accepts_connections, reserve_port
 
 
 def present_by_dns(bind, client):
@@ -219,6 +221,178 @@ def test_two_beds_run_at_once(bed, bind, pebble, tmp_path):
 def test_a_reserved_port_is_not_given_twice():
     ports = [reserve_port() for _ in range(50)]
     assert len(set(ports)) == len(ports)
+
+
+# --- Kubernetes ---
+
+
+@pytest.mark.kube
+def test_kube_fills_a_namespace_and_empties_it(kube):
+    kube.create("namespaces", {"metadata": {"name": "life"}})
+    kube.wait_for("serviceaccounts/default", "life")
+    kube.wait_for("configmaps/kube-root-ca.crt", "life")
+
+    assert kube.delete("namespaces/life")
+
+    kube.wait_for("namespaces/life", condition=lambda found: found is None)
+    assert not kube.delete("namespaces/life")
+
+
+@pytest.mark.kube
+def test_kube_tells_the_version_that_was_asked_for(kube, kube_version):
+    assert kube.request("GET", "/version")["gitVersion"] == f"v{kube_version}"
+    assert f"v{kube_version}" in kube.kubectl("version", "--output=yaml")
+
+
+READER = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader, namespace: rbac}
+rules:
+- {apiGroups: [""], resources: [secrets], verbs: [list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader, namespace: rbac}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects:
+- {kind: ServiceAccount, name: reader, namespace: rbac}
+"""
+
+
+@pytest.mark.kube
+def test_kube_refuses_a_service_account_until_rbac_allows_it_and_counts(kube):
+    kubeconfig = kube.service_account("rbac", "reader")
+    reader, user = kube.as_service_account("rbac", "reader"), account_user("rbac", "reader")
+    with pytest.raises(KubeError) as caught:
+        reader.list("secrets", "rbac")
+    assert caught.value.code == 403
+    assert kube.requests(user, "list", "secrets") == 1
+
+    kube.apply(READER)
+
+    wait_until(lambda: may_list_secrets(reader), 10, "the new binding")
+    listing = ("get", "secrets", "--namespace=rbac", "--output=name")
+    assert kube.kubectl(*listing, kubeconfig=kubeconfig) == ""
+    assert kube.requests(user, "list", "secrets") >= 3
+    assert kube.requests(user, "create") == 0
+
+
+def may_list_secrets(user):
+    try:
+        return user.list("secrets", "rbac") == []
+    except KubeError:
+        return False
+
+
+@pytest.mark.kube
+def test_kube_knows_no_token_but_its_own(kube):
+    with pytest.raises(KubeError) as caught:
+        KubeApi(kube.url, kube.ca_file, token="not-a-token").request("GET", "/api/v1")
+    assert caught.value.code == 401
+
+
+WIDGETS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.bed.test}
+spec:
+  group: bed.test
+  names: {kind: Widget, plural: widgets, singular: widget}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema:
+      openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
+"""
+WIDGET = """
+apiVersion: bed.test/v1
+kind: Widget
+metadata: {name: one, namespace: default, labels: {color: red}}
+spec: {size: 1}
+"""
+
+
+def is_established(definition):
+    return any(
+        condition["type"] == "Established" and condition["status"] == "True"
+        for condition in definition.get("status", {}).get("conditions", ())
+    )
+
+
+@pytest.mark.kube
+def test_kube_serves_a_custom_resource_and_its_status(kube):
+    kube.apply(WIDGETS)
+    kube.wait_for(
+        "customresourcedefinitions.apiextensions.k8s.io/widgets.bed.test", condition=is_established
+    )
+    kube.apply(WIDGET)
+    name = "widgets.bed.test/one"
+
+    kube.patch(name, {"spec": {"size": 2}}, "default")
+    kube.patch(name, {"status": {"ready": True}}, "default", "status")
+
+    found = kube.get(name, "default")
+    assert (found["spec"], found["status"]) == ({"size": 2}, {"ready": True})
+    assert kube.list("widgets.bed.test", selector="color=red") == [found]
+    assert kube.list("widgets.bed.test", "default", "color=blue") == []
+    kube.replace(name, {**found, "spec": {"size": 3}}, "default")
+    with pytest.raises(KubeError) as caught:
+        kube.replace(name, found, "default")
+    assert caught.value.code == 409
+
+
+@pytest.mark.kube
+def test_kube_counts_a_watch_once(kube):
+    before = kube.requests("admin", "watch", "services")
+    events = kube.watch("services", "default", seconds=1)
+    assert [event["object"]["metadata"]["name"] for event in events] == ["kubernetes"]
+    assert kube.requests("admin", "watch", "services") - before == 1
+
+
+@pytest.mark.kube
+def test_kube_keeps_objects_tokens_and_ports_over_restarts(kube):
+    kube.service_account("kept", "user")
+    user = kube.as_service_account("kept", "user")
+    made = kube.create("configmaps", {"metadata": {"name": "one"}, "data": {"a": "b"}}, "kept")
+
+    assert kube.api_server.stop() == 0  # in spite of those who watch it
+    kube.api_server.start()
+    assert kube.get("configmaps/one", "kept") == made
+    kube.etcd.kill()
+    kube.etcd.start()
+
+    wait_until(kube.is_ready, 30, "the API server finds etcd again")
+    assert kube.get("configmaps/one", "kept") == made
+    with pytest.raises(KubeError) as caught:  # known, but not allowed
+        user.get("configmaps/one", "kept")
+    assert caught.value.code == 403
+
+
+@pytest.mark.kube
+def test_kube_answers_nothing_while_paused(kube):
+    kube.pause()
+    try:
+        with pytest.raises(OSError):
+            kube.request("GET", "/version", timeout=0.3)
+    finally:
+        kube.resume()
+    assert kube.request("GET", "/version")
+
+
+@pytest.mark.kube
+def test_kube_runs_twice_and_leaves_nothing(kube, kube_version, tmp_path):
+    with Kube(tmp_path, kube_version) as second:
+        second.create("namespaces", {"metadata": {"name": "second"}})
+        assert kube.get("namespaces/second") is None
+        with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+            KubeApi(second.url, kube.ca_file).request("GET", "/version")
+        ports = [server.port for server in second.servers]
+        assert all(map(accepts_connections, ports))
+    assert not any(map(accepts_connections, ports))
 
 
 # --- the CA of faults ---

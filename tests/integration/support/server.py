@@ -91,6 +91,7 @@ class Server:
 
     name = ""
     ready_seconds = 20
+    end_seconds = 5  # to end by itself when asked
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder).resolve()
@@ -134,9 +135,10 @@ class Server:
             raise
 
     def stop(self):
-        if self.child:
-            end(self.child)
-            self.child = None
+        """Its exit code, or None when it did not run."""
+        code = end(self.child, self.end_seconds) if self.child else None
+        self.child = None
+        return code
 
     def kill(self):
         """End it without a chance to say goodbye."""
@@ -165,7 +167,7 @@ class Server:
 
 def accepts_connections(port):
     try:
-        with socket.create_connection((LOOPBACK, port), timeout=1):
+        with socket.create_connection((LOOPBACK, int(port)), timeout=1):  # no Port there
             return True
     except OSError:
         return False
@@ -178,12 +180,12 @@ def _bed(*arguments):
     return subprocess.run([HACK / "bed", *arguments], capture_output=True, text=True, check=False)
 
 
-def cached_program(program, part):
+def cached_program(program, part, *options):
     """The path of a server's program, got into the cache first where that is needed (hack/bed)."""
-    found = _bed("path", program, "--part", part)
+    found = _bed("path", program, "--part", part, *options)
     if found.returncode != 0:
-        got = _bed("get", part)
+        got = _bed("get", part, *options)
         if got.returncode != 0:
             raise BedError(f"hack/bed get {part}: {got.stderr.strip()}")
-        found = _bed("path", program, "--part", part)
+        found = _bed("path", program, "--part", part, *options)
     return found.stdout.strip()
