@@ -2,6 +2,8 @@
 
 import http.server
 import re
+import signal
+import subprocess
 import threading
 import time
 
@@ -10,11 +12,12 @@ import pytest
 from support import pki
 from support.acme_ca import b64url
 from support.acme_client import AcmeClient, AcmeError
+from support.background import Background, Process, boot_id, start_time
 from support.bed import Bind, Kube, Pebble, wait_until
 from support.bind import ALGORITHMS, new_secret
 from support.kube import account_user
 from support.kube_api import KubeApi, KubeError
-from support.server import accepts_connections, reserve_port
+from support.server import HACK, accepts_connections, reserve_port
 
 
 def present_by_dns(bind, client):
@@ -393,6 +396,88 @@ def test_kube_runs_twice_and_leaves_nothing(kube, kube_version, tmp_path):
         ports = [server.port for server in second.servers]
         assert all(map(accepts_connections, ports))
     assert not any(map(accepts_connections, ports))
+
+
+# --- hack/bed up and down ---
+
+
+def hack_bed(*arguments):
+    return subprocess.run([HACK / "bed", *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def background(bed, tmp_path):
+    one = Background(tmp_path / "up")
+    yield one
+    one.down()
+
+
+def variables(text):
+    return dict(line.removeprefix("export ").split("=", 1) for line in text.splitlines())
+
+
+@pytest.mark.kube
+def test_hack_bed_up_starts_once_and_down_ends_all(background, kube_version):
+    where = ("--dir", background.folder)
+    assert "no bed is up" in hack_bed("env", *where).stderr
+
+    done = hack_bed("up", *where, "--kube", kube_version)
+    assert done.returncode == 0, done.stderr
+    pids = [process.pid for process in background.processes()]
+    assert hack_bed("up", *where, "--kube", kube_version).returncode == 0
+    assert [process.pid for process in background.processes()] == pids
+    refused = hack_bed("up", *where, "--kube", "1.2.3")
+    assert refused.returncode == 1 and f"Kubernetes {kube_version} is up" in refused.stderr
+
+    found = variables(hack_bed("env", *where).stdout)
+    kubectl = (found["BED_KUBECTL"], f"--kubeconfig={found['KUBECONFIG']}")
+    listed = subprocess.run([*kubectl, "get", "namespaces"], capture_output=True, check=True)
+    assert b"kube-system" in listed.stdout
+    ports = [int(found[name].rpartition(":")[2]) for name in ("BED_ETCD", "BED_DNS_SERVER")]
+    assert all(map(accepts_connections, ports))
+
+    background.processes()[-1].end()
+    assert "no bed is up" in hack_bed("env", *where).stderr
+    assert hack_bed("down", *where).returncode == 0
+    assert not any(map(accepts_connections, ports)) and not any(map(start_time, pids))
+    assert not background.folder.exists()
+    assert hack_bed("down", *where).returncode == 0
+
+
+@pytest.mark.kube
+def test_hack_bed_up_leaves_nothing_running_when_it_is_interrupted(background, kube_version):
+    argv = [HACK / "bed", "up", "--dir", background.folder, "--kube", kube_version]
+    with subprocess.Popen(argv) as starter:
+        wait_until(
+            lambda: background.is_known() and background.processes(), 120, "the first", starter
+        )
+        starter.terminate()
+        assert starter.wait(60) == 128 + signal.SIGTERM
+    assert background.ended() == [process.name for process in background.processes()]
+    assert not background.is_up()
+
+
+def test_hack_bed_down_ends_no_process_that_has_its_pid_by_chance(tmp_path):
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        try:
+            ours = Process("sleep", bystander.pid, start_time(bystander.pid), boot_id())
+            for one in (
+                Process("sleep", ours.pid, ours.started + 1, ours.boot),
+                Process("sleep", ours.pid, ours.started, "another boot"),
+            ):
+                one.end()
+            assert bystander.poll() is None
+            ours.end()
+            assert bystander.wait(5) == -signal.SIGTERM
+        finally:
+            bystander.kill()
+
+
+def test_hack_bed_up_takes_no_folder_with_files_of_others(tmp_path):
+    (tmp_path / "mine").touch()
+    done = hack_bed("up", "--dir", tmp_path)
+    assert done.returncode == 1 and "not of a bed" in done.stderr
+    assert (tmp_path / "mine").exists()
 
 
 # --- the CA of faults ---

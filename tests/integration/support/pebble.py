@@ -70,6 +70,11 @@ class Pebble(Server):
     def directory_url(self):
         return f"https://{LOOPBACK}:{self.port}/dir"
 
+    @property
+    def root_url(self):
+        """Where the root of issued certificates is; served with the certificate in ca_file."""
+        return f"https://{LOOPBACK}:{self.management_port}/roots/0"
+
     def command(self):
         argv = [self.program, "-config", str(self.folder / "pebble.json")]
         if self.strict:

@@ -92,6 +92,7 @@ class Server:
     name = ""
     ready_seconds = 20
     end_seconds = 5  # to end by itself when asked
+    outlives_us = False  # then a Ctrl-C at our terminal does not reach it
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder).resolve()
@@ -124,6 +125,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=self.outlives_us,
             )
         try:
             wait_until(self.is_ready, self.ready_seconds, f"starting {self.name}", self.child)
