@@ -383,7 +383,7 @@ static void freeze_behind(struct freezer *f, const struct fields *fields, const 
 void freeze(const struct frozen_form *form, const void *self, struct bytes known, struct buf *to)
 {
     struct freezer f = {.words = {.max = SIZE_MAX, .secret = form->secret},
-                        .uuids = {.max = SIZE_MAX},
+                        .uuids = {.max = SIZE_MAX, .secret = form->secret},
                         .texts = {.max = SIZE_MAX, .secret = form->secret}};
     struct head head;
 

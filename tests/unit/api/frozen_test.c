@@ -7,6 +7,7 @@
 #include "api/secret.h"
 #include "api_testing.h"
 #include "manifests.h"
+#include "support/left_behind.h"
 
 enum { ROUNDS = 60, DEEP = 6 };
 
@@ -305,7 +306,26 @@ TEST(members_beside_the_tables_are_the_same_when_thawed)
     object_unref(&thawed->object);
 }
 
-RUN_TESTS(cmocka_unit_test(any_object_of_every_kind_is_the_same_when_thawed),
+/* Tokens of some DNS providers are uuids, which are frozen in a form of their own. */
+TEST(a_secret_that_is_a_uuid_is_left_nowhere)
+{
+    static const unsigned char bytes[] = {0x0b, 0xad, 0xca, 0xfe};
+    cleanup(json_unref) struct json *value = read_yaml(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\n"
+        "stringData: {token: 0badcafe-0000-4000-8000-000000000001}\n");
+    const struct object *object;
+    struct err err = {};
+
+    left_behind_look_for(bytes, sizeof(bytes));
+    ASSERT_OK(object_decode(&kind_secret, value, NULL, &object, &err));
+    ASSERT_EQ(left_behind_count(), 0);
+    left_behind_look_for("0badcafe", 8);
+    object_unref(object);
+    ASSERT_EQ(left_behind_count(), 0);
+}
+
+RUN_TESTS(cmocka_unit_test(a_secret_that_is_a_uuid_is_left_nowhere),
+          cmocka_unit_test(any_object_of_every_kind_is_the_same_when_thawed),
           cmocka_unit_test(nothing_at_all_is_the_same_when_thawed),
           cmocka_unit_test(every_manifest_is_the_same_when_thawed),
           cmocka_unit_test(a_usual_certificate_takes_a_quarter_while_frozen),
