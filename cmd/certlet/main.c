@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "command.h"
 #include "pki/pki.h"
+#include "json/json.h"
 
 static const struct command commands[] = {
     {"run", "keep the certificates of a folder of manifests", command_run},
@@ -99,6 +100,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "certlet: setting up OpenSSL failed\n");
         return EXIT_STORE;
     }
+    json_setup();
     limit_heaps();
     protect_memory();
     (void)signal(SIGPIPE, SIG_IGN);

@@ -7,6 +7,7 @@
 #include "json/json.h"
 
 #include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,18 @@ static void done(int result)
 {
     if (result < 0)
         abort();
+}
+
+static void wiping_free(void *p)
+{
+    if (p)
+        wipe(p, malloc_usable_size(p));
+    free(p);
+}
+
+void json_setup(void)
+{
+    json_set_alloc_funcs(malloc, wiping_free);
 }
 
 struct json *json_ref(struct json *value)

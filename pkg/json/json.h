@@ -25,6 +25,9 @@ enum json_kind {
     JSON_KIND_MAP
 };
 
+/* Before all else, where secrets are read: from now on the memory of values is wiped when it goes. */
+void json_setup(void);
+
 struct json *json_ref(struct json *value);
 void json_unref(struct json *value);
 DEFINE_CLEANUP(struct json, json_unref);

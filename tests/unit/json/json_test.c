@@ -1,6 +1,7 @@
 #include "support/testing.h"
 
 #include "base/limits.h"
+#include "support/left_behind.h"
 #include "json/json.h"
 
 static struct json *parsed(const char *text)
@@ -364,7 +365,30 @@ TEST(a_member_may_be_removed_when_the_loop_is_left)
     ASSERT_JSON(map, "{\"a\":2}");
 }
 
-RUN_TESTS(cmocka_unit_test(text_that_is_not_json_is_refused_with_its_place),
+/* The short way and, by \u, jansson's: of a Secret each value is a secret. */
+TEST(a_secret_in_a_value_is_left_nowhere)
+{
+    static const char *const texts[] = {
+        "{\"data\":{\"k\":\"hunter2hunter2hunter2\\n\"}}",
+        "{\"data\":{\"k\":\"hunter2hunter2hunter2\\u0061\"}}",
+    };
+
+    json_setup();
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct json *value, *copy;
+
+        CASE(texts[i]);
+        left_behind_look_for("hunter2hunter2", 14);
+        value = parsed(texts[i]);
+        copy = json_deep(value);
+        json_unref(value);
+        json_unref(copy);
+        ASSERT_EQ(left_behind_count(), 0);
+    }
+}
+
+RUN_TESTS(cmocka_unit_test(a_secret_in_a_value_is_left_nowhere),
+          cmocka_unit_test(text_that_is_not_json_is_refused_with_its_place),
           cmocka_unit_test(an_error_does_not_quote_the_text),
           cmocka_unit_test(more_bytes_than_allowed_are_refused),
           cmocka_unit_test(nesting_is_allowed_to_the_limit_and_not_beyond),
