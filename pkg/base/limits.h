@@ -15,7 +15,12 @@
 #define LIMIT_MANIFEST_FILE  (4 * 1024 * 1024) /* one YAML file                            */
 #define LIMIT_MANIFEST_NODES 200000            /* values in one file after aliases               */
 #define LIMIT_OBJECT         (3 * 1024 * 1024 / 2) /* one stored object: etcd's limit       */
-#define LIMIT_ANNOTATIONS    (256 * 1024) /* all annotations of one object: Kubernetes      */
+#define LIMIT_ANNOTATIONS    (256 * 1024)       /* all annotations of one object: Kubernetes      */
+#define LIMIT_KUBE_BODY      (4 * 1024 * 1024)  /* an API server's answer about one object     */
+#define LIMIT_KUBE_LIST      (64 * 1024 * 1024) /* one page of a list                          */
+#define LIMIT_KUBE_LINE      (4 * 1024 * 1024)  /* one event of a watch: lines pass 3 MiB      */
+#define LIMIT_TOKEN          (64 * 1024)        /* a bearer token                              */
+#define LIMIT_PLUGIN_OUTPUT  (256 * 1024)       /* what a credential plugin prints             */
 #define LIMIT_DNS_MESSAGE    65535
 #define LIMIT_CNAME_CHAIN    16
 #define LIMIT_NAMES          100 /* names in one order; Let's Encrypt's classic limit is 100 */
