@@ -1,0 +1,63 @@
+/*
+ * client.h - calls to the API server: paths, credentials, limits, retries (kubernetes.md 2, 3).
+ *
+ *      kube_do()  ─► identity ─► http_do() ─► status ─► 2xx: the document
+ *         ▲                                     │
+ *         └── 401: once more, as renewed ◄──────┤
+ *         └── Retry-After, lost connection ◄────┘ where sending twice does no harm
+ *
+ * Waits between tries end with the context's cancel, are never beyond its deadline, and short: a server
+ * that wants more than KUBE_WAIT_MAX_MS is an error with its time, so that no worker is held for it.
+ *
+ * Any thread. Errors as in status.h, and http.h's; texts name what was done to which object.
+ */
+#ifndef KUBE_CLIENT_H
+#define KUBE_CLIENT_H
+
+#include "http/http.h"
+#include "kube/config.h"
+#include "kube/status.h"
+
+#define KUBE_WAIT_MAX_MS SECONDS(10)
+
+struct kube;
+
+struct kube_options { /* all of it must outlive the client */
+    const struct kube_config *config;
+    struct http *http;
+    const struct clock *clock;
+    /* Waits in place of ours, for tests; NULL: ours. */
+    int (*wait)(void *arg, const struct context *ctx, int64_t wait_ms, struct err *err);
+    void *wait_arg;
+};
+
+struct kube *kube_new(const struct kube_options *options);
+void kube_free(struct kube *kube);
+DEFINE_CLEANUP(struct kube, kube_free);
+const struct clock *kube_clock(const struct kube *kube);
+
+struct kube_param {
+    const char *name, *value; /* NULL value: left out */
+};
+#define KUBE_PARAMS_MAX 8
+
+struct kube_call {
+    struct kube_about about; /* the path is made from it, too */
+    const char *method;
+    struct kube_param params[KUBE_PARAMS_MAX]; /* up to the first without a name */
+    const char *content_type;                  /* of the body; NULL: JSON */
+    const struct json *body;                   /* NULL: none */
+    bool repeatable; /* doing it twice is as good as once: a lost answer is no reason to give up */
+    size_t max_body; /* of the answer; 0: LIMIT_KUBE_BODY */
+    int64_t timeout_ms; /* of each try, of a whole stream; 0: 30 s */
+};
+
+/* `ret` may be NULL. `ret_status` may be NULL; it tells more about an answer that was no success, and
+ * is zero otherwise. */
+int kube_do(struct kube *kube, const struct context *ctx, const struct kube_call *call,
+            struct json **ret, struct kube_status *ret_status, struct err *err);
+/* One try (two after a 401): who watches has a back-off of his own. */
+int kube_stream(struct kube *kube, const struct context *ctx, const struct kube_call *call,
+                struct http_stream **ret, struct kube_status *ret_status, struct err *err);
+
+#endif
