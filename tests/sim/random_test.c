@@ -44,6 +44,7 @@ struct story {
     uint64_t seed;
     int64_t end_ms, trouble_until_ms, peace_until_ms;
     int crashes, outages, edits;
+    bool will_crash;
 };
 
 static int64_t setting(const char *name, int64_t otherwise)
@@ -243,6 +244,7 @@ static void start_trouble(struct story *story)
 
 static void crash(struct story *story)
 {
+    story->will_crash = true;
     sim_crash_at(story->sim, sim_points(story->sim) + 1 + (int)below(story, 100), below(story, 2));
 }
 
@@ -251,15 +253,18 @@ static void restart_if_down(struct story *story)
     if (!sim_has_crashed(story->sim))
         return;
     story->crashes++;
+    story->will_crash = false;
     sim_restart(story->sim);
 }
 
-/* Some hours at a time. */
+/* Some hours at a time. A crash lasts to the end of them: three in a row must leave a certificate of ten
+ * days the time to be renewed. */
 static void live_on(struct story *story)
 {
     bool in_trouble = sim_now(story->sim) < story->trouble_until_ms;
+    int64_t at_most_ms = in_trouble ? HOURS(6) : story->will_crash ? HOURS(24) : HOURS(60);
 
-    sim_advance(story->sim, (int64_t)below(story, (uint64_t)HOURS(in_trouble ? 6 : 60)));
+    sim_advance(story->sim, (int64_t)below(story, (uint64_t)at_most_ms));
     restart_if_down(story);
     if (sim_now(story->sim) >= story->trouble_until_ms)
         stop_trouble(story);
