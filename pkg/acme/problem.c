@@ -19,6 +19,7 @@
 #define SUBPROBLEMS_SHOWN 5
 #define TYPE_MAX          100
 #define SUBDETAIL_MAX     300
+#define RETRY_MAX_MS      DAYS(7) /* as the gate (gate.c) */
 
 static const struct {
     const char *type;
@@ -214,26 +215,26 @@ int64_t acme_problem_detail_time_ms(const char *detail)
     return time_parse_rfc3339(text, &ms, NULL) < 0 || ms < 0 ? 0 : ms;
 }
 
-static int64_t clamped(int64_t value, int64_t least, int64_t most)
+/* The detail's time is the server's: what counts is how far it lies after the answer's Date. */
+static int64_t detail_at_ms(const struct http_response *response, const char *detail,
+                            int64_t now_ms)
 {
-    if (value < least)
-        return least;
-    return value > most ? most : value;
+    int64_t at_ms = acme_problem_detail_time_ms(detail);
+
+    return at_ms > 0 && response->date_ms > 0 ? at_ms + now_ms - response->date_ms : at_ms;
 }
 
-/* The detail's time is the server's: what counts is how far it lies after the answer's Date. */
+/* "Retry-After: 0" and times that have passed say nothing: taken at their word, they would have us ask
+ * without a pause. And after a week we ask again whatever was said. */
 static int64_t retry_at_ms(const struct http_response *response, const char *detail, int64_t now_ms)
 {
-    int64_t header_ms = http_retry_at_ms(response, now_ms), detail_ms;
+    int64_t at_ms = http_retry_at_ms(response, now_ms);
 
-    if (header_ms > 0)
-        return header_ms;
-    detail_ms = acme_problem_detail_time_ms(detail);
-    if (detail_ms == 0)
+    if (at_ms <= now_ms)
+        at_ms = detail_at_ms(response, detail, now_ms);
+    if (at_ms <= now_ms)
         return 0;
-    if (response->date_ms > 0)
-        detail_ms += now_ms - response->date_ms;
-    return clamped(detail_ms, now_ms, now_ms + DAYS(365));
+    return at_ms < now_ms + RETRY_MAX_MS ? at_ms : now_ms + RETRY_MAX_MS;
 }
 
 /* "... Please visit: https://portal.example/unpause?jwt=... to unpause" (Boulder). */

@@ -6,6 +6,7 @@
 #define PAUSED_RECHECK_MS HOURS(24)
 #define POLL_MIN_MS       250
 #define POLL_MAX_MS       SECONDS(30)
+#define POLL_TOLD_MAX_MS  HOURS(1) /* what has ended meanwhile must be seen */
 
 static const char *flow_text(const char *step, const struct acme_problem *problem,
                              const struct err *err, struct arena *arena)
@@ -88,6 +89,8 @@ int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms)
 {
     int64_t wait_ms = (now_ms - since_ms) / 4;
 
+    if (retry_at_ms > now_ms + POLL_TOLD_MAX_MS)
+        return now_ms + POLL_TOLD_MAX_MS;
     if (retry_at_ms > now_ms)
         return retry_at_ms;
     if (wait_ms < POLL_MIN_MS)

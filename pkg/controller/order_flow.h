@@ -24,8 +24,8 @@ struct flow {
 struct flow flow_of(int code, const struct acme_problem *problem, const struct err *err,
                     const char *step, int64_t now_ms, struct arena *arena);
 
-/* The next look at something that the CA works on: its Retry-After, else a quarter of the time waited
- * so far, within 250 ms and 30 s. */
+/* The next look at something that the CA works on: its Retry-After (an hour at most), else a quarter of
+ * the time waited so far, within 250 ms and 30 s. */
 int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms);
 
 /* The approved request that an Order belongs to, by the uid in its controller reference; NULL with an

@@ -243,6 +243,56 @@ TEST(a_bare_429_is_backed_off_from)
     sim_free(sim);
 }
 
+static const char *const asked_for_an_order[] = {"newOrder", "authz", "challenge",
+                                                 "finalize", "order", "certificate"};
+
+/* Taken at its word it would be a storm: some proxies say so with each of their errors. */
+TEST(a_retry_after_of_nothing_is_backed_off_from)
+{
+    static const struct fake_ca_answer answers[] = {
+        {.status = 503, .retry_after = "0", .body = PROBLEM("serverInternal", "busy")},
+        {.status = 429, .retry_after = "0", .body = PROBLEM("rateLimited", "slow down")},
+        {.status = 500, .retry_after = "Thu, 01 Jan 2015 00:00:00 GMT", .body = "{}"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(asked_for_an_order) * ARRAY_LEN(answers); i++) {
+        const char *endpoint = asked_for_an_order[i / ARRAY_LEN(answers)];
+        struct sim *sim = sim_with_issuer();
+        int before;
+
+        CASE(endpoint);
+        fake_ca_get_options(sim_ca(sim))->issue_ms = SECONDS(1); /* so that the order is polled */
+        before = fake_ca_requests(sim_ca(sim), endpoint);
+        for (int n = 0; n < 5; n++)
+            fake_ca_queue(sim_ca(sim), endpoint, &answers[i % ARRAY_LEN(answers)]);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, SECONDS(30));
+        ASSERT_TRUE(fake_ca_requests(sim_ca(sim), endpoint) - before < 5);
+        sim_advance(sim, HOURS(1));
+        expect_ready(sim, "certificate/web");
+        ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+        sim_free(sim);
+    }
+}
+
+TEST(a_retry_after_of_a_year_is_not_waited_for)
+{
+    static const struct fake_ca_answer answer = {
+        .status = 503, .retry_after = "31536000", .body = PROBLEM("serverInternal", "closed")};
+
+    for (size_t i = 0; i < ARRAY_LEN(asked_for_an_order); i++) {
+        struct sim *sim = sim_with_issuer();
+
+        CASE(asked_for_an_order[i]);
+        fake_ca_get_options(sim_ca(sim))->issue_ms = SECONDS(1);
+        fake_ca_queue(sim_ca(sim), asked_for_an_order[i], &answer);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, DAYS(8));
+        expect_ready(sim, "certificate/web");
+        sim_free(sim);
+    }
+}
+
 TEST(a_pause_shows_the_url_to_end_it)
 {
     struct sim *sim = sim_with_issuer();
@@ -796,6 +846,8 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_429_with_retry_after_does_not_fail_the_order),
           cmocka_unit_test(a_429_holds_all_work_of_the_account),
           cmocka_unit_test(a_bare_429_is_backed_off_from),
+          cmocka_unit_test(a_retry_after_of_nothing_is_backed_off_from),
+          cmocka_unit_test(a_retry_after_of_a_year_is_not_waited_for),
           cmocka_unit_test(a_pause_shows_the_url_to_end_it),
           cmocka_unit_test(who_has_ended_a_pause_need_not_wait_for_the_next_look),
           cmocka_unit_test(a_retry_by_hand_is_one_try),

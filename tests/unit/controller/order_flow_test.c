@@ -142,6 +142,7 @@ TEST(what_the_ca_works_on_is_looked_at_after_a_quarter_of_the_time_waited)
         {"a clock that was set back", -HOURS(1), 0, 250},
         {"Retry-After goes before it", 4000, SECONDS(90), SECONDS(90)},
         {"a shorter Retry-After, too", HOURS(1), 100, 100},
+        {"a Retry-After of a year is an hour", 4000, DAYS(365), HOURS(1)},
         {"a Retry-After that has passed says nothing", 4000, -1, 1000},
     };
     int64_t now_ms = NOW;
