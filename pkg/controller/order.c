@@ -257,6 +257,10 @@ static int advance(struct order_run *run, struct err *err)
     run->request = request;
     if (str_empty(run->order->status.url))
         return order_place(run, err);
+    if (object_annotation(&run->order->object, ANNOTATION_RETRY))
+        r = order_take_retry(run, err); /* this run is the try */
+    if (r < 0)
+        return r;
     order_find_ours(run);
     tally = tally_of(run);
     if (tally.failed == 0) {
@@ -272,7 +276,6 @@ static int advance(struct order_run *run, struct err *err)
 static int reconcile(struct order_run *run, struct err *err)
 {
     cleanup(acme_client_unref) struct acme_client *client = NULL;
-    int r;
 
     if (state_is_failed(run->status.state) ||
         (run->status.state == STATE_VALID && run->facts->has_certificate))
@@ -291,8 +294,7 @@ static int reconcile(struct order_run *run, struct err *err)
         return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
                        run->issuer->object.metadata.name);
     run->client = client;
-    r = order_take_retry(run, err);
-    return r < 0 ? r : advance(run, err);
+    return advance(run, err);
 }
 
 int order_reconcile(void *controllers, const struct context *ctx, const struct key *key,

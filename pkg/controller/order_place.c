@@ -99,22 +99,27 @@ void order_end_budget(struct order_run *run, bool issued)
 
 int order_take_retry(struct order_run *run, struct err *err)
 {
-    const struct metadata *metadata = &run->order->object.metadata;
-    struct store_precondition exactly = {.uid = metadata->uid};
-    cleanup(strlist_deinit) struct strlist names = {};
+    struct store_precondition exactly = {.uid = run->order->object.metadata.uid};
     cleanup(json_unref) struct json *patch = json_new_map();
     int r;
 
-    if (!object_annotation(&run->order->object, ANNOTATION_RETRY))
-        return 0;
-    copy_names(&names, &run->order->spec.dns_names);
-    copy_names(&names, &run->order->spec.ip_addresses);
-    acme_gate_resume(acme_client_gate(run->client), &names);
     json_set(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
              json_new_null());
     r = store_patch(run->self->store, run->ctx, &kind_order.resource, run->key, &exactly,
                     MANAGER_ORDERS, patch, NULL, err);
     return r < 0 ? err_wrap(err, "taking note of '%s'", ANNOTATION_RETRY) : 0;
+}
+
+/* Its names are no longer held; the next run, which has the Order as it is then, places it. */
+static int resume(struct order_run *run, const struct order *live, struct err *err)
+{
+    cleanup(strlist_deinit) struct strlist names = {};
+
+    copy_names(&names, &live->spec.dns_names);
+    copy_names(&names, &live->spec.ip_addresses);
+    acme_gate_resume(acme_client_gate(run->client), &names);
+    run->result->requeue_at_ms = context_now_ms(run->ctx);
+    return order_take_retry(run, err);
 }
 
 /* --- newOrder --- */
@@ -337,5 +342,7 @@ int order_place(struct order_run *run, struct err *err)
     }
     if (!str_empty(live.status.url))
         return 0; /* the cache is behind: its change wakes us */
+    if (object_annotation(object, ANNOTATION_RETRY))
+        return resume(run, &live, err);
     return place(run, &live, object, err);
 }

@@ -44,10 +44,10 @@ int order_look_again(struct order_run *run, int64_t retry_at_ms);
 /* So old that a new order is the better try. */
 bool order_is_old(const struct order_run *run);
 
-/* Somebody says that the way is clear (ANNOTATION_RETRY): its names are no longer held, and the
- * annotation goes. */
+/* Somebody says that the way is clear: ANNOTATION_RETRY goes. */
 int order_take_retry(struct order_run *run, struct err *err);
-/* newOrder for an Order without a URL. */
+/* newOrder for an Order without a URL. ANNOTATION_RETRY frees its names, if they are its request's:
+ * whoever can write Orders must not end the hold on the names of others. */
 int order_place(struct order_run *run, struct err *err);
 /* The open order at the CA that an earlier newOrder for `live` made: 1, or 0: none is known there.
  * ERR_BUSY, ERR_CANCELED: the CA could not be asked now. */
