@@ -163,6 +163,19 @@ int acme_account_update_contacts(struct acme_client *client, const struct contex
     return 0;
 }
 
+static void keep_last(struct strlist *list, size_t max)
+{
+    cleanup(strlist_deinit) struct strlist last = {};
+
+    if (list->len <= max)
+        return;
+    for (size_t i = list->len - max; i < list->len; i++)
+        strlist_add(&last, list->items[i]);
+    strlist_deinit(list);
+    *list = last;
+    last = (struct strlist){};
+}
+
 static int add_orders(const struct json *body, size_t max, struct strlist *to, struct err *err)
 {
     json_for_each_item (item, json_get(body, "orders")) {
@@ -171,9 +184,9 @@ static int add_orders(const struct json *body, size_t max, struct strlist *to, s
 
         if (r < 0)
             return r;
-        if (to->len < max)
-            strlist_add(to, url);
+        strlist_add(to, url);
     }
+    keep_last(to, max);
     return 0;
 }
 
@@ -208,7 +221,7 @@ int acme_account_orders(struct acme_client *client, const struct context *ctx,
 
     if (str_empty(orders_url))
         return err_set(err, ERR_UNSUPPORTED, "the CA keeps no list of an account's orders");
-    for (int page = 0; url && orders.len < max && page < PAGES_MAX; page++) {
+    for (int page = 0; url && page < PAGES_MAX; page++) {
         char *next = NULL;
         int r = read_page(client, ctx, url, max, &orders, &next, ret_problem, err);
 

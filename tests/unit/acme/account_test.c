@@ -196,6 +196,7 @@ TEST(the_list_of_orders_is_read_over_its_pages)
     ASSERT_OK(acme_account_orders(world.client, &world.ctx, FAKE_CA_URL "/orders/1", 4, &some, NULL,
                                   &err));
     ASSERT_EQ(some.len, 4);
+    ASSERT_STREQ(some.items[3], FAKE_CA_URL "/order/8"); /* the newest ones */
     ASSERT_ERR(ERR_UNSUPPORTED,
                acme_account_orders(world.client, &world.ctx, NULL, 4, &some, NULL, &err));
 }
