@@ -5,19 +5,11 @@
  * nobody knows. It is looked for in the account's list where the CA keeps one (RFC 8555 7.1.2.1),
  * before another one is placed. Elsewhere it is abandoned and counted.
  */
-#include "base/map.h"
 #include "controller/order_run.h"
+#include "controller/placed.h"
 
 #define LISTED_MAX 1000 /* URLs taken from the account's list */
 #define READ_MAX   10   /* orders read, the newest first */
-
-static void add_url(void *arg, const void *object)
-{
-    const struct order_facts *facts = object;
-
-    if (!str_empty(facts->order.status.url))
-        map_set(arg, facts->order.status.url, arg);
-}
 
 static void identifiers_of(const struct acme_order *order, struct strlist *to)
 {
@@ -93,15 +85,12 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
                     struct err *err)
 {
     cleanup(strlist_deinit) struct strlist listed = {};
-    cleanup(map_free) struct map *known = NULL; /* URLs that an Order has; no values */
     int r = list(run, &listed, err), read = 0;
 
     if (r < 0)
         return not_asked(r);
-    known = map_new(NULL);
-    cache_visit(run->self->caches.orders, add_url, known);
     for (size_t i = listed.len; i-- > 0 && read < READ_MAX;) {
-        if (map_has(known, listed.items[i]))
+        if (placed_is_claimed(run->self->placed, listed.items[i]))
             continue;
         read++;
         r = read_and_compare(run, listed.items[i], &live->spec, ret, err);

@@ -155,6 +155,7 @@ static void doubt(struct order_run *run, struct acme_gate *gate,
         metrics_add(run->self->metrics, &orders_in_doubt, NULL, 1);
 }
 
+/* ERR_EXISTS: none was made, the CA gave out again what another Order goes on with. */
 static int new_order(struct order_run *run, const struct order_spec *spec, const char *replaces,
                      struct acme_order *ret, struct acme_problem *problem, struct err *err)
 {
@@ -179,7 +180,9 @@ static int new_order(struct order_run *run, const struct order_spec *spec, const
     if (r < 0)
         return r;
     r = acme_order_new(run->client, run->ctx, &order, ret, problem, err);
-    if (r < 0 && cost_nothing(r, problem))
+    if (r == 0 && !placed_claim(run->self->placed, run->order->object.metadata.uid, ret->url))
+        r = ERR_EXISTS;
+    if (r == ERR_EXISTS || (r < 0 && cost_nothing(r, problem)))
         acme_gate_return_order(gate, &budget.request);
     else if (r < 0)
         doubt(run, gate, &budget.request);
@@ -227,8 +230,19 @@ int order_check_spec(struct order_run *run, struct order *ret, const struct obje
     return 0;
 }
 
-/* What was placed goes into the store before anything else; until it is there, a note in memory keeps
- * the next run from placing another one. */
+/* Until what was placed is in the store, a note in memory keeps the next run from placing another one. Of an
+ * Order that has gone meanwhile nobody would take the note away. */
+static void note_placed(struct order_run *run, const char *uid, struct acme_order *placed)
+{
+    cleanup(object_unref) const struct object *cached = NULL;
+
+    placed_note(run->self->placed, uid, placed);
+    cached = cache_get(run->self->caches.orders, run->key);
+    if (!cached || !streq(cached->metadata.uid, uid))
+        placed_forget(run->self->placed, uid);
+}
+
+/* It goes into the store before anything else. */
 static int store_placed(struct order_run *run, struct acme_order *placed, const struct object *live,
                         struct err *err)
 {
@@ -238,7 +252,7 @@ static int store_placed(struct order_run *run, struct acme_order *placed, const 
     r = write_status(run->self, run->ctx, LANE_ORDERS, run->key, run->self->caches.orders, live,
                      &run->status, MANAGER_ORDERS, err);
     if (r < 0)
-        placed_note(run->self->placed, live->metadata.uid, placed);
+        note_placed(run, live->metadata.uid, placed);
     return r;
 }
 
@@ -268,16 +282,34 @@ static int find_placed(struct order_run *run, const struct order *live, struct a
     return r;
 }
 
+/* Two of ours must not finalize one order: the later would get a certificate for the other's key. No CA
+ * is asked while this one waits. */
+static int wait_for_other(struct order_run *run, struct err *err)
+{
+    int r;
+
+    run->status.reason =
+        "Another Order goes on with the CA's order for these names: waiting for its end";
+    r = order_save(run, err);
+    return r < 0 ? r : order_look_again(run, 0);
+}
+
 static int place(struct order_run *run, const struct order *live, const struct object *object,
                  struct err *err)
 {
     cleanup(acme_order_deinit) struct acme_order placed = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
     struct err why = {};
-    int r = find_placed(run, live, &placed, err);
+    const char *uid = live->object.metadata.uid;
+    int r;
 
+    if (placed_must_wait(run->self->placed, uid))
+        return wait_for_other(run, err);
+    r = find_placed(run, live, &placed, err);
     if (r < 0)
         return r;
+    if (r > 0 && !placed_claim(run->self->placed, uid, placed.url))
+        return wait_for_other(run, err);
     if (r > 0)
         return store_placed(run, &placed, object, err);
     r = new_order(run, &live->spec, live->spec.replaces, &placed, &problem, &why);
@@ -286,6 +318,8 @@ static int place(struct order_run *run, const struct order *live, const struct o
         problem = (struct acme_problem){};
         r = new_order(run, &live->spec, NULL, &placed, &problem, &why);
     }
+    if (r == ERR_EXISTS)
+        return wait_for_other(run, err);
     if (r < 0)
         return order_settle(run, r, &problem, &why, "create Order", err);
     return store_placed(run, &placed, object, err);

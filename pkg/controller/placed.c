@@ -6,7 +6,10 @@
 
 struct placed {
     struct mutex mutex;
-    struct map *orders; /* uid to struct acme_order; without URL: a doubt */
+    struct map *orders;  /* uid to struct acme_order; without URL: a doubt */
+    struct map *claimed; /* uid to URL */
+    struct map *owners;  /* URL to uid: the same the other way round */
+    struct map *waiting; /* uid to the URL that is another one's */
 };
 
 static void order_free(void *value)
@@ -21,6 +24,9 @@ struct placed *placed_new(void)
 
     mutex_init(&self->mutex);
     self->orders = map_new(order_free);
+    self->claimed = map_new(xfree);
+    self->owners = map_new(xfree);
+    self->waiting = map_new(xfree);
     return self;
 }
 
@@ -29,6 +35,9 @@ void placed_free(struct placed *self)
     if (!self)
         return;
     map_free(self->orders);
+    map_free(self->claimed);
+    map_free(self->owners);
+    map_free(self->waiting);
     mutex_deinit(&self->mutex);
     xfree(self);
 }
@@ -61,9 +70,52 @@ enum placed_state placed_take(struct placed *self, const char *uid, struct acme_
     return PLACED_ORDER;
 }
 
+static void release(struct placed *self, const char *uid)
+{
+    cleanup(xfree) char *url = map_take(self->claimed, uid);
+
+    if (url)
+        map_remove(self->owners, url);
+}
+
+bool placed_claim(struct placed *self, const char *uid, const char *url)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const char *owner = map_get(self->owners, url);
+
+    if (owner && !streq(owner, uid)) {
+        map_set(self->waiting, uid, xstrdup(url));
+        return false;
+    }
+    release(self, uid);
+    map_set(self->claimed, uid, xstrdup(url));
+    map_set(self->owners, url, xstrdup(uid));
+    return true;
+}
+
+bool placed_is_claimed(struct placed *self, const char *url)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    return map_has(self->owners, url);
+}
+
+bool placed_must_wait(struct placed *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const char *url = map_get(self->waiting, uid);
+
+    if (url && map_has(self->owners, url))
+        return true;
+    map_remove(self->waiting, uid);
+    return false;
+}
+
 void placed_forget(struct placed *self, const char *uid)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
+    release(self, uid);
     map_remove(self->orders, uid);
+    map_remove(self->waiting, uid);
 }

@@ -1,8 +1,11 @@
 /*
- * placed.h - orders that the CA has made and the store does not know yet: in-memory notes. Any thread.
+ * placed.h - which Order goes on with which order of the CA: in-memory notes. Any thread.
  *
  * Between newOrder's answer and the stored URL a write can fail (conflict, full disk). The next run finds
  * the order here and does not place another one. Where the answer itself was lost, it finds a doubt.
+ *
+ * A CA may give out one open order twice, to two Orders for the same names (Let's Encrypt does). Both
+ * cannot finalize it, so the first that claims it has it, and the other waits for its end.
  */
 #ifndef CONTROLLER_PLACED_H
 #define CONTROLLER_PLACED_H
@@ -19,7 +22,14 @@ void placed_doubt(struct placed *placed, const char *uid);
 enum placed_state { PLACED_NOTHING, PLACED_IN_DOUBT, PLACED_ORDER };
 /* Takes the note out; `ret` is filled with an order only. */
 enum placed_state placed_take(struct placed *placed, const char *uid, struct acme_order *ret);
-/* The Order is gone. */
+
+/* The CA's order `url` is this Order's now. False: another one's. */
+bool placed_claim(struct placed *placed, const char *uid, const char *url);
+bool placed_is_claimed(struct placed *placed, const char *url);
+/* Has a claim of this Order failed, on an order that is another one's still? */
+bool placed_must_wait(struct placed *placed, const char *uid);
+
+/* The Order has ended, or is gone. */
 void placed_forget(struct placed *placed, const char *uid);
 
 #endif

@@ -156,6 +156,19 @@ static void request_changed(void *self, const struct key *key, const void *befor
         add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
 }
 
+/* Which order of the CA an open Order has, from whatever process. */
+static void note_placed(struct placed *placed, const struct order_facts *before,
+                        const struct order_facts *after)
+{
+    const char *uid = (after ? after : before)->order.object.metadata.uid;
+
+    if (!after || after->has_certificate || state_is_failed(after->order.status.state))
+        placed_forget(placed, uid);
+    else if (!str_empty(after->order.status.url))
+        (void)placed_claim(placed, uid,
+                           after->order.status.url); /* false: nothing to be done here */
+}
+
 static void order_changed(void *self, const struct key *key, const void *before, const void *after,
                           bool initial)
 {
@@ -165,8 +178,7 @@ static void order_changed(void *self, const struct key *key, const void *before,
     struct key request_key = {.namespace = key->namespace, .name = owner ? owner->name : ""};
     cleanup(object_unref) const struct object *request = NULL;
 
-    if (!after)
-        placed_forget(wake.self->placed, order->metadata.uid);
+    note_placed(wake.self->placed, before, after);
     if (after && !only_reason_changed(&order_part, before, after))
         add(&wake, LANE_ORDERS, key->namespace, key->name);
     if (initial || !owner)

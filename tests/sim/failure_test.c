@@ -464,6 +464,61 @@ TEST(a_lost_order_is_not_taken_from_another_certificate)
     sim_free(sim);
 }
 
+/* Let's Encrypt: one open order for the same names is given out to whoever asks for it. */
+TEST(an_order_that_the_ca_gives_out_twice_is_finalized_once)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.reuse_orders = true}};
+
+    for (int restarts = 0; restarts < 2; restarts++) {
+        struct sim *sim = sim_new_with(&options);
+
+        CASE(restarts ? "restarted" : "");
+        fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+        sim_apply(sim, SIM_ISSUER);
+        sim_run_until_idle(sim);
+        for (int i = 0; i < 3; i++) {
+            cleanup(xfree) char *yaml = xasprintf(SIM_CERTIFICATE("c%d", "[www.example.com]", ""),
+                                                  i, i);
+
+            sim_apply(sim, yaml);
+        }
+        sim_advance(sim, SECONDS(30));
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        if (restarts)
+            sim_restart(sim);
+        sim_advance(sim, HOURS(1));
+        for (int i = 0; i < 3; i++) {
+            cleanup(xfree) char *name = xasprintf("certificate/c%d", i);
+
+            expect_ready(sim, name);
+        }
+        ASSERT_EQ(sim_orders_placed(sim), 3);
+        ASSERT_EQ(sim_orders_finalized(sim), 3);
+        sim_free(sim);
+    }
+}
+
+/* Who waits for another's end goes on when that one is taken away. */
+TEST(an_order_that_the_ca_gives_out_twice_is_inherited)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.reuse_orders = true}};
+    struct sim *sim = sim_new_with(&options);
+
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    sim_apply(sim, SIM_CERTIFICATE("one", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(10));
+    sim_apply(sim, SIM_CERTIFICATE("two", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(10));
+    ASSERT_CONTAINS(sim_message(sim, "certificate/two", "Issuing"), "Another Order");
+    sim_delete(sim, "certificate/one");
+    sim_advance(sim, MINUTES(10));
+    expect_ready(sim, "certificate/two");
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_free(sim);
+}
+
 /* step-ca GHSA-h8cp-697h-8c8p: what a CA sends is verified before it is stored. */
 TEST(a_chain_that_cannot_be_used_is_not_stored)
 {
@@ -857,6 +912,8 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_lost_order_is_found_although_the_ca_could_not_be_asked_at_first),
           cmocka_unit_test(a_lost_order_is_abandoned_where_the_ca_keeps_no_list),
           cmocka_unit_test(a_lost_order_is_not_taken_from_another_certificate),
+          cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_finalized_once),
+          cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_inherited),
           cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
           cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
           cmocka_unit_test(one_answer_that_the_account_does_not_exist_is_not_believed),
