@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -87,11 +88,19 @@ static struct page *page_add(struct pool *pool, size_t class)
     return page;
 }
 
+/* The kernel takes whole pages of its own, which may be larger than ours (16 KB on a Raspberry Pi 5, up
+ * to 64 KB on other ARM machines): what stands beside would go as well. There nothing is given back. */
+static void give_back(struct page *page)
+{
+    if (getpagesize() <= PAGE_SIZE)
+        (void)madvise(page, PAGE_SIZE, MADV_DONTNEED); /* or it stays in memory */
+}
+
 static void page_remove(struct pool *pool, struct page *page)
 {
     ASAN_UNPOISON_MEMORY_REGION(page, PAGE_SIZE);
     pool->unused[pool->unused_count++] = (char *)page;
-    (void)madvise(page, PAGE_SIZE, MADV_DONTNEED); /* or it stays in memory */
+    give_back(page);
 }
 
 static bool has_room(const struct page *page)
