@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "command.h"
 #include "pki/pki.h"
+#include "store/local.h"
 #include "json/json.h"
 
 static const struct command commands[] = {
@@ -98,6 +99,10 @@ int main(int argc, char **argv)
 
     if (!pki_setup()) { /* before anything uses OpenSSL: it then wipes what it frees */
         (void)fprintf(stderr, "certlet: setting up OpenSSL failed\n");
+        return EXIT_STORE;
+    }
+    if (!store_local_setup()) {
+        (void)fprintf(stderr, "certlet: setting up SQLite failed\n");
         return EXIT_STORE;
     }
     json_setup();

@@ -31,6 +31,8 @@ struct local_options {
     void *fault_arg;
 };
 
+/* Before any store is opened: from then on SQLite's memory is wiped when it goes. */
+bool store_local_setup(void);
 /* ERR_NOT_FOUND (read only), ERR_DENIED, ERR_IO, ERR_INVALID (not our file, or a newer version). */
 int store_local_open(const struct local_options *options, struct store **ret, struct err *err);
 
