@@ -66,16 +66,23 @@ void *xmemdup(const void *data, size_t len)
     return copy;
 }
 
+/* Not vasprintf(): glibc's gives a first copy of the text, which may be secret, back as it is. */
 char *xasprintf(const char *fmt, ...)
 {
     va_list args;
-    char *text = NULL;
-    int r;
+    char *text;
+    int len;
 
     va_start(args, fmt);
-    r = vasprintf(&text, fmt, args);
+    len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    return checked(r < 0 ? NULL : text);
+    if (len < 0)
+        checked(NULL);
+    text = xalloc((size_t)len + 1);
+    va_start(args, fmt);
+    (void)vsnprintf(text, (size_t)len + 1, fmt, args); /* measured above */
+    va_end(args);
+    return text;
 }
 
 void xfree(void *p)

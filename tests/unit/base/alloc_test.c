@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "support/left_behind.h"
 
 TEST(new_memory_is_zeroed)
 {
@@ -94,7 +95,20 @@ TEST(an_owned_descriptor_is_closed_and_errno_kept)
     fd_close(-1);
 }
 
+/* As the line of an Authorization header. */
+TEST(a_secret_text_is_made_without_a_copy)
+{
+    char *text;
+
+    left_behind_look_for("hunter2hunter2", 14);
+    text = xasprintf("Authorization: Bearer %s %d", "hunter2hunter2", 7);
+    ASSERT_STREQ(text, "Authorization: Bearer hunter2hunter2 7");
+    xfree_secret(text);
+    ASSERT_EQ(left_behind_count(), 0);
+}
+
 RUN_TESTS(cmocka_unit_test(new_memory_is_zeroed),
+          cmocka_unit_test(a_secret_text_is_made_without_a_copy),
           cmocka_unit_test(nothing_asked_for_is_still_an_object),
           cmocka_unit_test(null_is_copied_as_null_and_freed_as_nothing),
           cmocka_unit_test(xstrndup_stops_at_the_length_or_at_the_end_of_the_text),
