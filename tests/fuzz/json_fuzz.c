@@ -42,6 +42,19 @@ static void parse_the_long_way(const uint8_t *data, size_t size, const struct js
     require(r < 0 || json_same(value, json_at(list, 1)));
 }
 
+/* What is passed over is what would be removed. `value` NULL: no JSON, so it only must not crash. */
+static void parse_without(const uint8_t *data, size_t size, const struct json *value)
+{
+    cleanup(json_unref) struct json *without = NULL, *removed = json_deep(value);
+    int r = json_parse_without((const char *)data, size, TEXT_MAX, "b", "a", &without, NULL);
+
+    if (!value)
+        return;
+    if (json_kind(json_get(removed, "a")) == JSON_KIND_MAP)
+        json_remove(json_get(removed, "a"), "b");
+    require(r == 0 && json_same(without, removed));
+}
+
 static void decode_strictly(const struct json *value)
 {
     cleanup(field_report_deinit) struct field_report report = {};
@@ -75,7 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cleanup(json_unref) struct json *value = NULL, *target = json_new_map();
     struct err err = {};
 
-    if (json_parse((const char *)data, size, TEXT_MAX, &value, &err) < 0)
+    (void)json_parse((const char *)data, size, TEXT_MAX, &value, &err); /* NULL then */
+    parse_without(data, size, value);
+    if (!value)
         return 0;
     parse_the_long_way(data, size, value);
     print_and_parse(value);
