@@ -223,7 +223,7 @@ static int compose_scalar(struct composer *self, const yaml_event_t *event, stru
 static int fill_list(struct composer *self, int depth, struct json *list, struct place *place)
 {
     for (;;) {
-        cleanup(yaml_event_delete) yaml_event_t event = {};
+        cleanup(event_deinit) yaml_event_t event = {};
         struct node item = {};
         int r = composer_next(self, &event);
 
@@ -326,7 +326,7 @@ static void merges_apply(struct composer *self, const struct merges *merges, str
 static int fill_member(struct composer *self, const yaml_event_t *key_event, int depth,
                        struct json *map, struct place *place, struct merges *merges)
 {
-    cleanup(yaml_event_delete) yaml_event_t event = {};
+    cleanup(event_deinit) yaml_event_t event = {};
     cleanup(node_deinit) struct node key = {}, value = {};
     const yaml_mark_t *mark = &key_event->start_mark;
     bool merge = is_merge_key(key_event);
@@ -353,7 +353,7 @@ static int fill_map(struct composer *self, int depth, struct json *map, struct p
     cleanup(merges_deinit) struct merges merges = {};
 
     for (;;) {
-        cleanup(yaml_event_delete) yaml_event_t event = {};
+        cleanup(event_deinit) yaml_event_t event = {};
         int r = composer_next(self, &event);
 
         if (r < 0)

@@ -27,7 +27,9 @@ struct node {
 };
 void node_deinit(struct node *node);
 DEFINE_CLEANUP_VALUE(struct node, node_deinit);
-DEFINE_CLEANUP_VALUE(yaml_event_t, yaml_event_delete);
+/* Its text may be a secret: wiped. */
+void event_deinit(yaml_event_t *event);
+DEFINE_CLEANUP_VALUE(yaml_event_t, event_deinit);
 
 struct map *anchors_new(void);
 int composer_next(struct composer *self, yaml_event_t *ret_event);

@@ -1,5 +1,9 @@
 /*
  * stream.c - all documents of a text, and what went wrong in words.
+ *
+ * The text may hold a Secret. libyaml has no hook for its memory, so its buffers, tokens and events are
+ * wiped before they go back to it. Out of reach are the first halves of a long scalar that its strings
+ * leave while they grow.
  */
 #include <string.h>
 
@@ -131,8 +135,32 @@ static int composer_init(struct composer *self, const char *text, size_t len, st
     return 0;
 }
 
+void event_deinit(yaml_event_t *event)
+{
+    if (event->type == YAML_SCALAR_EVENT)
+        wipe(event->data.scalar.value, event->data.scalar.length);
+    yaml_event_delete(event);
+}
+
+/* All of it: what was read is moved about in there. */
+static void wipe_buffer(unsigned char *start, const unsigned char *end)
+{
+    if (start)
+        wipe(start, (size_t)(end - start));
+}
+
+static void wipe_tokens(yaml_parser_t *parser)
+{
+    for (yaml_token_t *token = parser->tokens.head; token != parser->tokens.tail; token++)
+        if (token->type == YAML_SCALAR_TOKEN)
+            wipe(token->data.scalar.value, token->data.scalar.length);
+}
+
 static void composer_deinit(struct composer *self)
 {
+    wipe_buffer(self->parser.raw_buffer.start, self->parser.raw_buffer.end);
+    wipe_buffer(self->parser.buffer.start, self->parser.buffer.end);
+    wipe_tokens(&self->parser);
     yaml_parser_delete(&self->parser);
     map_free(self->anchors);
     self->anchors = NULL;
@@ -141,7 +169,7 @@ DEFINE_CLEANUP_VALUE(struct composer, composer_deinit);
 
 static int add_document(struct composer *self, struct yaml_stream *stream)
 {
-    cleanup(yaml_event_delete) yaml_event_t event = {};
+    cleanup(event_deinit) yaml_event_t event = {};
     cleanup(node_deinit) struct node node = {};
     int r;
 
@@ -160,7 +188,7 @@ static int add_document(struct composer *self, struct yaml_stream *stream)
 static int add_documents(struct composer *self, struct yaml_stream *stream)
 {
     for (;;) {
-        cleanup(yaml_event_delete) yaml_event_t event = {};
+        cleanup(event_deinit) yaml_event_t event = {};
         int r = composer_next(self, &event);
 
         if (r < 0 || event.type == YAML_STREAM_END_EVENT)

@@ -1,3 +1,4 @@
+#include "support/left_behind.h"
 #include "support/testing.h"
 
 #include "base/limits.h"
@@ -469,7 +470,31 @@ TEST(every_value_knows_its_line)
     }
 }
 
-RUN_TESTS(cmocka_unit_test(plain_scalars_are_read_as_kubectl_reads_them),
+/* As long as libyaml's strings are from the start: what a longer one leaves while it grows is libyaml's. */
+TEST(a_secret_in_a_text_is_left_nowhere)
+{
+    static const char *const texts[] = {
+        "stringData: {k: hunter2xyz}",
+        "stringData:\n  k: \"hunter2xyz\"\n",
+        "stringData:\n  k: |-\n    hunter2xyz\n",
+        "stringData: [hunter2xyz, }",
+        "hunter2xyz: [}",
+    };
+
+    json_setup();
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct yaml_stream *stream = NULL;
+
+        CASE(texts[i]);
+        left_behind_look_for("hunter2xyz", 10);
+        (void)yaml_parse(texts[i], strlen(texts[i]), &stream, NULL);
+        yaml_stream_free(stream);
+        ASSERT_EQ(left_behind_count(), 0);
+    }
+}
+
+RUN_TESTS(cmocka_unit_test(a_secret_in_a_text_is_left_nowhere),
+          cmocka_unit_test(plain_scalars_are_read_as_kubectl_reads_them),
           cmocka_unit_test(quoted_scalars_are_always_strings),
           cmocka_unit_test(tags_may_say_what_is_there), cmocka_unit_test(structures_are_read),
           cmocka_unit_test(utf16_is_read),
