@@ -115,7 +115,7 @@ static int compose_alias(struct composer *self, const yaml_event_t *event, int d
     if (!anchor)
         return composer_fail(
             self, ERR_INVALID, mark,
-            "no anchor '%.64s' before this alias; text that begins with '*' needs quotes", name);
+            "no such anchor before this alias; text that begins with '*' needs quotes");
     if (!anchor->node.json)
         return composer_fail(self, ERR_INVALID, mark, "anchor '%.64s' contains itself", name);
     r = add_cost(self, mark, anchor->node.place->cost);
@@ -134,16 +134,15 @@ static bool tag_is(const char *tag, const char *name)
     return str_starts(tag, TAG_PREFIX) && streq(tag + strlen(TAG_PREFIX), name);
 }
 
+/* Neither tag nor alias is quoted: in a Secret it may be a password that needed quotes. */
 static int refuse_tag(struct composer *self, const yaml_event_t *event, const char *tag)
 {
-    bool standard = str_starts(tag, TAG_PREFIX);
-
     if (tag_is(tag, "binary"))
         return composer_fail(self, ERR_INVALID, &event->start_mark,
                              "tag '!!binary' is not supported; write the base64 text without it");
-    return composer_fail(self, ERR_INVALID, &event->start_mark,
-                         "tag '%s%.64s' is not supported; remove it", standard ? "!!" : "",
-                         standard ? tag + strlen(TAG_PREFIX) : tag);
+    return composer_fail(
+        self, ERR_INVALID, &event->start_mark,
+        "this tag is not supported; remove it, or quote text that begins with '!'");
 }
 
 static int read_plain(struct composer *self, const yaml_event_t *event, struct json **ret)

@@ -206,7 +206,7 @@ TEST(anchors_end_with_their_document)
     const char *text = "a: &x 1\n---\nb: *x\n";
 
     ASSERT_ERR(ERR_INVALID, yaml_parse(text, strlen(text), &stream, &err));
-    ASSERT_CONTAINS(err.text, "line 3, column 4: no anchor 'x' before this alias");
+    ASSERT_CONTAINS(err.text, "line 3, column 4: no such anchor before this alias");
 }
 
 TEST(broken_yaml_is_refused_with_line_and_column)
@@ -231,7 +231,7 @@ TEST(broken_yaml_is_refused_with_line_and_column)
         {"a: b: c\n", "line 1, column 5: mapping values are not allowed"},
         {"a: 1\n- b\n", "line 2, column 1: did not find expected key while parsing a block mapping "
                         "that starts in line 1, column 1"},
-        {"a: 1\nb: *none\n", "line 2, column 4: no anchor 'none' before this alias"},
+        {"a: 1\nb: *none\n", "line 2, column 4: no such anchor before this alias"},
         {"a: &x [1, *x]\n", "line 1, column 11: anchor 'x' contains itself"},
         {"a: &x {b: {c: *x}}\n", "anchor 'x' contains itself"},
         {"a: 1\nb: 2\na: 3\n", "line 3, column 1: key 'a' is there already, in line 1"},
@@ -249,9 +249,9 @@ TEST(broken_yaml_is_refused_with_line_and_column)
         {"\"\\0\": 1\n", "text has a NUL character"},
         {"a: !!binary AAEC\n",
          "line 1, column 4: tag '!!binary' is not supported; write the base64"},
-        {"a: !!timestamp 2026-01-01\n", "tag '!!timestamp' is not supported; remove it"},
-        {"a: !secret x\n", "line 1, column 4: tag '!secret' is not supported; remove it"},
-        {"a: !!set {x}\n", "tag '!!set' is not supported"},
+        {"a: !!timestamp 2026-01-01\n", "this tag is not supported; remove it"},
+        {"a: !secret x\n", "line 1, column 4: this tag is not supported; remove it"},
+        {"a: !!set {x}\n", "this tag is not supported"},
         {"a: !!int x\n", "value does not fit its tag '!!int'"},
         {"a: !!bool 1\n", "value does not fit its tag '!!bool'"},
         {"a: !none!x 1\n", "line 1, column 4: found undefined tag handle"},
@@ -271,6 +271,25 @@ TEST(broken_yaml_is_refused_with_line_and_column)
         ASSERT_ERR(ERR_INVALID, yaml_parse(rows[i].yaml, strlen(rows[i].yaml), &stream, &err));
         ASSERT_CONTAINS(err.text, rows[i].message);
         ASSERT_NULL(stream);
+    }
+}
+
+/* A password of a Secret's stringData that nobody quoted. */
+TEST(an_error_does_not_quote_a_value)
+{
+    static const char *const texts[] = {
+        "stringData:\n  k: !47114711\n",
+        "stringData:\n  k: !!47114711\n",
+        "stringData: {k: *47114711}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct yaml_stream *stream = NULL;
+        struct err err = {};
+
+        CASE(texts[i]);
+        ASSERT_ERR(ERR_INVALID, yaml_parse(texts[i], strlen(texts[i]), &stream, &err));
+        ASSERT_NULL(strstr(err.text, "4711"));
     }
 }
 
@@ -503,7 +522,7 @@ RUN_TESTS(cmocka_unit_test(a_secret_in_a_text_is_left_nowhere),
           cmocka_unit_test(aliases_and_merge_keys_are_expanded),
           cmocka_unit_test(anchors_end_with_their_document),
           cmocka_unit_test(broken_yaml_is_refused_with_line_and_column),
-          cmocka_unit_test(a_raw_nul_is_refused),
+          cmocka_unit_test(an_error_does_not_quote_a_value), cmocka_unit_test(a_raw_nul_is_refused),
           cmocka_unit_test(an_alias_bomb_is_refused_before_it_explodes),
           cmocka_unit_test(a_long_text_behind_many_aliases_is_refused),
           cmocka_unit_test(a_merge_bomb_is_refused_before_it_explodes),
