@@ -439,6 +439,8 @@ CURLcode call_dress(struct call *call, CURL *easy)
     SET(call, CURLOPT_HEADERDATA, call);
     SET(call, CURLOPT_WRITEFUNCTION, on_body);
     SET(call, CURLOPT_WRITEDATA, call);
+    if (call->request->proxy)
+        SET(call, CURLOPT_PROXY, call->request->proxy);
     dress_url(call);
     dress_method(call);
     dress_headers(call);

@@ -66,6 +66,7 @@ struct http_request {
         public_redirects_only; /* a redirect to a loopback, link-local or private address is ERR_DENIED */
     const char *
         connect_address; /* "192.0.2.1:80": dial this in place of the URL's host and port; NULL: resolve */
+    const char *proxy;  /* http, https or socks5 URL; NULL: as $HTTPS_PROXY and $NO_PROXY say */
     const char *action; /* metrics label, behaviour.md 12; NULL: unnamed_action */
     bool repeatable;    /* may be sent once more when the connection ended before any byte of an
                                     answer (GOAWAY, kubernetes.md 2); GET and HEAD always are */

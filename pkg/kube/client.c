@@ -83,8 +83,9 @@ static void add_step(struct buf *to, const char *step)
     add_escaped(to, step);
 }
 
-static void add_path(struct buf *to, const struct kube_about *about)
+static void add_path(struct buf *to, const struct kube_call *call)
 {
+    const struct kube_about *about = &call->about;
     const struct resource *resource = about->resource;
 
     buf_add_str(to, str_empty(resource->group) ? "/api" : "/apis");
@@ -96,9 +97,10 @@ static void add_path(struct buf *to, const struct kube_about *about)
         add_step(to, about->namespace);
     }
     add_step(to, resource->plural);
-    if (!str_empty(about->name))
-        add_step(to, about->name);
-    if (!str_empty(about->name) && about->subresource)
+    if (str_empty(about->name) || call->collection)
+        return;
+    add_step(to, about->name);
+    if (about->subresource)
         add_step(to, about->subresource);
 }
 
@@ -127,7 +129,7 @@ static int url_of(const struct kube *kube, const struct kube_call *call, char **
     if (streq(call->about.name, "..") || streq(call->about.name, "."))
         return err_set(err, ERR_INVALID, "'%s' is not a name", call->about.name);
     buf_add_str(&url, kube->server);
-    add_path(&url, &call->about);
+    add_path(&url, call);
     add_params(&url, call->params);
     r = buf_check(&url, "the URL", err);
     if (r < 0)
@@ -193,6 +195,7 @@ static void add_headers(struct attempt *attempt)
 static int dress(struct attempt *attempt, const struct context *ctx, struct http_request *ret,
                  struct err *err)
 {
+    const struct kube_cluster *cluster = &attempt->kube->options.config->cluster;
     const struct kube_call *call = attempt->call;
     int r;
 
@@ -210,6 +213,7 @@ static int dress(struct attempt *attempt, const struct context *ctx, struct http
         .max_body = call->max_body ? call->max_body : LIMIT_KUBE_BODY,
         .timeout_ms = call->timeout_ms ? call->timeout_ms : CALL_TIMEOUT_MS,
         .tls = kube_identity_tls(attempt->identity),
+        .proxy = str_empty(cluster->proxy_url) ? NULL : cluster->proxy_url,
         .action = call->about.verb,
         .repeatable = call->repeatable,
         .secret = streq(call->about.resource->kind, "Secret"),

@@ -531,6 +531,22 @@ TEST(a_connect_address_is_dialled_in_place_of_the_host)
     bed_free(&bed);
 }
 
+TEST(a_proxy_is_asked_in_place_of_the_host)
+{
+    static const struct peer_answer proxied[] = {
+        {"http://nowhere.invalid/x", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"}, {}};
+    struct bed bed = bed_new_with(proxied, (struct http_options){});
+    cleanup(http_response_deinit) struct http_response response = {};
+    cleanup(xfree) char *proxy = peer_url(bed.peer, "");
+    struct http_request request = request_for("http://nowhere.invalid/x");
+    struct err err = {};
+
+    request.proxy = proxy;
+    ASSERT_OK(http_do(bed.http, &bed.ctx, &request, &response, &err));
+    ASSERT_STREQ(buf_str(&response.body), "ok");
+    bed_free(&bed);
+}
+
 static int get_from_other(struct bed *bed, const char *tenant, struct err *err)
 {
     cleanup(http_response_deinit) struct http_response response = {};
@@ -741,6 +757,7 @@ RUN_TESTS(cmocka_unit_test(an_answer_comes_back_with_status_headers_and_body),
           cmocka_unit_test(a_redirect_to_a_private_address_is_denied_on_an_open_connection),
           cmocka_unit_test(a_redirect_to_a_private_address_is_denied_before_connecting),
           cmocka_unit_test(a_connect_address_is_dialled_in_place_of_the_host),
+          cmocka_unit_test(a_proxy_is_asked_in_place_of_the_host),
           cmocka_unit_test(a_host_beyond_its_share_is_busy_until_a_call_ends),
           cmocka_unit_test(a_tenant_beyond_its_share_is_busy_and_others_are_not),
           cmocka_unit_test(eight_threads_make_a_hundred_calls_each),

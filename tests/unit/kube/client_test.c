@@ -115,6 +115,23 @@ TEST(a_body_goes_out_with_its_type_and_our_token)
     finish();
 }
 
+TEST(proxy_and_compression_are_as_the_kubeconfig_says)
+{
+    static const struct fake_answer answers[] = {{200}, {200}, {}};
+    struct kube_call call = reading(&secrets, "web", "tls");
+    struct err err = {};
+
+    start(answers);
+    ASSERT_OK(ask(&call, &err));
+    ASSERT_NULL(api.requests[0].proxy);
+    api.config.cluster.proxy_url = "socks5://127.0.0.1:1080";
+    api.config.cluster.disable_compression = true;
+    ASSERT_OK(ask(&call, &err));
+    ASSERT_STREQ(api.requests[1].proxy, "socks5://127.0.0.1:1080");
+    ASSERT_CONTAINS(api.requests[1].headers, "Accept-Encoding: identity;");
+    finish();
+}
+
 TEST(what_is_not_json_is_an_error)
 {
     static const struct fake_answer answers[] = {{200, "<html>"}, {}};
@@ -295,6 +312,7 @@ TEST(a_stream_that_is_refused_says_why)
 RUN_TESTS(cmocka_unit_test(paths_follow_from_resource_namespace_and_name),
           cmocka_unit_test(a_name_does_not_lead_out_of_its_place),
           cmocka_unit_test(a_body_goes_out_with_its_type_and_our_token),
+          cmocka_unit_test(proxy_and_compression_are_as_the_kubeconfig_says),
           cmocka_unit_test(what_is_not_json_is_an_error),
           cmocka_unit_test(a_server_that_names_a_time_is_asked_again_then),
           cmocka_unit_test(which_failures_end_a_call_at_once),

@@ -30,6 +30,7 @@ struct fake_request {
     char *headers; /* "Name: value;" each */
     int64_t timeout_ms;
     bool repeatable;
+    const char *proxy; /* lent from the config */
 };
 
 struct fake_api {
@@ -78,6 +79,7 @@ static inline void fake_keep(struct fake_api *api, const struct http_request *re
     kept->body = xstrndup(request->body ? request->body : "", request->body_len);
     kept->timeout_ms = request->timeout_ms;
     kept->repeatable = request->repeatable;
+    kept->proxy = request->proxy;
     strmap_for_each (header, request->headers)
         buf_addf(&headers, "%s: %s;", header->key, header->value);
     kept->headers = xstrdup(buf_str(&headers));
