@@ -1,0 +1,521 @@
+#include "kube/notes.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "base/thread.h"
+#include "base/timetext.h"
+
+#define NAME_MAX_BYTES 253
+#define WORD_MAX       128  /* reason, action, reporting instance */
+#define MESSAGE_MAX    1024 /* bytes */
+#define MANAGER        "certlet"
+
+#define QUIET_MS      MINUTES(6)  /* client-go's: then a series is over */
+#define TELL_MS       MINUTES(30) /* while it goes on */
+#define RETRY_MS      SECONDS(10) /* +- 25 % */
+#define SEND_MS       SECONDS(30)
+#define STOP_MS       SECONDS(2)
+#define NOTHING_TO_DO HOURS(1)
+enum { TRIES_MAX = 12, PENDING_MAX = 1000, SERIES_MAX = 4000 };
+
+static const struct resource events = {"events.k8s.io", "v1", "Event", "events", true, false};
+
+struct series {
+    char *key;
+    struct json *event; /* as it was posted first */
+    int64_t count,
+        told; /* how often it was, and as how often the server knows it; told 0: not posted */
+    int64_t last_ms;     /* wall: the latest */
+    int64_t quiet_at_ms; /* monotonic: when it is over */
+    int64_t told_ms;     /* monotonic: when the server was told */
+    int64_t retry_ms;    /* monotonic: not sooner */
+    int tries;
+    bool sending; /* belongs to the turn: not to be removed */
+};
+
+struct kube_notes {
+    struct kube *kube;
+    char *instance;
+    struct cancel *cancel;
+    struct thread *thread; /* NULL: by hand */
+
+    struct mutex mutex;
+    struct cond changed;
+    struct map *series; /* by key, owned; the oldest first */
+    size_t pending;     /* of them not posted yet */
+    uint32_t named;     /* makes names differ within a millisecond */
+    bool news, stopping, stopped;
+};
+
+static void series_free(void *value)
+{
+    struct series *series = value;
+
+    json_unref(series->event);
+    xfree(series->key);
+    xfree(series);
+}
+
+/* --- the Event --- */
+
+static size_t cut_len(const char *text, size_t max)
+{
+    size_t len = 0, step;
+
+    while (text[len] && (step = str_utf8_next(text + len, strlen(text + len))) > 0 &&
+           len + step <= max)
+        len += step;
+    return len;
+}
+
+static void set_cut(struct json *map, const char *name, const char *text, size_t max)
+{
+    json_set(map, name, json_new_text_len(text, cut_len(text, max)));
+}
+
+static struct json *event_metadata(struct kube_notes *self, const struct store_note *note,
+                                   int64_t now_ms)
+{
+    struct json *metadata = json_new_map();
+    uint64_t nanos = (uint64_t)now_ms * 1000000 + self->named++ % 1000000;
+    cleanup(xfree) char *suffix = xasprintf(".%" PRIx64, nanos);
+    cleanup(xfree) char *name = xasprintf("%.*s%s", (int)(NAME_MAX_BYTES - strlen(suffix)),
+                                          note->key.name, suffix);
+
+    json_set_text(metadata, "name", name);
+    json_set_text(metadata, "namespace", str_or(note->key.namespace, "default"));
+    return metadata;
+}
+
+static struct json *regarding(const struct store_note *note)
+{
+    struct json *map = json_new_map();
+    char api_version[320];
+
+    resource_api_version(note->resource, api_version, sizeof(api_version));
+    json_set_text(map, "apiVersion", api_version);
+    json_set_text(map, "kind", note->resource->kind);
+    json_set_text(map, "name", note->key.name);
+    if (!str_empty(note->key.namespace))
+        json_set_text(map, "namespace", note->key.namespace);
+    if (!str_empty(note->uid))
+        json_set_text(map, "uid", note->uid);
+    return map;
+}
+
+static const char *action_of(const struct store_note *note)
+{
+    return str_or(note->action, note->reason);
+}
+
+static struct json *event_new(struct kube_notes *self, const struct store_note *note,
+                              int64_t now_ms)
+{
+    struct json *event = json_new_map();
+    char time[TIME_TEXT_MAX];
+
+    time_format_micro(now_ms, time);
+    json_set_text(event, "apiVersion", "events.k8s.io/v1");
+    json_set_text(event, "kind", events.kind);
+    json_set(event, "metadata", event_metadata(self, note, now_ms));
+    json_set_text(event, "eventTime", time);
+    json_set_text(event, "reportingController", str_or(note->manager, MANAGER));
+    set_cut(event, "reportingInstance", self->instance, WORD_MAX);
+    set_cut(event, "action", action_of(note), WORD_MAX);
+    set_cut(event, "reason", note->reason, WORD_MAX);
+    json_set_text(event, "type", note->type == EVENT_WARNING ? "Warning" : "Normal");
+    json_set(event, "regarding", regarding(note));
+    set_cut(event, "note", str_or(note->message, ""), MESSAGE_MAX);
+    return event;
+}
+
+/* Everything that makes two Events the same but text and time. */
+static char *series_key(const struct store_note *note)
+{
+    return xasprintf("%d|%s|%s|%s|%s|%s|%s|%s|%s", note->type, action_of(note), note->reason,
+                     str_or(note->manager, ""), note->resource->group, note->resource->kind,
+                     str_or(note->key.namespace, ""), note->key.name, str_or(note->uid, ""));
+}
+
+/* --- adding, with the lock held --- */
+
+static int64_t mono_ms(const struct kube_notes *self)
+{
+    return clock_monotonic_ms(kube_clock(self->kube));
+}
+
+static int64_t wall_ms(const struct kube_notes *self)
+{
+    return clock_wall_ms(kube_clock(self->kube));
+}
+
+static void add_again(struct kube_notes *self, struct series *series)
+{
+    series->count++;
+    series->last_ms = wall_ms(self);
+    series->quiet_at_ms = mono_ms(self) + QUIET_MS;
+}
+
+/* Room for one more: the oldest of which the server knows all is forgotten. */
+static bool make_room(struct kube_notes *self)
+{
+    if (self->pending >= PENDING_MAX)
+        return false;
+    if (map_len(self->series) < SERIES_MAX)
+        return true;
+    map_for_each (entry, self->series) {
+        const struct series *series = map_entry_value(entry);
+
+        if (series->sending || series->told < series->count)
+            continue;
+        map_remove(self->series, series->key);
+        return true;
+    }
+    return false;
+}
+
+static void add_first(struct kube_notes *self, const struct store_note *note, char *key)
+{
+    struct series *series = xalloc(sizeof(*series));
+
+    series->key = key;
+    series->event = event_new(self, note, wall_ms(self));
+    series->count = 1;
+    series->last_ms = wall_ms(self);
+    series->retry_ms = mono_ms(self);
+    series->quiet_at_ms = series->retry_ms + QUIET_MS;
+    map_set(self->series, key, series);
+    self->pending++;
+}
+
+void kube_notes_add(struct kube_notes *self, const struct store_note *note)
+{
+    cleanup(xfree) char *key = series_key(note);
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct series *series = map_get(self->series, key);
+
+    if (series)
+        add_again(self, series);
+    else if (make_room(self))
+        add_first(self, note, take(key));
+    else
+        log_debug(NULL, "an event about '%s' is dropped: too many wait", note->key.name);
+    self->news = true;
+    cond_broadcast(&self->changed);
+}
+
+/* --- sending --- */
+
+struct letter { /* what one sending says; of its own, because the lock is not held then */
+    struct series *series;
+    struct json *document;
+    char *name; /* NULL: posts */
+    char *namespace;
+    int64_t count;
+};
+
+static void letter_deinit(struct letter *letter)
+{
+    json_unref(letter->document);
+    xfree(letter->name);
+    xfree(letter->namespace);
+}
+DEFINE_CLEANUP_VALUE(struct letter, letter_deinit);
+
+static struct json *series_patch(const struct series *series)
+{
+    struct json *patch = json_new_map(), *value = json_need_map(patch, "series");
+    char time[TIME_TEXT_MAX];
+
+    time_format_micro(series->last_ms, time);
+    json_set_int(value, "count", series->count);
+    json_set_text(value, "lastObservedTime", time);
+    return patch;
+}
+
+static void letter_write(struct letter *letter, struct series *series)
+{
+    const struct json *metadata = json_get(series->event, "metadata");
+
+    bool first = series->told == 0 && !json_get(series->event, "series");
+
+    series->sending = true;
+    letter->series = series;
+    letter->count = first ? 1 : series->count;
+    letter->document = series->told == 0 ? json_ref(series->event) : series_patch(series);
+    letter->namespace = xstrdup(json_get_text(metadata, "namespace"));
+    letter->name = series->told == 0 ? NULL : xstrdup(json_get_text(metadata, "name"));
+}
+
+static int send_letter(struct kube_notes *self, const struct context *ctx,
+                       const struct letter *letter, struct kube_status *ret_status, struct err *err)
+{
+    struct context soon = context_with_timeout(ctx, SEND_MS);
+    bool posts = !letter->name;
+    struct kube_call call = {
+        .about = {.doing = posts ? "creating" : "patching",
+                  .verb = posts ? "create" : "patch",
+                  .resource = &events,
+                  .namespace = letter->namespace,
+                  .name = letter->name},
+        .method = posts ? "POST" : "PATCH",
+        .params = {{"fieldManager", MANAGER}},
+        .content_type = posts ? NULL : "application/merge-patch+json",
+        .body = letter->document,
+        .repeatable = true, /* its name is given */
+    };
+
+    return kube_do(self->kube, &soon, &call, NULL, ret_status, err);
+}
+
+static void forget(struct kube_notes *self, struct series *series)
+{
+    if (series->told == 0)
+        self->pending--;
+    map_remove(self->series, series->key);
+}
+
+static void was_sent(struct kube_notes *self, const struct letter *letter)
+{
+    struct series *series = letter->series;
+
+    if (series->told == 0)
+        self->pending--;
+    series->told = letter->count;
+    series->tries = 0;
+    series->told_ms = mono_ms(self);
+}
+
+/* The server has forgotten it (an hour by default): it is told as a new one. */
+static void post_anew(struct kube_notes *self, struct series *series)
+{
+    cleanup(json_unref) struct json *patch = series_patch(series);
+    struct json *event = json_deep(series->event);
+
+    json_set(event, "series", json_ref(json_get(patch, "series")));
+    json_unref(series->event);
+    series->event = event;
+    series->told = 0;
+    self->pending++;
+}
+
+static void try_later(struct kube_notes *self, struct series *series)
+{
+    int64_t spread_ms = (int64_t)random_below(RETRY_MS / 2);
+
+    if (++series->tries >= TRIES_MAX)
+        forget(self, series);
+    else
+        series->retry_ms = mono_ms(self) + RETRY_MS - RETRY_MS / 4 + spread_ms;
+}
+
+/* With the lock held again. */
+static void take_result(struct kube_notes *self, const struct letter *letter, int r)
+{
+    struct series *series = letter->series;
+
+    series->sending = false;
+    if (r == 0 || r == ERR_EXISTS) /* the first try of it was done, its answer lost */
+        was_sent(self, letter);
+    else if (r == ERR_NOT_FOUND && letter->name)
+        post_anew(self, series);
+    else if (err_is_transient(r) || r == ERR_CANCELED)
+        try_later(self, series);
+    else
+        forget(self, series); /* denied, invalid, or the namespace is being deleted */
+}
+
+/* --- turns --- */
+
+static bool is_over(const struct series *series, int64_t now_ms)
+{
+    return series->told >= series->count && now_ms >= series->quiet_at_ms;
+}
+
+static void forget_what_is_over(struct kube_notes *self)
+{
+    int64_t now_ms = mono_ms(self);
+
+    map_for_each (entry, self->series) {
+        struct series *series = map_entry_value(entry);
+
+        if (is_over(series, now_ms))
+            forget(self, series);
+    }
+}
+
+/* Of one that has something to tell: the first two at once. */
+static int64_t due_ms(const struct series *series)
+{
+    int64_t at_ms = series->told_ms + TELL_MS;
+
+    if (series->told < 2)
+        return series->retry_ms;
+    if (series->quiet_at_ms < at_ms)
+        at_ms = series->quiet_at_ms;
+    return at_ms > series->retry_ms ? at_ms : series->retry_ms;
+}
+
+static bool wants_sending(const struct series *series, int64_t now_ms, bool all)
+{
+    return series->told < series->count && (all || now_ms >= due_ms(series));
+}
+
+/* With the lock held; false: nothing is due. */
+static bool pick(struct kube_notes *self, bool all, struct letter *letter)
+{
+    int64_t now_ms = mono_ms(self);
+
+    map_for_each (entry, self->series) {
+        struct series *series = map_entry_value(entry);
+
+        if (!wants_sending(series, now_ms, all))
+            continue;
+        letter_write(letter, series);
+        return true;
+    }
+    return false;
+}
+
+/* False: nothing was to be sent. */
+static bool send_next(struct kube_notes *self, const struct context *ctx, bool all)
+{
+    cleanup(letter_deinit) struct letter letter = {};
+    struct kube_status status = {};
+    struct err err = {};
+    bool found;
+    int r;
+
+    mutex_lock(&self->mutex);
+    found = pick(self, all, &letter);
+    mutex_unlock(&self->mutex);
+    if (!found)
+        return false;
+    r = send_letter(self, ctx, &letter, &status, &err);
+    if (r < 0)
+        log_debug(ctx, "%s", err.text);
+    mutex_lock(&self->mutex);
+    take_result(self, &letter, r);
+    mutex_unlock(&self->mutex);
+    return true;
+}
+
+static int64_t until_next_ms(struct kube_notes *self)
+{
+    int64_t now_ms = mono_ms(self), left_ms = NOTHING_TO_DO;
+
+    map_for_each (entry, self->series) {
+        const struct series *series = map_entry_value(entry);
+        int64_t at_ms = series->told < series->count ? due_ms(series) : series->quiet_at_ms;
+
+        if (at_ms - now_ms < left_ms)
+            left_ms = at_ms - now_ms;
+    }
+    return left_ms > 0 ? left_ms : 0;
+}
+
+int64_t kube_notes_turn(struct kube_notes *self, const struct context *ctx)
+{
+    cleanup(mutex_unlock) struct mutex *locked = NULL;
+
+    while (!cancel_is_fired(ctx->cancel) && send_next(self, ctx, false))
+        continue;
+    locked = mutex_hold(&self->mutex);
+    forget_what_is_over(self);
+    return until_next_ms(self);
+}
+
+/* --- the thread --- */
+
+/* True: stop. */
+static bool wait_for_news(struct kube_notes *self, int64_t wait_ms)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    if (!self->news && !self->stopping)
+        (void)cond_wait_for(&self->changed, &self->mutex, wait_ms); /* a turn looks what is due */
+    self->news = false;
+    return self->stopping;
+}
+
+/* What waits, once each: what fails now is lost. */
+static void flush(struct kube_notes *self, const struct context *ctx)
+{
+    size_t left;
+
+    mutex_lock(&self->mutex);
+    left = map_len(self->series);
+    mutex_unlock(&self->mutex);
+    while (left-- > 0 && !cancel_is_fired(ctx->cancel) && send_next(self, ctx, true))
+        continue;
+}
+
+static void run(void *arg)
+{
+    struct kube_notes *self = arg;
+    struct context background = context_background(kube_clock(self->kube));
+    struct context ctx = context_with_cancel(&background, self->cancel);
+    cleanup(mutex_unlock) struct mutex *locked = NULL;
+
+    while (!wait_for_news(self, kube_notes_turn(self, &ctx)))
+        continue;
+    flush(self, &ctx);
+    locked = mutex_hold(&self->mutex);
+    self->stopped = true;
+    cond_broadcast(&self->changed);
+}
+
+static void stop_thread(struct kube_notes *self)
+{
+    int64_t until_ms = mono_ms(self) + STOP_MS;
+
+    if (!self->thread)
+        return;
+    mutex_lock(&self->mutex);
+    self->stopping = true;
+    cond_broadcast(&self->changed);
+    for (int64_t left_ms = STOP_MS; !self->stopped && left_ms > 0;
+         left_ms = until_ms - mono_ms(self))
+        (void)cond_wait_for(&self->changed, &self->mutex, left_ms); /* the loop looks */
+    mutex_unlock(&self->mutex);
+    cancel_fire(self->cancel);
+    thread_join(self->thread);
+}
+
+int kube_notes_new(const struct kube_notes_options *options, struct kube_notes **ret,
+                   struct err *err)
+{
+    cleanup(kube_notes_free) struct kube_notes *self = xalloc(sizeof(*self));
+    int r;
+
+    self->kube = options->kube;
+    self->instance = xstrdup(str_or(options->instance, MANAGER));
+    self->cancel = cancel_new();
+    self->series = map_new(series_free);
+    mutex_init(&self->mutex);
+    cond_init(&self->changed);
+    if (!options->by_hand) {
+        r = thread_start("kube-events", run, self, &self->thread, err);
+        if (r < 0)
+            return r;
+    }
+    *ret = take(self);
+    return 0;
+}
+
+void kube_notes_free(struct kube_notes *self)
+{
+    if (!self)
+        return;
+    stop_thread(self);
+    map_free(self->series);
+    cancel_unref(self->cancel);
+    cond_deinit(&self->changed);
+    mutex_deinit(&self->mutex);
+    xfree(self->instance);
+    xfree(self);
+}

@@ -1,0 +1,34 @@
+/*
+ * store.h - the API server as a store (store/store.h): one call per operation, watches, events.
+ *
+ *   get, create, update, patch, apply, delete   store.c, over client.h
+ *   watch                                       watch.c: one stream each
+ *   note                                        notes.c: a queue and a thread of its own
+ *
+ * Any thread. Writes are made with fieldValidation=Warn, or Strict where asked. Apart from the codes of
+ * the interface: ERR_UNSUPPORTED (no such kind on this server), ERR_RATE_LIMITED and ERR_UNAVAILABLE
+ * (with a time, if the server gave one), ERR_NETWORK, ERR_PROTOCOL.
+ */
+#ifndef KUBE_STORE_H
+#define KUBE_STORE_H
+
+#include "kube/client.h"
+#include "store/store.h"
+
+struct store_kube_options { /* all of it must outlive the store */
+    const struct kube_config *config;
+    struct http *http;
+    const struct clock *clock;
+    const char *instance; /* reportingInstance of events: pod or host name; NULL: "certlet" */
+    bool strict;          /* an unknown field is ERR_INVALID in place of a warning */
+    bool dry_run;         /* the server checks each write and keeps nothing; no events */
+    /* For tests: waits between tries, and no thread for notes, so that none is sent. */
+    int (*wait)(void *arg, const struct context *ctx, int64_t wait_ms, struct err *err);
+    void *wait_arg;
+    bool notes_by_hand;
+};
+
+/* Connects nothing yet. ERR_INVALID: no server is named. */
+int store_kube_open(const struct store_kube_options *options, struct store **ret, struct err *err);
+
+#endif
