@@ -12,12 +12,14 @@
 
 #define CLOSED_MAX_MS DAYS(7)
 #define BACK_OFF_MS   MINUTES(1)
+#define HELD_LEAST_MS MINUTES(1)
 #define WHY_MAX       300
 #define SAVED_MAX     (64 * 1024)
 #define SAVED_HOLDS   40
 #define SAVED_BUCKETS (48 * 1024) /* of it; the rest is for what is not a bucket */
 
-struct hold { /* of one set of names */
+struct hold {         /* of one set of names */
+    int64_t since_ms; /* 0: of an earlier process */
     int64_t until_ms;
     char *why;
 };
@@ -166,11 +168,13 @@ static void holds_drop_over(struct acme_gate *gate, int64_t now_ms)
     }
 }
 
-static void hold_set(struct acme_gate *gate, const char *set, int64_t until_ms, const char *why)
+static void hold_set(struct acme_gate *gate, const char *set, int64_t since_ms, int64_t until_ms,
+                     const char *why)
 {
     struct hold *hold = xalloc(sizeof(*hold));
 
-    *hold = (struct hold){.until_ms = until_ms, .why = acme_clip(why, WHY_MAX)};
+    *hold = (struct hold){
+        .since_ms = since_ms, .until_ms = until_ms, .why = acme_clip(why, WHY_MAX)};
     map_set(gate->holds, set, hold);
     gate->dirty = true;
 }
@@ -179,31 +183,37 @@ void acme_gate_hold_names(struct acme_gate *gate, const struct context *ctx,
                           const struct strlist *names, int64_t at_ms, const char *why)
 {
     cleanup(xfree) char *set = acme_set_hash(names);
+    int64_t now_ms = context_now_ms(ctx);
 
     if (!gate)
         return;
 
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&gate->mutex);
 
-    holds_drop_over(gate, context_now_ms(ctx));
-    hold_set(gate, set, at_ms, why);
+    holds_drop_over(gate, now_ms);
+    hold_set(gate, set, now_ms, at_ms, why);
 }
 
-void acme_gate_resume(struct acme_gate *gate, const struct strlist *names)
+void acme_gate_resume(struct acme_gate *gate, const struct context *ctx,
+                      const struct strlist *names)
 {
-    cleanup(xfree) char *set = names ? acme_set_hash(names) : NULL;
+    cleanup(xfree) char *set = acme_set_hash(names);
+    int64_t now_ms = context_now_ms(ctx);
+    struct hold *hold;
 
     if (!gate)
         return;
 
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&gate->mutex);
 
-    if (set) {
-        gate->dirty |= map_remove(gate->holds, set);
+    hold = map_get(gate->holds, set);
+    if (!hold)
         return;
-    }
-    map_for_each (entry, gate->holds)
-        gate->dirty |= map_remove(gate->holds, map_entry_key(entry));
+    gate->dirty = true;
+    if (now_ms - hold->since_ms >= HELD_LEAST_MS)
+        map_remove(gate->holds, set);
+    else if (hold->until_ms > hold->since_ms + HELD_LEAST_MS)
+        hold->until_ms = hold->since_ms + HELD_LEAST_MS;
 }
 
 static int check_hold(struct acme_gate *gate, const struct strlist *names, int64_t now_ms,
@@ -343,7 +353,7 @@ static void restore_holds(struct acme_gate *gate, const struct json *saved)
         const char *why = str_or(json_get_text(item, "why"), "the CA said so");
 
         if (!map_has(gate->holds, set))
-            hold_set(gate, set, json_get_int(item, "until", 0), why);
+            hold_set(gate, set, 0, json_get_int(item, "until", 0), why);
     }
 }
 

@@ -35,7 +35,10 @@ void acme_gate_succeeded(struct acme_gate *gate, const char *action);
  * acme_gate_take_order() refuses them until then or until acme_gate_resume(); others go on. */
 void acme_gate_hold_names(struct acme_gate *gate, const struct context *ctx,
                           const struct strlist *names, int64_t at_ms, const char *why);
-void acme_gate_resume(struct acme_gate *gate, const struct strlist *names); /* NULL: all */
+/* Somebody says that the way is clear: the hold ends, but no sooner than a minute after it began. Who says so
+ * without end must not make us ask without end. */
+void acme_gate_resume(struct acme_gate *gate, const struct context *ctx,
+                      const struct strlist *names);
 
 struct acme_budget_request {
     const struct strlist *names;              /* the order's identifiers */

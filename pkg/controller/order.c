@@ -257,10 +257,8 @@ static int advance(struct order_run *run, struct err *err)
     run->request = request;
     if (str_empty(run->order->status.url))
         return order_place(run, err);
-    if (object_annotation(&run->order->object, ANNOTATION_RETRY))
-        r = order_take_retry(run, err); /* this run is the try */
-    if (r < 0)
-        return r;
+    if (order_has_retry(run->order))
+        return order_take_retry(run, err);
     order_find_ours(run);
     tally = tally_of(run);
     if (tally.failed == 0) {

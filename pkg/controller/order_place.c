@@ -97,28 +97,37 @@ void order_end_budget(struct order_run *run, bool issued)
     acme_gate_end_order(acme_client_gate(run->client), run->ctx, &budget.request, issued);
 }
 
+/* The annotation goes, and the next run goes on with the Order as it is then. */
 int order_take_retry(struct order_run *run, struct err *err)
 {
     struct store_precondition exactly = {.uid = run->order->object.metadata.uid};
-    cleanup(json_unref) struct json *patch = json_new_map();
+    cleanup(json_unref) struct json *patch = json_new_map(), *stored = NULL;
+    const char *version;
     int r;
 
     json_set(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
              json_new_null());
     r = store_patch(run->self->store, run->ctx, &kind_order.resource, run->key, &exactly,
-                    MANAGER_ORDERS, patch, NULL, err);
-    return r < 0 ? err_wrap(err, "taking note of '%s'", ANNOTATION_RETRY) : 0;
+                    MANAGER_ORDERS, patch, &stored, err);
+    if (r < 0)
+        return err_wrap(err, "taking note of '%s'", ANNOTATION_RETRY);
+    version = json_as_text(json_path(stored, "metadata.resourceVersion"));
+    if (version)
+        expectations_add(run->self->expectations, LANE_ORDERS, run->key, run->self->caches.orders,
+                         version);
+    run->result->requeue_at_ms = context_now_ms(run->ctx);
+    return 0;
 }
 
-/* Its names are no longer held; the next run, which has the Order as it is then, places it. */
-static int resume(struct order_run *run, const struct order *live, struct err *err)
+/* Its names are no longer held. Only now, of an Order that follows from its request: names of others are
+ * not its writer's business. */
+static int resume(struct order_run *run, const struct order_spec *spec, struct err *err)
 {
     cleanup(strlist_deinit) struct strlist names = {};
 
-    copy_names(&names, &live->spec.dns_names);
-    copy_names(&names, &live->spec.ip_addresses);
-    acme_gate_resume(acme_client_gate(run->client), &names);
-    run->result->requeue_at_ms = context_now_ms(run->ctx);
+    copy_names(&names, &spec->dns_names);
+    copy_names(&names, &spec->ip_addresses);
+    acme_gate_resume(acme_client_gate(run->client), run->ctx, &names);
     return order_take_retry(run, err);
 }
 
@@ -376,7 +385,7 @@ int order_place(struct order_run *run, struct err *err)
     }
     if (!str_empty(live.status.url))
         return 0; /* the cache is behind: its change wakes us */
-    if (object_annotation(object, ANNOTATION_RETRY))
-        return resume(run, &live, err);
+    if (order_has_retry(&live))
+        return resume(run, &live.spec, err);
     return place(run, &live, object, err);
 }

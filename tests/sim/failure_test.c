@@ -346,6 +346,31 @@ TEST(a_retry_by_hand_is_one_try)
     sim_free(sim);
 }
 
+/* Whoever may annotate Orders, as a script that means well, makes no storm at the CA by it. */
+TEST(retries_by_hand_are_one_a_minute)
+{
+    struct sim *sim = sim_with_issuer();
+    int before;
+
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", true);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, HOURS(1));
+    before = fake_ca_requests(sim_ca(sim), "newOrder");
+    for (int i = 0; i < 300; i++) {
+        cleanup(xfree) char *yaml = xasprintf(
+            "metadata: {annotations: {acme.certlet.dev/retry: '%d'}}", i);
+
+        sim_patch(sim, sim_only(sim, "order"), yaml);
+        sim_advance(sim, SECONDS(1));
+    }
+    ASSERT_TRUE(fake_ca_requests(sim_ca(sim), "newOrder") - before <= 1 + 300 / 60);
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", false);
+    sim_patch(sim, sim_only(sim, "order"), "metadata: {annotations: {acme.certlet.dev/retry: x}}");
+    sim_advance(sim, MINUTES(2));
+    expect_ready(sim, "certificate/web"); /* late, but not forgotten */
+    sim_free(sim);
+}
+
 TEST(a_storm_of_bad_nonces_is_got_over)
 {
     struct sim_options options = {.start_ms = START, .ca = {.nonce_reject_percent = 90}};
@@ -906,6 +931,7 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_pause_shows_the_url_to_end_it),
           cmocka_unit_test(who_has_ended_a_pause_need_not_wait_for_the_next_look),
           cmocka_unit_test(a_retry_by_hand_is_one_try),
+          cmocka_unit_test(retries_by_hand_are_one_a_minute),
           cmocka_unit_test(a_storm_of_bad_nonces_is_got_over),
           cmocka_unit_test(no_transient_answer_ends_an_order),
           cmocka_unit_test(a_lost_answer_does_not_finalize_twice),

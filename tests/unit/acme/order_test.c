@@ -330,7 +330,9 @@ TEST(paused_names_are_not_asked_for_again)
     ASSERT_CONTAINS(err.text, FAKE_CA_URL "/unpause?jwt=abc");
     ASSERT_OK(acme_gate_take_order(world.gate, &world.ctx, &other_budget, &err));
     ASSERT_OK(acme_gate_check(world.gate, &world.ctx, &err));
-    acme_gate_resume(world.gate, &names);
+    acme_gate_resume(world.gate, &world.ctx, &names);
+    ASSERT_ERR(ERR_RATE_LIMITED, acme_gate_take_order(world.gate, &world.ctx, &budget, &err));
+    fake_clock_advance(&world.clock, MINUTES(1)); /* no sooner, however often it is said */
     ASSERT_OK(acme_gate_take_order(world.gate, &world.ctx, &budget, &err));
 }
 
