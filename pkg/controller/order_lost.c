@@ -11,6 +11,8 @@
 #define LISTED_MAX 1000 /* URLs taken from the account's list */
 #define READ_MAX   10   /* orders read, the newest first */
 
+#define CLOCK_SLACK_MS HOURS(1)
+
 static void identifiers_of(const struct acme_order *order, struct strlist *to)
 {
     for (size_t i = 0; i < order->identifier_count; i++)
@@ -29,14 +31,28 @@ static void names_of(const struct order_spec *spec, struct strlist *to)
         strlist_add(to, spec->ip_addresses.items[i]);
 }
 
-/* Open, and for the same: an order of another profile or another predecessor is left alone. */
-static bool fits(const struct acme_order *order, const struct order_spec *spec)
+/* Asked for in the life of `live`, by the end that was asked for; a CA need not repeat it (7.1.3). */
+static bool ends_as_asked(const struct acme_order *order, const struct order *live, int64_t now_ms)
 {
+    int64_t asked_ms = order->not_after_ms - live->spec.duration.ns / 1000000;
+
+    if (!live->spec.duration.is_set || order->not_after_ms == 0)
+        return true;
+    return asked_ms >= live->object.metadata.creation_timestamp_ms - CLOCK_SLACK_MS &&
+           asked_ms <= now_ms + CLOCK_SLACK_MS;
+}
+
+/* Open, and for the same: an order of another profile, duration or predecessor is left alone. */
+static bool fits(const struct acme_order *order, const struct order *live, int64_t now_ms)
+{
+    const struct order_spec *spec = &live->spec;
     cleanup(strlist_deinit) struct strlist has = {}, wants = {};
 
     if (order->status != ACME_STATUS_PENDING && order->status != ACME_STATUS_READY)
         return false;
     if (!str_empty(spec->profile) && !streq(str_or(order->profile, ""), spec->profile))
+        return false;
+    if (!ends_as_asked(order, live, now_ms))
         return false;
     if (!str_empty(order->replaces) && !streq(order->replaces, str_or(spec->replaces, "")))
         return false;
@@ -65,7 +81,7 @@ static int not_asked(int code)
     return code == ERR_BUSY || code == ERR_CANCELED || code == ERR_RATE_LIMITED ? code : 0;
 }
 
-static int read_and_compare(struct order_run *run, const char *url, const struct order_spec *spec,
+static int read_and_compare(struct order_run *run, const char *url, const struct order *live,
                             struct acme_order *ret, struct err *err)
 {
     cleanup(acme_order_deinit) struct acme_order order = {};
@@ -74,7 +90,7 @@ static int read_and_compare(struct order_run *run, const char *url, const struct
 
     if (r < 0)
         return not_asked(r);
-    if (!fits(&order, spec))
+    if (!fits(&order, live, context_now_ms(run->ctx)))
         return 0;
     *ret = order;
     order = (struct acme_order){};
@@ -93,7 +109,7 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
         if (placed_is_claimed(run->self->placed, listed.items[i]))
             continue;
         read++;
-        r = read_and_compare(run, listed.items[i], &live->spec, ret, err);
+        r = read_and_compare(run, listed.items[i], live, ret, err);
         if (r != 0)
             return r;
     }

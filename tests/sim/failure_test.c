@@ -544,6 +544,25 @@ TEST(an_order_that_the_ca_gives_out_twice_is_inherited)
     sim_free(sim);
 }
 
+/* The order that an earlier spec left open is for the same names, but not for the same time. */
+TEST(an_open_order_of_another_duration_is_not_taken)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ACME_ISSUER("acme", SIM_BY_DNS "    enableDurationFeature: true\n"));
+    sim_run_until_idle(sim);
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(5));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", "  duration: 1440h\n"));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, false, 1);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", "  duration: 240h\n"));
+    sim_advance(sim, MINUTES(30));
+    expect_ready(sim, "certificate/web");
+    ASSERT_TRUE(sim_time(sim, "certificate/web", "status.notAfter") <= sim_now(sim) + HOURS(240));
+    sim_free(sim);
+}
+
 /* step-ca GHSA-h8cp-697h-8c8p: what a CA sends is verified before it is stored. */
 TEST(a_chain_that_cannot_be_used_is_not_stored)
 {
@@ -940,6 +959,7 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_lost_order_is_not_taken_from_another_certificate),
           cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_finalized_once),
           cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_inherited),
+          cmocka_unit_test(an_open_order_of_another_duration_is_not_taken),
           cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
           cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
           cmocka_unit_test(one_answer_that_the_account_does_not_exist_is_not_believed),
