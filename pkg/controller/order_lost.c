@@ -9,7 +9,7 @@
 #include "controller/placed.h"
 
 #define LISTED_MAX 1000 /* URLs taken from the account's list */
-#define READ_MAX   10   /* orders read, the newest first */
+#define READ_MAX   100  /* orders read, the newest first: more than a process has workers */
 
 #define CLOCK_SLACK_MS HOURS(1)
 
@@ -31,6 +31,11 @@ static void names_of(const struct order_spec *spec, struct strlist *to)
         strlist_add(to, spec->ip_addresses.items[i]);
 }
 
+static bool is_open(const struct acme_order *order)
+{
+    return order->status == ACME_STATUS_PENDING || order->status == ACME_STATUS_READY;
+}
+
 /* Asked for in the life of `live`, by the end that was asked for; a CA need not repeat it (7.1.3). */
 static bool ends_as_asked(const struct acme_order *order, const struct order *live, int64_t now_ms)
 {
@@ -48,7 +53,7 @@ static bool fits(const struct acme_order *order, const struct order *live, int64
     const struct order_spec *spec = &live->spec;
     cleanup(strlist_deinit) struct strlist has = {}, wants = {};
 
-    if (order->status != ACME_STATUS_PENDING && order->status != ACME_STATUS_READY)
+    if (!is_open(order))
         return false;
     if (!str_empty(spec->profile) && !streq(str_or(order->profile, ""), spec->profile))
         return false;
@@ -90,6 +95,8 @@ static int read_and_compare(struct order_run *run, const char *url, const struct
 
     if (r < 0)
         return not_asked(r);
+    if (!is_open(&order))
+        placed_note_ended(run->self->placed, url);
     if (!fits(&order, live, context_now_ms(run->ctx)))
         return 0;
     *ret = order;
@@ -106,7 +113,8 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
     if (r < 0)
         return not_asked(r);
     for (size_t i = listed.len; i-- > 0 && read < READ_MAX;) {
-        if (placed_is_claimed(run->self->placed, listed.items[i]))
+        if (placed_is_claimed(run->self->placed, listed.items[i]) ||
+            placed_has_ended(run->self->placed, listed.items[i]))
             continue;
         read++;
         r = read_and_compare(run, listed.items[i], live, ret, err);

@@ -4,12 +4,15 @@
 #include "base/map.h"
 #include "base/thread.h"
 
+#define ENDED_MAX 10000 /* then all are forgotten, and read again */
+
 struct placed {
     struct mutex mutex;
     struct map *orders;  /* uid to struct acme_order; without URL: a doubt */
     struct map *claimed; /* uid to URL */
     struct map *owners;  /* URL to uid: the same the other way round */
     struct map *waiting; /* uid to the URL that is another one's */
+    struct map *ended;   /* URLs; no values */
 };
 
 static void order_free(void *value)
@@ -27,6 +30,7 @@ struct placed *placed_new(void)
     self->claimed = map_new(xfree);
     self->owners = map_new(xfree);
     self->waiting = map_new(xfree);
+    self->ended = map_new(NULL);
     return self;
 }
 
@@ -38,6 +42,7 @@ void placed_free(struct placed *self)
     map_free(self->claimed);
     map_free(self->owners);
     map_free(self->waiting);
+    map_free(self->ended);
     mutex_deinit(&self->mutex);
     xfree(self);
 }
@@ -109,6 +114,24 @@ bool placed_must_wait(struct placed *self, const char *uid)
         return true;
     map_remove(self->waiting, uid);
     return false;
+}
+
+void placed_note_ended(struct placed *self, const char *url)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    if (map_len(self->ended) >= ENDED_MAX) {
+        map_free(self->ended);
+        self->ended = map_new(NULL);
+    }
+    map_set(self->ended, url, self);
+}
+
+bool placed_has_ended(struct placed *self, const char *url)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    return map_has(self->ended, url);
 }
 
 void placed_forget(struct placed *self, const char *uid)

@@ -22,6 +22,9 @@ void placed_doubt(struct placed *placed, const char *uid);
 enum placed_state { PLACED_NOTHING, PLACED_IN_DOUBT, PLACED_ORDER };
 /* Takes the note out; `ret` is filled with an order only. */
 enum placed_state placed_take(struct placed *placed, const char *uid, struct acme_order *ret);
+/* An order that nobody needs to read again when one is looked for: it is not open any more. */
+void placed_note_ended(struct placed *placed, const char *url);
+bool placed_has_ended(struct placed *placed, const char *url);
 
 /* The CA's order `url` is this Order's now. False: another one's. */
 bool placed_claim(struct placed *placed, const char *uid, const char *url);

@@ -544,6 +544,58 @@ TEST(an_order_that_the_ca_gives_out_twice_is_inherited)
     sim_free(sim);
 }
 
+/* A killed process may leave as many as it had workers. */
+TEST(many_lost_orders_are_all_found)
+{
+    enum { LOST = 20 };
+    struct sim *sim = sim_with_issuer();
+
+    sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, true, LOST);
+    for (int i = 0; i < LOST; i++) {
+        cleanup(xfree) char *yaml = xasprintf(SIM_CERTIFICATE("c%d", "[c%d.example.com]", ""), i, i,
+                                              i);
+
+        sim_apply(sim, yaml);
+    }
+    sim_advance(sim, MINUTES(30));
+    ASSERT_EQ(sim_orders_finalized(sim), LOST);
+    ASSERT_EQ(sim_orders_placed(sim), LOST);
+    sim_free(sim);
+}
+
+/* Orders of former years stand in the list, too: each is read once. */
+TEST(a_lost_order_is_not_looked_for_among_ended_ones_again)
+{
+    enum { ENDED = 20 };
+    struct sim *sim = sim_with_issuer();
+
+    for (int i = 0; i < ENDED; i++) {
+        cleanup(xfree) char *yaml = xasprintf(SIM_CERTIFICATE("c%d", "[c%d.example.com]", ""), i, i,
+                                              i);
+        cleanup(xfree) char *name = xasprintf("certificate/c%d", i);
+
+        sim_apply(sim, yaml);
+        sim_run_until_idle(sim);
+        sim_delete(sim, name);
+    }
+    sim_run_until_idle(sim);
+    for (int i = 0; i < 2; i++) {
+        int before = fake_ca_requests(sim_ca(sim), "order");
+
+        sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, true, 1);
+        sim_apply(sim, i == 0 ? SIM_CERTIFICATE("one", "[one.example.com]", "")
+                              : SIM_CERTIFICATE("two", "[two.example.com]", ""));
+        sim_advance(sim, MINUTES(15));
+        sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, false, 1); /* nothing to be found */
+        sim_apply(sim, i == 0 ? SIM_CERTIFICATE("three", "[three.example.com]", "")
+                              : SIM_CERTIFICATE("four", "[four.example.com]", ""));
+        sim_advance(sim, MINUTES(15));
+        ASSERT_TRUE(i == 0 || fake_ca_requests(sim_ca(sim), "order") - before < ENDED);
+    }
+    expect_ready(sim, "certificate/four");
+    sim_free(sim);
+}
+
 /* The order that an earlier spec left open is for the same names, but not for the same time. */
 TEST(an_open_order_of_another_duration_is_not_taken)
 {
@@ -959,6 +1011,8 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_lost_order_is_not_taken_from_another_certificate),
           cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_finalized_once),
           cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_inherited),
+          cmocka_unit_test(many_lost_orders_are_all_found),
+          cmocka_unit_test(a_lost_order_is_not_looked_for_among_ended_ones_again),
           cmocka_unit_test(an_open_order_of_another_duration_is_not_taken),
           cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
           cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
