@@ -36,19 +36,6 @@ int order_end_failed(struct order_run *run, int state, const char *reason, struc
     return r;
 }
 
-/* What an ACME call's failure means for the Order. */
-/* One answer that says so is not believed: the CA is asked for the account of our key (acme.md 7). */
-static bool account_is_there_after_all(struct order_run *run, const struct acme_problem *problem)
-{
-    cleanup(acme_account_deinit) struct acme_account account = {};
-    cleanup(acme_problem_deinit) struct acme_problem of_lookup = {};
-    struct acme_registration lookup = {.only_existing = true};
-    struct err why = {};
-
-    return streq(str_or(problem->type, ""), "accountDoesNotExist") &&
-           acme_account_register(run->client, run->ctx, &lookup, &account, &of_lookup, &why) == 0;
-}
-
 int order_settle(struct order_run *run, int code, const struct acme_problem *problem,
                  struct err *why, const char *step, struct err *err)
 {
@@ -60,7 +47,7 @@ int order_settle(struct order_run *run, int code, const struct acme_problem *pro
         return code; /* not the CA's doing: nothing to show */
     }
     flow = flow_of(code, problem, why, step, context_now_ms(run->ctx), run->arena);
-    if (flow.verdict == FLOW_FAIL && !account_is_there_after_all(run, problem))
+    if (flow.verdict == FLOW_FAIL && !account_is_there_after_all(run->client, run->ctx, problem))
         return order_end_failed(run, flow.state, flow.reason, err);
     run->status.reason = flow.reason;
     r = order_save(run, err);

@@ -85,6 +85,18 @@ struct flow flow_of(int code, const struct acme_problem *problem, const struct e
     }
 }
 
+bool account_is_there_after_all(struct acme_client *client, const struct context *ctx,
+                                const struct acme_problem *problem)
+{
+    cleanup(acme_account_deinit) struct acme_account account = {};
+    cleanup(acme_problem_deinit) struct acme_problem of_lookup = {};
+    struct acme_registration lookup = {.only_existing = true};
+    struct err why = {};
+
+    return streq(problem->type, "accountDoesNotExist") &&
+           acme_account_register(client, ctx, &lookup, &account, &of_lookup, &why) == 0;
+}
+
 int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms)
 {
     int64_t wait_ms = (now_ms - since_ms) / 4;

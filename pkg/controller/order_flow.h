@@ -1,6 +1,6 @@
 /*
  * order_flow.h - what Orders and Challenges share: where an ACME problem leads, when to look again.
- * Pure but for the trust check, which reads owners from the caches.
+ * Pure but for the checks: of trust, which reads owners from the caches, and of the account.
  */
 #ifndef CONTROLLER_ORDER_FLOW_H
 #define CONTROLLER_ORDER_FLOW_H
@@ -23,6 +23,11 @@ struct flow {
  * error never ends an Order (DESIGN 12.1). */
 struct flow flow_of(int code, const struct acme_problem *problem, const struct err *err,
                     const char *step, int64_t now_ms, struct arena *arena);
+
+/* One answer that the account does not exist is not believed: the CA is asked for the account of our key
+ * (acme.md 7). */
+bool account_is_there_after_all(struct acme_client *client, const struct context *ctx,
+                                const struct acme_problem *problem);
 
 /* The next look at something that the CA works on: its Retry-After (an hour at most), else a quarter of
  * the time waited so far, within 250 ms and 30 s. */

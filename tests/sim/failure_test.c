@@ -664,7 +664,7 @@ TEST(one_answer_that_the_account_does_not_exist_is_not_believed)
         .status = 400,
         .body = "{\"type\": \"urn:ietf:params:acme:error:accountDoesNotExist\"}",
     };
-    static const char *const endpoints[] = {"newOrder", "authz", "finalize"};
+    static const char *const endpoints[] = {"newOrder", "authz", "challenge", "finalize"};
 
     for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
         struct sim *sim = sim_with_issuer();
@@ -679,6 +679,26 @@ TEST(one_answer_that_the_account_does_not_exist_is_not_believed)
         ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 1);
         sim_free(sim);
     }
+}
+
+/* Of a Challenge, too, which asks for its authorization when the record is to be seen. */
+TEST(one_answer_that_the_account_does_not_exist_does_not_fail_a_challenge)
+{
+    struct fake_ca_answer unknown = {
+        .status = 400,
+        .body = "{\"type\": \"urn:ietf:params:acme:error:accountDoesNotExist\"}",
+    };
+    struct sim *sim = sim_with_issuer();
+
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_STREQ(sim_text(sim, sim_only(sim, "challenge"), "status.presented"), "true");
+    fake_ca_queue(sim_ca(sim), "authz", &unknown);
+    sim_advance(sim, MINUTES(5));
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_free(sim);
 }
 
 TEST(another_account_key_makes_another_account)
@@ -1017,6 +1037,7 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
           cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
           cmocka_unit_test(one_answer_that_the_account_does_not_exist_is_not_believed),
+          cmocka_unit_test(one_answer_that_the_account_does_not_exist_does_not_fail_a_challenge),
           cmocka_unit_test(another_account_key_makes_another_account),
           cmocka_unit_test(a_failed_validation_is_a_failed_attempt_and_leaves_no_record),
           cmocka_unit_test(a_dead_name_server_is_named_and_delays_nobody_else),
