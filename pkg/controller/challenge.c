@@ -226,19 +226,42 @@ static const struct acme_solver *current_solver(struct run *run, struct err *err
     return solver;
 }
 
-/* For cleaning up after the Order has gone: the Issuer's solver that the Challenge was made with. A
- * solver that only the Challenge knows is never used. */
 static const struct acme_solver *same_solver(const struct run *run)
 {
-    const struct acme_issuer *acme = run->issuer && run->issuer->spec.acme ? run->issuer->spec.acme
-                                                                           : NULL;
+    const struct acme_issuer *acme = run->issuer->spec.acme;
 
-    for (size_t i = 0; acme && i < acme->solvers.len; i++) {
+    for (size_t i = 0; i < acme->solvers.len; i++) {
         if (fields_equal(&acme_solver_fields, &acme->solvers.items[i],
                          &run->challenge->spec.solver))
             return &acme->solvers.items[i];
     }
     return NULL;
+}
+
+/* For cleaning up after the Order has ended or gone: the Issuer's solver that the Challenge was made with, or,
+ * when the Issuer was edited since, the one that it has for the name now. A solver that only the Challenge
+ * knows is never used. */
+static const struct acme_solver *solver_without_order(struct run *run)
+{
+    const struct challenge_spec *spec = &run->challenge->spec;
+    cleanup(strlist_deinit) struct strlist types = {};
+    struct solver_question question = {
+        .identifier = arena_printf(run->arena, "%s%s", spec->wildcard ? "*." : "", spec->dns_name),
+        .labels = &run->challenge->object.metadata.labels,
+        .offered = &types,
+    };
+    const struct acme_solver *solver;
+    struct err ignored = {};
+    int type;
+
+    if (!run->issuer || !run->issuer->spec.acme || !run->ops)
+        return NULL;
+    solver = same_solver(run);
+    if (solver)
+        return solver;
+    strlist_add(&types, run->ops->acme_type);
+    return solver_pick(run->issuer->spec.acme, &question, &solver, &type, &ignored) == 0 ? solver
+                                                                                         : NULL;
 }
 
 /* --- the steps --- */
@@ -548,7 +571,7 @@ static int reconcile(struct run *run, struct err *err)
         !state_is_final(challenge->status.state))
         return reconcile_open(run, &why, err);
     if (!run->task.solver)
-        run->task.solver = same_solver(run);
+        run->task.solver = solver_without_order(run);
     return clean_up(run, err);
 }
 

@@ -215,6 +215,27 @@ TEST(a_certificate_deleted_while_it_is_issued_takes_its_records_along)
 }
 
 /* Another program, or this one with its state lost: nothing is issued again. */
+/* The solver that wrote the record is not in the Issuer any more; another one for the name is. */
+TEST(records_are_taken_back_by_the_solver_that_the_issuer_has_now)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    sim_apply(sim, SIM_ACME_ISSUER("acme",
+                                   "    solvers:\n"
+                                   "    - selector: {dnsZones: [example.com]}\n"
+                                   "      dns01: {rfc2136: {nameserver: " FAKE_DNS_PRIMARY "}}\n"));
+    sim_delete(sim, "certificate/web");
+    sim_advance(sim, MINUTES(5));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    sim_free(sim);
+}
+
 TEST(a_secret_that_fits_is_adopted_without_an_order)
 {
     struct sim *sim = sim_new(START);
@@ -309,6 +330,7 @@ RUN_TESTS(cmocka_unit_test(a_name_is_proved_by_dns_01),
           cmocka_unit_test(an_owner_reference_is_set_when_asked_for),
           cmocka_unit_test(a_deleted_certificate_leaves_its_secret_and_nothing_else),
           cmocka_unit_test(a_certificate_deleted_while_it_is_issued_takes_its_records_along),
+          cmocka_unit_test(records_are_taken_back_by_the_solver_that_the_issuer_has_now),
           cmocka_unit_test(a_secret_that_fits_is_adopted_without_an_order),
           cmocka_unit_test(a_certificate_of_other_names_is_not_adopted),
           cmocka_unit_test(the_preferred_chain_is_taken_where_the_ca_has_it),
