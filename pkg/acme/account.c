@@ -134,6 +134,7 @@ int acme_account_register(struct acme_client *client, const struct context *ctx,
         return err_wrap(err, "%s at '%s'", call.step, client->directory_url);
     ret->url = take(url);
     acme_client_set_account(client, ret->url);
+    acme_client_set_orders(client, ret->orders_url);
     return 0;
 }
 
@@ -209,6 +210,20 @@ static int read_page(struct acme_client *client, const struct context *ctx, cons
     if (r < 0)
         return err_wrap(err, "listing orders '%s'", url);
     (void)http_link(&response, "next", 0, ret_next, NULL); /* none: the last page */
+    return 0;
+}
+
+int acme_account_orders_url(struct acme_client *client, const struct context *ctx, char **ret,
+                            struct acme_problem *ret_problem, struct err *err)
+{
+    cleanup(acme_account_deinit) struct acme_account account = {};
+    struct acme_registration lookup = {.only_existing = true};
+    char *known = acme_client_orders(client);
+    int r = known ? 0 : acme_account_register(client, ctx, &lookup, &account, ret_problem, err);
+
+    if (r < 0)
+        return r;
+    *ret = known ? known : xstrdup(str_or(account.orders_url, ""));
     return 0;
 }
 

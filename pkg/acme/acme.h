@@ -126,6 +126,9 @@ int acme_account_register(struct acme_client *client, const struct context *ctx,
 int acme_account_update_contacts(struct acme_client *client, const struct context *ctx,
                                  const struct strlist *contacts, struct acme_account *ret,
                                  struct acme_problem *ret_problem, struct err *err);
+/* Where the account's list of orders is; "": the CA keeps none. Asks once in a client's life. */
+int acme_account_orders_url(struct acme_client *client, const struct context *ctx, char **ret,
+                            struct acme_problem *ret_problem, struct err *err);
 /* The last `max` order URLs of the account, newest page last; ERR_UNSUPPORTED where the CA keeps no list. */
 int acme_account_orders(struct acme_client *client, const struct context *ctx,
                         const char *orders_url, size_t max, struct strlist *ret,

@@ -56,6 +56,7 @@ void acme_client_unref(struct acme_client *client)
     mutex_deinit(&client->mutex);
     acme_directory_deinit(&client->directory);
     xfree(client->account_url);
+    xfree(client->orders_url);
     if (client->gate)
         acme_gate_unref(client->gate);
     pkey_unref(client->key);
@@ -71,6 +72,21 @@ void acme_client_set_account(struct acme_client *client, const char *account_url
 
     xfree(client->account_url);
     client->account_url = xstrdup(account_url);
+}
+
+void acme_client_set_orders(struct acme_client *client, const char *orders_url)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&client->mutex);
+
+    xfree(client->orders_url);
+    client->orders_url = xstrdup(str_or(orders_url, ""));
+}
+
+char *acme_client_orders(struct acme_client *client)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&client->mutex);
+
+    return xstrdup(client->orders_url);
 }
 
 char *acme_client_account(struct acme_client *client)

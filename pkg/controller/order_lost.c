@@ -68,15 +68,13 @@ static bool fits(const struct acme_order *order, const struct order *live, int64
 
 static int list(struct order_run *run, struct strlist *ret, struct err *err)
 {
-    cleanup(acme_account_deinit) struct acme_account account = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {}, of_list = {};
-    struct acme_registration lookup = {.only_existing = true};
-    int r = acme_account_register(run->client, run->ctx, &lookup, &account, &problem, err);
+    cleanup(xfree) char *url = NULL;
+    int r = acme_account_orders_url(run->client, run->ctx, &url, &problem, err);
 
     if (r < 0)
         return r;
-    return acme_account_orders(run->client, run->ctx, account.orders_url, LISTED_MAX, ret, &of_list,
-                               err);
+    return acme_account_orders(run->client, run->ctx, url, LISTED_MAX, ret, &of_list, err);
 }
 
 /* The call was not made: whatever the CA has, it is still there. All other failures are the CA's, and
@@ -110,7 +108,7 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
     cleanup(strlist_deinit) struct strlist listed = {};
     int r = list(run, &listed, err), read = 0;
 
-    if (r < 0)
+    if (r < 0 && r != ERR_UNSUPPORTED)
         return not_asked(r);
     for (size_t i = listed.len; i-- > 0 && read < READ_MAX;) {
         if (placed_is_claimed(run->self->placed, listed.items[i]) ||
@@ -121,5 +119,7 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
         if (r != 0)
             return r;
     }
+    if (read < READ_MAX)
+        placed_note_searched(run->self->placed, live->object.metadata.uid);
     return 0;
 }

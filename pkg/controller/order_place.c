@@ -281,7 +281,8 @@ static int find_placed(struct order_run *run, const struct order *live, struct a
     enum placed_state state = placed_take(run->self->placed, metadata->uid, ret);
     int r;
 
-    if (state == PLACED_NOTHING && metadata->creation_timestamp_ms < run->self->started_at_ms)
+    if (state == PLACED_NOTHING && metadata->creation_timestamp_ms < run->self->started_at_ms &&
+        !placed_was_searched(run->self->placed, metadata->uid))
         state = PLACED_IN_DOUBT; /* we may have been stopped between the answer and the write */
     if (state != PLACED_IN_DOUBT)
         return state == PLACED_ORDER;

@@ -8,11 +8,12 @@
 
 struct placed {
     struct mutex mutex;
-    struct map *orders;  /* uid to struct acme_order; without URL: a doubt */
-    struct map *claimed; /* uid to URL */
-    struct map *owners;  /* URL to uid: the same the other way round */
-    struct map *waiting; /* uid to the URL that is another one's */
-    struct map *ended;   /* URLs; no values */
+    struct map *orders;   /* uid to struct acme_order; without URL: a doubt */
+    struct map *searched; /* uid; no values */
+    struct map *claimed;  /* uid to URL */
+    struct map *owners;   /* URL to uid: the same the other way round */
+    struct map *waiting;  /* uid to the URL that is another one's */
+    struct map *ended;    /* URLs; no values */
 };
 
 static void order_free(void *value)
@@ -27,6 +28,7 @@ struct placed *placed_new(void)
 
     mutex_init(&self->mutex);
     self->orders = map_new(order_free);
+    self->searched = map_new(NULL);
     self->claimed = map_new(xfree);
     self->owners = map_new(xfree);
     self->waiting = map_new(xfree);
@@ -39,6 +41,7 @@ void placed_free(struct placed *self)
     if (!self)
         return;
     map_free(self->orders);
+    map_free(self->searched);
     map_free(self->claimed);
     map_free(self->owners);
     map_free(self->waiting);
@@ -73,6 +76,20 @@ enum placed_state placed_take(struct placed *self, const char *uid, struct acme_
         return PLACED_IN_DOUBT;
     *ret = *order;
     return PLACED_ORDER;
+}
+
+void placed_note_searched(struct placed *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_set(self->searched, uid, self);
+}
+
+bool placed_was_searched(struct placed *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    return map_has(self->searched, uid);
 }
 
 static void release(struct placed *self, const char *uid)
@@ -140,5 +157,6 @@ void placed_forget(struct placed *self, const char *uid)
 
     release(self, uid);
     map_remove(self->orders, uid);
+    map_remove(self->searched, uid);
     map_remove(self->waiting, uid);
 }

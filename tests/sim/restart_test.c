@@ -73,6 +73,53 @@ TEST(a_start_with_nothing_to_do_does_nothing)
     sim_free(sim);
 }
 
+/* Let's Encrypt allows 15 of these look-ups at once, and refuses the account then. */
+TEST(the_account_is_looked_up_once_for_all_orders_that_may_be_lost)
+{
+    for (int listed = 0; listed < 2; listed++) {
+        struct sim_options options = {.start_ms = START, .ca = {.no_order_list = !listed}};
+        struct sim *sim = sim_with(&options, SIM_ISSUER, by_dns);
+        int lookups;
+
+        CASE(listed ? "with a list" : "without");
+        sim_run_until_idle(sim);
+        sim_set_ca_down(sim, true);
+        for (int i = 0; i < 20; i++) {
+            cleanup(xfree) char *yaml = xasprintf(SIM_CERTIFICATE("c%d", "[c%d.example.com]", ""),
+                                                  i, i, i);
+
+            sim_apply(sim, yaml);
+        }
+        sim_advance(sim, MINUTES(1));
+        sim_restart(sim);
+        sim_set_ca_down(sim, false);
+        lookups = fake_ca_requests(sim_ca(sim), "newAccount");
+        sim_advance(sim, MINUTES(10));
+        ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newAccount") - lookups, 1);
+        ASSERT_EQ(sim_orders_finalized(sim), 21);
+        sim_free(sim);
+    }
+}
+
+TEST(a_lost_order_is_searched_for_once)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with(&options, SIM_ISSUER, by_dns);
+    int lists;
+
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", true);
+    sim_advance(sim, MINUTES(1));
+    sim_restart(sim);
+    sim_advance(sim, DAYS(1) + HOURS(1));
+    lists = fake_ca_requests(sim_ca(sim), "orders");
+    sim_advance(sim, DAYS(5));
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "orders"), lists);
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", false);
+    sim_advance(sim, DAYS(2));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    sim_free(sim);
+}
+
 TEST(a_closed_gate_survives_a_restart)
 {
     struct sim_options options = {.start_ms = START};
@@ -169,6 +216,8 @@ TEST(a_record_is_taken_back_however_long_the_program_was_away)
 
 RUN_TESTS(cmocka_unit_test(a_restart_in_every_state_loses_nothing),
           cmocka_unit_test(a_start_with_nothing_to_do_does_nothing),
+          cmocka_unit_test(the_account_is_looked_up_once_for_all_orders_that_may_be_lost),
+          cmocka_unit_test(a_lost_order_is_searched_for_once),
           cmocka_unit_test(a_closed_gate_survives_a_restart),
           cmocka_unit_test(a_back_off_survives_a_restart),
           cmocka_unit_test(a_renewal_that_came_due_while_nothing_ran_is_done_at_the_start),
