@@ -126,6 +126,27 @@ static bool only_reason_changed(const struct status_part *part, const void *befo
     return fields_equal(part->fields, &a, &b);
 }
 
+/* The same of a Certificate: what it waits for stands in the message of its Issuing condition. */
+static bool only_issuing_message_changed(const struct certificate *before,
+                                         const struct certificate *after)
+{
+    const struct condition *a = before ? condition_find(&before->status.conditions, "Issuing")
+                                       : NULL;
+    const struct condition *b = after ? condition_find(&after->status.conditions, "Issuing") : NULL;
+    cleanup(arena_free) struct arena *arena = NULL;
+    struct certificate_status status;
+    struct condition told;
+
+    if (!a || !b || streq(a->message, b->message) || !same_metadata(before, after))
+        return false;
+    arena = arena_new(0);
+    status = before->status;
+    told = *a;
+    told.message = b->message;
+    condition_set(&status.conditions, &told, 0, arena);
+    return fields_equal(&certificate_status_fields, &status, &after->status);
+}
+
 /* --- one handler per kind --- */
 
 static void certificate_changed(void *self, const struct key *key, const void *before,
@@ -135,7 +156,8 @@ static void certificate_changed(void *self, const struct key *key, const void *b
     const struct certificate *old = before, *new = after;
     cleanup(xfree) char *secret = NULL;
 
-    add(&wake, LANE_CERTIFICATES, key->namespace, key->name);
+    if (!only_issuing_message_changed(old, new))
+        add(&wake, LANE_CERTIFICATES, key->namespace, key->name);
     if (!new)
         writers_forget(wake.self->writers, old->object.metadata.uid);
     if (!old || (new &&streq(old->spec.secret_name, new->spec.secret_name)))

@@ -945,6 +945,24 @@ TEST(a_store_that_fails_now_and_then_loses_nothing)
     }
 }
 
+/* What stands in the status for it must not bring the next try before its time. */
+TEST(a_refusal_that_reads_differently_each_time_is_backed_off_from)
+{
+    struct sim *sim = sim_with_issuer();
+    int before;
+
+    sim_refuse_every_third_write(sim, true);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    before = sim_points(sim);
+    sim_advance(sim, MINUTES(10));
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "denied by policy");
+    ASSERT_TRUE(sim_points(sim) - before < 100);
+    sim_refuse_every_third_write(sim, false);
+    sim_advance(sim, MINUTES(10));
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
 TEST(a_failed_name_is_not_asked_for_more_than_the_ca_allows)
 {
     static const struct acme_limits limits = {.host = FAKE_CA_HOST,
@@ -1049,5 +1067,6 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(an_edit_ends_the_back_off),
           cmocka_unit_test(a_trigger_by_hand_ends_the_back_off),
           cmocka_unit_test(a_store_that_fails_now_and_then_loses_nothing),
+          cmocka_unit_test(a_refusal_that_reads_differently_each_time_is_backed_off_from),
           cmocka_unit_test(a_failed_name_is_not_asked_for_more_than_the_ca_allows),
           cmocka_unit_test(the_budget_of_an_exact_set_is_kept));

@@ -103,6 +103,9 @@ struct sim_faults { /* of 10,000 calls, so many; 0: none */
     unsigned ca, dns, store;
 };
 void sim_set_faults(struct sim *sim, const struct sim_faults *faults);
+/* Of the program's writes the first, the fourth, ... are denied, each in other words, as by a policy engine
+ * that tells the number of the request. */
+void sim_refuse_every_third_write(struct sim *sim, bool refuse);
 void sim_set_ca_down(struct sim *sim, bool down);   /* every connection is refused */
 void sim_set_http_down(struct sim *sim, bool down); /* HTTP-01: nobody reaches us */
 

@@ -44,6 +44,8 @@ struct sim {
     size_t planned_count;
     struct sim_faults faults;
     bool ca_is_down, http_is_down;
+    bool refuses_every_third;
+    unsigned refused;
     bool quiet; /* a user writes: no faults, no points */
     int points, crash_at;
     bool crash_after, has_crashed;

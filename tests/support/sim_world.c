@@ -50,6 +50,12 @@ static bool is_hit(struct sim *sim, unsigned per_10000)
     return per_10000 > 0 && sim_random(sim, 10000) < per_10000;
 }
 
+void sim_refuse_every_third_write(struct sim *sim, bool refuse)
+{
+    sim->refuses_every_third = refuse;
+    sim->refused = 0;
+}
+
 int sim_store_fault(void *arg, bool after, struct err *err)
 {
     struct sim *sim = arg;
@@ -60,6 +66,8 @@ int sim_store_fault(void *arg, bool after, struct err *err)
     r = pass_point(sim, after, err);
     if (r < 0)
         return r;
+    if (sim->refuses_every_third && !after && sim->refused++ % 3 == 0)
+        return err_set(err, ERR_DENIED, "denied by policy, request %u", sim->refused);
     if (is_hit(sim, sim->faults.store))
         return err_set(err, ERR_IO, "the disk is full for a moment");
     return 0;
