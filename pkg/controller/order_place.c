@@ -231,6 +231,10 @@ int order_check_spec(struct order_run *run, struct order *ret, const struct obje
                       run->arena, &wanted, err);
     if (r < 0)
         return r;
+    if (!str_empty(ret->status.url)) { /* the Issuer's wishes counted when it was placed */
+        wanted.profile = ret->spec.profile;
+        wanted.duration = ret->spec.duration;
+    }
     if (!fields_equal(&order_spec_fields, &wanted, &ret->spec))
         return err_set(err, ERR_DENIED,
                        "the Order does not ask for what its CertificateRequest '%s' says",

@@ -100,6 +100,34 @@ TEST(an_edit_while_it_is_issued_starts_over_with_one_order_more)
     sim_free(sim);
 }
 
+/* The request is what was approved; what else the Issuer asks for counts from the next order on. */
+TEST(an_edit_of_the_issuer_while_it_is_issued_fails_no_order)
+{
+    static const struct fake_ca_profile profiles[] = {
+        {.name = "short", .description = "six days", .lifetime_ms = DAYS(6)}};
+    static const char *const edits[] = {"spec: {acme: {profile: short}}",
+                                        "spec: {acme: {enableDurationFeature: true}}"};
+
+    for (size_t i = 0; i < ARRAY_LEN(edits); i++) {
+        struct sim_options options = {
+            .start_ms = START, .ca = {.profiles = profiles, .profile_count = ARRAY_LEN(profiles)}};
+        struct sim *sim = sim_new_with(&options);
+
+        CASE(edits[i]);
+        fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+        sim_apply(sim, SIM_ISSUER);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", "  duration: 240h\n"));
+        sim_advance(sim, SECONDS(30));
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        sim_patch(sim, "issuer/acme", edits[i]);
+        sim_advance(sim, MINUTES(10));
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        sim_free(sim);
+    }
+}
+
 TEST(an_edit_of_key_settings_while_it_is_issued_makes_another_key)
 {
     struct sim *sim = sim_new(START);
@@ -345,6 +373,7 @@ TEST(a_writer_that_fights_for_the_secret_is_named_and_not_fought)
 RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it),
           cmocka_unit_test(another_issuer_issues_anew),
           cmocka_unit_test(an_edit_while_it_is_issued_starts_over_with_one_order_more),
+          cmocka_unit_test(an_edit_of_the_issuer_while_it_is_issued_fails_no_order),
           cmocka_unit_test(an_edit_of_key_settings_while_it_is_issued_makes_another_key),
           cmocka_unit_test(a_deleted_secret_is_issued_anew),
           cmocka_unit_test(a_damaged_secret_is_issued_anew),
