@@ -189,7 +189,8 @@ static int new_order(struct order_run *run, const struct order_spec *spec, const
     if (r < 0)
         return r;
     r = acme_order_new(run->client, run->ctx, &order, ret, problem, err);
-    if (r == 0 && !placed_claim(run->self->placed, run->order->object.metadata.uid, ret->url))
+    if (r == 0 && !placed_claim(run->self->placed, run->order->object.metadata.uid, ret->url,
+                                context_now_ms(run->ctx)))
         r = ERR_EXISTS;
     if (r == ERR_EXISTS || (r < 0 && cost_nothing(r, problem)))
         acme_gate_return_order(gate, &budget.request);
@@ -317,12 +318,12 @@ static int place(struct order_run *run, const struct order *live, const struct o
     const char *uid = live->object.metadata.uid;
     int r;
 
-    if (placed_must_wait(run->self->placed, uid))
+    if (placed_must_wait(run->self->placed, uid, context_now_ms(run->ctx)))
         return wait_for_other(run, err);
     r = find_placed(run, live, &placed, err);
     if (r < 0)
         return r;
-    if (r > 0 && !placed_claim(run->self->placed, uid, placed.url))
+    if (r > 0 && !placed_claim(run->self->placed, uid, placed.url, context_now_ms(run->ctx)))
         return wait_for_other(run, err);
     if (r > 0)
         return store_placed(run, &placed, object, err);

@@ -1,10 +1,18 @@
 /* placed.c - notes by uid of the Order. */
 #include "controller/placed.h"
 
+#include <string.h>
+
 #include "base/map.h"
 #include "base/thread.h"
 
-#define ENDED_MAX 10000 /* then all are forgotten, and read again */
+#define ENDED_MAX   10000 /* then all are forgotten, and read again */
+#define WAIT_MAX_MS MINUTES(10)
+
+struct wait {
+    int64_t since_ms;
+    char url[]; /* that is another one's */
+};
 
 struct placed {
     struct mutex mutex;
@@ -12,7 +20,7 @@ struct placed {
     struct map *searched; /* uid; no values */
     struct map *claimed;  /* uid to URL */
     struct map *owners;   /* URL to uid: the same the other way round */
-    struct map *waiting;  /* uid to the URL that is another one's */
+    struct map *waiting;  /* uid to struct wait */
     struct map *ended;    /* URLs; no values */
 };
 
@@ -100,18 +108,37 @@ static void release(struct placed *self, const char *uid)
         map_remove(self->owners, url);
 }
 
-bool placed_claim(struct placed *self, const char *uid, const char *url)
+static void claim(struct placed *self, const char *uid, const char *url)
+{
+    release(self, uid);
+    map_set(self->claimed, uid, xstrdup(url));
+    map_set(self->owners, url, xstrdup(uid));
+}
+
+/* Counted from the first time. */
+static void note_wait(struct placed *self, const char *uid, const char *url, int64_t now_ms)
+{
+    const struct wait *known = map_get(self->waiting, uid);
+    struct wait *wait;
+
+    if (known && streq(known->url, url))
+        return;
+    wait = xalloc(sizeof(*wait) + strlen(url) + 1);
+    wait->since_ms = now_ms;
+    memcpy(wait->url, url, strlen(url) + 1);
+    map_set(self->waiting, uid, wait);
+}
+
+bool placed_claim(struct placed *self, const char *uid, const char *url, int64_t now_ms)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
     const char *owner = map_get(self->owners, url);
 
     if (owner && !streq(owner, uid)) {
-        map_set(self->waiting, uid, xstrdup(url));
+        note_wait(self, uid, url, now_ms);
         return false;
     }
-    release(self, uid);
-    map_set(self->claimed, uid, xstrdup(url));
-    map_set(self->owners, url, xstrdup(uid));
+    claim(self, uid, url);
     return true;
 }
 
@@ -122,14 +149,20 @@ bool placed_is_claimed(struct placed *self, const char *url)
     return map_has(self->owners, url);
 }
 
-bool placed_must_wait(struct placed *self, const char *uid)
+bool placed_must_wait(struct placed *self, const char *uid, int64_t now_ms)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    const char *url = map_get(self->waiting, uid);
+    cleanup(xfree) struct wait *wait = map_take(self->waiting, uid);
+    const char *owner = wait ? map_get(self->owners, wait->url) : NULL;
 
-    if (url && map_has(self->owners, url))
+    if (!owner)
+        return false;
+    if (now_ms - wait->since_ms < WAIT_MAX_MS) {
+        map_set(self->waiting, uid, take(wait));
         return true;
-    map_remove(self->waiting, uid);
+    }
+    map_remove(self->claimed, owner);
+    claim(self, uid, wait->url);
     return false;
 }
 

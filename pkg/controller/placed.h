@@ -5,7 +5,8 @@
  * the order here and does not place another one. Where the answer itself was lost, it finds a doubt.
  *
  * A CA may give out one open order twice, to two Orders for the same names (Let's Encrypt does). Both
- * cannot finalize it, so the first that claims it has it, and the other waits for its end.
+ * cannot finalize it, so the first that claims it has it, and the other waits for its end: for ten minutes,
+ * because the first may be stuck, and belong to somebody else.
  */
 #ifndef CONTROLLER_PLACED_H
 #define CONTROLLER_PLACED_H
@@ -30,10 +31,10 @@ void placed_note_ended(struct placed *placed, const char *url);
 bool placed_has_ended(struct placed *placed, const char *url);
 
 /* The CA's order `url` is this Order's now. False: another one's. */
-bool placed_claim(struct placed *placed, const char *uid, const char *url);
+bool placed_claim(struct placed *placed, const char *uid, const char *url, int64_t now_ms);
 bool placed_is_claimed(struct placed *placed, const char *url);
-/* Has a claim of this Order failed, on an order that is another one's still? */
-bool placed_must_wait(struct placed *placed, const char *uid);
+/* Has a claim of this Order failed, on an order that is another one's still? After ten minutes it is ours. */
+bool placed_must_wait(struct placed *placed, const char *uid, int64_t now_ms);
 
 /* The Order has ended, or is gone. */
 void placed_forget(struct placed *placed, const char *uid);

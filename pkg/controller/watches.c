@@ -179,16 +179,16 @@ static void request_changed(void *self, const struct key *key, const void *befor
 }
 
 /* Which order of the CA an open Order has, from whatever process. */
-static void note_placed(struct placed *placed, const struct order_facts *before,
+static void note_placed(struct controllers *self, const struct order_facts *before,
                         const struct order_facts *after)
 {
     const char *uid = (after ? after : before)->order.object.metadata.uid;
 
     if (!after || after->has_certificate || state_is_failed(after->order.status.state))
-        placed_forget(placed, uid);
-    else if (!str_empty(after->order.status.url))
-        (void)placed_claim(placed, uid,
-                           after->order.status.url); /* false: nothing to be done here */
+        placed_forget(self->placed, uid);
+    else if (!str_empty(
+                 after->order.status.url)) /* where another has it, nothing is to be done here */
+        (void)placed_claim(self->placed, uid, after->order.status.url, clock_wall_ms(self->clock));
 }
 
 static void order_changed(void *self, const struct key *key, const void *before, const void *after,
@@ -200,7 +200,7 @@ static void order_changed(void *self, const struct key *key, const void *before,
     struct key request_key = {.namespace = key->namespace, .name = owner ? owner->name : ""};
     cleanup(object_unref) const struct object *request = NULL;
 
-    note_placed(wake.self->placed, before, after);
+    note_placed(wake.self, before, after);
     if (after && !only_reason_changed(&order_part, before, after))
         add(&wake, LANE_ORDERS, key->namespace, key->name);
     if (initial || !owner)

@@ -615,6 +615,30 @@ TEST(an_open_order_of_another_duration_is_not_taken)
     sim_free(sim);
 }
 
+/* And when that one is stuck, as without a solver, it is not waited for without end. */
+TEST(an_order_that_the_ca_gives_out_twice_is_not_kept_by_who_is_stuck)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.reuse_orders = true}};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ACME_ISSUER("acme",
+                                   "    solvers:\n"
+                                   "    - selector: {matchLabels: {solver: dns}}\n"
+                                   "      dns01: {rfc2136: {nameserver: " FAKE_DNS_PRIMARY "}}\n"));
+    sim_run_until_idle(sim);
+    sim_apply(sim, SIM_CERTIFICATE("one", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(10));
+    sim_apply(sim, SIM_CERTIFICATE("two", "[www.example.com]", ""));
+    sim_patch(sim, "certificate/two", "metadata: {labels: {solver: dns}}");
+    sim_advance(sim, MINUTES(5));
+    ASSERT_STREQ(sim_condition(sim, "certificate/two", "Ready"), "False");
+    sim_advance(sim, MINUTES(10));
+    expect_ready(sim, "certificate/two");
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_delete(sim, "certificate/one");
+    sim_free(sim);
+}
+
 /* step-ca GHSA-h8cp-697h-8c8p: what a CA sends is verified before it is stored. */
 TEST(a_chain_that_cannot_be_used_is_not_stored)
 {
@@ -1052,6 +1076,7 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(many_lost_orders_are_all_found),
           cmocka_unit_test(a_lost_order_is_not_looked_for_among_ended_ones_again),
           cmocka_unit_test(an_open_order_of_another_duration_is_not_taken),
+          cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_not_kept_by_who_is_stuck),
           cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
           cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
           cmocka_unit_test(one_answer_that_the_account_does_not_exist_is_not_believed),
