@@ -125,9 +125,15 @@ struct acme_gate *accounts_gate(struct accounts *self, const char *directory_url
 
 /* --- saving gates --- */
 
+char *accounts_gate_annotation(const char *directory_url)
+{
+    cleanup(xfree) char *hex = sha256_hex(directory_url, strlen(directory_url));
+
+    return xasprintf(ANNOTATION_ACME_GATE "-%.8s", hex);
+}
+
 struct due_gate { /* what one annotation write needs, taken out of the lock */
-    struct key key;
-    char *namespace, *name;
+    char *namespace, *name, *annotation;
     struct acme_gate *gate;
 };
 
@@ -135,6 +141,7 @@ static void due_gate_deinit(struct due_gate *due)
 {
     xfree(due->namespace);
     xfree(due->name);
+    xfree(due->annotation);
     acme_gate_unref(due->gate);
 }
 DEFINE_CLEANUP_VALUE(struct due_gate, due_gate_deinit);
@@ -154,6 +161,7 @@ static bool take_due(struct accounts *self, int64_t now_ms, bool all, struct due
         account->gate_saved_ms = now_ms;
         ret->namespace = xstrdup(account->secret_namespace);
         ret->name = xstrdup(account->secret_name);
+        ret->annotation = accounts_gate_annotation(account->server);
         ret->gate = acme_gate_ref(account->gate);
         return true;
     }
@@ -169,7 +177,7 @@ static int save_gate(struct store *store, const struct context *ctx, const struc
     struct key key = {.namespace = due->namespace, .name = due->name};
     struct store_precondition none = {};
 
-    json_set_text(annotations, ANNOTATION_ACME_GATE, text);
+    json_set_text(annotations, due->annotation, text);
     return store_patch(store, ctx, &kind_secret.resource, &key, &none, "cert-manager-issuers",
                        patch, NULL, err);
 }
@@ -185,7 +193,7 @@ static int save_next(struct accounts *self, struct store *store, const struct co
     if (!take_due(self, context_now_ms(ctx), all, &due))
         return 0;
     if (save_gate(store, ctx, &due, &err) < 0) {
-        cleanup(xfree) char *name = xasprintf("%s/%s", due.namespace, due.name);
+        cleanup(xfree) char *name = xasprintf("%s/%s %s", due.namespace, due.name, due.annotation);
 
         log_debug(ctx, "saving the rate gate to secret '%s': %s", name, err.text);
         map_set(failed, name, take(due.gate));

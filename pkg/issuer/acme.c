@@ -127,6 +127,7 @@ static int create_key(struct setup *setup, struct err *err)
 static int load_key(struct setup *setup, const struct object *object, struct err *err)
 {
     cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
+    cleanup(xfree) char *annotation = accounts_gate_annotation(str_or(setup->acme->server, ""));
     int r = secret_value((const struct secret *)object, key_name(setup), &pem, err);
 
     if (r == 0)
@@ -134,7 +135,7 @@ static int load_key(struct setup *setup, const struct object *object, struct err
     if (r < 0)
         return err_wrap(err, "account key in secret '%s/%s'", setup->namespace,
                         setup->acme->private_key_secret_ref.name);
-    setup->gate_text = xstrdup(object_annotation(object, ANNOTATION_ACME_GATE));
+    setup->gate_text = xstrdup(object_annotation(object, annotation));
     return 0;
 }
 

@@ -81,6 +81,8 @@ bool accounts_fits(struct accounts *accounts, const struct account_entry *entry)
 /* One gate per (directory, account key): issuers that share an account share it. */
 struct acme_gate *accounts_gate(struct accounts *accounts, const char *directory_url,
                                 const char *key_hash);
+/* Key of the annotation that keeps the gate of this directory: one Secret may serve several. */
+char *accounts_gate_annotation(const char *directory_url);
 /* Writes changed gates to annotations of their key Secrets: at most once a minute each unless `all`. */
 void accounts_save_gates(struct accounts *accounts, struct store *store, const struct context *ctx,
                          bool all);

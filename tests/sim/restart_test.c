@@ -138,6 +138,37 @@ TEST(a_closed_gate_survives_a_restart)
     sim_free(sim);
 }
 
+/* Test and live directory of a CA with one Secret for both: each has its own limits. */
+TEST(the_gates_of_two_directories_survive_in_one_secret)
+{
+    static const char staging[] =
+        "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: staging, namespace: default}\n"
+        "spec:\n  acme:\n    server: " FAKE_CA_DIRECTORY "/staging\n"
+        "    privateKeySecretRef: {name: acme-account}\n" SIM_BY_DNS;
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    sim_apply(sim, staging);
+    sim_run_until_idle(sim);
+    sim_fail_ca(sim, "newOrder", FAKE_CA_429_SECONDS, false, 1);
+    sim_apply(sim, SIM_CERTIFICATE("test", "[test.example.com]", ""));
+    sim_patch(sim, "certificate/test", "spec: {issuerRef: {name: staging}}");
+    sim_advance(sim, MINUTES(2));
+    sim_apply(sim, by_dns); /* its gate is saved last */
+    sim_advance(sim, MINUTES(2));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    sim_restart(sim);
+    sim_set_condition(sim, "certificate/web", "Issuing", "True", "Test", "again");
+    sim_advance(sim, MINUTES(10));
+    ASSERT_NULL(sim_condition(sim, "certificate/web", "Issuing"));
+    ASSERT_STREQ(sim_condition(sim, "certificate/test", "Ready"), "False");
+    ASSERT_EQ(fake_ca_orders_of(sim_ca(sim), "test.example.com"), 0);
+    sim_advance(sim, HOURS(1));
+    ASSERT_STREQ(sim_condition(sim, "certificate/test", "Ready"), "True");
+    sim_free(sim);
+}
+
 TEST(a_back_off_survives_a_restart)
 {
     static const struct fake_ca_answer refused = {
@@ -219,6 +250,7 @@ RUN_TESTS(cmocka_unit_test(a_restart_in_every_state_loses_nothing),
           cmocka_unit_test(the_account_is_looked_up_once_for_all_orders_that_may_be_lost),
           cmocka_unit_test(a_lost_order_is_searched_for_once),
           cmocka_unit_test(a_closed_gate_survives_a_restart),
+          cmocka_unit_test(the_gates_of_two_directories_survive_in_one_secret),
           cmocka_unit_test(a_back_off_survives_a_restart),
           cmocka_unit_test(a_renewal_that_came_due_while_nothing_ran_is_done_at_the_start),
           cmocka_unit_test(a_record_is_taken_back_however_long_the_program_was_away),
