@@ -95,6 +95,7 @@ static void begin(struct story *story)
         .ca = {.limits = &limits,
                .profiles = profiles,
                .profile_count = ARRAY_LEN(profiles),
+               .reuse_orders = story->seed % 2 != 0, /* the default one */
                .validation_ms = SECONDS(2),
                .backdate_ms = HOURS(1)},
         .ari_every_ms = DAYS(1),
