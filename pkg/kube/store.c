@@ -1,5 +1,7 @@
 #include "kube/store.h"
 
+#include <stdio.h>
+
 #include "kube/store_private.h"
 #include "store/object.h"
 
@@ -43,13 +45,7 @@ struct manager_name {
 static void add_write_params(const struct kube_store *self, struct kube_call *call,
                              const char *manager, struct manager_name *name)
 {
-    cleanup(buf_deinit) struct buf cut = BUF(MANAGER_MAX);
-
-    for (const char *c = str_or(manager, MANAGER_DEFAULT); *c && cut.len < MANAGER_MAX; c++)
-        buf_add_char(&cut, *c);
-    *name = (struct manager_name){};
-    for (size_t i = 0; i < cut.len; i++)
-        name->text[i] = cut.data[i];
+    (void)snprintf(name->text, sizeof(name->text), "%s", str_or(manager, MANAGER_DEFAULT));
     add_param(call, "fieldManager", name->text);
     add_param(call, "fieldValidation", self->strict ? "Strict" : "Warn");
     add_param(call, "dryRun", self->dry_run ? "All" : NULL);
