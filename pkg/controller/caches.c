@@ -222,6 +222,15 @@ static struct cache **slot(struct caches *caches, size_t i)
     return (struct cache **)((char *)caches + rows[i].offset);
 }
 
+struct cache *cache_of(struct caches *caches, const struct resource *resource)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].kind.resource == resource)
+            return *slot(caches, i);
+    }
+    return NULL;
+}
+
 void caches_init(struct caches *caches)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)

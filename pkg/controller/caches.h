@@ -9,6 +9,8 @@
 void caches_init(struct caches *caches);
 void caches_add_to(struct caches *caches, struct manager *manager); /* reflectors for all of them */
 void caches_deinit(struct caches *caches);
+/* The one with objects of this resource; NULL: there is none. */
+struct cache *cache_of(struct caches *caches, const struct resource *resource);
 /* watches.c: handlers on all caches that add keys to the queue. */
 void watches_add(struct controllers *self);
 

@@ -176,9 +176,7 @@ int certificate_save(struct certificate_run *run, struct err *err)
 {
     if (!run->decision.write_status)
         return 0;
-    return write_status(run->self, run->ctx, LANE_CERTIFICATES, &run->key,
-                        run->self->caches.certificates, &run->crt->object, &run->decision.status,
-                        MANAGER_CERTS, err);
+    return write_status(certificate_author(run), &run->crt->object, &run->decision.status, err);
 }
 
 static int act_start(struct certificate_run *run, struct err *err)
@@ -286,8 +284,7 @@ static int show_failure(struct certificate_run *run, int code, struct err *err)
     if (!condition_set(&status.conditions, &changed, context_now_ms(run->ctx), run->arena))
         return code;
     event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, "RequestFailed", "%s", err->text);
-    (void)write_status(run->self, run->ctx, LANE_CERTIFICATES, &run->key,
-                       run->self->caches.certificates, &run->crt->object, &status, MANAGER_CERTS,
+    (void)write_status(certificate_author(run), &run->crt->object, &status,
                        &ignored); /* the next run tries again */
     return code;
 }

@@ -91,8 +91,7 @@ int certificate_make_key(struct certificate_run *run, struct reconcile_result *r
     if (r < 0)
         return err_wrap(err, "making the next private key");
     secret = next_key_json(run, key);
-    return write_new(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.secrets,
-                     secret, MANAGER_CERTS, NULL, err);
+    return write_new(certificate_author(run), secret, err);
 }
 
 static void copy_array(struct strlist *to, const struct array_string *from)
@@ -215,8 +214,7 @@ int certificate_make_request(struct certificate_run *run, struct err *err)
     if (r < 0)
         return err_wrap(err, "making the certificate signing request");
     request = request_json(run, &pem);
-    r = write_new(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.requests,
-                  request, MANAGER_CERTS, NULL, err);
+    r = write_new(certificate_author(run), request, err);
     if (r == 0)
         event_extra(run->self, run->ctx, &run->crt->object, "Requested",
                     "Created new CertificateRequest resource '%s'",

@@ -19,6 +19,11 @@ struct run {
     struct arena *arena;
 };
 
+static struct author author_of(const struct run *run)
+{
+    return (struct author){run->self, run->ctx, LANE_REQUESTS, run->key, MANAGER_REQUESTS};
+}
+
 static void set_condition(struct run *run, const char *type, enum condition_status status,
                           const char *reason, const char *message)
 {
@@ -40,8 +45,7 @@ static int save_live(struct run *run, struct err *err)
     status = run->status;
     status.certificate = ((const struct certificate_request *)object)->status.certificate;
     status.ca = ((const struct certificate_request *)object)->status.ca;
-    r = write_status(run->self, run->ctx, LANE_REQUESTS, run->key, run->self->caches.requests,
-                     object, &status, MANAGER_REQUESTS, err);
+    r = write_status(author_of(run), object, &status, err);
     return r < 0 ? r : 1;
 }
 
@@ -54,8 +58,7 @@ static int save(struct run *run, struct err *err)
         return 0;
     if (run->facts->has_certificate)
         return save_live(run, err);
-    r = write_status(run->self, run->ctx, LANE_REQUESTS, run->key, run->self->caches.requests,
-                     &run->request->object, &run->status, MANAGER_REQUESTS, err);
+    r = write_status(author_of(run), &run->request->object, &run->status, err);
     return r < 0 ? r : 1;
 }
 

@@ -24,6 +24,10 @@ struct certificate_run {
     struct certificate_decision decision;
 };
 
+static inline struct author certificate_author(const struct certificate_run *run)
+{
+    return (struct author){run->self, run->ctx, LANE_CERTIFICATES, &run->key, MANAGER_CERTS};
+}
 struct certificate_policy certificate_policy_of(const struct certificate_run *run);
 /* Writes the decision's status, if it differs. */
 int certificate_save(struct certificate_run *run, struct err *err);

@@ -42,6 +42,15 @@ static int verify_issued(struct certificate_run *run, const struct bytes *chain_
     return r;
 }
 
+/* Under the manager that may take over what cert-manager wrote. */
+static int apply_target(struct certificate_run *run, const struct json *secret, struct err *err)
+{
+    struct author issuing = certificate_author(run);
+
+    issuing.manager = MANAGER_ISSUING;
+    return write_apply(issuing, secret, err);
+}
+
 static const char *pem_text(struct certificate_run *run, const struct bytes *bytes)
 {
     return bytes->len > 0 ? arena_strndup(run->arena, (const char *)bytes->data, bytes->len) : NULL;
@@ -80,8 +89,7 @@ int certificate_store(struct certificate_run *run, struct err *err)
     r = target_secret_json(&target, &secret, err);
     if (r < 0)
         return r;
-    r = write_apply(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.secrets,
-                    secret, MANAGER_ISSUING, err);
+    r = apply_target(run, secret, err);
     if (r == 0)
         writers_note_stored(run->self->writers, run->crt->object.metadata.uid,
                             run->decision.request->key_hash);
@@ -138,6 +146,5 @@ int certificate_repair(struct certificate_run *run, struct err *err)
     /* Where it changes nothing, the next run finds the same version and lets it be. */
     writers_note_repaired(run->self->writers, run->crt->object.metadata.uid,
                           object->metadata.resource_version);
-    return write_apply(run->self, run->ctx, LANE_CERTIFICATES, &run->key, run->self->caches.secrets,
-                       applied, MANAGER_ISSUING, err);
+    return apply_target(run, applied, err);
 }

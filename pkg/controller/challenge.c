@@ -38,15 +38,18 @@ struct run {
     struct reconcile_result *result;
 };
 
+static struct author author_of(const struct run *run)
+{
+    return (struct author){run->self, run->ctx, LANE_CHALLENGES, run->key, MANAGER_CHALLENGES};
+}
+
 /* --- status --- */
 
 static int save(struct run *run, struct err *err)
 {
     if (fields_equal(&challenge_status_fields, &run->challenge->status, &run->status))
         return 0;
-    return write_status(run->self, run->ctx, LANE_CHALLENGES, run->key,
-                        run->self->caches.challenges, &run->challenge->object, &run->status,
-                        MANAGER_CHALLENGES, err);
+    return write_status(author_of(run), &run->challenge->object, &run->status, err);
 }
 
 static int end(struct run *run, int state, const char *reason, struct err *err)

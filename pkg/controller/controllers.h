@@ -124,17 +124,24 @@ const struct issuer *issuer_of(struct controllers *self, const struct issuer_ref
                                const char *namespace);
 bool issuer_is_ready(const struct issuer *issuer);
 
-/* Whole status with the object's resourceVersion; records the expectation for (lane, key of `owner`). */
-int write_status(struct controllers *self, const struct context *ctx, enum lane lane,
-                 const struct key *owner, struct cache *cache, const struct object *object,
-                 const void *status, const char *manager, struct err *err);
-/* Create; ERR_EXISTS comes back as it is. `ret` may be NULL. */
-int write_new(struct controllers *self, const struct context *ctx, enum lane lane,
-              const struct key *owner, struct cache *cache, const struct json *object,
-              const char *manager, struct json **ret, struct err *err);
-int write_apply(struct controllers *self, const struct context *ctx, enum lane lane,
-                const struct key *owner, struct cache *cache, const struct json *object,
-                const char *manager, struct err *err);
+/* One run of a reconciler, as the author of what it writes. A write is expected by (lane, key): the key is
+ * not run again until its own cache has seen it. */
+struct author {
+    struct controllers *self;
+    const struct context *ctx;
+    enum lane lane;
+    const struct key *key;
+    const char *manager; /* MANAGER_... */
+};
+/* Whole status with the object's resourceVersion. */
+int write_status(struct author author, const struct object *object, const void *status,
+                 struct err *err);
+/* Create; ERR_EXISTS comes back as it is. */
+int write_new(struct author author, const struct json *object, struct err *err);
+int write_apply(struct author author, const struct json *object, struct err *err);
+/* Merge patch of exactly this object (uid precondition). ERR_NOT_FOUND. */
+int write_patch(struct author author, const struct object *object, const struct json *patch,
+                struct err *err);
 /* Delete exactly this object (uid precondition). Gone already is success. */
 int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,
                  struct err *err);

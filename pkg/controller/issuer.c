@@ -24,30 +24,29 @@ static void not_built(struct setup_result *result)
         .message = "the issuer has no type, or one that is not built in this version: use acme"};
 }
 
-static int save(struct controllers *self, const struct context *ctx, enum lane lane,
-                const struct key *key, struct cache *cache, const struct issuer *issuer,
+static int save(struct author author, const struct issuer *issuer,
                 const struct setup_result *result, struct arena *arena, struct err *err)
 {
     struct issuer_status status = issuer->status;
     int r;
 
-    set_ready(&status, issuer, &result->ready, ctx, arena);
+    set_ready(&status, issuer, &result->ready, author.ctx, arena);
     if (result->acme || result->clear_acme)
         status.acme = result->acme;
     if (fields_equal(&issuer_status_fields, &issuer->status, &status))
         return 0;
-    r = write_status(self, ctx, lane, key, cache, &issuer->object, &status, MANAGER_ISSUERS, err);
+    r = write_status(author, &issuer->object, &status, err);
     if (r == 0 && result->event_reason)
-        event(self, ctx, &issuer->object, result->event_warning ? EVENT_WARNING : EVENT_NORMAL,
-              result->event_reason, "%s", str_or(result->ready.message, ""));
+        event(author.self, author.ctx, &issuer->object,
+              result->event_warning ? EVENT_WARNING : EVENT_NORMAL, result->event_reason, "%s",
+              str_or(result->ready.message, ""));
     return r;
 }
 
-static int reconcile(struct controllers *self, const struct context *ctx, enum lane lane,
-                     const struct key *key, struct cache *cache,
-                     struct reconcile_result *ret_result, struct err *err)
+static int reconcile(struct author author, struct cache *cache, struct reconcile_result *ret_result,
+                     struct err *err)
 {
-    cleanup(object_unref) const struct issuer *issuer = cache_get(cache, key);
+    cleanup(object_unref) const struct issuer *issuer = cache_get(cache, author.key);
     cleanup(arena_free) struct arena *arena = arena_new(0);
     struct setup_result result = {};
     const struct issuer_ops *ops;
@@ -57,12 +56,12 @@ static int reconcile(struct controllers *self, const struct context *ctx, enum l
     if (!issuer)
         return 0;
     if (issuer->object.metadata.deletion_timestamp_ms) {
-        accounts_remove(self->issuers.accounts, issuer->object.metadata.uid);
+        accounts_remove(author.self->issuers.accounts, issuer->object.metadata.uid);
         return 0;
     }
     ops = issuer_type_of(&issuer->spec);
     if (ops)
-        r = ops->setup(&self->issuers, ctx, issuer, arena, &result, &problem);
+        r = ops->setup(&author.self->issuers, author.ctx, issuer, arena, &result, &problem);
     else
         not_built(&result);
     if (r == ERR_CANCELED || r == ERR_BUSY || (r < 0 && !result.ready.status)) {
@@ -70,7 +69,7 @@ static int reconcile(struct controllers *self, const struct context *ctx, enum l
         return r;
     }
     /* A failure is shown first, then returned, so that the back-off counts it. */
-    saved = save(self, ctx, lane, key, cache, issuer, &result, arena, err);
+    saved = save(author, issuer, &result, arena, err);
     ret_result->requeue_at_ms = result.requeue_at_ms;
     if (saved < 0)
         return saved;
@@ -83,15 +82,16 @@ int issuer_reconcile(void *controllers, const struct context *ctx, const struct 
                      struct reconcile_result *ret_result, struct err *err)
 {
     struct controllers *self = controllers;
+    struct author author = {self, ctx, LANE_ISSUERS, key, MANAGER_ISSUERS};
 
-    return reconcile(self, ctx, LANE_ISSUERS, key, self->caches.issuers, ret_result, err);
+    return reconcile(author, self->caches.issuers, ret_result, err);
 }
 
 int cluster_issuer_reconcile(void *controllers, const struct context *ctx, const struct key *key,
                              struct reconcile_result *ret_result, struct err *err)
 {
     struct controllers *self = controllers;
+    struct author author = {self, ctx, LANE_CLUSTER_ISSUERS, key, MANAGER_ISSUERS};
 
-    return reconcile(self, ctx, LANE_CLUSTER_ISSUERS, key, self->caches.cluster_issuers, ret_result,
-                     err);
+    return reconcile(author, self->caches.cluster_issuers, ret_result, err);
 }

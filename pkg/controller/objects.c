@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "controller/controllers.h"
+#include "controller/caches.h"
 
 /* --- issuers --- */
 
@@ -27,28 +27,27 @@ bool issuer_is_ready(const struct issuer *issuer)
 
 /* --- writes --- */
 
-static void expect(struct controllers *self, enum lane lane, const struct key *owner,
-                   struct cache *cache, const struct json *stored)
+static void expect(struct author author, const struct resource *resource, const struct json *stored)
 {
     const char *version = json_as_text(json_path(stored, "metadata.resourceVersion"));
+    struct cache *cache = cache_of(&author.self->caches, resource);
 
     if (version && cache)
-        expectations_add(self->expectations, lane, owner, cache, version);
+        expectations_add(author.self->expectations, author.lane, author.key, cache, version);
 }
 
-int write_status(struct controllers *self, const struct context *ctx, enum lane lane,
-                 const struct key *owner, struct cache *cache, const struct object *object,
-                 const void *status, const char *manager, struct err *err)
+int write_status(struct author author, const struct object *object, const void *status,
+                 struct err *err)
 {
+    const struct resource *resource = &object->kind->resource;
     cleanup(json_unref) struct json *body = object_status_json(object, status);
     cleanup(json_unref) struct json *stored = NULL;
-    int r = store_update(self->store, ctx, &object->kind->resource, STORE_STATUS, manager, body,
-                         &stored, err);
+    int r = store_update(author.self->store, author.ctx, resource, STORE_STATUS, author.manager,
+                         body, &stored, err);
 
     if (r < 0)
-        return err_wrap(err, "writing status of %s '%s'", object->kind->resource.kind,
-                        object->metadata.name);
-    expect(self, lane, owner, cache, stored);
+        return err_wrap(err, "writing status of %s '%s'", resource->kind, object->metadata.name);
+    expect(author, resource, stored);
     return 0;
 }
 
@@ -60,35 +59,50 @@ static const struct resource *resource_of(const struct json *object)
     return &kind->resource;
 }
 
-int write_new(struct controllers *self, const struct context *ctx, enum lane lane,
-              const struct key *owner, struct cache *cache, const struct json *object,
-              const char *manager, struct json **ret, struct err *err)
+static const char *name_in(const struct json *object)
+{
+    return str_or(json_as_text(json_path(object, "metadata.name")), "");
+}
+
+int write_new(struct author author, const struct json *object, struct err *err)
 {
     cleanup(json_unref) struct json *stored = NULL;
     const struct resource *resource = resource_of(object);
-    int r = store_create(self->store, ctx, resource, manager, object, &stored, err);
+    int r = store_create(author.self->store, author.ctx, resource, author.manager, object, &stored,
+                         err);
 
     if (r < 0)
-        return err_wrap(err, "creating %s '%s'", resource->kind,
-                        str_or(json_as_text(json_path(object, "metadata.name")), ""));
-    expect(self, lane, owner, cache, stored);
-    if (ret)
-        *ret = take(stored);
+        return err_wrap(err, "creating %s '%s'", resource->kind, name_in(object));
+    expect(author, resource, stored);
     return 0;
 }
 
-int write_apply(struct controllers *self, const struct context *ctx, enum lane lane,
-                const struct key *owner, struct cache *cache, const struct json *object,
-                const char *manager, struct err *err)
+int write_apply(struct author author, const struct json *object, struct err *err)
 {
     cleanup(json_unref) struct json *stored = NULL;
     const struct resource *resource = resource_of(object);
-    int r = store_apply(self->store, ctx, resource, manager, object, &stored, err);
+    int r = store_apply(author.self->store, author.ctx, resource, author.manager, object, &stored,
+                        err);
 
     if (r < 0)
-        return err_wrap(err, "applying %s '%s'", resource->kind,
-                        str_or(json_as_text(json_path(object, "metadata.name")), ""));
-    expect(self, lane, owner, cache, stored);
+        return err_wrap(err, "applying %s '%s'", resource->kind, name_in(object));
+    expect(author, resource, stored);
+    return 0;
+}
+
+int write_patch(struct author author, const struct object *object, const struct json *patch,
+                struct err *err)
+{
+    const struct resource *resource = &object->kind->resource;
+    struct store_precondition exactly = {.uid = object->metadata.uid};
+    struct key key = object_key(object);
+    cleanup(json_unref) struct json *stored = NULL;
+    int r = store_patch(author.self->store, author.ctx, resource, &key, &exactly, author.manager,
+                        patch, &stored, err);
+
+    if (r < 0)
+        return err_wrap(err, "patching %s '%s'", resource->kind, object->metadata.name);
+    expect(author, resource, stored);
     return 0;
 }
 

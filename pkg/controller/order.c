@@ -19,8 +19,7 @@ int order_save(struct order_run *run, struct err *err)
 {
     if (fields_equal(&order_status_fields, &run->order->status, &run->status))
         return 0;
-    return write_status(run->self, run->ctx, LANE_ORDERS, run->key, run->self->caches.orders,
-                        &run->order->object, &run->status, MANAGER_ORDERS, err);
+    return write_status(order_author(run), &run->order->object, &run->status, err);
 }
 
 int order_end_failed(struct order_run *run, int state, const char *reason, struct err *err)

@@ -100,21 +100,14 @@ void order_end_budget(struct order_run *run, bool issued)
 /* The annotation goes, and the next run goes on with the Order as it is then. */
 int order_take_retry(struct order_run *run, struct err *err)
 {
-    struct store_precondition exactly = {.uid = run->order->object.metadata.uid};
-    cleanup(json_unref) struct json *patch = json_new_map(), *stored = NULL;
-    const char *version;
+    cleanup(json_unref) struct json *patch = json_new_map();
     int r;
 
     json_set(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
              json_new_null());
-    r = store_patch(run->self->store, run->ctx, &kind_order.resource, run->key, &exactly,
-                    MANAGER_ORDERS, patch, &stored, err);
+    r = write_patch(order_author(run), &run->order->object, patch, err);
     if (r < 0)
         return err_wrap(err, "taking note of '%s'", ANNOTATION_RETRY);
-    version = json_as_text(json_path(stored, "metadata.resourceVersion"));
-    if (version)
-        expectations_add(run->self->expectations, LANE_ORDERS, run->key, run->self->caches.orders,
-                         version);
     run->result->requeue_at_ms = context_now_ms(run->ctx);
     return 0;
 }
@@ -263,8 +256,7 @@ static int store_placed(struct order_run *run, struct acme_order *placed, const 
     int r;
 
     take_over(run, placed);
-    r = write_status(run->self, run->ctx, LANE_ORDERS, run->key, run->self->caches.orders, live,
-                     &run->status, MANAGER_ORDERS, err);
+    r = write_status(order_author(run), live, &run->status, err);
     if (r < 0)
         note_placed(run, live->metadata.uid, placed);
     return r;

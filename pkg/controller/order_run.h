@@ -32,6 +32,10 @@ struct order_run {
     struct reconcile_result *result;
 };
 
+static inline struct author order_author(const struct order_run *run)
+{
+    return (struct author){run->self, run->ctx, LANE_ORDERS, run->key, MANAGER_ORDERS};
+}
 /* Writes `status` if it differs from what the cache has. */
 int order_save(struct order_run *run, struct err *err);
 /* The Order has come to a bad end; `reason` lives in the arena. */
