@@ -314,3 +314,12 @@ const char *object_label(const struct object *object, const char *key)
 {
     return array_pair_get(&object->metadata.labels, key);
 }
+
+size_t object_name_cut(const char *name, size_t max)
+{
+    size_t len = strnlen(name, max);
+
+    while (len > 0 && (name[len - 1] == '-' || name[len - 1] == '.'))
+        len--;
+    return len;
+}

@@ -56,6 +56,11 @@ bool condition_set(struct conditions *conditions, const struct condition *condit
                    struct arena *arena);
 bool condition_remove(struct conditions *conditions, const char *type, struct arena *arena);
 
+#define NAME_PREFIX_MAX 52 /* of an Order's or Challenge's name, before the hash */
+/* How many bytes of a name stay when it is cut at `max` for a longer one to be made of it: it does not end
+ * in '-' or '.' then (behaviour.md 16). */
+size_t object_name_cut(const char *name, size_t max);
+
 struct issuer_reference {
     const char *name, *kind, *group;
 };

@@ -6,29 +6,22 @@
 #include "controller/certificate_run.h"
 #include "controller/keymaker.h"
 
+#define NAME_WHOLE_MAX 233         /* behaviour.md 16: a revision of 19 digits has room behind it */
+#define NAME_CUT_MAX   168         /* a hash in hexadecimal, too */
 #define KEY_RECHECK_MS SECONDS(10) /* only in case the call of the keymaker was missed */
 
 /* --- the key --- */
 
-/* Reads one value of a Secret, live, into a secret buf. */
-static int read_secret_value(struct certificate_run *run, const char *name, const char *key,
-                             struct buf *to, struct err *err)
-{
-    struct key secret_key = {.namespace = run->key.namespace, .name = name};
-    cleanup(object_unref) const struct object *secret = NULL;
-    int r = read_live(run->self, run->ctx, &kind_secret, &secret_key, &secret, err);
-
-    if (r < 0)
-        return r;
-    return secret_value((const struct secret *)secret, key, to, err);
-}
-
 int certificate_read_key(struct certificate_run *run, const char *secret_name,
                          const struct pkey **ret, struct err *err)
 {
+    struct key key = {.namespace = run->key.namespace, .name = secret_name};
+    cleanup(object_unref) const struct object *secret = NULL;
     cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
-    int r = read_secret_value(run, secret_name, "tls.key", &pem, err);
+    int r = read_live(run->self, run->ctx, &kind_secret, &key, &secret, err);
 
+    if (r == 0)
+        r = secret_value((const struct secret *)secret, "tls.key", &pem, err);
     if (r == 0)
         r = pkey_from_pem(buf_str(&pem), pem.len, ret, err);
     return r;
@@ -94,12 +87,6 @@ int certificate_make_key(struct certificate_run *run, struct reconcile_result *r
     return write_new(certificate_author(run), secret, err);
 }
 
-static void copy_array(struct strlist *to, const struct array_string *from)
-{
-    for (size_t i = 0; i < from->len; i++)
-        strlist_add(to, from->items[i]);
-}
-
 /* What the CSR names. CN is not added to the SANs by itself (behaviour.md 1.3). */
 int certificate_names(const struct certificate_spec *spec, struct x509_names *ret, struct err *err)
 {
@@ -107,9 +94,9 @@ int certificate_names(const struct certificate_spec *spec, struct x509_names *re
     char text[IP_TEXT_MAX];
 
     ret->common_name = xstrdup(spec->common_name);
-    copy_array(&ret->dns_names, &spec->dns_names);
-    copy_array(&ret->uris, &spec->uris);
-    copy_array(&ret->email_addresses, &spec->email_addresses);
+    array_string_add_to(&spec->dns_names, &ret->dns_names);
+    array_string_add_to(&spec->uris, &ret->uris);
+    array_string_add_to(&spec->email_addresses, &ret->email_addresses);
     for (size_t i = 0; i < spec->ip_addresses.len; i++) {
         int r = ip_canonical(spec->ip_addresses.items[i], text, err);
 
@@ -119,13 +106,13 @@ int certificate_names(const struct certificate_spec *spec, struct x509_names *re
     }
     if (!subject)
         return 0;
-    copy_array(&ret->organizations, &subject->organizations);
-    copy_array(&ret->countries, &subject->countries);
-    copy_array(&ret->organizational_units, &subject->organizational_units);
-    copy_array(&ret->localities, &subject->localities);
-    copy_array(&ret->provinces, &subject->provinces);
-    copy_array(&ret->street_addresses, &subject->street_addresses);
-    copy_array(&ret->postal_codes, &subject->postal_codes);
+    array_string_add_to(&subject->organizations, &ret->organizations);
+    array_string_add_to(&subject->countries, &ret->countries);
+    array_string_add_to(&subject->organizational_units, &ret->organizational_units);
+    array_string_add_to(&subject->localities, &ret->localities);
+    array_string_add_to(&subject->provinces, &ret->provinces);
+    array_string_add_to(&subject->street_addresses, &ret->street_addresses);
+    array_string_add_to(&subject->postal_codes, &ret->postal_codes);
     ret->serial_number = xstrdup(subject->serial_number);
     return 0;
 }
@@ -160,12 +147,11 @@ static char *request_name(struct certificate_run *run, int64_t revision)
     cleanup(xfree) char *hash = NULL;
     size_t len = strlen(name);
 
-    if (len <= 233)
+    if (len <= NAME_WHOLE_MAX)
         return arena_printf(run->arena, "%s-%lld", name, (long long)revision);
     hash = sha256_hex(name, len);
-    for (len = 168; len > 0 && (name[len - 1] == '-' || name[len - 1] == '.'); len--)
-        ;
-    return arena_printf(run->arena, "%.*s-%s-%lld", (int)len, name, hash, (long long)revision);
+    return arena_printf(run->arena, "%.*s-%s-%lld", (int)object_name_cut(name, NAME_CUT_MAX), name,
+                        hash, (long long)revision);
 }
 
 static void add_pair(struct array_pair *to, const char *key, const char *value)

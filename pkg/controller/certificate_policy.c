@@ -149,21 +149,15 @@ static bool strlist_equals_array(const struct strlist *a, const struct array_str
     return strlist_same_set(a, &other);
 }
 
-static void add_all(struct strlist *to, const struct array_string *from)
-{
-    for (size_t i = 0; i < from->len; i++)
-        strlist_add(to, from->items[i]);
-}
-
 /* Names as the set of DNS names and common name: CAs move the common name into the DNS names. */
 static bool same_dns_names(const struct certificate_spec *spec, const struct secret_facts *secret)
 {
     cleanup(strlist_deinit) struct strlist wanted = {}, found = {};
 
-    add_all(&wanted, &spec->dns_names);
+    array_string_add_to(&spec->dns_names, &wanted);
     if (!str_empty(spec->common_name))
         strlist_add(&wanted, spec->common_name);
-    add_all(&found, &secret->leaf_dns_names);
+    array_string_add_to(&secret->leaf_dns_names, &found);
     if (!str_empty(secret->leaf_common_name))
         strlist_add(&found, secret->leaf_common_name);
     /* A common name that the CA chose among the DNS names is not a difference. */

@@ -46,15 +46,12 @@ static char *challenge_name(struct order_run *run, const struct challenge_spec *
     cleanup(json_unref) struct json *json = NULL;
     cleanup(xfree) char *text = NULL;
     const char *order = run->order->object.metadata.name;
-    size_t len = strlen(order);
 
     without_key.key = "";
     json = fields_encode(&challenge_spec_fields, &without_key);
     text = json_text(json);
-    for (len = len < 52 ? len : 52; len > 0 && (order[len - 1] == '-' || order[len - 1] == '.');
-         len--)
-        ;
-    return arena_printf(run->arena, "%.*s-%u", (int)len, order, str_fnv1_32(text, strlen(text)));
+    return arena_printf(run->arena, "%.*s-%u", (int)object_name_cut(order, NAME_PREFIX_MAX), order,
+                        str_fnv1_32(text, strlen(text)));
 }
 
 /* One of that name is there. Ours: the cache was behind. Another's: it makes room. Its going does not wake us

@@ -27,8 +27,7 @@ static void names_of(const struct order_spec *spec, struct strlist *to)
         str_lower(name);
         strlist_add_take(to, name);
     }
-    for (size_t i = 0; i < spec->ip_addresses.len; i++)
-        strlist_add(to, spec->ip_addresses.items[i]);
+    array_string_add_to(&spec->ip_addresses, to);
 }
 
 static bool is_open(const struct acme_order *order)

@@ -12,12 +12,6 @@
 
 /* --- budgets --- */
 
-static void copy_names(struct strlist *to, const struct array_string *from)
-{
-    for (size_t i = 0; i < from->len; i++)
-        strlist_add(to, from->items[i]);
-}
-
 struct budget {
     struct strlist names, domains;
     struct acme_budget_request request;
@@ -68,8 +62,8 @@ static void budget_init(struct budget *budget, struct order_run *run, const char
     const struct order_spec *spec = &run->order->spec;
     cleanup(object_unref) const struct certificate *crt = certificate_of(run);
 
-    copy_names(&budget->names, &spec->dns_names);
-    copy_names(&budget->names, &spec->ip_addresses);
+    array_string_add_to(&spec->dns_names, &budget->names);
+    array_string_add_to(&spec->ip_addresses, &budget->names);
     for (size_t i = 0; i < spec->dns_names.len; i++) {
         const char *name = spec->dns_names.items[i];
 
@@ -118,8 +112,8 @@ static int resume(struct order_run *run, const struct order_spec *spec, struct e
 {
     cleanup(strlist_deinit) struct strlist names = {};
 
-    copy_names(&names, &spec->dns_names);
-    copy_names(&names, &spec->ip_addresses);
+    array_string_add_to(&spec->dns_names, &names);
+    array_string_add_to(&spec->ip_addresses, &names);
     acme_gate_resume(acme_client_gate(run->client), run->ctx, &names);
     return order_take_retry(run, err);
 }
@@ -175,8 +169,8 @@ static int new_order(struct order_run *run, const struct order_spec *spec, const
     };
     int r;
 
-    copy_names(&dns_names, &spec->dns_names);
-    copy_names(&ip_addresses, &spec->ip_addresses);
+    array_string_add_to(&spec->dns_names, &dns_names);
+    array_string_add_to(&spec->ip_addresses, &ip_addresses);
     budget_init(&budget, run, replaces);
     r = acme_gate_take_order(gate, run->ctx, &budget.request, err);
     if (r < 0)

@@ -212,19 +212,13 @@ static const char *first_unowned(const struct array_string *owned, const struct 
     return NULL;
 }
 
-static void copy_list(struct strlist *to, const struct array_string *from)
-{
-    for (size_t i = 0; i < from->len; i++)
-        strlist_add(to, from->items[i]);
-}
-
 static void leaf_names(const struct secret_facts *secret, struct x509_names *ret)
 {
     ret->common_name = xstrdup(secret->leaf_common_name);
-    copy_list(&ret->dns_names, &secret->leaf_dns_names);
-    copy_list(&ret->ip_addresses, &secret->leaf_ip_addresses);
-    copy_list(&ret->uris, &secret->leaf_uris);
-    copy_list(&ret->email_addresses, &secret->leaf_email_addresses);
+    array_string_add_to(&secret->leaf_dns_names, &ret->dns_names);
+    array_string_add_to(&secret->leaf_ip_addresses, &ret->ip_addresses);
+    array_string_add_to(&secret->leaf_uris, &ret->uris);
+    array_string_add_to(&secret->leaf_email_addresses, &ret->email_addresses);
 }
 
 static struct violation metadata_violation(const struct certificate_facts *facts,

@@ -511,17 +511,14 @@ char *order_name(const struct certificate_request *request, const struct order_s
     cleanup(json_unref) struct json *json = NULL;
     cleanup(xfree) char *text = NULL;
     const char *name = request->object.metadata.name;
-    size_t len = strlen(name);
 
     hashed.request = (struct bytes){};
     json = fields_encode(&order_spec_fields, &hashed);
-    if (len >= 52)
+    if (strlen(name) >= NAME_PREFIX_MAX)
         json_set_text(json, "certificateRequestName", name);
     text = json_text(json);
-    for (len = len < 52 ? len : 52; len > 0 && (name[len - 1] == '-' || name[len - 1] == '.');
-         len--)
-        ;
-    return xasprintf("%.*s-%u", (int)len, name, str_fnv1_32(text, strlen(text)));
+    return xasprintf("%.*s-%u", (int)object_name_cut(name, NAME_PREFIX_MAX), name,
+                     str_fnv1_32(text, strlen(text)));
 }
 
 static struct json *order_json(const struct certificate_request *request,

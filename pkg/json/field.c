@@ -103,6 +103,12 @@ bool array_string_same_set(const struct array_string *a, const struct array_stri
     return array_string_covers(a, b) && array_string_covers(b, a);
 }
 
+void array_string_add_to(const struct array_string *array, struct strlist *to)
+{
+    for (size_t i = 0; i < array->len; i++)
+        strlist_add(to, array->items[i]);
+}
+
 const char *array_pair_get(const struct array_pair *array, const char *key)
 {
     for (size_t i = 0; i < array->len; i++)

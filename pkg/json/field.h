@@ -227,6 +227,7 @@ void fields_check_immutable(const struct fields *fields, const void *before, con
 /* Small helpers for array values. */
 bool array_string_has(const struct array_string *array, const char *s);
 bool array_string_same_set(const struct array_string *a, const struct array_string *b);
+void array_string_add_to(const struct array_string *array, struct strlist *to); /* copies */
 const char *array_pair_get(const struct array_pair *array, const char *key);
 struct bytes bytes_of(const void *data, size_t len);
 

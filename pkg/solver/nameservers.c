@@ -4,8 +4,7 @@ int nameservers_parse(const struct acme_dns01 *dns01, struct dns_servers *ret, s
 {
     cleanup(strlist_deinit) struct strlist texts = {};
 
-    for (size_t i = 0; i < dns01->nameservers.len; i++)
-        strlist_add(&texts, dns01->nameservers.items[i]);
+    array_string_add_to(&dns01->nameservers, &texts);
     if (dns_servers_parse(&texts, ret, err) < 0)
         return err_wrap(err, "dns01.nameservers");
     return 0;
