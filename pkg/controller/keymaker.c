@@ -3,6 +3,8 @@
 
 #include <stdatomic.h>
 
+#include "base/heap.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "base/thread.h"
@@ -14,16 +16,16 @@
 #define AHEAD_SIZES  3 /* 2048, 3072 and 4096, in general */
 #define AHEAD_FOR_MS HOURS(1)
 
-enum job_state { JOB_WAITING, JOB_RUNNING, JOB_DONE };
 struct job {
+    char *id; /* of the map */
     char *namespace, *name;
     int size;
-    uint64_t turn; /* how many of its namespace were before it */
-    uint64_t number;
-    enum job_state state;
-    const struct pkey *made; /* DONE; NULL: `problem` says why */
-    struct err problem;
-    int64_t done_ms; /* monotonic */
+    struct heap_node waiting; /* in one of the heaps until a thread takes it */
+    struct list done;         /* in the list of these, the oldest first */
+    bool is_done;
+    int64_t done_ms;         /* monotonic */
+    const struct pkey *made; /* NULL: `problem` says why */
+    struct err *problem;
 };
 
 struct ahead {
@@ -44,7 +46,10 @@ struct keymaker {
     struct mutex mutex;
     struct cond has_work;
     struct map *jobs; /* "namespace/name/size" to struct job */
-    uint64_t numbers;
+    struct map *open; /* namespace to the number of its jobs that are not done */
+    struct heap small,
+        large; /* jobs that wait, by their turn: how many of their namespace came before */
+    struct list done;
     struct ahead ahead[AHEAD_SIZES];
     atomic_bool stopped;
     struct worker workers[THREADS_MAX];
@@ -54,25 +59,73 @@ static void job_free(void *value)
 {
     struct job *job = value;
 
+    if (job->is_done)
+        list_remove(&job->done);
+    xfree(job->id);
     xfree(job->namespace);
     xfree(job->name);
+    xfree(job->problem);
     pkey_unref_ptr(&job->made);
     xfree(job);
 }
 
-static bool is_small(const struct job *job)
+/* --- jobs that are open --- */
+
+static int64_t open_count(const struct keymaker *self, const char *namespace)
 {
-    return job->size <= SMALL_MAX;
+    const int64_t *count = map_get(self->open, namespace);
+
+    return count ? *count : 0;
 }
 
-static bool comes_before(const struct job *a, const struct job *b)
+static void open_set(struct keymaker *self, const char *namespace, int64_t count)
 {
-    if (is_small(a) != is_small(b))
-        return is_small(a);
-    return a->turn != b->turn ? a->turn < b->turn : a->number < b->number;
+    if (count > 0)
+        map_set(self->open, namespace, xmemdup(&count, sizeof(count)));
+    else
+        map_remove(self->open, namespace);
+}
+
+static void job_open(struct keymaker *self, struct job *job)
+{
+    int64_t turn = open_count(self, job->namespace);
+
+    heap_add(job->size <= SMALL_MAX ? &self->small : &self->large, &job->waiting, turn);
+    open_set(self, job->namespace, turn + 1);
+}
+
+static void job_done(struct keymaker *self, struct job *job)
+{
+    open_set(self, job->namespace, open_count(self, job->namespace) - 1);
+    job->done_ms = clock_monotonic_ms(self->options.clock);
+    job->is_done = true;
+    list_append(&self->done, &job->done);
+}
+
+/* Of those that nobody fetches: when the next one is too old; 0: there is none. */
+static int64_t drop_unfetched(struct keymaker *self)
+{
+    int64_t now_ms = clock_monotonic_ms(self->options.clock);
+
+    list_for_each (pos, &self->done) {
+        struct job *job = list_entry(pos, struct job, done);
+
+        if (now_ms - job->done_ms < UNFETCHED_MS)
+            return job->done_ms + UNFETCHED_MS;
+        map_remove(self->jobs, job->id);
+    }
+    return 0;
 }
 
 /* --- keys made ahead --- */
+
+/* Of two times; 0 is none. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
 
 static void ahead_drop(struct ahead *ahead)
 {
@@ -81,20 +134,21 @@ static void ahead_drop(struct ahead *ahead)
     ahead->size = 0;
 }
 
-/* True: one is kept, and must be looked at again. */
-static bool ahead_drop_old(struct keymaker *self)
+/* When the next size has not been asked for long enough; 0: there is none. */
+static int64_t ahead_drop_old(struct keymaker *self)
 {
-    int64_t now_ms = clock_monotonic_ms(self->options.clock);
-    bool kept = false;
+    int64_t now_ms = clock_monotonic_ms(self->options.clock), next_ms = 0;
 
     for (int i = 0; i < AHEAD_SIZES; i++) {
         struct ahead *ahead = &self->ahead[i];
+        int64_t over_ms = ahead->asked_ms + AHEAD_FOR_MS;
 
-        if (ahead->being_made == 0 && now_ms - ahead->asked_ms > AHEAD_FOR_MS)
+        if (ahead->being_made == 0 && over_ms <= now_ms)
             ahead_drop(ahead);
-        kept |= ahead->size > 0;
+        if (ahead->size > 0)
+            next_ms = sooner(next_ms, over_ms);
     }
-    return kept;
+    return next_ms;
 }
 
 static struct ahead *ahead_of(struct keymaker *self, int size)
@@ -109,11 +163,9 @@ static struct ahead *ahead_of(struct keymaker *self, int size)
 /* Somebody asks for such a key: the next ones shall be there at once. Sizes beyond the table are not. */
 static const struct pkey *ahead_take(struct keymaker *self, int size)
 {
-    struct ahead *ahead = ahead_of(self, size);
+    struct ahead *ahead = size <= SMALL_MAX ? ahead_of(self, size) : NULL;
 
-    if (size > SMALL_MAX)
-        return NULL;
-    if (!ahead)
+    if (size <= SMALL_MAX && !ahead)
         ahead = ahead_of(self, 0);
     if (!ahead)
         return NULL;
@@ -136,19 +188,16 @@ static struct ahead *ahead_next(struct keymaker *self)
 
 /* --- the threads --- */
 
+/* Takes it out of its heap. */
 static struct job *next_job(struct keymaker *self, bool only_small)
 {
-    struct job *best = NULL;
+    struct heap *heap = only_small || heap_first(&self->small) ? &self->small : &self->large;
+    struct heap_node *first = heap_first(heap);
 
-    map_for_each (entry, self->jobs) {
-        struct job *job = map_entry_value(entry);
-
-        if (job->state != JOB_WAITING || (only_small && !is_small(job)))
-            continue;
-        if (!best || comes_before(job, best))
-            best = job;
-    }
-    return best;
+    if (!first)
+        return NULL;
+    heap_remove(heap, first);
+    return CONTAINER_OF(first, struct job, waiting);
 }
 
 static bool is_stopped(void *arg)
@@ -167,14 +216,13 @@ static void run_job(struct keymaker *self, struct job *job)
     const struct pkey *made = NULL;
     struct err problem = {};
 
-    job->state = JOB_RUNNING;
     mutex_unlock(&self->mutex);
     (void)pkey_generate_until(KEY_RSA, job->size, is_stopped, self, &made, &problem);
     mutex_lock(&self->mutex);
     job->made = made;
-    job->problem = problem;
-    job->done_ms = clock_monotonic_ms(self->options.clock);
-    job->state = JOB_DONE;
+    if (!made)
+        job->problem = xmemdup(&problem, sizeof(problem));
+    job_done(self, job);
     mutex_unlock(&self->mutex);
     if (!is_stopped(self))
         self->options.ready(self->options.arg, &key);
@@ -200,8 +248,11 @@ static void run_ahead(struct keymaker *self, struct ahead *ahead)
 
 static void wait_for_work(struct keymaker *self)
 {
-    if (ahead_drop_old(self))
-        (void)cond_wait_for(&self->has_work, &self->mutex, AHEAD_FOR_MS);
+    int64_t until_ms = sooner(drop_unfetched(self), ahead_drop_old(self));
+
+    if (until_ms > 0)
+        (void)cond_wait_for(&self->has_work, &self->mutex,
+                            until_ms - clock_monotonic_ms(self->options.clock));
     else
         cond_wait(&self->has_work, &self->mutex);
 }
@@ -227,55 +278,29 @@ static void work(void *arg)
 
 /* --- the callers --- */
 
-static uint64_t jobs_of(const struct keymaker *self, const char *namespace)
-{
-    uint64_t count = 0;
-
-    map_for_each (entry, self->jobs) {
-        const struct job *job = map_entry_value(entry);
-
-        count += job->state != JOB_DONE && streq(job->namespace, namespace);
-    }
-    return count;
-}
-
-static void drop_old(struct keymaker *self)
-{
-    int64_t now_ms = clock_monotonic_ms(self->options.clock);
-
-    map_for_each (entry, self->jobs) {
-        const struct job *job = map_entry_value(entry);
-
-        if (job->state == JOB_DONE && now_ms - job->done_ms > UNFETCHED_MS)
-            map_remove(self->jobs, map_entry_key(entry));
-    }
-}
-
 static void add_job(struct keymaker *self, const char *id, const struct key *key, int size)
 {
     struct job *job = xalloc(sizeof(*job));
 
+    job->id = xstrdup(id);
     job->namespace = xstrdup(str_or(key->namespace, ""));
     job->name = xstrdup(key->name);
     job->size = size;
-    job->turn = jobs_of(self, job->namespace);
-    job->number = self->numbers++;
-    drop_old(self);
     map_set(self->jobs, id, job);
+    job_open(self, job);
     cond_broadcast(&self->has_work);
 }
 
-static int fetch(struct keymaker *self, const char *id, struct job *job, const struct pkey **ret,
-                 struct err *err)
+static int fetch(struct keymaker *self, struct job *job, const struct pkey **ret, struct err *err)
 {
-    int code = job->problem.code;
+    int r = 0;
 
-    if (code < 0)
-        *err = job->problem;
-    else
+    if (job->made)
         *ret = take(job->made);
-    map_remove(self->jobs, id);
-    return code;
+    else
+        r = err_set(err, job->problem->code, "%s", job->problem->text);
+    map_remove(self->jobs, job->id);
+    return r;
 }
 
 int keymaker_take(struct keymaker *self, const struct key *key, int size, const struct pkey **ret,
@@ -283,6 +308,7 @@ int keymaker_take(struct keymaker *self, const struct key *key, int size, const 
 {
     cleanup(xfree) char *id = xasprintf("%s/%s/%d", str_or(key->namespace, ""), key->name, size);
     cleanup(mutex_unlock) struct mutex *locked = NULL;
+    const struct pkey *ahead;
     struct job *job;
 
     if (self->options.threads == 0)
@@ -291,14 +317,15 @@ int keymaker_take(struct keymaker *self, const struct key *key, int size, const 
     if (is_stopped(self))
         return err_set(err, ERR_CANCELED, "the program is stopping");
     job = map_get(self->jobs, id);
-    if (job && job->state == JOB_DONE)
-        return fetch(self, id, job, ret, err);
-    if (!job) {
-        *ret = ahead_take(self, size);
-        if (*ret)
-            return 0;
-        add_job(self, id, key, size);
+    if (job && job->is_done)
+        return fetch(self, job, ret, err);
+    ahead = job ? NULL : ahead_take(self, size);
+    if (ahead) {
+        *ret = ahead;
+        return 0;
     }
+    if (!job)
+        add_job(self, id, key, size);
     return err_set(err, ERR_BUSY, "an RSA key of %d bits is being made", size);
 }
 
@@ -312,6 +339,8 @@ int keymaker_new(const struct keymaker_options *options, struct keymaker **ret, 
     mutex_init(&self->mutex);
     cond_init(&self->has_work);
     self->jobs = map_new(job_free);
+    self->open = map_new(xfree);
+    list_init(&self->done);
     for (int i = 0; i < options->threads && i < THREADS_MAX; i++) {
         struct worker *worker = &self->workers[i];
         int r;
@@ -342,7 +371,10 @@ void keymaker_free(struct keymaker *self)
     if (!self)
         return;
     keymaker_stop(self);
+    heap_deinit(&self->small);
+    heap_deinit(&self->large);
     map_free(self->jobs);
+    map_free(self->open);
     for (int i = 0; i < AHEAD_SIZES; i++)
         ahead_drop(&self->ahead[i]);
     cond_deinit(&self->has_work);
