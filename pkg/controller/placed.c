@@ -1,7 +1,5 @@
-/* placed.c - notes by uid of the Order. */
+/* placed.c - a note for each Order, and which Order has which order of the CA. */
 #include "controller/placed.h"
-
-#include <string.h>
 
 #include "base/map.h"
 #include "base/thread.h"
@@ -9,25 +7,29 @@
 #define ENDED_MAX   10000 /* then all are forgotten, and read again */
 #define WAIT_MAX_MS MINUTES(10)
 
-struct wait {
-    int64_t since_ms;
-    char url[]; /* that is another one's */
+struct note {
+    struct acme_order placed; /* the CA made it, the store does not have it; no URL: none */
+    bool in_doubt, was_searched;
+    char *claims;     /* URL of the CA's order that it goes on with; NULL */
+    char *awaits;     /* URL that is another one's; NULL */
+    int64_t since_ms; /* of `awaits` */
 };
 
 struct placed {
     struct mutex mutex;
-    struct map *orders;   /* uid to struct acme_order; without URL: a doubt */
-    struct map *searched; /* uid; no values */
-    struct map *claimed;  /* uid to URL */
-    struct map *owners;   /* URL to uid: the same the other way round */
-    struct map *waiting;  /* uid to struct wait */
-    struct map *ended;    /* URLs; no values */
+    struct map *notes;  /* uid to struct note */
+    struct map *owners; /* claimed URL to uid */
+    struct map *ended;  /* URLs; no values */
 };
 
-static void order_free(void *value)
+static void note_free(void *value)
 {
-    acme_order_deinit(value);
-    xfree(value);
+    struct note *note = value;
+
+    acme_order_deinit(&note->placed);
+    xfree(note->claims);
+    xfree(note->awaits);
+    xfree(note);
 }
 
 struct placed *placed_new(void)
@@ -35,11 +37,8 @@ struct placed *placed_new(void)
     struct placed *self = xalloc(sizeof(*self));
 
     mutex_init(&self->mutex);
-    self->orders = map_new(order_free);
-    self->searched = map_new(NULL);
-    self->claimed = map_new(xfree);
+    self->notes = map_new(note_free);
     self->owners = map_new(xfree);
-    self->waiting = map_new(xfree);
     self->ended = map_new(NULL);
     return self;
 }
@@ -48,122 +47,77 @@ void placed_free(struct placed *self)
 {
     if (!self)
         return;
-    map_free(self->orders);
-    map_free(self->searched);
-    map_free(self->claimed);
+    map_free(self->notes);
     map_free(self->owners);
-    map_free(self->waiting);
     map_free(self->ended);
     mutex_deinit(&self->mutex);
     xfree(self);
 }
 
+static struct note *note_of(struct placed *self, const char *uid)
+{
+    struct note *note = map_get(self->notes, uid);
+
+    if (!note) {
+        note = xalloc(sizeof(*note));
+        map_set(self->notes, uid, note);
+    }
+    return note;
+}
+
+/* --- what was placed --- */
+
 void placed_note(struct placed *self, const char *uid, struct acme_order *order)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct note *note = note_of(self, uid);
 
-    map_set(self->orders, uid, xmemdup(order, sizeof(*order)));
+    acme_order_deinit(&note->placed);
+    note->placed = *order;
     *order = (struct acme_order){};
 }
 
 void placed_doubt(struct placed *self, const char *uid)
 {
-    struct acme_order unknown = {};
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
-    placed_note(self, uid, &unknown);
+    note_of(self, uid)->in_doubt = true;
 }
 
 enum placed_state placed_take(struct placed *self, const char *uid, struct acme_order *ret)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    cleanup(xfree) struct acme_order *order = map_take(self->orders, uid);
+    struct note *note = map_get(self->notes, uid);
+    enum placed_state state = PLACED_NOTHING;
 
-    if (!order)
+    if (!note)
         return PLACED_NOTHING;
-    if (!order->url)
-        return PLACED_IN_DOUBT;
-    *ret = *order;
-    return PLACED_ORDER;
+    if (note->placed.url) {
+        *ret = note->placed;
+        note->placed = (struct acme_order){};
+        state = PLACED_ORDER;
+    } else if (note->in_doubt) {
+        state = PLACED_IN_DOUBT;
+    }
+    note->in_doubt = false;
+    return state;
 }
+
+/* --- the search for a lost one --- */
 
 void placed_note_searched(struct placed *self, const char *uid)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
-    map_set(self->searched, uid, self);
+    note_of(self, uid)->was_searched = true;
 }
 
 bool placed_was_searched(struct placed *self, const char *uid)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const struct note *note = map_get(self->notes, uid);
 
-    return map_has(self->searched, uid);
-}
-
-static void release(struct placed *self, const char *uid)
-{
-    cleanup(xfree) char *url = map_take(self->claimed, uid);
-
-    if (url)
-        map_remove(self->owners, url);
-}
-
-static void claim(struct placed *self, const char *uid, const char *url)
-{
-    release(self, uid);
-    map_set(self->claimed, uid, xstrdup(url));
-    map_set(self->owners, url, xstrdup(uid));
-}
-
-/* Counted from the first time. */
-static void note_wait(struct placed *self, const char *uid, const char *url, int64_t now_ms)
-{
-    const struct wait *known = map_get(self->waiting, uid);
-    struct wait *wait;
-
-    if (known && streq(known->url, url))
-        return;
-    wait = xalloc(sizeof(*wait) + strlen(url) + 1);
-    wait->since_ms = now_ms;
-    memcpy(wait->url, url, strlen(url) + 1);
-    map_set(self->waiting, uid, wait);
-}
-
-bool placed_claim(struct placed *self, const char *uid, const char *url, int64_t now_ms)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    const char *owner = map_get(self->owners, url);
-
-    if (owner && !streq(owner, uid)) {
-        note_wait(self, uid, url, now_ms);
-        return false;
-    }
-    claim(self, uid, url);
-    return true;
-}
-
-bool placed_is_claimed(struct placed *self, const char *url)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-
-    return map_has(self->owners, url);
-}
-
-bool placed_must_wait(struct placed *self, const char *uid, int64_t now_ms)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    cleanup(xfree) struct wait *wait = map_take(self->waiting, uid);
-    const char *owner = wait ? map_get(self->owners, wait->url) : NULL;
-
-    if (!owner)
-        return false;
-    if (now_ms - wait->since_ms < WAIT_MAX_MS) {
-        map_set(self->waiting, uid, take(wait));
-        return true;
-    }
-    map_remove(self->claimed, owner);
-    claim(self, uid, wait->url);
-    return false;
+    return note && note->was_searched;
 }
 
 void placed_note_ended(struct placed *self, const char *url)
@@ -184,12 +138,81 @@ bool placed_has_ended(struct placed *self, const char *url)
     return map_has(self->ended, url);
 }
 
-void placed_forget(struct placed *self, const char *uid)
+/* --- one order of the CA for one Order --- */
+
+static void release(struct placed *self, struct note *note)
+{
+    if (note->claims)
+        map_remove(self->owners, note->claims);
+    xfree(note->claims);
+    note->claims = NULL;
+}
+
+static void claim(struct placed *self, const char *uid, const char *url)
+{
+    struct note *note = note_of(self, uid);
+    char *claims = xstrdup(url); /* it may be the note's own */
+
+    release(self, note);
+    note->claims = claims;
+    map_set(self->owners, claims, xstrdup(uid));
+}
+
+/* Counted from the first time. */
+static void await(struct note *note, const char *url, int64_t now_ms)
+{
+    if (streq(str_or(note->awaits, ""), url))
+        return;
+    xfree(note->awaits);
+    note->awaits = xstrdup(url);
+    note->since_ms = now_ms;
+}
+
+bool placed_claim(struct placed *self, const char *uid, const char *url, int64_t now_ms)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const char *owner = map_get(self->owners, url);
+
+    if (owner && !streq(owner, uid)) {
+        await(note_of(self, uid), url, now_ms);
+        return false;
+    }
+    claim(self, uid, url);
+    return true;
+}
+
+bool placed_is_claimed(struct placed *self, const char *url)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
-    release(self, uid);
-    map_remove(self->orders, uid);
-    map_remove(self->searched, uid);
-    map_remove(self->waiting, uid);
+    return map_has(self->owners, url);
+}
+
+bool placed_must_wait(struct placed *self, const char *uid, int64_t now_ms)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct note *note = map_get(self->notes, uid);
+    cleanup(xfree) char *url = note ? take(note->awaits) : NULL;
+    const char *owner = url ? map_get(self->owners, url) : NULL;
+
+    if (!owner)
+        return false;
+    if (now_ms - note->since_ms < WAIT_MAX_MS) {
+        note->awaits = take(url);
+        return true;
+    }
+    release(self, map_get(self->notes, owner)); /* it is stuck */
+    claim(self, uid, url);
+    return false;
+}
+
+void placed_forget(struct placed *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct note *note = map_get(self->notes, uid);
+
+    if (!note)
+        return;
+    release(self, note);
+    map_remove(self->notes, uid);
 }
