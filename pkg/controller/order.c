@@ -143,8 +143,7 @@ static const char *invalid_text(struct order_run *run, const struct acme_order *
     return arena_printf(run->arena, "The CA has made the order invalid: %s", buf_str(&text));
 }
 
-/* Nothing is left to do here, and the CA takes its time: said once it is longer than usual. */
-static int wait_for_ca(struct order_run *run, const struct acme_order *order, struct err *err)
+int order_wait_for_ca(struct order_run *run, const struct acme_order *order, struct err *err)
 {
     int64_t waited_ms = context_now_ms(run->ctx) -
                         run->order->object.metadata.creation_timestamp_ms;
@@ -191,9 +190,9 @@ static int follow(struct order_run *run, const struct tally *tally, struct err *
         if (tally->failed > 0)
             return order_end_failed(run, STATE_INVALID,
                                     invalid_text(run, &order, tally->first_failed), err);
-        return wait_for_ca(run, &order, err); /* or it shows us no authorization to solve */
+        return order_wait_for_ca(run, &order, err); /* or it shows us no authorization to solve */
     default:
-        return wait_for_ca(run, &order, err);
+        return order_wait_for_ca(run, &order, err);
     }
 }
 

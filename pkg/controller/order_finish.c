@@ -101,8 +101,8 @@ int order_finalize(struct order_run *run, const struct acme_order *ready, struct
     csr_to_der(csr, &der);
     r = acme_order_finalize(run->client, run->ctx, ready->finalize_url, der.data, der.len, &order,
                             &problem, &why);
-    if (r < 0 && problem.class == ACME_NOT_READY)
-        return order_look_again(run, problem.retry_at_ms);
+    if (r < 0 && problem.class == ACME_NOT_READY) /* though it says it is */
+        return order_wait_for_ca(run, ready, err);
     if (r < 0)
         return order_settle(run, r, &problem, &why, "finalize Order", err);
     if (order.status == ACME_STATUS_VALID && order.certificate_url)

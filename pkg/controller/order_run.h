@@ -45,6 +45,9 @@ int order_settle(struct order_run *run, int code, const struct acme_problem *pro
                  struct err *why, const char *step, struct err *err);
 /* Asks the CA again at its Retry-After, else by next_poll_ms(). */
 int order_look_again(struct order_run *run, int64_t retry_at_ms);
+/* Nothing is left to do here, and the CA takes its time: said once it is longer than usual, and an end when
+ * the order has expired or is old. */
+int order_wait_for_ca(struct order_run *run, const struct acme_order *order, struct err *err);
 /* So old that a new order is the better try. */
 bool order_is_old(const struct order_run *run);
 

@@ -38,6 +38,7 @@ TEST(a_denied_request_is_a_failure_that_is_tried_again)
     ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
     ASSERT_STREQ(sim_reason(sim, "certificate/web", "Issuing"), "Policy");
     ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "not this name");
+    print_error("%s\n", sim_message(sim, "certificate/web", "Issuing"));
     ASSERT_STREQ(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"), "1");
     sim_advance(sim, MINUTES(59));
     ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
@@ -682,6 +683,26 @@ TEST(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced)
     sim_free(sim);
 }
 
+TEST(an_order_that_never_gets_ready_is_told_and_has_an_end)
+{
+    struct fake_ca_answer not_ready = {
+        .status = 403,
+        .body = "{\"type\": \"urn:ietf:params:acme:error:orderNotReady\"}",
+    };
+    struct sim *sim = sim_with_issuer();
+
+    for (int i = 0; i < 4000; i++) /* a day of questions, and more */
+        fake_ca_queue(sim_ca(sim), "finalize", &not_ready);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, MINUTES(5));
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "longer than usual");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+    sim_advance(sim, DAYS(1)); /* its authorizations expire before the order does */
+    ASSERT_TRUE(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts") != NULL);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "is invalid");
+    sim_free(sim);
+}
+
 TEST(one_answer_that_the_account_does_not_exist_is_not_believed)
 {
     struct fake_ca_answer unknown = {
@@ -1079,6 +1100,7 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_not_kept_by_who_is_stuck),
           cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
           cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
+          cmocka_unit_test(an_order_that_never_gets_ready_is_told_and_has_an_end),
           cmocka_unit_test(one_answer_that_the_account_does_not_exist_is_not_believed),
           cmocka_unit_test(one_answer_that_the_account_does_not_exist_does_not_fail_a_challenge),
           cmocka_unit_test(another_account_key_makes_another_account),
