@@ -1,6 +1,5 @@
 #include "kube/notes.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -8,11 +7,9 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "base/timetext.h"
+#include "store/note.h"
 
-#define NAME_MAX_BYTES 253
-#define WORD_MAX       128  /* reason, action, reporting instance */
-#define MESSAGE_MAX    1024 /* bytes */
-#define MANAGER        "certlet"
+#define MANAGER "certlet"
 
 #define QUIET_MS      MINUTES(6)  /* client-go's: then a series is over */
 #define TELL_MS       MINUTES(30) /* while it goes on */
@@ -60,87 +57,6 @@ static void series_free(void *value)
     xfree(series);
 }
 
-/* --- the Event --- */
-
-static size_t cut_len(const char *text, size_t max)
-{
-    size_t len = 0, step;
-
-    while (text[len] && (step = str_utf8_next(text + len, strlen(text + len))) > 0 &&
-           len + step <= max)
-        len += step;
-    return len;
-}
-
-static void set_cut(struct json *map, const char *name, const char *text, size_t max)
-{
-    json_set(map, name, json_new_text_len(text, cut_len(text, max)));
-}
-
-static struct json *event_metadata(struct kube_notes *self, const struct store_note *note,
-                                   int64_t now_ms)
-{
-    struct json *metadata = json_new_map();
-    uint64_t nanos = (uint64_t)now_ms * 1000000 + self->named++ % 1000000;
-    cleanup(xfree) char *suffix = xasprintf(".%" PRIx64, nanos);
-    cleanup(xfree) char *name = xasprintf("%.*s%s", (int)(NAME_MAX_BYTES - strlen(suffix)),
-                                          note->key.name, suffix);
-
-    json_set_text(metadata, "name", name);
-    json_set_text(metadata, "namespace", str_or(note->key.namespace, "default"));
-    return metadata;
-}
-
-static struct json *regarding(const struct store_note *note)
-{
-    struct json *map = json_new_map();
-    char api_version[320];
-
-    resource_api_version(note->resource, api_version, sizeof(api_version));
-    json_set_text(map, "apiVersion", api_version);
-    json_set_text(map, "kind", note->resource->kind);
-    json_set_text(map, "name", note->key.name);
-    if (!str_empty(note->key.namespace))
-        json_set_text(map, "namespace", note->key.namespace);
-    if (!str_empty(note->uid))
-        json_set_text(map, "uid", note->uid);
-    return map;
-}
-
-static const char *action_of(const struct store_note *note)
-{
-    return str_or(note->action, note->reason);
-}
-
-static struct json *event_new(struct kube_notes *self, const struct store_note *note,
-                              int64_t now_ms)
-{
-    struct json *event = json_new_map();
-    char time[TIME_TEXT_MAX];
-
-    time_format_micro(now_ms, time);
-    json_set_text(event, "apiVersion", "events.k8s.io/v1");
-    json_set_text(event, "kind", events.kind);
-    json_set(event, "metadata", event_metadata(self, note, now_ms));
-    json_set_text(event, "eventTime", time);
-    json_set_text(event, "reportingController", str_or(note->manager, MANAGER));
-    set_cut(event, "reportingInstance", self->instance, WORD_MAX);
-    set_cut(event, "action", action_of(note), WORD_MAX);
-    set_cut(event, "reason", note->reason, WORD_MAX);
-    json_set_text(event, "type", note->type == EVENT_WARNING ? "Warning" : "Normal");
-    json_set(event, "regarding", regarding(note));
-    set_cut(event, "note", str_or(note->message, ""), MESSAGE_MAX);
-    return event;
-}
-
-/* Everything that makes two Events the same but text and time. */
-static char *series_key(const struct store_note *note)
-{
-    return xasprintf("%d|%s|%s|%s|%s|%s|%s|%s|%s", note->type, action_of(note), note->reason,
-                     str_or(note->manager, ""), note->resource->group, note->resource->kind,
-                     str_or(note->key.namespace, ""), note->key.name, str_or(note->uid, ""));
-}
-
 /* --- adding, with the lock held --- */
 
 static int64_t mono_ms(const struct kube_notes *self)
@@ -183,7 +99,7 @@ static void add_first(struct kube_notes *self, const struct store_note *note, ch
     struct series *series = xalloc(sizeof(*series));
 
     series->key = key;
-    series->event = event_new(self, note, wall_ms(self));
+    series->event = note_event(note, self->instance, self->named++, wall_ms(self));
     series->count = 1;
     series->last_ms = wall_ms(self);
     series->retry_ms = mono_ms(self);
@@ -194,7 +110,7 @@ static void add_first(struct kube_notes *self, const struct store_note *note, ch
 
 void kube_notes_add(struct kube_notes *self, const struct store_note *note)
 {
-    cleanup(xfree) char *key = series_key(note);
+    cleanup(xfree) char *key = note_series(note);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
     struct series *series = map_get(self->series, key);
 

@@ -4,96 +4,27 @@
  * They have no place in the change log: nobody reconciles them. Their commits are not synced to disk
  * one by one; the next write of an object takes them along.
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "base/random.h"
 #include "base/timetext.h"
 #include "store/local_private.h"
-#include "store/name.h"
-#include "store/object.h"
+#include "store/note.h"
 
 #define SERIES_MS          MINUTES(6) /* client-go: events of one key this close are one series */
 #define EVENTS_PER_OBJECT  100
 #define EVENTS_MAX         10000
-#define NOTE_MAX           1024 /* bytes of the text: Kubernetes */
 #define REPORTING_INSTANCE "certlet"
-
-/* Everything that makes an Event the same but its text and time. */
-static char *series_key(const struct store_note *note, const char *resource)
-{
-    return xasprintf("%d|%s|%s|%s|%s|%s|%s|%s", note->type, str_or(note->action, note->reason),
-                     note->reason, str_or(note->manager, ""), resource,
-                     str_or(note->key.namespace, ""), note->key.name, str_or(note->uid, ""));
-}
-
-static char *cut_message(const char *message)
-{
-    size_t len = strlen(message);
-
-    if (len > NOTE_MAX) {
-        len = NOTE_MAX;
-        while (len > 0 && ((unsigned char)message[len] & 0xc0) == 0x80)
-            len--; /* not inside a character */
-    }
-    return xstrndup(message, len);
-}
-
-static struct json *metadata_of(struct local_store *self, const struct store_note *note,
-                                int64_t now_ms)
-{
-    struct json *metadata = json_new_map();
-    char uid[UUID_TEXT_MAX], time[TIME_TEXT_MAX], suffix[24];
-    uint64_t nanos = (uint64_t)now_ms * 1000000 + self->event_count++ % 1000000;
-    cleanup(xfree) char *name = NULL;
-
-    random_uuid(uid);
-    time_format(now_ms, time);
-    snprintf(suffix, sizeof(suffix), ".%" PRIx64, nanos);
-    name = xasprintf("%.*s%s", (int)(NAME_SUBDOMAIN_MAX - strlen(suffix)), note->key.name, suffix);
-    json_set_text(metadata, "name", name);
-    json_set_text(metadata, "namespace", str_or(note->key.namespace, "default"));
-    json_set_text(metadata, "uid", uid);
-    json_set_text(metadata, "creationTimestamp", time);
-    return metadata;
-}
-
-static struct json *regarding_of(const struct store_note *note)
-{
-    struct json *regarding = json_new_map();
-    char api_version[RESOURCE_NAME_MAX];
-
-    resource_api_version(note->resource, api_version, sizeof(api_version));
-    json_set_text(regarding, "apiVersion", api_version);
-    json_set_text(regarding, "kind", note->resource->kind);
-    json_set_text(regarding, "name", note->key.name);
-    if (!str_empty(note->key.namespace))
-        json_set_text(regarding, "namespace", note->key.namespace);
-    if (!str_empty(note->uid))
-        json_set_text(regarding, "uid", note->uid);
-    return regarding;
-}
 
 static struct json *event_of(struct local_store *self, const struct store_note *note,
                              int64_t now_ms)
 {
-    struct json *event = json_new_map();
-    cleanup(xfree) char *message = cut_message(str_or(note->message, ""));
-    char time[TIME_TEXT_MAX];
+    struct json *event = note_event(note, REPORTING_INSTANCE, self->event_count++, now_ms);
+    struct json *metadata = json_need_map(event, "metadata");
+    char uid[UUID_TEXT_MAX], time[TIME_TEXT_MAX];
 
-    time_format_micro(now_ms, time);
-    json_set_text(event, "apiVersion", "events.k8s.io/v1");
-    json_set_text(event, "kind", "Event");
-    json_set(event, "metadata", metadata_of(self, note, now_ms));
-    json_set_text(event, "eventTime", time);
-    json_set_text(event, "reportingController", str_or(note->manager, REPORTING_INSTANCE));
-    json_set_text(event, "reportingInstance", REPORTING_INSTANCE);
-    json_set_text(event, "action", str_or(note->action, note->reason));
-    json_set_text(event, "reason", note->reason);
-    json_set_text(event, "type", note->type == EVENT_WARNING ? "Warning" : "Normal");
-    json_set(event, "regarding", regarding_of(note));
-    json_set_text(event, "note", message);
+    random_uuid(uid);
+    time_format(now_ms, time);
+    json_set_text(metadata, "uid", uid);
+    json_set_text(metadata, "creationTimestamp", time);
     return event;
 }
 
@@ -179,13 +110,12 @@ static int add_event(struct local_store *self, const struct store_note *note, co
 static int write_note(struct local_store *self, const struct store_note *note, struct err *err)
 {
     cleanup(local_row_deinit) struct local_row row = {};
-    cleanup(xfree) char *series = NULL;
+    cleanup(xfree) char *series = note_series(note);
     char resource[RESOURCE_NAME_MAX];
     int64_t now_ms = clock_wall_ms(self->clock), id = 0;
     int r;
 
     local_resource_name(note->resource, resource);
-    series = series_key(note, resource);
     r = find_series(self, series, now_ms, &row, err);
     if (r < 0)
         return r;
