@@ -33,7 +33,6 @@ static int read_public_key(struct csr *csr, bool only_look, struct err *err)
     if (only_look && spki_hash(spki, csr->public_hash))
         return 0;
     evp = key_of_x509(spki);
-
     if (!evp)
         return openssl_err(err, ERR_INVALID, "the public key of the request cannot be read");
     csr->public_key = pkey_wrap(evp);
