@@ -5,12 +5,14 @@
 
 #include "base/arena.h"
 #include "base/base64.h"
+#include "base/child.h"
 #include "base/file.h"
 #include "base/limits.h"
 
 #define INFO            "KUBERNETES_EXEC_INFO"
 #define TIMEOUT_MS      MINUTES(1)
 #define ASK_TIMEOUT_MS  MINUTES(5) /* somebody types, or logs in with a browser */
+#define GRACE_MS        SECONDS(1)
 #define CREDENTIAL_KIND "ExecCredential"
 
 static const char *const versions[] = {"client.authentication.k8s.io/v1",
@@ -200,24 +202,66 @@ static int read_reply(const struct kube_exec *exec, const struct buf *output,
     return 0;
 }
 
+/* --- the program --- */
+
+static bool keep_output(void *arg, const char *data, size_t len)
+{
+    struct buf *output = arg;
+
+    buf_add(output, data, len);
+    return output->failed;
+}
+
+static int result_of(const struct child_end *end, const struct buf *output, struct err *err)
+{
+    switch (end->how) {
+    case CHILD_EXITED:
+        if (end->number != 0)
+            return err_set(err, ERR_DENIED, "exit status %d", end->number);
+        break;
+    case CHILD_KILLED:
+        return err_set(err, ERR_DENIED, "ended by signal %d", end->number);
+    case CHILD_TIMED_OUT:
+        return err_set(err, ERR_TIMEOUT, "it did not end in time");
+    case CHILD_CANCELED:
+        return err_set(err, ERR_CANCELED, "canceled");
+    case CHILD_ENOUGH: /* the output is too large */
+        break;
+    }
+    return buf_check(output, "its output", err);
+}
+
+static int64_t timeout_of(const struct context *ctx, bool may_ask)
+{
+    int64_t timeout_ms = may_ask ? ASK_TIMEOUT_MS : TIMEOUT_MS;
+    int64_t left_ms = context_remaining_ms(ctx, timeout_ms);
+
+    return left_ms < timeout_ms ? left_ms : timeout_ms;
+}
+
 static int run(const struct kube_config *config, const struct context *ctx, struct buf *output,
                struct err *err)
 {
     const struct kube_exec *exec = config->user.exec;
     cleanup(arena_free) struct arena *arena = arena_new_secret(0);
     cleanup(xfree) char *info = NULL;
-    struct kube_child child = {.program = exec->command, .interactive = may_ask(exec)};
-    int64_t timeout_ms = child.interactive ? ASK_TIMEOUT_MS : TIMEOUT_MS;
+    struct child child = {.program = exec->command,
+                          .called = "it",
+                          .search_path = true,
+                          .on_terminal = may_ask(exec),
+                          .grace_ms = GRACE_MS,
+                          .output = keep_output,
+                          .arg = output};
+    struct child_end end;
     int r = info_text(config, &info, err);
 
     if (r < 0)
         return r;
     child.arguments = arguments_of(arena, exec);
     child.environment = environment_of(arena, exec, info);
-    child.timeout_ms = context_remaining_ms(ctx, timeout_ms);
-    if (child.timeout_ms > timeout_ms)
-        child.timeout_ms = timeout_ms;
-    return kube_child_run(&child, ctx, output, err);
+    child.timeout_ms = timeout_of(ctx, child.on_terminal);
+    r = child_run(ctx, &child, &end, err);
+    return r < 0 ? r : result_of(&end, output, err);
 }
 
 static int fail(const struct kube_exec *exec, struct err *err, int r)

@@ -26,17 +26,4 @@ DEFINE_CLEANUP_VALUE(struct kube_exec_reply, kube_exec_reply_deinit);
 int kube_exec_run(const struct kube_config *config, const struct context *ctx,
                   struct kube_exec_reply *ret, struct err *err);
 
-/* --- for exec.c: one program and what it prints --- */
-
-struct kube_child {
-    const char *program;
-    char *const *arguments;
-    char *const *environment;
-    bool interactive; /* has our terminal, and stays in our process group */
-    int64_t timeout_ms;
-};
-/* `output` has its maximum; beyond it the program is ended. */
-int kube_child_run(const struct kube_child *child, const struct context *ctx, struct buf *output,
-                   struct err *err);
-
 #endif
