@@ -183,50 +183,43 @@ static int read_kubeconfig(struct loading *loading, const char *path, struct fil
 
 /* --- several files: of each name the first one counts, whole --- */
 
-static const struct named_context *find_context(const struct loading *loading, const char *name,
-                                                const struct file **ret_file)
+/* Any list of struct content, looked at without its type: its items begin with their name. */
+struct named_list {
+    const char *items;
+    size_t len;
+};
+
+static const void *find_in(const struct named_list *list, size_t item_size, const char *name)
+{
+    for (size_t i = 0; i < list->len; i++) {
+        const void *item = list->items + i * item_size;
+        const char *const *item_name = item;
+
+        if (streq(*item_name, name))
+            return item;
+    }
+    return NULL;
+}
+
+static const void *find_named(const struct loading *loading, size_t list_offset, size_t item_size,
+                              const char *name, const struct file **ret_file)
 {
     for (size_t i = 0; i < loading->files.len; i++) {
         const struct file *file = &loading->files.items[i];
+        const void *list = (const char *)&file->content + list_offset;
+        const void *found = find_in(list, item_size, name);
 
-        for (size_t n = 0; n < file->content.contexts.len; n++) {
+        if (found) {
             *ret_file = file;
-            if (streq(file->content.contexts.items[n].name, name))
-                return &file->content.contexts.items[n];
+            return found;
         }
     }
     return NULL;
 }
 
-static const struct kube_cluster *find_cluster(const struct loading *loading, const char *name,
-                                               const struct file **ret_file)
-{
-    for (size_t i = 0; i < loading->files.len; i++) {
-        const struct file *file = &loading->files.items[i];
-
-        for (size_t n = 0; n < file->content.clusters.len; n++) {
-            *ret_file = file;
-            if (streq(file->content.clusters.items[n].name, name))
-                return &file->content.clusters.items[n].cluster;
-        }
-    }
-    return NULL;
-}
-
-static const struct kube_user *find_user(const struct loading *loading, const char *name,
-                                         const struct file **ret_file)
-{
-    for (size_t i = 0; i < loading->files.len; i++) {
-        const struct file *file = &loading->files.items[i];
-
-        for (size_t n = 0; n < file->content.users.len; n++) {
-            *ret_file = file;
-            if (streq(file->content.users.items[n].name, name))
-                return &file->content.users.items[n].user;
-        }
-    }
-    return NULL;
-}
+#define FIND(loading, list, name, ret_file)                                                        \
+    find_named(loading, offsetof(struct content, list),                                            \
+               sizeof(*((struct content *)NULL)->list.items), name, ret_file)
 
 static const char *current_context(const struct loading *loading)
 {
@@ -250,16 +243,17 @@ static void take_cluster(struct kube_config *config, const struct kube_cluster *
     resolve(config->arena, file, &config->cluster.certificate_authority);
 }
 
-static int take_user(struct kube_config *config, const char *name, const struct kube_user *user,
+static int take_user(struct kube_config *config, const struct named_user *named,
                      const struct file *file, struct err *err)
 {
+    const struct kube_user *user = &named->user;
     struct kube_exec *exec;
 
     if (user->auth_provider)
         return err_set(err, ERR_UNSUPPORTED,
                        "user '%s' of kubeconfig '%s' has an auth-provider, which Kubernetes 1.26 "
                        "removed; use a credential plugin (exec) instead",
-                       name, file->path);
+                       named->name, file->path);
     config->user = *user;
     resolve(config->arena, file, &config->user.client_certificate);
     resolve(config->arena, file, &config->user.client_key);
@@ -287,30 +281,30 @@ static int choose(struct loading *loading, struct kube_config *config, struct er
     const char *name = str_or(loading->options->context, current_context(loading));
     const struct file *at = NULL, *cluster_at = NULL, *user_at = NULL;
     const struct named_context *context;
-    const struct kube_cluster *cluster;
-    const struct kube_user *user;
+    const struct named_cluster *cluster;
+    const struct named_user *user;
 
     if (str_empty(name))
         return err_set(err, ERR_NOT_FOUND, "no current-context in %s; name one with --context",
                        list_files(loading));
-    context = find_context(loading, name, &at);
+    context = FIND(loading, contexts, name, &at);
     if (!context)
         return err_set(err, ERR_NOT_FOUND, "no context '%s' in %s", name, list_files(loading));
-    cluster = find_cluster(loading, str_or(context->context.cluster, ""), &cluster_at);
-    if (!cluster || str_empty(cluster->server))
+    cluster = FIND(loading, clusters, str_or(context->context.cluster, ""), &cluster_at);
+    if (!cluster || str_empty(cluster->cluster.server))
         return err_set(err, ERR_NOT_FOUND,
                        "context '%s' of '%s': there is no server for cluster '%s'", name, at->path,
                        str_or(context->context.cluster, ""));
-    take_cluster(config, cluster, cluster_at);
+    take_cluster(config, &cluster->cluster, cluster_at);
     config->origin = arena_printf(config->arena, "context '%s' of '%s'", name, at->path);
     config->namespace = str_or(context->context.namespace, "default");
     if (str_empty(context->context.user))
         return 0;
-    user = find_user(loading, context->context.user, &user_at);
+    user = FIND(loading, users, context->context.user, &user_at);
     if (!user)
         return err_set(err, ERR_NOT_FOUND, "context '%s' of '%s': there is no user '%s'", name,
                        at->path, context->context.user);
-    return take_user(config, context->context.user, user, user_at, err);
+    return take_user(config, user, user_at, err);
 }
 
 /* --- where to look --- */

@@ -99,11 +99,19 @@ static int kube_get(struct store *store, const struct context *ctx, const struct
     return do_for_object(kube_store_of(store), ctx, &call, ret, err);
 }
 
-static int check_namespace(const struct resource *resource, const struct key *key, struct err *err)
+static struct key key_of(const struct json *given)
 {
-    struct key any = {.namespace = key->namespace, .name = "any"};
+    return (struct key){.namespace = str_or(object_meta(given, "namespace"), ""),
+                        .name = str_or(object_meta(given, "name"), "")};
+}
 
-    return key_check(resource, &any, err);
+/* A copy of `given` that may be written as `key`. */
+static int admit(const struct resource *resource, const struct json *given, const struct key *key,
+                 struct json **ret, struct err *err)
+{
+    int r = object_admit(resource, given, ret, err);
+
+    return r == 0 ? key_check(resource, key, err) : r;
 }
 
 static int kube_create(struct store *store, const struct context *ctx,
@@ -112,16 +120,14 @@ static int kube_create(struct store *store, const struct context *ctx,
 {
     struct kube_store *self = kube_store_of(store);
     cleanup(json_unref) struct json *object = NULL;
-    struct key key = {.namespace = str_or(object_meta(given, "namespace"), ""),
-                      .name = str_or(object_meta(given, "name"), "")};
+    struct key key = key_of(given);
     bool generated = str_empty(key.name) && !str_empty(object_meta(given, "generateName"));
+    struct key checked = {.namespace = key.namespace, .name = generated ? "any" : key.name};
     struct kube_call call = call_new("creating", "create", "POST", resource, &key);
     struct manager_name name;
     int r;
 
-    r = object_admit(resource, given, &object, err);
-    if (r == 0)
-        r = generated ? check_namespace(resource, &key, err) : key_check(resource, &key, err);
+    r = admit(resource, given, &checked, &object, err);
     if (r < 0)
         return wrong_object(&call, err);
     call.collection = true;
@@ -137,15 +143,12 @@ static int kube_apply(struct store *store, const struct context *ctx,
 {
     struct kube_store *self = kube_store_of(store);
     cleanup(json_unref) struct json *object = NULL;
-    struct key key = {.namespace = str_or(object_meta(given, "namespace"), ""),
-                      .name = str_or(object_meta(given, "name"), "")};
+    struct key key = key_of(given);
     struct kube_call call = call_new("applying", "patch", "PATCH", resource, &key);
     struct manager_name name;
     int r;
 
-    r = object_admit(resource, given, &object, err);
-    if (r == 0)
-        r = key_check(resource, &key, err);
+    r = admit(resource, given, &key, &object, err);
     if (r < 0)
         return wrong_object(&call, err);
     json_remove(json_get(object, "metadata"), "managedFields"); /* refused by the server */
@@ -170,17 +173,14 @@ static int kube_update(struct store *store, const struct context *ctx,
 {
     struct kube_store *self = kube_store_of(store);
     cleanup(json_unref) struct json *object = NULL;
-    struct key key = {.namespace = str_or(object_meta(given, "namespace"), ""),
-                      .name = str_or(object_meta(given, "name"), "")};
+    struct key key = key_of(given);
     struct kube_call call = call_new("updating", "update", "PUT", resource, &key);
     struct manager_name name;
     int r;
 
     if (part == STORE_STATUS)
         call.about.subresource = "status";
-    r = object_admit(resource, given, &object, err);
-    if (r == 0)
-        r = key_check(resource, &key, err);
+    r = admit(resource, given, &key, &object, err);
     if (r == 0)
         r = check_version(object, err);
     if (r < 0)
