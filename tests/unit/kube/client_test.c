@@ -7,23 +7,13 @@
 #include "base/log.h"
 #include "unit/kube/fake_api.h"
 
-static const struct resource certificates = {"cert-manager.io", "v1", "Certificate",
-                                             "certificates",    true, true};
-static const struct resource secrets = {"", "v1", "Secret", "secrets", true, false};
-static const struct resource cluster_issuers = {"cert-manager.io", "v1",  "ClusterIssuer",
-                                                "clusterissuers",  false, true};
-
 static struct fake_api api;
 static struct kube *kube;
 
 static void start(const struct fake_answer *answers)
 {
     fake_api_init(&api, answers);
-    kube = kube_new(&(struct kube_options){.config = &api.config,
-                                           .http = api.http,
-                                           .clock = &api.clock.clock,
-                                           .wait = fake_wait,
-                                           .wait_arg = &api});
+    kube = fake_api_kube(&api);
 }
 
 static void finish(void)
@@ -251,8 +241,7 @@ TEST(a_401_is_answered_with_a_fresh_token_once)
     start(answers);
     api.config.user.token_file = path;
     kube_free(kube);
-    kube = kube_new(
-        &(struct kube_options){.config = &api.config, .http = api.http, .clock = &api.clock.clock});
+    kube = fake_api_kube(&api);
     ASSERT_OK(ask(&call, &err));
     ASSERT_EQ(pwrite(fd, "new", 3, 0), 3);
     ASSERT_ERR(ERR_DENIED, ask(&call, &err));

@@ -1,18 +1,14 @@
 /* config_test.c - kubeconfig files as users have them. */
 #include "kube/config.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
-#include "support/testing.h"
+#include "support/folder.h"
 
-/* --- a folder with files, and an environment --- */
+/* --- an environment --- */
 
-static char folder[] = "/tmp/certlet-kube-XXXXXX";
 static const char *env_kubeconfig, *env_home, *env_host, *env_port;
 
 static const char *fake_env(const char *name)
@@ -28,36 +24,15 @@ static const char *fake_env(const char *name)
 
 static int setup(void **state)
 {
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
     env_kubeconfig = env_home = env_host = env_port = NULL;
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make();
 }
 
 static int teardown(void **state)
 {
     static const char *const names[] = {"a", "b", "namespace", ".kube/config", ".kube"};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        cleanup(xfree) char *path = xasprintf("%s/%s", folder, names[i]);
-
-        (void)remove(path); /* most are not there */
-    }
-    return rmdir(folder);
-}
-
-static char *path_of(const char *name)
-{
-    return xasprintf("%s/%s", folder, name);
-}
-
-static void put(const char *name, const char *text)
-{
-    cleanup(xfree) char *path = path_of(name);
-    FILE *file = fopen(path, "w");
-
-    ASSERT_TRUE(file != NULL);
-    ASSERT_TRUE(fputs(text, file) >= 0);
-    ASSERT_EQ(fclose(file), 0);
+    return folder_remove(names, ARRAY_LEN(names));
 }
 
 static struct kube_config *load(const struct kube_config_options *given)
@@ -97,11 +72,11 @@ static const char usual[] =
 
 TEST(the_current_context_says_where_and_how)
 {
-    cleanup(xfree) char *path = path_of("a"), *ca = path_of("pki/ca.crt"),
-                        *key = path_of("../keys/admin.key");
+    cleanup(xfree) char *path = folder_path("a"), *ca = folder_path("pki/ca.crt"),
+                        *key = folder_path("../keys/admin.key");
     struct kube_config *config;
 
-    put("a", usual);
+    folder_put("a", usual);
     config = load(&(struct kube_config_options){.kubeconfig = path});
     ASSERT_STREQ(config->cluster.server, "https://10.0.0.1:6443");
     ASSERT_STREQ(config->cluster.certificate_authority, ca); /* beside the file */
@@ -120,12 +95,12 @@ TEST(of_several_files_the_first_that_has_a_name_counts)
     cleanup(xfree) char *list = xasprintf("%s/missing:%s/a:%s/b", folder, folder, folder);
     struct kube_config *config;
 
-    put("a",
-        "clusters:\n" CLUSTER("one", "https://first") "users:\n- {name: u, user: {token: t1}}\n");
-    put("b",
-        "current-context: c\nclusters:\n" CLUSTER("one", "https://second")
-            CLUSTER("two", "https://two") "contexts:\n" CONTEXT("c", "one", "u")
-                CONTEXT("d", "two", "u") "users:\n- {name: u, user: {username: not-merged}}\n");
+    folder_put("a", "clusters:\n" CLUSTER(
+                        "one", "https://first") "users:\n- {name: u, user: {token: t1}}\n");
+    folder_put("b", "current-context: c\nclusters:\n" CLUSTER("one", "https://second")
+                        CLUSTER("two", "https://two") "contexts:\n" CONTEXT("c", "one", "u")
+                            CONTEXT("d", "two",
+                                    "u") "users:\n- {name: u, user: {username: not-merged}}\n");
     env_kubeconfig = list;
     config = load(&(struct kube_config_options){});
     ASSERT_STREQ(config->cluster.server, "https://first");
@@ -140,9 +115,9 @@ TEST(of_several_files_the_first_that_has_a_name_counts)
 
 TEST(a_flag_is_used_alone_and_must_exist)
 {
-    cleanup(xfree) char *path = path_of("a"), *other = path_of("b");
+    cleanup(xfree) char *path = folder_path("a"), *other = folder_path("b");
 
-    put("a", usual);
+    folder_put("a", usual);
     env_kubeconfig = path;
     expect_error(&(struct kube_config_options){.kubeconfig = other}, ERR_NOT_FOUND, other);
     expect_error(&(struct kube_config_options){.context = "prod"}, ERR_NOT_FOUND,
@@ -151,10 +126,10 @@ TEST(a_flag_is_used_alone_and_must_exist)
 
 TEST(a_server_that_is_given_takes_the_place_of_the_cluster_s)
 {
-    cleanup(xfree) char *path = path_of("a");
+    cleanup(xfree) char *path = folder_path("a");
     struct kube_config *config;
 
-    put("a", usual);
+    folder_put("a", usual);
     config = load(
         &(struct kube_config_options){.kubeconfig = path, .server = "https://127.0.0.1:1"});
     ASSERT_STREQ(config->cluster.server, "https://127.0.0.1:1");
@@ -164,9 +139,9 @@ TEST(a_server_that_is_given_takes_the_place_of_the_cluster_s)
 TEST(in_a_pod_the_service_account_is_used)
 {
     struct kube_config *config;
-    cleanup(xfree) char *ca = path_of("ca.crt"), *token = path_of("token");
+    cleanup(xfree) char *ca = folder_path("ca.crt"), *token = folder_path("token");
 
-    put("namespace", "cert-manager");
+    folder_put("namespace", "cert-manager");
     env_host = "fd00::1";
     env_port = "443";
     env_home = folder; /* not looked at */
@@ -184,14 +159,14 @@ TEST(in_a_pod_the_service_account_is_used)
 
 TEST(the_file_in_the_home_folder_is_the_last_resort)
 {
-    cleanup(xfree) char *kube = path_of(".kube");
+    cleanup(xfree) char *kube = folder_path(".kube");
     struct kube_config *config;
 
     expect_error(&(struct kube_config_options){}, ERR_NOT_FOUND, "--kubeconfig");
     env_home = folder;
     expect_error(&(struct kube_config_options){}, ERR_NOT_FOUND, "/.kube/config' exists");
     ASSERT_EQ(mkdir(kube, 0700), 0);
-    put(".kube/config", usual);
+    folder_put(".kube/config", usual);
     config = load(&(struct kube_config_options){});
     ASSERT_STREQ(config->cluster.server, "https://10.0.0.1:6443");
     kube_config_free(config);
@@ -199,10 +174,11 @@ TEST(the_file_in_the_home_folder_is_the_last_resort)
 
 TEST(a_credential_plugin_is_read_and_its_path_resolved)
 {
-    cleanup(xfree) char *path = path_of("a"), *command = path_of("bin/login");
+    cleanup(xfree) char *path = folder_path("a"), *command = folder_path("bin/login");
     struct kube_config *config;
 
-    put("a",
+    folder_put(
+        "a",
         "current-context: c\nclusters:\n" CLUSTER("k", "https://k") "contexts:\n" CONTEXT(
             "c", "k",
             "u") "users:\n- name: u\n  user:\n    exec:\n"
@@ -247,23 +223,23 @@ TEST(what_is_wrong_is_said_with_file_line_and_field)
              "c", "k", "u") "users:\n- {name: u, user: {auth-provider: {name: gcp}}}\n",
          "use a credential plugin", ERR_UNSUPPORTED},
     };
-    cleanup(xfree) char *path = path_of("a");
+    cleanup(xfree) char *path = folder_path("a");
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         CASE(rows[i].name);
-        put("a", rows[i].text);
+        folder_put("a", rows[i].text);
         expect_error(&(struct kube_config_options){.kubeconfig = path}, rows[i].code, rows[i].says);
     }
 }
 
 TEST(no_secret_of_a_file_is_in_a_message)
 {
-    cleanup(xfree) char *path = path_of("a");
+    cleanup(xfree) char *path = folder_path("a");
     struct kube_config_options options = {.kubeconfig = path, .getenv = fake_env};
     struct kube_config *config = NULL;
     struct err err = {};
 
-    put("a", "users:\n- {name: u, user: {token: [hunter2], password: {a: hunter2}}}\n");
+    folder_put("a", "users:\n- {name: u, user: {token: [hunter2], password: {a: hunter2}}}\n");
     ASSERT_EQ(kube_config_load(&options, &config, &err), ERR_INVALID);
     ASSERT_NULL(strstr(err.text, "hunter2"));
 }

@@ -2,52 +2,40 @@
 #include "kube/credentials.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "support/testing.h"
+#include "support/folder.h"
 
-static char folder[] = "/tmp/certlet-kube-XXXXXX";
 static struct fake_clock now;
 static struct context ctx;
 static struct kube_config config;
+static char *token_path, *plugin_path;
 
 static int setup(void **state)
 {
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
     fake_clock_init(&now, AT("2026-01-01T00:00:00Z"));
     ctx = context_background(&now.clock);
     config = (struct kube_config){};
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make();
 }
 
 static int teardown(void **state)
 {
     static const char *const names[] = {"token", "ca", "plugin", "reply", "runs", "environment"};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        cleanup(xfree) char *path = xasprintf("%s/%s", folder, names[i]);
-
-        (void)remove(path); /* most are not there */
-    }
-    return rmdir(folder);
+    xfree(take(token_path));
+    xfree(take(plugin_path));
+    return folder_remove(names, ARRAY_LEN(names));
 }
 
-static char *path_of(const char *name)
+/* Of a token's file. */
+static struct kube_credentials *token_credentials(const char *text)
 {
-    return xasprintf("%s/%s", folder, name);
-}
-
-static void put(const char *name, const char *text)
-{
-    cleanup(xfree) char *path = path_of(name);
-    FILE *file = fopen(path, "w");
-
-    ASSERT_TRUE(file != NULL);
-    ASSERT_TRUE(fputs(text, file) >= 0);
-    ASSERT_EQ(fclose(file), 0);
+    token_path = folder_path("token");
+    folder_put("token", text);
+    config.user.token_file = token_path;
+    return kube_credentials_new(&config, &now.clock);
 }
 
 static const char *header(const struct strmap *headers, const char *name)
@@ -78,15 +66,12 @@ static bool refuse_current(struct kube_credentials *credentials)
 
 TEST(a_token_file_is_read_again_after_a_minute)
 {
-    cleanup(xfree) char *path = path_of("token");
     cleanup(kube_credentials_free) struct kube_credentials *credentials = NULL;
 
-    put("token", "one\n");
-    config.user.token_file = path;
     config.user.token = "older";
-    credentials = kube_credentials_new(&config, &now.clock);
+    credentials = token_credentials("one\n");
     expect_authorization(credentials, "Bearer one");
-    put("token", "two");
+    folder_put("token", "two");
     fake_clock_advance(&now, SECONDS(59));
     expect_authorization(credentials, "Bearer one");
     fake_clock_advance(&now, SECONDS(1));
@@ -95,39 +80,33 @@ TEST(a_token_file_is_read_again_after_a_minute)
 
 TEST(a_token_stays_while_its_file_cannot_be_read)
 {
-    cleanup(xfree) char *path = path_of("token");
     cleanup(kube_credentials_free) struct kube_credentials *credentials = NULL;
 
-    put("token", "one");
-    config.user.token_file = path;
-    credentials = kube_credentials_new(&config, &now.clock);
+    credentials = token_credentials("one");
     expect_authorization(credentials, "Bearer one");
-    put("token", "");
+    folder_put("token", "");
     fake_clock_advance(&now, MINUTES(1));
     expect_authorization(credentials, "Bearer one");
-    ASSERT_EQ(remove(path), 0);
+    ASSERT_EQ(remove(token_path), 0);
     fake_clock_advance(&now, MINUTES(1));
     expect_authorization(credentials, "Bearer one");
-    put("token", "two");
+    folder_put("token", "two");
     fake_clock_advance(&now, SECONDS(10));
     expect_authorization(credentials, "Bearer two");
 }
 
 TEST(a_refused_token_is_dropped_and_read_at_once)
 {
-    cleanup(xfree) char *path = path_of("token");
     cleanup(kube_credentials_free) struct kube_credentials *credentials = NULL;
     const struct kube_identity *identity = NULL;
     struct err err = {};
 
-    put("token", "one");
-    config.user.token_file = path;
-    credentials = kube_credentials_new(&config, &now.clock);
+    credentials = token_credentials("one");
     expect_authorization(credentials, "Bearer one");
-    put("token", "two");
+    folder_put("token", "two");
     ASSERT_TRUE(refuse_current(credentials));
     expect_authorization(credentials, "Bearer two");
-    ASSERT_EQ(remove(path), 0);
+    ASSERT_EQ(remove(token_path), 0);
     ASSERT_TRUE(refuse_current(credentials));
     ASSERT_ERR(ERR_NOT_FOUND, kube_credentials_get(credentials, &ctx, &identity, &err));
     ASSERT_CONTAINS(err.text, "authenticating to the API server: reading the token");
@@ -135,19 +114,16 @@ TEST(a_refused_token_is_dropped_and_read_at_once)
 
 TEST(what_somebody_else_has_renewed_is_not_dropped_again)
 {
-    cleanup(xfree) char *path = path_of("token");
     cleanup(kube_credentials_free) struct kube_credentials *credentials = NULL;
     cleanup(kube_identity_unref) const struct kube_identity *old = NULL;
     struct err err = {};
 
-    put("token", "one");
-    config.user.token_file = path;
-    credentials = kube_credentials_new(&config, &now.clock);
+    credentials = token_credentials("one");
     ASSERT_OK(kube_credentials_get(credentials, &ctx, &old, &err));
-    put("token", "two");
+    folder_put("token", "two");
     ASSERT_TRUE(kube_credentials_refuse(credentials, old));
     expect_authorization(credentials, "Bearer two");
-    ASSERT_EQ(remove(path), 0);
+    ASSERT_EQ(remove(token_path), 0);
     ASSERT_TRUE(kube_credentials_refuse(credentials, old));
     expect_authorization(credentials, "Bearer two");
 }
@@ -175,12 +151,12 @@ TEST(a_password_is_sent_as_basic)
 
 TEST(certificates_come_from_files_or_data_and_files_are_looked_at_every_5_minutes)
 {
-    cleanup(xfree) char *path = path_of("ca");
+    cleanup(xfree) char *path = folder_path("ca");
     cleanup(kube_credentials_free) struct kube_credentials *credentials = NULL;
     cleanup(kube_identity_unref) const struct kube_identity *one = NULL, *same = NULL, *two = NULL;
     struct err err = {};
 
-    put("ca", "CA one\n");
+    folder_put("ca", "CA one\n");
     config.cluster.certificate_authority = path;
     config.cluster.tls_server_name = "kubernetes";
     config.user.client_certificate_data = bytes_of("cert", 4);
@@ -194,7 +170,7 @@ TEST(certificates_come_from_files_or_data_and_files_are_looked_at_every_5_minute
     fake_clock_advance(&now, MINUTES(5));
     ASSERT_OK(kube_credentials_get(credentials, &ctx, &same, &err));
     ASSERT_PTREQ(same, one);
-    put("ca", "CA two\n");
+    folder_put("ca", "CA two\n");
     fake_clock_advance(&now, MINUTES(5));
     ASSERT_OK(kube_credentials_get(credentials, &ctx, &two, &err));
     ASSERT_STREQ(kube_identity_tls(two)->ca_pem, "CA two");
@@ -231,7 +207,6 @@ TEST(impersonation_is_sent_in_headers_of_its_own)
 /* --- plugins --- */
 
 static struct kube_exec plugin;
-static char *plugin_path;
 
 /* Prints the file "reply", and a line into "runs" each time. */
 static struct kube_credentials *plugin_credentials(const char *script)
@@ -239,8 +214,8 @@ static struct kube_credentials *plugin_credentials(const char *script)
     cleanup(xfree) char *text = xasprintf("#!/bin/sh\ncd '%s'\necho x >> runs\n%s\n", folder,
                                           script);
 
-    plugin_path = path_of("plugin");
-    put("plugin", text);
+    plugin_path = folder_path("plugin");
+    folder_put("plugin", text);
     ASSERT_EQ(chmod(plugin_path, 0700), 0);
     plugin = (struct kube_exec){
         .api_version = "client.authentication.k8s.io/v1",
@@ -251,15 +226,9 @@ static struct kube_credentials *plugin_credentials(const char *script)
     return kube_credentials_new(&config, &now.clock);
 }
 
-static int plugin_teardown(void **state)
-{
-    xfree(take(plugin_path));
-    return teardown(state);
-}
-
 static int runs(void)
 {
-    cleanup(xfree) char *path = path_of("runs");
+    cleanup(xfree) char *path = folder_path("runs");
     struct stat st = {};
 
     return stat(path, &st) < 0 ? 0 : (int)st.st_size / 2;
@@ -271,7 +240,7 @@ static void put_reply(const char *status)
                                           " \"kind\": \"ExecCredential\", \"status\": {%s}}",
                                           status);
 
-    put("reply", text);
+    folder_put("reply", text);
 }
 
 TEST(a_plugin_runs_again_when_its_reply_expires)
@@ -300,7 +269,7 @@ TEST(a_reply_that_holds_survives_a_plugin_that_fails)
 
     put_reply("\"token\": \"one\", \"expirationTimestamp\": \"2026-01-01T01:00:00Z\"");
     expect_authorization(credentials, "Bearer one");
-    put("reply", "trouble");
+    folder_put("reply", "trouble");
     fake_clock_advance(&now, MINUTES(60) - SECONDS(10));
     expect_authorization(credentials, "Bearer one");
     expect_authorization(credentials, "Bearer one");
@@ -345,7 +314,7 @@ TEST(a_plugin_is_told_what_it_is_for_and_has_nothing_to_read)
         "printf '%s|%s|%s|%s' \"$OWN\" \"$1\" \"$(cat)\" \"$KUBERNETES_EXEC_INFO\""
         " > environment\ncat reply");
     static const char *arguments[] = {"get-token"};
-    cleanup(xfree) char *path = path_of("environment");
+    cleanup(xfree) char *path = folder_path("environment");
     char text[1024] = "";
     FILE *file;
 
@@ -422,21 +391,18 @@ TEST(a_plugin_without_end_is_ended_in_time)
     ASSERT_CONTAINS(err.text, "it did not end in time");
 }
 
-#define FILES_TEST(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define PLUGIN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, plugin_teardown)
-RUN_TESTS(FILES_TEST(a_token_file_is_read_again_after_a_minute),
-          FILES_TEST(a_token_stays_while_its_file_cannot_be_read),
-          FILES_TEST(a_refused_token_is_dropped_and_read_at_once),
-          FILES_TEST(what_somebody_else_has_renewed_is_not_dropped_again),
-          FILES_TEST(a_token_of_the_kubeconfig_cannot_be_renewed),
-          FILES_TEST(a_password_is_sent_as_basic),
-          FILES_TEST(certificates_come_from_files_or_data_and_files_are_looked_at_every_5_minutes),
-          FILES_TEST(impersonation_is_sent_in_headers_of_its_own),
-          PLUGIN_TEST(a_plugin_runs_again_when_its_reply_expires),
-          PLUGIN_TEST(a_reply_that_holds_survives_a_plugin_that_fails),
-          PLUGIN_TEST(a_401_makes_a_plugin_run_once_more_but_not_without_end),
-          PLUGIN_TEST(a_plugin_may_give_a_client_certificate),
-          PLUGIN_TEST(a_plugin_is_told_what_it_is_for_and_has_nothing_to_read),
-          PLUGIN_TEST(plugins_that_do_not_do_are_named),
-          PLUGIN_TEST(a_missing_plugin_says_how_to_install_it),
-          PLUGIN_TEST(a_plugin_without_end_is_ended_in_time));
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+RUN_TESTS(T(a_token_file_is_read_again_after_a_minute),
+          T(a_token_stays_while_its_file_cannot_be_read),
+          T(a_refused_token_is_dropped_and_read_at_once),
+          T(what_somebody_else_has_renewed_is_not_dropped_again),
+          T(a_token_of_the_kubeconfig_cannot_be_renewed), T(a_password_is_sent_as_basic),
+          T(certificates_come_from_files_or_data_and_files_are_looked_at_every_5_minutes),
+          T(impersonation_is_sent_in_headers_of_its_own),
+          T(a_plugin_runs_again_when_its_reply_expires),
+          T(a_reply_that_holds_survives_a_plugin_that_fails),
+          T(a_401_makes_a_plugin_run_once_more_but_not_without_end),
+          T(a_plugin_may_give_a_client_certificate),
+          T(a_plugin_is_told_what_it_is_for_and_has_nothing_to_read),
+          T(plugins_that_do_not_do_are_named), T(a_missing_plugin_says_how_to_install_it),
+          T(a_plugin_without_end_is_ended_in_time));

@@ -11,10 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http/http.h"
-#include "kube/config.h"
+#include "kube/client.h"
+#include "kube/store.h"
 #include "support/testing.h"
 #include "json/json.h"
+
+static const struct resource certificates = {"cert-manager.io", "v1", "Certificate",
+                                             "certificates",    true, true};
+static const struct resource cluster_issuers = {"cert-manager.io", "v1",  "ClusterIssuer",
+                                                "clusterissuers",  false, true};
+static const struct resource secrets = {
+    "", "v1", "Secret", "secrets", true, false, .watched_without_owners = true};
 
 struct fake_answer {
     int status;       /* 0: no answer, but `fails` */
@@ -127,6 +134,32 @@ static inline void fake_api_init(struct fake_api *api, const struct fake_answer 
     api->config.cluster.server = FAKE_SERVER "/";
     api->config.user.token = "secret-token";
     api->http = http_new_fake(fake_answer, api);
+}
+
+/* A client of it. */
+static inline struct kube *fake_api_kube(struct fake_api *api)
+{
+    return kube_new(&(struct kube_options){.config = &api->config,
+                                           .http = api->http,
+                                           .clock = &api->clock.clock,
+                                           .wait = fake_wait,
+                                           .wait_arg = api});
+}
+
+/* A store over it, or over the `http` of `options`, which holds what is not the same in each test. */
+static inline struct store *fake_api_store(struct fake_api *api, struct store_kube_options options)
+{
+    struct store *store = NULL;
+    struct err err = {};
+
+    options.config = &api->config;
+    options.http = options.http ? options.http : api->http;
+    options.clock = &api->clock.clock;
+    options.wait = fake_wait;
+    options.wait_arg = api;
+    options.notes_by_hand = true;
+    ASSERT_OK(store_kube_open(&options, &store, &err));
+    return store;
 }
 
 /* Every answer was asked for. */

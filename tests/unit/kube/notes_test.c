@@ -3,14 +3,8 @@
 
 #include <stdlib.h>
 
-#include "kube/store.h"
 #include "unit/http/peer.h"
 #include "unit/kube/fake_api.h"
-
-static const struct resource certificates = {"cert-manager.io", "v1", "Certificate",
-                                             "certificates",    true, true};
-static const struct resource cluster_issuers = {"cert-manager.io", "v1",  "ClusterIssuer",
-                                                "clusterissuers",  false, true};
 
 #define EVENTS "/apis/events.k8s.io/v1/namespaces/web/events"
 
@@ -23,11 +17,7 @@ static void start(const struct fake_answer *answers)
     struct err err = {};
 
     fake_api_init(&api, answers);
-    kube = kube_new(&(struct kube_options){.config = &api.config,
-                                           .http = api.http,
-                                           .clock = &api.clock.clock,
-                                           .wait = fake_wait,
-                                           .wait_arg = &api});
+    kube = fake_api_kube(&api);
     ASSERT_OK(kube_notes_new(
         &(struct kube_notes_options){.kube = kube, .instance = "pod-1", .by_hand = true}, &notes,
         &err));
@@ -247,8 +237,7 @@ TEST(beyond_a_thousand_that_wait_events_are_dropped)
     api.http = http_new_fake(count_call, &calls);
     kube_notes_free(take(notes));
     kube_free(take(kube));
-    kube = kube_new(
-        &(struct kube_options){.config = &api.config, .http = api.http, .clock = &api.clock.clock});
+    kube = fake_api_kube(&api);
     ASSERT_EQ(
         kube_notes_new(&(struct kube_notes_options){.kube = kube, .by_hand = true}, &notes, NULL),
         0);

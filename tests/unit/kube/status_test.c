@@ -3,13 +3,9 @@
 
 #include <string.h>
 
-#include "support/testing.h"
+#include "unit/kube/fake_api.h"
 
 #define NOW AT("2026-01-01T00:00:00Z")
-
-static const struct resource certificates = {"cert-manager.io", "v1", "Certificate",
-                                             "certificates",    true, true};
-static const struct resource secrets = {"", "v1", "Secret", "secrets", true, false};
 
 static const struct kube_about about_certificate = {
     .doing = "updating",
@@ -22,20 +18,32 @@ static const struct kube_about about_certificate = {
 static const struct kube_about about_secret = {
     .doing = "applying", .verb = "patch", .resource = &secrets, .namespace = "web", .name = "tls"};
 
-/* `body` with ' for ". */
 static int check(const struct kube_about *about, int http, const char *retry_after,
                  const char *body, struct kube_status *status, struct err *err)
 {
     cleanup(http_response_deinit) struct http_response response = {.status = http,
                                                                    .body = BUF(1024 * 1024)};
+    cleanup(xfree) char *text = fake_quoted(body);
 
     if (retry_after)
         strmap_set(&response.headers, "retry-after", retry_after);
-    buf_add_str(&response.body, body);
-    for (size_t i = 0; i < response.body.len; i++)
-        if (response.body.data[i] == '\'')
-            response.body.data[i] = '"';
+    buf_add_str(&response.body, text);
     return kube_status_check(about, &response, NOW, status, err);
+}
+
+/* What an answer other than a success is taken for. */
+struct reading {
+    struct kube_status status;
+    struct err err;
+};
+
+static struct reading expect(int code, const struct kube_about *about, int http, const char *body)
+{
+    struct kube_status status;
+    struct err err = {};
+
+    ASSERT_ERR(code, check(about, http, NULL, body, &status, &err));
+    return (struct reading){status, err};
 }
 
 TEST(a_success_is_no_error)
@@ -77,84 +85,65 @@ TEST(the_reason_decides_and_then_the_http_status)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct kube_status status;
-        struct err err = {};
+        struct reading is;
 
         CASE(rows[i].name);
-        ASSERT_ERR(rows[i].code,
-                   check(&about_certificate, rows[i].http, NULL, rows[i].body, &status, &err));
-        ASSERT_EQ(status.code, rows[i].code);
-        ASSERT_CONTAINS(err.text, "updating certificates/status.cert-manager.io 'web/tls': ");
+        is = expect(rows[i].code, &about_certificate, rows[i].http, rows[i].body);
+        ASSERT_EQ(is.status.code, rows[i].code);
+        ASSERT_CONTAINS(is.err.text, "updating certificates/status.cert-manager.io 'web/tls': ");
     }
 }
 
 TEST(a_denial_names_verb_resource_and_namespace)
 {
-    struct kube_status status;
-    struct err err = {};
+    struct reading is = expect(ERR_DENIED, &about_certificate, 403,
+                               "{'reason': 'Forbidden', 'message': 'user x cannot'}");
 
-    ASSERT_ERR(ERR_DENIED,
-               check(&about_certificate, 403, NULL,
-                     "{'reason': 'Forbidden', 'message': 'user x cannot'}", &status, &err));
-    ASSERT_CONTAINS(err.text, "needs verb 'update' on 'certificates/status.cert-manager.io' "
-                              "in namespace 'web': user x cannot");
+    ASSERT_CONTAINS(is.err.text, "needs verb 'update' on 'certificates/status.cert-manager.io' "
+                                 "in namespace 'web': user x cannot");
 }
 
 TEST(a_namespace_that_is_being_deleted_is_told_apart)
 {
-    struct kube_status status;
-    struct err err = {};
+    struct reading is = expect(
+        ERR_DENIED, &about_certificate, 403,
+        "{'reason': 'Forbidden', 'details': {'causes': [{'reason': 'NamespaceTerminating'}]}}");
 
-    ASSERT_ERR(ERR_DENIED, check(&about_certificate, 403, NULL,
-                                 "{'reason': 'Forbidden', 'details': {'causes': [{'reason': "
-                                 "'NamespaceTerminating'}]}}",
-                                 &status, &err));
-    ASSERT_TRUE(status.namespace_terminating);
-    ASSERT_CONTAINS(err.text, "the namespace is being deleted");
+    ASSERT_TRUE(is.status.namespace_terminating);
+    ASSERT_CONTAINS(is.err.text, "the namespace is being deleted");
 }
 
 TEST(a_patch_of_another_uid_is_a_conflict)
 {
-    struct kube_status status;
-    struct err err = {};
-
-    ASSERT_ERR(ERR_CONFLICT,
-               check(&about_certificate, 422, NULL,
-                     "{'reason': 'Invalid', 'details': {'causes': [{'field': 'metadata.uid'}]}}",
-                     &status, &err));
+    (void)expect(ERR_CONFLICT, &about_certificate, 422,
+                 "{'reason': 'Invalid', 'details': {'causes': [{'field': 'metadata.uid'}]}}");
 }
 
 TEST(retry_after_is_taken_from_header_or_document)
 {
     struct kube_status status;
     struct err err = {};
+    struct reading is;
 
     ASSERT_ERR(ERR_RATE_LIMITED, check(&about_certificate, 429, "7", "", &status, &err));
     ASSERT_EQ(err.retry_at_ms, NOW + SECONDS(7));
-    ASSERT_ERR(ERR_UNAVAILABLE,
-               check(&about_certificate, 500, NULL,
-                     "{'reason': 'ServerTimeout', 'details': {'retryAfterSeconds': 2}}", &status,
-                     &err));
-    ASSERT_EQ(err.retry_at_ms, NOW + SECONDS(2));
-    ASSERT_ERR(ERR_TIMEOUT, check(&about_certificate, 504, NULL,
-                                  "{'reason': 'Timeout', 'details': {'retryAfterSeconds': 1, "
-                                  "'causes': [{'reason': 'ResourceVersionTooLarge'}]}}",
-                                  &status, &err));
-    ASSERT_TRUE(status.version_too_large);
-    ASSERT_EQ(status.retry_at_ms, NOW + SECONDS(1));
+    is = expect(ERR_UNAVAILABLE, &about_certificate, 500,
+                "{'reason': 'ServerTimeout', 'details': {'retryAfterSeconds': 2}}");
+    ASSERT_EQ(is.err.retry_at_ms, NOW + SECONDS(2));
+    is = expect(ERR_TIMEOUT, &about_certificate, 504,
+                "{'reason': 'Timeout', 'details': {'retryAfterSeconds': 1, "
+                "'causes': [{'reason': 'ResourceVersionTooLarge'}]}}");
+    ASSERT_TRUE(is.status.version_too_large);
+    ASSERT_EQ(is.status.retry_at_ms, NOW + SECONDS(1));
 }
 
 TEST(what_the_server_says_about_a_secret_is_not_repeated)
 {
-    struct kube_status status;
-    struct err err = {};
+    struct reading is = expect(ERR_INVALID, &about_secret, 422,
+                               "{'reason': 'Invalid', 'message': 'found aGVsbG8=', 'details': "
+                               "{'causes': [{'field': 'data[tls.key]', 'message': 'aGVsbG8='}]}}");
 
-    ASSERT_ERR(ERR_INVALID, check(&about_secret, 422, NULL,
-                                  "{'reason': 'Invalid', 'message': 'found aGVsbG8=', 'details': "
-                                  "{'causes': [{'field': 'data[tls.key]', 'message': "
-                                  "'aGVsbG8='}]}}",
-                                  &status, &err));
-    ASSERT_STREQ(err.text, "applying secrets 'web/tls': 422 Invalid: data[tls.key]");
+    ASSERT_STREQ(is.err.text, "applying secrets 'web/tls': 422 Invalid: data[tls.key]");
 }
 
 TEST(an_error_inside_a_watch_is_read_the_same_way)

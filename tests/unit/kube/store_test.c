@@ -3,10 +3,6 @@
 
 #include "unit/kube/fake_api.h"
 
-static const struct resource certificates = {"cert-manager.io", "v1", "Certificate",
-                                             "certificates",    true, true};
-static const struct resource secrets = {"", "v1", "Secret", "secrets", true, false};
-
 static const struct key web_tls = {"web", "tls"};
 
 #define CERTIFICATES "/apis/cert-manager.io/v1/namespaces/web/certificates"
@@ -22,16 +18,8 @@ static struct store *store;
 
 static void start_with(const struct fake_answer *answers, struct store_kube_options options)
 {
-    struct err err = {};
-
     fake_api_init(&api, answers);
-    options.config = &api.config;
-    options.http = api.http;
-    options.clock = &api.clock.clock;
-    options.wait = fake_wait;
-    options.wait_arg = &api;
-    options.notes_by_hand = true;
-    ASSERT_OK(store_kube_open(&options, &store, &err));
+    store = fake_api_store(&api, options);
 }
 
 static void start(const struct fake_answer *answers)

@@ -4,11 +4,6 @@
 #include "unit/http/peer.h"
 #include "unit/kube/fake_api.h"
 
-static const struct resource secrets = {
-    "", "v1", "Secret", "secrets", true, false, .watched_without_owners = true};
-static const struct resource certificates = {"cert-manager.io", "v1", "Certificate",
-                                             "certificates",    true, true};
-
 #define EVENT(type, name, version)                                                                 \
     "{'type': '" type "', 'object': {'metadata': {'name': '" name                                  \
     "', 'resourceVersion': '" version "', 'managedFields': [{}]}}}\n"
@@ -21,23 +16,10 @@ static const struct resource certificates = {"cert-manager.io", "v1", "Certifica
 static struct fake_api api;
 static struct store *store;
 
-static void open_store(struct http *http)
-{
-    struct err err = {};
-
-    ASSERT_OK(store_kube_open(&(struct store_kube_options){.config = &api.config,
-                                                           .http = http,
-                                                           .clock = &api.clock.clock,
-                                                           .wait = fake_wait,
-                                                           .wait_arg = &api,
-                                                           .notes_by_hand = true},
-                              &store, &err));
-}
-
 static void start(const struct fake_answer *answers)
 {
     fake_api_init(&api, answers);
-    open_store(api.http);
+    store = fake_api_store(&api, (struct store_kube_options){});
 }
 
 static void finish(void)
@@ -80,6 +62,15 @@ static void expect_error(struct store_watch *watch, int code, const char *text)
 
     ASSERT_ERR(code, store->ops->watch_next(watch, &api.ctx, &event, &err));
     ASSERT_CONTAINS(err.text, text);
+}
+
+/* Nothing comes until `ctx` ends with `code`. */
+static void expect_end(struct store_watch *watch, const struct context *ctx, int code)
+{
+    struct store_event event = {};
+    struct err err = {};
+
+    ASSERT_ERR(code, store->ops->watch_next(watch, ctx, &event, &err));
 }
 
 static int64_t seconds_of(const char *line)
@@ -344,69 +335,71 @@ TEST(a_list_of_the_store_is_the_initial_state)
     "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"b\",\"resourceVersion\":\"9\"}}}\n"
 #define PATH "/api/v1/secrets"
 
-TEST(a_stream_without_a_byte_for_three_minutes_is_taken_for_dead)
+static struct peer *peer;
+static char *url;
+static struct http *http;
+
+static void start_over_connection(const struct peer_answer *answers)
 {
     static const struct fake_answer none[] = {{}};
-    static const struct peer_answer answers[] = {
-        {PATH, HEAD LINE_8, PEER_HOLDS, .only_first = 1}, {PATH, HEAD LINE_9, PEER_HOLDS}, {}};
-    struct peer *peer = peer_new(answers);
-    cleanup(xfree) char *url = peer_url(peer, "");
-    struct http *http = NULL;
-    struct store_watch *watch;
-    struct context soon;
-    struct store_event event = {};
     struct err err = {};
 
-    fake_api_init(&api, none);
+    peer = peer_new(answers);
+    url = peer_url(peer, "");
     ASSERT_OK(http_new(&(struct http_options){.user_agent = "test"}, &http, &err));
+    fake_api_init(&api, none);
     api.config.cluster.server = url;
-    open_store(http);
+    store = fake_api_store(&api, (struct store_kube_options){.http = http});
+}
+
+static void finish_over_connection(void)
+{
+    store_close(take(store));
+    http_free(take(http));
+    fake_api_deinit(&api);
+    xfree(take(url));
+    peer_free(take(peer));
+}
+
+TEST(a_stream_without_a_byte_for_three_minutes_is_taken_for_dead)
+{
+    static const struct peer_answer answers[] = {
+        {PATH, HEAD LINE_8, PEER_HOLDS, .only_first = 1}, {PATH, HEAD LINE_9, PEER_HOLDS}, {}};
+    struct store_watch *watch;
+    struct context soon;
+
+    start_over_connection(answers);
     watch = watching(&secrets, NULL, "7");
     expect(watch, "ADDED a 8");
     fake_clock_advance(&api.clock, MINUTES(3) - 1);
     soon = context_with_timeout(&api.ctx, 0);
-    ASSERT_ERR(ERR_TIMEOUT, store->ops->watch_next(watch, &soon, &event, &err));
+    expect_end(watch, &soon, ERR_TIMEOUT);
     ASSERT_EQ(peer_seen(peer)->requests, 1);
     fake_clock_advance(&api.clock, 1);
     expect(watch, "ADDED b 9");
     ASSERT_CONTAINS(peer_seen(peer)->last, "&resourceVersion=8 HTTP");
     store_watch_close(watch);
-    store_close(take(store));
-    http_free(http);
-    fake_api_deinit(&api);
-    peer_free(peer);
+    finish_over_connection();
 }
 
 TEST(a_watch_that_ran_into_the_callers_deadline_goes_on)
 {
-    static const struct fake_answer none[] = {{}};
     static const struct peer_answer answers[] = {{PATH, HEAD LINE_8, PEER_HOLDS}, {}};
-    struct peer *peer = peer_new(answers);
-    cleanup(xfree) char *url = peer_url(peer, "");
     cleanup(cancel_unref) struct cancel *cancel = cancel_new();
-    struct http *http = NULL;
     struct store_watch *watch;
     struct context soon, canceled;
-    struct store_event event = {};
-    struct err err = {};
 
-    fake_api_init(&api, none);
-    ASSERT_OK(http_new(&(struct http_options){.user_agent = "test"}, &http, &err));
-    api.config.cluster.server = url;
-    open_store(http);
+    start_over_connection(answers);
     watch = watching(&secrets, NULL, "7");
     expect(watch, "ADDED a 8");
     soon = context_with_timeout(&api.ctx, 0);
-    ASSERT_ERR(ERR_TIMEOUT, store->ops->watch_next(watch, &soon, &event, &err));
+    expect_end(watch, &soon, ERR_TIMEOUT);
     canceled = context_with_cancel(&api.ctx, cancel);
     cancel_fire(cancel);
-    ASSERT_ERR(ERR_CANCELED, store->ops->watch_next(watch, &canceled, &event, &err));
+    expect_end(watch, &canceled, ERR_CANCELED);
     ASSERT_EQ(peer_seen(peer)->requests, 1);
     store_watch_close(watch);
-    store_close(take(store));
-    http_free(http);
-    fake_api_deinit(&api);
-    peer_free(peer);
+    finish_over_connection();
 }
 
 RUN_TESTS(cmocka_unit_test(the_present_state_comes_in_the_stream_and_changes_follow),
