@@ -4,6 +4,7 @@
 #include "api/certificate.h"
 #include "api/kinds.h"
 #include "api/order.h"
+#include "base/map.h"
 #include "base/timetext.h"
 #include "command.h"
 #include "lock.h"
@@ -16,6 +17,7 @@ struct renewal {
     struct store *store;
     struct context ctx;
     const char *namespace;
+    struct map *issuing; /* "namespace/name" of those that were being issued; no values */
 };
 
 static int trigger(struct renewal *renewal, const struct object *object, bool *ret_was_issuing,
@@ -42,18 +44,25 @@ static int trigger(struct renewal *renewal, const struct object *object, bool *r
                         "certlet-renew", body, NULL, err);
 }
 
-static bool is_open_order_of(const struct order *order, const struct key *certificate)
+static bool is_open(const struct order *order)
 {
-    int state = order->status.state;
-
-    return streq(object_annotation(&order->object, ANNOTATION_CERTIFICATE_NAME),
-                 certificate->name) &&
-           state != STATE_VALID && !state_is_failed(state);
+    return order->status.state != STATE_VALID && !state_is_failed(order->status.state);
 }
 
-/* Whatever its Order waits for, as the end of a pause by the CA: it is tried again now. */
-static int retry_order(struct renewal *renewal, const struct json *json,
-                       const struct key *certificate, struct err *err)
+/* Of a Certificate that is being issued. */
+static bool is_waited_for(const struct renewal *renewal, const struct object *order)
+{
+    struct key certificate = {.namespace = order->metadata.namespace,
+                              .name = object_annotation(order, ANNOTATION_CERTIFICATE_NAME)};
+    char text[KEY_TEXT_MAX];
+
+    if (!certificate.name)
+        return false;
+    key_format(&certificate, text);
+    return map_has(renewal->issuing, text);
+}
+
+static int retry_order(struct renewal *renewal, const struct json *json, struct err *err)
 {
     cleanup(object_unref) const struct object *object = NULL;
     cleanup(json_unref) struct json *patch = json_new_map();
@@ -64,26 +73,38 @@ static int retry_order(struct renewal *renewal, const struct json *json,
 
     if (r < 0)
         return r;
-    if (!is_open_order_of((const struct order *)object, certificate))
+    if (!is_open((const struct order *)object) || !is_waited_for(renewal, object))
         return 0;
     key = object_key(object);
     exactly.uid = object->metadata.uid;
     time_format(context_now_ms(&renewal->ctx), now);
     json_set_text(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
                   now);
-    return store_patch(renewal->store, &renewal->ctx, &kind_order.resource, &key, &exactly,
-                       "certlet-renew", patch, NULL, err);
+    r = store_patch(renewal->store, &renewal->ctx, &kind_order.resource, &key, &exactly,
+                    "certlet-renew", patch, NULL, err);
+    return r == ERR_NOT_FOUND || r == ERR_CONFLICT ? 0 : r; /* it has come to its end just now */
 }
 
-static int retry_orders(struct renewal *renewal, const struct key *certificate, struct err *err)
+/* Whatever the Orders of `issuing` wait for, as the end of a pause by the CA: they are tried again. */
+static int retry_orders(struct renewal *renewal, struct err *err)
 {
     cleanup(json_unref) struct json *list = NULL;
-    int r = store_list(renewal->store, &renewal->ctx, &kind_order.resource, certificate->namespace,
-                       &list, err);
+    int r;
 
+    if (map_len(renewal->issuing) == 0)
+        return 0;
+    r = store_list(renewal->store, &renewal->ctx, &kind_order.resource, NULL, &list, err);
     for (size_t i = 0; r == 0 && i < json_len(list); i++)
-        r = retry_order(renewal, json_at(list, i), certificate, err);
+        r = retry_order(renewal, json_at(list, i), err);
     return r;
+}
+
+static void note_issuing(struct renewal *renewal, const struct key *key)
+{
+    char text[KEY_TEXT_MAX];
+
+    key_format(key, text);
+    map_set(renewal->issuing, text, renewal);
 }
 
 static int renew_one(struct renewal *renewal, const struct key *key, struct err *err)
@@ -106,11 +127,9 @@ static int renew_one(struct renewal *renewal, const struct key *key, struct err 
     if (r < 0)
         return err_wrap(err, "Certificate '%s/%s'", key->namespace, key->name);
     if (was_issuing)
-        r = retry_orders(renewal, key, err);
-    if (r < 0)
-        return err_wrap(err, "Certificate '%s/%s'", key->namespace, key->name);
+        note_issuing(renewal, key);
     printf("%s/%s: %s\n", key->namespace, key->name,
-           was_issuing ? "is being issued already; what it waits for is tried again now"
+           was_issuing ? "is being issued already; what it waits for is tried again within a minute"
                        : "will be issued anew");
     return 0;
 }
@@ -159,7 +178,8 @@ static int renew_named(struct renewal *renewal, const char *name, struct err *er
 
 int command_renew(int argc, char **argv)
 {
-    struct renewal renewal = {.ctx = context_background(clock_system())};
+    cleanup(map_free) struct map *issuing = map_new(NULL);
+    struct renewal renewal = {.ctx = context_background(clock_system()), .issuing = issuing};
     const char *dir;
     bool all = false;
     const struct option options[] = {
@@ -185,7 +205,7 @@ int command_renew(int argc, char **argv)
         .about =
             "Marks Certificates to be issued anew. A running certlet run does it at once; without one, it is done\n"
             "by the next certlet run DIR --once. A back-off after failures is passed over. One that is being\n"
-            "issued and waits, as for the end of a pause by the CA, is tried again now.\n"
+            "issued and waits, as for the end of a pause by the CA, is tried again within a minute.\n"
             "Exit code 0: all are marked, 1: not all, 4: the folder cannot be used.",
         .options = options,
     };
@@ -218,6 +238,10 @@ int command_renew(int argc, char **argv)
     for (size_t i = 0; i < count; i++) {
         if (renew_named(&renewal, names[i], &err) == 0)
             continue;
+        (void)fprintf(stderr, "certlet renew: %s\n", err.text);
+        failed++;
+    }
+    if (retry_orders(&renewal, &err) < 0) {
         (void)fprintf(stderr, "certlet renew: %s\n", err.text);
         failed++;
     }
