@@ -312,18 +312,33 @@ TEST(a_pause_shows_the_url_to_end_it)
     sim_free(sim);
 }
 
-TEST(who_has_ended_a_pause_need_not_wait_for_the_next_look)
+/* A Certificate whose name the CA has paused. */
+static struct sim *paused(void)
 {
     struct sim *sim = sim_with_issuer();
 
     fake_ca_pause_name(sim_ca(sim), "www.example.com", true);
     sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
     sim_advance(sim, HOURS(1));
+    return sim;
+}
+
+static void retry_by_hand(struct sim *sim, const char *word)
+{
+    cleanup(xfree) char *yaml = xasprintf("metadata: {annotations: {acme.certlet.dev/retry: '%s'}}",
+                                          word);
+
+    sim_patch(sim, sim_only(sim, "order"), yaml);
+}
+
+TEST(who_has_ended_a_pause_need_not_wait_for_the_next_look)
+{
+    struct sim *sim = paused();
+
     fake_ca_pause_name(sim_ca(sim), "www.example.com", false);
     sim_advance(sim, HOURS(1));
     ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "False");
-    sim_patch(sim, sim_only(sim, "order"),
-              "metadata: {annotations: {acme.certlet.dev/retry: by hand}}");
+    retry_by_hand(sim, "by hand");
     sim_run_until_idle(sim);
     expect_ready(sim, "certificate/web");
     sim_free(sim);
@@ -332,15 +347,11 @@ TEST(who_has_ended_a_pause_need_not_wait_for_the_next_look)
 /* The CA has not heard of it: one more request, and the wait goes on. */
 TEST(a_retry_by_hand_is_one_try)
 {
-    struct sim *sim = sim_with_issuer();
+    struct sim *sim = paused();
     int before;
 
-    fake_ca_pause_name(sim_ca(sim), "www.example.com", true);
-    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
-    sim_advance(sim, HOURS(1));
     before = fake_ca_requests(sim_ca(sim), "newOrder");
-    sim_patch(sim, sim_only(sim, "order"),
-              "metadata: {annotations: {acme.certlet.dev/retry: by hand}}");
+    retry_by_hand(sim, "by hand");
     sim_advance(sim, HOURS(3));
     ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), before + 1);
     ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), FAKE_CA_URL "/unpause?jwt=abc");
@@ -350,23 +361,19 @@ TEST(a_retry_by_hand_is_one_try)
 /* Whoever may annotate Orders, as a script that means well, makes no storm at the CA by it. */
 TEST(retries_by_hand_are_one_a_minute)
 {
-    struct sim *sim = sim_with_issuer();
+    struct sim *sim = paused();
     int before;
 
-    fake_ca_pause_name(sim_ca(sim), "www.example.com", true);
-    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
-    sim_advance(sim, HOURS(1));
     before = fake_ca_requests(sim_ca(sim), "newOrder");
     for (int i = 0; i < 300; i++) {
-        cleanup(xfree) char *yaml = xasprintf(
-            "metadata: {annotations: {acme.certlet.dev/retry: '%d'}}", i);
+        cleanup(xfree) char *word = xasprintf("%d", i);
 
-        sim_patch(sim, sim_only(sim, "order"), yaml);
+        retry_by_hand(sim, word);
         sim_advance(sim, SECONDS(1));
     }
     ASSERT_TRUE(fake_ca_requests(sim_ca(sim), "newOrder") - before <= 1 + 300 / 60);
     fake_ca_pause_name(sim_ca(sim), "www.example.com", false);
-    sim_patch(sim, sim_only(sim, "order"), "metadata: {annotations: {acme.certlet.dev/retry: x}}");
+    retry_by_hand(sim, "x");
     sim_advance(sim, MINUTES(2));
     expect_ready(sim, "certificate/web"); /* late, but not forgotten */
     sim_free(sim);

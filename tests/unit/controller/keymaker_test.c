@@ -58,20 +58,28 @@ static void open_ear(struct ear *ear)
     cond_broadcast(&ear->changed);
 }
 
-static struct keymaker *with_threads(struct ear *ear)
+/* Of the tests with threads. */
+static struct ear listener;
+static struct keymaker *keymaker;
+
+static int start(void **state)
 {
     struct keymaker_options options = {
-        .clock = clock_system(), .threads = 2, .ready = hear, .arg = ear};
-    struct keymaker *keymaker = NULL;
+        .clock = clock_system(), .threads = 2, .ready = hear, .arg = &listener};
     struct err err = {};
 
-    ear_init(ear);
-    ASSERT_OK(keymaker_new(&options, &keymaker, &err));
-    return keymaker;
+    ear_init(&listener);
+    return keymaker_new(&options, &keymaker, &err);
 }
 
-static int ask(struct keymaker *keymaker, const char *namespace, const char *name, int size,
-               const struct pkey **ret)
+static int end(void **state)
+{
+    keymaker_free(keymaker);
+    ear_deinit(&listener);
+    return 0;
+}
+
+static int ask(const char *namespace, const char *name, int size, const struct pkey **ret)
 {
     struct key key = {.namespace = namespace, .name = name};
     struct err err = {};
@@ -79,134 +87,107 @@ static int ask(struct keymaker *keymaker, const char *namespace, const char *nam
     return keymaker_take(keymaker, &key, size, ret, &err);
 }
 
-static void expect_busy(struct keymaker *keymaker, const char *namespace, const char *name,
-                        int size)
+static void expect_busy(const char *namespace, const char *name, int size)
 {
     const struct pkey *none = NULL;
 
-    ASSERT_EQ(ask(keymaker, namespace, name, size, &none), ERR_BUSY);
+    ASSERT_EQ(ask(namespace, name, size, &none), ERR_BUSY);
 }
 
 TEST(without_threads_the_key_is_there_at_once)
 {
     struct keymaker_options options = {.clock = clock_system()};
-    cleanup(keymaker_free) struct keymaker *keymaker = NULL;
     cleanup(pkey_unref) const struct pkey *key = NULL;
     struct err err = {};
 
     ASSERT_OK(keymaker_new(&options, &keymaker, &err));
-    ASSERT_EQ(ask(keymaker, "a", "1", 2048, &key), 0);
+    ASSERT_EQ(ask("a", "1", 2048, &key), 0);
     ASSERT_EQ(pkey_size(key), 2048);
+    keymaker_free(keymaker);
 }
 
 TEST(who_asks_is_told_when_the_key_is_there_and_gets_it_once)
 {
-    struct ear ear;
-    struct keymaker *keymaker = with_threads(&ear);
     cleanup(pkey_unref) const struct pkey *key = NULL;
 
-    expect_busy(keymaker, "a", "1", 3072);
-    wait_for(&ear, 1);
-    ASSERT_EQ(ask(keymaker, "a", "1", 3072, &key), 0);
+    expect_busy("a", "1", 3072);
+    wait_for(&listener, 1);
+    ASSERT_EQ(ask("a", "1", 3072, &key), 0);
     ASSERT_EQ(pkey_size(key), 3072);
     ASSERT_EQ(pkey_algorithm(key), KEY_RSA);
-    keymaker_free(keymaker);
-    ear_deinit(&ear);
 }
 
 TEST(keys_of_a_size_that_was_asked_for_are_made_ahead)
 {
-    struct ear ear;
-    struct keymaker *keymaker = with_threads(&ear);
     const struct pkey *key = NULL;
     int asked = 0;
 
     while (!key && asked < 50) {
         cleanup(xfree) char *name = xasprintf("%d", ++asked);
 
-        if (ask(keymaker, "a", name, 2048, &key) == ERR_BUSY)
-            wait_for(&ear, asked);
+        if (ask("a", name, 2048, &key) == ERR_BUSY)
+            wait_for(&listener, asked);
     }
     ASSERT_TRUE(key != NULL);
     ASSERT_TRUE(asked > 1); /* not the first one: nobody had asked before */
     pkey_unref(key);
-    keymaker_free(keymaker);
-    ear_deinit(&ear);
 }
 
 TEST(another_size_is_another_key)
 {
-    struct ear ear;
-    struct keymaker *keymaker = with_threads(&ear);
     cleanup(pkey_unref) const struct pkey *key = NULL;
 
-    expect_busy(keymaker, "a", "1", 2048);
-    wait_for(&ear, 1);
-    expect_busy(keymaker, "a", "1", 2304);
-    wait_for(&ear, 2);
-    ASSERT_EQ(ask(keymaker, "a", "1", 2304, &key), 0);
+    expect_busy("a", "1", 2048);
+    wait_for(&listener, 1);
+    expect_busy("a", "1", 2304);
+    wait_for(&listener, 2);
+    ASSERT_EQ(ask("a", "1", 2304, &key), 0);
     ASSERT_EQ(pkey_size(key), 2304);
-    keymaker_free(keymaker);
-    ear_deinit(&ear);
 }
 
 TEST(a_large_key_delays_no_small_one_nor_the_end)
 {
-    struct ear ear;
-    struct keymaker *keymaker = with_threads(&ear);
     cleanup(pkey_unref) const struct pkey *key = NULL;
 
-    expect_busy(keymaker, "a", "large", 8192);
-    expect_busy(keymaker, "a", "larger", 8192);
-    expect_busy(keymaker, "a", "small", 2048);
-    for (int heard = 1; ask(keymaker, "a", "small", 2048, &key) == ERR_BUSY; heard++)
-        wait_for(&ear, heard);
+    expect_busy("a", "large", 8192);
+    expect_busy("a", "larger", 8192);
+    expect_busy("a", "small", 2048);
+    for (int heard = 1; ask("a", "small", 2048, &key) == ERR_BUSY; heard++)
+        wait_for(&listener, heard);
     keymaker_stop(keymaker);
-    ASSERT_EQ(ask(keymaker, "a", "large", 8192, &key), ERR_CANCELED);
-    keymaker_free(keymaker);
-    ear_deinit(&ear);
+    ASSERT_EQ(ask("a", "large", 8192, &key), ERR_CANCELED);
 }
 
 TEST(namespaces_take_turns)
 {
-    struct ear ear;
-    struct keymaker *keymaker = with_threads(&ear);
-
-    ear.is_shut = true; /* both threads stop at the first key they have made */
-    expect_busy(keymaker, "a", "1", 2048);
-    expect_busy(keymaker, "a", "2", 2048);
-    expect_busy(keymaker, "a", "3", 2048);
-    expect_busy(keymaker, "a", "4", 2048);
-    expect_busy(keymaker, "a", "5", 2048);
-    expect_busy(keymaker, "b", "1", 2048);
-    open_ear(&ear);
-    wait_for(&ear, 6);
-    ASSERT_TRUE(strstr(buf_str(&ear.heard), "b/1") < strstr(buf_str(&ear.heard), "a/5"));
-    ASSERT_TRUE(strstr(buf_str(&ear.heard), "b/1") < strstr(buf_str(&ear.heard), "a/4"));
-    keymaker_free(keymaker);
-    ear_deinit(&ear);
+    listener.is_shut = true; /* both threads stop at the first key they have made */
+    expect_busy("a", "1", 2048);
+    expect_busy("a", "2", 2048);
+    expect_busy("a", "3", 2048);
+    expect_busy("a", "4", 2048);
+    expect_busy("a", "5", 2048);
+    expect_busy("b", "1", 2048);
+    open_ear(&listener);
+    wait_for(&listener, 6);
+    ASSERT_TRUE(strstr(buf_str(&listener.heard), "b/1") < strstr(buf_str(&listener.heard), "a/5"));
+    ASSERT_TRUE(strstr(buf_str(&listener.heard), "b/1") < strstr(buf_str(&listener.heard), "a/4"));
 }
 
 TEST(a_size_that_no_key_has_is_said)
 {
-    struct ear ear;
-    struct keymaker *keymaker = with_threads(&ear);
     const struct pkey *none = NULL;
     struct key key = {.namespace = "a", .name = "1"};
     struct err err = {};
 
-    expect_busy(keymaker, "a", "1", 1024);
-    wait_for(&ear, 1);
+    expect_busy("a", "1", 1024);
+    wait_for(&listener, 1);
     ASSERT_EQ(keymaker_take(keymaker, &key, 1024, &none, &err), ERR_INVALID);
     ASSERT_CONTAINS(err.text, "1024");
-    keymaker_free(keymaker);
-    ear_deinit(&ear);
 }
 
+#define T(name) cmocka_unit_test_setup_teardown(name, start, end)
 RUN_TESTS(cmocka_unit_test(without_threads_the_key_is_there_at_once),
-          cmocka_unit_test(who_asks_is_told_when_the_key_is_there_and_gets_it_once),
-          cmocka_unit_test(keys_of_a_size_that_was_asked_for_are_made_ahead),
-          cmocka_unit_test(another_size_is_another_key),
-          cmocka_unit_test(a_large_key_delays_no_small_one_nor_the_end),
-          cmocka_unit_test(namespaces_take_turns),
-          cmocka_unit_test(a_size_that_no_key_has_is_said));
+          T(who_asks_is_told_when_the_key_is_there_and_gets_it_once),
+          T(keys_of_a_size_that_was_asked_for_are_made_ahead), T(another_size_is_another_key),
+          T(a_large_key_delays_no_small_one_nor_the_end), T(namespaces_take_turns),
+          T(a_size_that_no_key_has_is_said));
