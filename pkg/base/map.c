@@ -129,13 +129,6 @@ bool map_remove(struct map *map, const char *key)
     return true;
 }
 
-void *map_take(struct map *map, const char *key)
-{
-    struct map_entry *entry = map_find(map, key);
-
-    return entry ? entry_unlink(map, entry) : NULL;
-}
-
 size_t map_len(const struct map *map)
 {
     return HASH_COUNT(map->entries);

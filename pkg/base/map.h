@@ -21,7 +21,6 @@ void *map_get(const struct map *map, const char *key); /* NULL when absent */
 bool map_has(const struct map *map, const char *key);
 void map_set(struct map *map, const char *key, void *value); /* replaces (and frees) an older one */
 bool map_remove(struct map *map, const char *key); /* frees the value; true if it was there */
-void *map_take(struct map *map, const char *key);  /* removes, the caller owns the value */
 size_t map_len(const struct map *map);
 
 const struct map_entry *map_first(const struct map *map);
