@@ -294,27 +294,35 @@ static int wait_until_synced(struct manager *self, const struct context *ctx, st
     return 0;
 }
 
-static bool caches_are_current(struct manager *self)
+static const struct source *first_behind(struct manager *self)
 {
     struct context ctx = thread_context(self, self->threads_cancel);
 
     for (size_t i = 0; i < self->source_count; i++)
         if (!reflector_is_current(self->sources[i]->reflector, &ctx))
-            return false;
-    return true;
+            return self->sources[i];
+    return NULL;
 }
 
 /* What was written since manager_list() may still be on its way. */
 static int wait_until_current(struct manager *self, const struct context *ctx, struct err *err)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    int r = 0;
+    const struct source *missing;
+    int looks = 0;
+    int r;
 
-    while (r == 0 && !caches_are_current(self)) {
+    for (missing = first_behind(self); missing; missing = first_behind(self)) {
+        const char *plural = cache_kind(missing->cache)->resource->plural;
+
         (void)cond_wait_for(&self->changed, &self->mutex, CURRENT_LOOK_MS); /* looks again */
         r = context_check(ctx, err);
+        if (r < 0)
+            return err_wrap(err, "waiting for the latest changes of %s", plural);
+        if (++looks % (SYNC_REMIND_MS / CURRENT_LOOK_MS) == 0)
+            log_info(ctx, "still waiting for the latest changes of %s", plural);
     }
-    return r < 0 ? err_wrap(err, "waiting for the latest changes") : 0;
+    return 0;
 }
 
 static int sync_caches(struct manager *self, const struct context *ctx, struct err *err)
@@ -413,7 +421,7 @@ bool manager_is_idle(struct manager *self)
 {
     uint64_t runs = __atomic_load_n(&self->runs, __ATOMIC_SEQ_CST);
 
-    if (!is_quiet(self) || !caches_are_current(self) || !is_quiet(self))
+    if (!is_quiet(self) || first_behind(self) || !is_quiet(self))
         return false;
     return runs == __atomic_load_n(&self->runs, __ATOMIC_SEQ_CST);
 }
