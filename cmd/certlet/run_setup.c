@@ -1,27 +1,19 @@
 /*
  * run_setup.c - what `certlet run` is made of, set up in order and torn down the other way round.
  */
-#include <errno.h>
 #include <grp.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "command.h"
-#include "controller/object_metrics.h"
 #include "lock.h"
 #include "run.h"
 #include "store/local.h"
 
-#define THREADS_MAX    64 /* of workers; they mostly wait for the network */
 #define READ_AHEAD_MAX (512 * 1024 * 1024)
 
 /* --- folder and lock --- */
@@ -63,169 +55,16 @@ static int open_store(struct run *run, struct err *err)
 {
     cleanup(xfree) char *path = xasprintf("%s/state.db", run->flags.dir);
     struct local_options options = {
-        .path = path, .clock = run->ctx.clock, .resources = kind_resources};
+        .path = path, .clock = run->engine.ctx.clock, .resources = kind_resources};
     int r;
 
     file_read_ahead(path,
                     READ_AHEAD_MAX); /* the lists read it in another order than it lies there */
-    r = store_local_open(&options, &run->store, err);
+    r = store_local_open(&options, &run->engine.store, err);
 
     if (r == 0)
-        r = store_local_collect(run->store, &run->ctx, err); /* what a crash left */
+        r = store_local_collect(run->engine.store, &run->engine.ctx, err); /* what a crash left */
     return r;
-}
-
-/* --- signals --- */
-
-static void on_second_signal(int number)
-{
-    (void)number;
-    _exit(EXIT_AGAIN);
-}
-
-/* The first one is read from the descriptor in run.c; run_teardown() lets the second one through. */
-static int catch_signals(struct run *run, struct err *err)
-{
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
-        return err_set_errno(err, errno, "blocking signals");
-    run->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    run->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (run->signal_fd < 0 || run->wake_fd < 0)
-        return err_set_errno(err, errno, "waiting for signals");
-    return 0;
-}
-
-static void let_second_signal_through(const struct run *run)
-{
-    struct sigaction action = {.sa_handler = on_second_signal};
-    struct signalfd_siginfo first;
-    sigset_t signals;
-
-    if (run->signal_fd < 0)
-        return;
-    (void)!read(run->signal_fd, &first,
-                sizeof(first)); /* taken; without one there is nothing to take */
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
-}
-
-/* --- a signal while things start: reading ten thousand manifests takes seconds --- */
-
-struct start_guard {
-    struct cancel *cancel;
-    int signal_fd, end_fd;
-    struct thread *thread;
-};
-
-static void wait_for_signal(void *arg)
-{
-    struct start_guard *guard = arg;
-    struct pollfd fds[] = {{.fd = guard->signal_fd, .events = POLLIN},
-                           {.fd = guard->end_fd, .events = POLLIN}};
-
-    while (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno == EINTR)
-        ;
-    if (fds[0].revents)
-        cancel_fire(guard->cancel); /* and it stays there for run.c */
-}
-
-static void guard_free(struct start_guard *guard)
-{
-    uint64_t end = 1;
-
-    if (!guard)
-        return;
-    (void)!write(guard->end_fd, &end, sizeof(end)); /* cannot be full */
-    thread_join(guard->thread);
-    cancel_unref(guard->cancel);
-    fd_close(guard->end_fd);
-    xfree(guard);
-}
-
-static int guard_start(struct run *run, struct err *err)
-{
-    struct start_guard *guard = run->guard = xalloc(sizeof(*guard));
-
-    guard->cancel = cancel_new();
-    guard->signal_fd = run->signal_fd;
-    guard->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (guard->end_fd < 0)
-        return err_set_errno(err, errno, "waiting for signals");
-    return thread_start("start-guard", wait_for_signal, guard, &guard->thread, err);
-}
-
-/* --- network --- */
-
-static void observe_http(void *arg, const struct http_observation *observation)
-{
-    struct run *run = arg;
-
-    object_metrics_observe_http(run->metrics, observation);
-}
-
-static int find_nameservers(const struct strlist *flag, struct dns_servers *ret, struct err *err)
-{
-    if (flag->len > 0)
-        return dns_servers_parse(flag, ret, err);
-    return dns_servers_of_system("/etc/resolv.conf", ret, err);
-}
-
-/* Shares of a controller's workers: a host that never answers holds half of them, a tenant with several
- * such hosts all but one. */
-static int most_of(int64_t workers)
-{
-    return workers > 1 ? (int)workers - 1 : 1;
-}
-
-static int setup_network(struct run *run, struct err *err)
-{
-    struct http_options http = {
-        .user_agent = "certlet/" CERTLET_VERSION " (linux)",
-        .max_per_host = (int)(run->flags.workers + 1) / 2,
-        .max_per_tenant = most_of(run->flags.workers),
-        .observe = observe_http,
-        .observe_arg = run,
-    };
-    struct http01_options http01 = {.listen = run->flags.http01_listen,
-                                    .webroot = run->flags.http01_webroot};
-    int r = http_new(&http, &run->http, err);
-
-    if (r == 0)
-        r = dns_new(run->http, &run->dns, err);
-    if (r == 0)
-        r = server_new(&run->server, err);
-    if (r < 0)
-        return r;
-    dns_limit(run->dns, http.max_per_host);
-    http01.server = run->server;
-    r = http01_new(&http01, &run->http01, err);
-    if (r == 0)
-        r = find_nameservers(&run->flags.dns01_nameservers, &run->solvers.recursive, err);
-    if (r < 0)
-        return r;
-    return run->flags.http01_nameservers.len > 0
-               ? dns_servers_parse(&run->flags.http01_nameservers, &run->solvers.http01_resolvers,
-                                   err)
-               : 0;
-}
-
-static void connect_solvers(struct run *run)
-{
-    run->solvers.store = run->store;
-    run->solvers.dns = run->dns;
-    run->solvers.http = run->http;
-    run->solvers.http01 = run->http01;
-    run->solvers.recursive_only = run->flags.dns01_recursive_only;
-    run->solvers.http01_port = (uint16_t)run->flags.http01_port;
 }
 
 /* --- reconcilers --- */
@@ -234,48 +73,17 @@ static void wake_main(void *arg, const struct key *key, const void *before, cons
                       bool initial)
 {
     const struct run *run = arg;
-    uint64_t one = 1;
 
-    (void)!write(run->wake_fd, &one, sizeof(one)); /* a full counter is as awake as can be */
-}
-
-/* Enough that each controller can have its workers at the same time, so that none waits for another's. */
-static int worker_threads(int64_t per_controller)
-{
-    int64_t all = per_controller * LANE_COUNT;
-
-    return all < THREADS_MAX ? (int)all : THREADS_MAX;
+    engine_wake(&run->engine);
 }
 
 static int setup_controllers(struct run *run, struct err *err)
 {
-    const struct run_flags *flags = &run->flags;
-    struct controllers_parts parts = {
-        .store = run->store,
-        .clock = run->ctx.clock,
-        .http = run->http,
-        .solvers = &run->solvers,
-        .metrics = run->metrics,
-        .accounts = run->accounts,
-        .new_account_key = streq(flags->account_key_type, "ecdsa") ? KEY_ECDSA : KEY_RSA,
-        .workers = worker_threads(flags->workers),
-        .max_per_controller = (int)flags->workers,
-    };
-    struct controllers_options options = {
-        .resource_namespace = flags->resource_namespace,
-        .approve = true,
-        .owner_ref = flags->owner_ref,
-        .all_events = streq(flags->events, "all"),
-        .copied_annotation_prefixes = flags->copied_annotation_prefixes,
-        .max_challenges = (int)flags->max_challenges,
-        .backoff_min_ms = flags->backoff_min_ms,
-        .backoff_max_ms = flags->backoff_max_ms,
-        .check_retry_ms = flags->dns01_check_retry_ms,
-    };
-    int r = controllers_new(&parts, &options, &run->controllers, err);
+    struct controllers_options options = {.approve = true};
+    int r = engine_setup_controllers(&run->engine, options, err);
 
     if (r == 0)
-        cache_add_handler(run->controllers->caches.certificates, wake_main, run);
+        cache_add_handler(run->engine.controllers->caches.certificates, wake_main, run);
     return r;
 }
 
@@ -316,7 +124,7 @@ static int setup_export(struct run *run, struct err *err)
     if (r == 0)
         r = find_group(run->flags.tls_group, &options.group, err);
     if (r == 0)
-        r = export_new(&options, run->controllers, &run->export, err);
+        r = export_new(&options, run->engine.controllers, &run->export, err);
     return r;
 }
 
@@ -348,8 +156,8 @@ static int setup_manifests(struct run *run, struct err *err)
 {
     cleanup(xfree) char *folder = xasprintf("%s/manifests", run->flags.dir);
     struct manifests_options options = {.folder = folder,
-                                        .store = run->store,
-                                        .clock = run->ctx.clock,
+                                        .store = run->engine.store,
+                                        .clock = run->engine.ctx.clock,
                                         .report = report_problems,
                                         .report_arg = run};
 
@@ -359,7 +167,7 @@ static int setup_manifests(struct run *run, struct err *err)
 /* Beside the first lists, which take as long. */
 static int load_manifests(struct run *run, struct err *err)
 {
-    struct context ctx = context_with_cancel(&run->ctx, run->guard->cancel);
+    struct context ctx = engine_guarded(&run->engine);
     int r = manifests_load(run->manifests, &ctx, err);
 
     __atomic_store_n(&run->is_loaded, r == 0, __ATOMIC_RELAXED);
@@ -369,7 +177,7 @@ static int load_manifests(struct run *run, struct err *err)
 static void watch_manifests(void *arg)
 {
     struct run *run = arg;
-    struct context ctx = context_with_cancel(&run->ctx, run->watching);
+    struct context ctx = context_with_cancel(&run->engine.ctx, run->watching);
 
     manifests_run(run->manifests, &ctx);
 }
@@ -384,12 +192,12 @@ static void answer_observer(void *arg, const struct server_request *request,
     response->no_store = true;
     if (streq(request->path, "/metrics")) {
         response->content_type = "text/plain; version=0.0.4; charset=utf-8";
-        metrics_print(run->metrics, &response->body);
+        metrics_print(run->engine.metrics, &response->body);
     } else if (streq(request->path, "/livez")) {
         buf_add_str(&response->body, "ok\n");
     } else if (streq(request->path, "/readyz")) {
         bool is_ready = __atomic_load_n(&run->is_loaded, __ATOMIC_RELAXED) &&
-                        manager_is_synced(run->controllers->manager);
+                        manager_is_synced(run->engine.controllers->manager);
 
         response->status = is_ready ? 200 : 503;
         buf_add_str(&response->body, is_ready ? "ok\n" : "the caches are not filled yet\n");
@@ -401,34 +209,43 @@ static void answer_observer(void *arg, const struct server_request *request,
 
 static int setup_observer(struct run *run, struct err *err)
 {
-    const char *address = run->flags.metrics_address;
+    const char *address = run->flags.engine.metrics_address;
     int r;
 
-    object_metrics_add(run->metrics, run->controllers);
     if (str_empty(address) || streq(address, "0"))
         return 0;
-    r = server_listen(run->server, address, answer_observer, run, &run->metrics_listener, err);
+    r = server_listen(run->engine.server, address, answer_observer, run,
+                      &run->engine.metrics_listener, err);
     return r < 0 ? err_wrap(err, "flag '--metrics-listen-address'") : 0;
 }
 
 /* --- start and stop --- */
 
+static int setup_network(struct run *run, struct err *err)
+{
+    return engine_setup_network(&run->engine, err);
+}
+
+static int guard_start(struct run *run, struct err *err)
+{
+    return engine_guard_start(&run->engine, err);
+}
+
 static int start_lists(struct run *run, struct err *err)
 {
-    run->is_listing = true;
-    return manager_list(run->controllers->manager, err);
+    return engine_list(&run->engine, err);
 }
 
 /* No reconciler runs before the manifests are in the store and the caches have seen them: it would act
  * on what the user has changed. */
 static int start(struct run *run, struct err *err)
 {
-    struct context ctx = context_with_cancel(&run->ctx, run->guard->cancel);
-    int r = manager_start(run->controllers->manager, &ctx, err);
+    struct context ctx = engine_guarded(&run->engine);
+    int r = manager_start(run->engine.controllers->manager, &ctx, err);
 
     if (r < 0)
         return r;
-    r = export_start_hooks(run->export, &run->ctx, err);
+    r = export_start_hooks(run->export, &run->engine.ctx, err);
     if (r < 0)
         return r;
     run->watching = cancel_new();
@@ -454,8 +271,6 @@ static int take_steps(struct run *run, struct err *err)
 
         if (r < 0)
             return exit_code_of(r);
-        if (steps[i] == setup_network)
-            connect_solvers(run);
     }
     return EXIT_OK;
 }
@@ -464,19 +279,15 @@ int run_setup(struct run *run, struct err *err)
 {
     int code;
 
-    log_setup(run->flags.verbosity >= 4 ? LOG_DEBUG : LOG_INFO,
-              streq(run->flags.logging_format, "json") ? LOG_JSON : LOG_TEXT, run->ctx.clock);
-    if (catch_signals(run, err) < 0 || make_folders(run->flags.dir, err) < 0)
+    if (engine_init(&run->engine, err) < 0 || make_folders(run->flags.dir, err) < 0)
         return EXIT_STORE;
     code = lock(run, err);
     if (code != EXIT_OK)
         return code;
     if (open_store(run, err) < 0)
         return EXIT_STORE;
-    run->metrics = metrics_new();
-    run->accounts = accounts_new();
     code = take_steps(run, err);
-    guard_free(take(run->guard));
+    engine_guard_end(&run->engine);
     return code;
 }
 
@@ -484,34 +295,18 @@ static void stop(struct run *run)
 {
     if (run->watching)
         cancel_fire(run->watching);
+    engine_stop(&run->engine);
     thread_join(run->manifest_thread);
-    if (run->is_listing) {
-        manager_stop(run->controllers->manager);
+    if (run->engine.is_listing)
         export_stop_hooks(run->export);
-        accounts_save_gates(run->accounts, run->store, &run->ctx, true);
-    }
 }
 
 void run_teardown(struct run *run)
 {
-    let_second_signal_through(run);
     stop(run);
-    if (run->metrics_listener)
-        server_unlisten(run->server, run->metrics_listener);
     manifests_free(run->manifests);
     cancel_unref(run->watching);
     export_free(run->export);
-    controllers_free(run->controllers);
-    accounts_free(run->accounts);
-    http01_free(run->http01);
-    server_free(run->server);
-    dns_servers_deinit(&run->solvers.recursive);
-    dns_servers_deinit(&run->solvers.http01_resolvers);
-    dns_free(run->dns);
-    http_free(run->http);
-    store_close(run->store);
-    metrics_free(run->metrics);
-    fd_close(run->wake_fd);
-    fd_close(run->signal_fd);
+    engine_deinit(&run->engine);
     fd_close(run->lock_fd);
 }
