@@ -15,8 +15,8 @@ static const struct enum_names cname_strategy_names = {strategy_names, ARRAY_LEN
 
 static const struct field acme_selector_rows[] = {
     FIELD(struct acme_selector, match_labels, "matchLabels", MAP),
-    FIELD(struct acme_selector, dns_names, "dnsNames", STRINGS),
-    FIELD(struct acme_selector, dns_zones, "dnsZones", STRINGS),
+    FIELD(struct acme_selector, dns_names, "dnsNames", STRINGS, .flags = F_ATOMIC),
+    FIELD(struct acme_selector, dns_zones, "dnsZones", STRINGS, .flags = F_ATOMIC),
 };
 static DEFINE_FIELDS(acme_selector, "solver selector", acme_selector_rows, NULL);
 
