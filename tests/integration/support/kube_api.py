@@ -46,16 +46,22 @@ class KubeApi:
 
     def request(self, method, path, body=None, content_type="application/json", timeout=30):
         """The JSON of a 2xx answer; any other is a KubeError, and no answer at all an OSError."""
-        return json.loads(self._answer(method, path, body, content_type, timeout))
+        return json.loads(self._answer(method, path, body, content_type, timeout)[0])
+
+    def warnings(self, method, path, body):
+        """The texts of the Warning headers of a 2xx answer."""
+        headers = self._answer(method, path, body, "application/json")[1]
+        return headers.get_all("Warning", [])
 
     def _answer(self, method, path, body=None, content_type=None, timeout=30):
+        """(body, headers) of a 2xx answer."""
         data = None if body is None else json.dumps(body).encode("utf-8")
         request = urllib.request.Request(self.url + path, data, self._headers, method=method)
         if data:
             request.add_header("Content-Type", content_type)
         try:
             with self._opener.open(request, timeout=timeout) as answer:
-                return answer.read()
+                return answer.read(), answer.headers
         except urllib.error.HTTPError as error:
             with error:
                 raise KubeError(method, path, error.code, error.read()) from None
@@ -87,7 +93,7 @@ class KubeApi:
     def watch(self, resource, namespace=None, seconds=1):
         """What happens within `seconds`, as watch events; what is there comes first as ADDED."""
         query = f"?watch=true&timeoutSeconds={seconds}"
-        lines = self._answer("GET", self.path(resource, namespace) + query).splitlines()
+        lines = self._answer("GET", self.path(resource, namespace) + query)[0].splitlines()
         return [json.loads(line) for line in lines]
 
     def create(self, resource, body, namespace=None):
