@@ -68,6 +68,14 @@ static struct kube_about about_watch(const struct kube_watch *self)
     return about(self, "watching", "watch");
 }
 
+/* "metadata.name=web", by which RBAC knows that one name is enough; NULL: all objects. */
+static char *selector_of(const struct kube_watch *self)
+{
+    const char *name = self->resource->watched_name;
+
+    return name ? xasprintf("metadata.name=%s", name) : NULL;
+}
+
 static int64_t now_ms(const struct kube_watch *self)
 {
     return clock_monotonic_ms(kube_clock(store_of(self)->kube));
@@ -125,10 +133,11 @@ static int ask_page(struct kube_watch *self, const struct context *ctx, struct j
                     struct err *err)
 {
     cleanup(xfree) char *limit = xasprintf("%u", self->page_items);
+    cleanup(xfree) char *selector = selector_of(self);
     struct kube_call call = {
         .about = about(self, "listing", "list"),
         .method = "GET",
-        .params = {{"limit", limit}, {"continue", self->next_page}},
+        .params = {{"limit", limit}, {"continue", self->next_page}, {"fieldSelector", selector}},
         .repeatable = true,
         .max_body = LIMIT_KUBE_LIST,
         .timeout_ms = PAGE_TIMEOUT_MS,
@@ -222,6 +231,7 @@ static int open_stream(struct kube_watch *self, const struct context *ctx,
 {
     unsigned seconds = STREAM_MIN_S + (unsigned)random_below(STREAM_MIN_S);
     cleanup(xfree) char *timeout = xasprintf("%u", seconds);
+    cleanup(xfree) char *selector = selector_of(self);
     struct context soon = context_with_timeout(ctx, OPEN_MS);
     struct kube_call call = {
         .about = about_watch(self),
@@ -229,6 +239,7 @@ static int open_stream(struct kube_watch *self, const struct context *ctx,
         .params = {{"watch", "1"},
                    {"allowWatchBookmarks", "true"},
                    {"timeoutSeconds", timeout},
+                   {"fieldSelector", selector},
                    {"sendInitialEvents", self->initial ? "true" : NULL},
                    {"resourceVersionMatch", self->initial ? "NotOlderThan" : NULL},
                    {"resourceVersion", self->initial ? NULL : self->version}},

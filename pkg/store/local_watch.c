@@ -39,7 +39,8 @@ struct local_watch {
     struct list node; /* in the store's watches */
     char resource[RESOURCE_NAME_MAX];
     bool without_owners;
-    char *namespace; /* NULL: all */
+    const char *only_name; /* lent from the resource; NULL: all */
+    char *namespace;       /* NULL: all */
     int wake_fd;
     bool marked; /* a write that concerns it awaits its commit */
     enum phase phase;
@@ -131,6 +132,7 @@ static int watch_new(struct local_store *store, const struct resource *resource,
     self->at_name = xstrdup("");
     local_resource_name(resource, self->resource);
     self->without_owners = resource->watched_without_owners;
+    self->only_name = resource->watched_name;
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (self->wake_fd < 0)
         return err_set_errno(err, errno, "opening a watch");
@@ -215,6 +217,12 @@ void local_watch_wake_all(struct local_store *store)
 
 /* Reading; the mutex is held. */
 
+/* The statements read namespace and name as columns 0 and 1. */
+static bool is_about_us(const struct local_watch *self, sqlite3_stmt *stmt)
+{
+    return !self->only_name || streq(self->only_name, local_column_text(stmt, 1));
+}
+
 static void listing_goes_on_after(struct local_watch *self, sqlite3_stmt *stmt)
 {
     xfree(self->at_namespace);
@@ -243,7 +251,8 @@ static int read_list(struct local_watch *self, struct local_store *store, struct
         rc = sqlite3_step(stmt);
         if (rc != SQLITE_ROW)
             break;
-        batch_add(self, STORE_ADDED, sqlite3_column_int64(stmt, 2), stmt);
+        if (is_about_us(self, stmt))
+            batch_add(self, STORE_ADDED, sqlite3_column_int64(stmt, 2), stmt);
     }
     if (rc == SQLITE_ROW) {
         listing_goes_on_after(self, stmt); /* not sooner: the place where it began is bound */
@@ -281,10 +290,10 @@ static int read_log_row(struct local_watch *self, struct local_store *store, sql
                         struct err *err)
 {
     int64_t version = sqlite3_column_int64(stmt, 2);
-    bool wanted = true;
+    bool wanted = is_about_us(self, stmt);
     int r;
 
-    if (version <= self->listed_to) {
+    if (wanted && version <= self->listed_to) {
         r = row_is_present_state(self, store, stmt, &wanted, err);
         if (r < 0)
             return r;

@@ -1056,6 +1056,28 @@ TEST(a_watch_sees_neither_other_kinds_nor_other_namespaces)
     expect_nothing(f, watch);
 }
 
+TEST(a_watch_of_one_name_sees_no_other)
+{
+    struct store_fixture *f = *test_state;
+    cleanup(json_unref) struct json *a = created(f, &certificates, certificate(f, "a"));
+    cleanup(json_unref) struct json *b = created(f, &certificates, certificate(f, "b"));
+    cleanup(json_unref) struct json *c = NULL, *changed = NULL;
+    struct resource only_b = certificates;
+    cleanup(store_watch_close) struct store_watch *watch = NULL;
+
+    only_b.watched_name = "b";
+    watch = watching(f, &only_b, NULL);
+    expect(f, watch, STORE_ADDED, "b");
+    expect_initial_end(f, watch);
+    c = created(f, &certificates, certificate(f, "c"));
+    deleted(f, &certificates, "a");
+    deleted(f, &certificates, "b");
+    expect(f, watch, STORE_DELETED, "b");
+    changed = created(f, &certificates, certificate(f, "b"));
+    expect(f, watch, STORE_ADDED, "b");
+    expect_nothing(f, watch);
+}
+
 TEST(a_watch_that_ran_into_its_deadline_goes_on)
 {
     struct store_fixture *f = *test_state;
@@ -1316,6 +1338,7 @@ int store_suite_run(const char *name, const struct store_suite *on)
         CASE_OF(a_watch_since_a_version_gives_only_what_came_later),
         CASE_OF(a_deleted_event_carries_the_last_state),
         CASE_OF(a_watch_sees_neither_other_kinds_nor_other_namespaces),
+        CASE_OF(a_watch_of_one_name_sees_no_other),
         CASE_OF(a_watch_that_ran_into_its_deadline_goes_on),
         CASE_OF(a_cancelled_watch_says_so),
         CASE_OF(a_version_that_left_the_change_log_is_gone),

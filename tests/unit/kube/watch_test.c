@@ -233,6 +233,29 @@ TEST(a_server_without_initial_events_is_listed_page_by_page)
     finish();
 }
 
+TEST(a_watch_of_one_name_asks_for_no_other)
+{
+    static const struct fake_answer answers[] = {
+        {422, "{'reason': 'Invalid'}"},
+        {200, "{'metadata': {'resourceVersion': '20'}, 'items': ["
+              "{'metadata': {'name': 'b', 'resourceVersion': '3'}}]}"},
+        {200, EVENT("MODIFIED", "b", "21")},
+        {}};
+    struct resource only_b = secrets;
+    struct store_watch *watch;
+
+    only_b.watched_name = "b";
+    start(answers);
+    watch = watching(&only_b, "web", NULL);
+    expect(watch, "ADDED b 3");
+    expect(watch, "INITIAL 20");
+    expect(watch, "MODIFIED b 21");
+    store_watch_close(watch);
+    for (size_t i = 0; i < 3; i++)
+        ASSERT_CONTAINS(fake_line(&api, i), "&fieldSelector=metadata.name%3Db");
+    finish();
+}
+
 TEST(a_page_that_is_too_large_is_asked_for_in_smaller_ones)
 {
     static const struct fake_answer answers[] = {
@@ -409,6 +432,7 @@ RUN_TESTS(cmocka_unit_test(the_present_state_comes_in_the_stream_and_changes_fol
           cmocka_unit_test(a_stream_that_ends_at_once_is_an_error),
           cmocka_unit_test(errors_inside_of_a_stream_are_told_apart),
           cmocka_unit_test(a_server_without_initial_events_is_listed_page_by_page),
+          cmocka_unit_test(a_watch_of_one_name_asks_for_no_other),
           cmocka_unit_test(a_page_that_is_too_large_is_asked_for_in_smaller_ones),
           cmocka_unit_test(a_watch_that_is_denied_says_so_at_once),
           cmocka_unit_test(objects_come_complete_and_without_owners_where_nobody_asks_for_them),
