@@ -145,23 +145,6 @@ static void observe(const struct metric_family *family, struct series *series, d
  * Text of one series.
  */
 
-static void print_histogram(struct buf *to, const struct metric_family *family,
-                            const struct series *series, const char *labels)
-{
-    uint64_t below = 0;
-
-    for (size_t i = 0; i < buckets_len(family); i++) {
-        cleanup(buf_deinit) struct buf le = BUF(64);
-
-        below += series->in_bucket[i];
-        buf_add_str(&le, "le=\"");
-        text_add_number(&le, family->buckets[i]);
-        buf_add_char(&le, '"');
-        add_line(to, family->name, "_bucket", labels, buf_str(&le), (double)below);
-    }
-    add_line(to, family->name, "_bucket", labels, "le=\"+Inf\"", (double)series->count);
-}
-
 static int compare_numbers(const void *a, const void *b)
 {
     double left = *(const double *)a, right = *(const double *)b;
@@ -204,10 +187,11 @@ static char *series_text(const struct metric_family *family, const struct series
         add_line(&text, family->name, NULL, labels, NULL, series->value);
         return buf_take(&text);
     }
-    if (family->type == METRIC_HISTOGRAM)
-        print_histogram(&text, family, series, labels);
-    else
-        print_summary(&text, family, series, labels);
+    if (family->type == METRIC_HISTOGRAM) {
+        add_histogram(&text, family, labels, series->in_bucket, series->count, series->sum);
+        return buf_take(&text);
+    }
+    print_summary(&text, family, series, labels);
     add_line(&text, family->name, "_sum", labels, NULL, series->sum);
     add_line(&text, family->name, "_count", labels, NULL, (double)series->count);
     return buf_take(&text);

@@ -40,6 +40,15 @@ void metrics_observe(struct metrics *metrics, const struct metric_family *family
 double metrics_get(struct metrics *metrics, const struct metric_family *family,
                    const char *const *values);
 
+/* Times in a histogram of seconds, which a hot path counts for itself: no lock, no allocation, no text.
+ * Zeroed is empty. Any thread; a collector shows them with a family of the same buckets. */
+#define METRIC_BUCKETS_MAX 16
+struct metric_times {                           /* by the functions only */
+    uint64_t in_bucket[METRIC_BUCKETS_MAX + 1]; /* the one behind the last: above them all */
+    uint64_t sum_ms;
+};
+void metric_times_add(struct metric_times *times, const double *buckets, int64_t ms);
+
 /* Writes series of mirrored objects while a scrape runs, on the thread that scrapes, with no lock
  * held. metrics_write_head() shows a family that has no series. */
 struct metrics_writer;
@@ -48,6 +57,8 @@ void metrics_add_collector(struct metrics *metrics, metrics_collect_fn *collect,
 void metrics_write_head(struct metrics_writer *writer, const struct metric_family *family);
 void metrics_write(struct metrics_writer *writer, const struct metric_family *family,
                    const char *const *values, double v);
+void metrics_write_times(struct metrics_writer *writer, const struct metric_family *family,
+                         const char *const *values, const struct metric_times *times);
 
 /* The whole text; values of labels escaped; families sorted by name, series by labels. Beyond the
  * maximum of `to` the buffer is marked failed. */

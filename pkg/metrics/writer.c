@@ -132,6 +132,25 @@ void add_line(struct buf *to, const char *name, const char *suffix, const char *
     buf_add_char(to, '\n');
 }
 
+void add_histogram(struct buf *to, const struct metric_family *family, const char *labels,
+                   const uint64_t *in_bucket, uint64_t count, double sum)
+{
+    uint64_t below = 0;
+
+    for (size_t i = 0; family->buckets && family->buckets[i] != 0; i++) {
+        cleanup(buf_deinit) struct buf le = BUF(64);
+
+        below += in_bucket[i];
+        buf_add_str(&le, "le=\"");
+        text_add_number(&le, family->buckets[i]);
+        buf_add_char(&le, '"');
+        add_line(to, family->name, "_bucket", labels, buf_str(&le), (double)below);
+    }
+    add_line(to, family->name, "_bucket", labels, "le=\"+Inf\"", (double)count);
+    add_line(to, family->name, "_sum", labels, NULL, sum);
+    add_line(to, family->name, "_count", labels, NULL, (double)count);
+}
+
 void metrics_write(struct metrics_writer *writer, const struct metric_family *family,
                    const char *const *values, double v)
 {

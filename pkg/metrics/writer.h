@@ -24,4 +24,8 @@ char *labels_text(const struct metric_family *family, const char *const *values)
 void add_line(struct buf *to, const char *name, const char *suffix, const char *labels,
               const char *more, double value);
 
+/* All lines of one histogram; `in_bucket` is not added up. */
+void add_histogram(struct buf *to, const struct metric_family *family, const char *labels,
+                   const uint64_t *in_bucket, uint64_t count, double sum);
+
 #endif

@@ -47,16 +47,19 @@ struct answer {
     enum comeback comeback;
     int log_level; /* enum log_level, or NOT_LOGGED */
     bool counted;  /* in sync_error_count */
+    enum run_result result;
 };
 enum { NOT_LOGGED = -1 };
 
 static const struct answer answers[] = {
-    {ERR_CANCELED, AFTER_BACKOFF, NOT_LOGGED, false}, /* we stop: nothing is wrong */
-    {ERR_CONFLICT, AFTER_BACKOFF, LOG_DEBUG, false},  /* another writer was faster: daily life */
-    {ERR_BUSY, SOON, LOG_DEBUG, false},               /* our own fairness */
-    {ERR_RATE_LIMITED, WHEN_TOLD, LOG_INFO, false},   /* the other side says when */
+    {ERR_CANCELED, AFTER_BACKOFF, NOT_LOGGED, false, RUN_REQUEUE}, /* we stop: nothing is wrong */
+    {ERR_CONFLICT, AFTER_BACKOFF, LOG_DEBUG, false,
+     RUN_REQUEUE}, /* another writer was faster: daily life */
+    {ERR_BUSY, SOON, LOG_DEBUG, false, RUN_REQUEUE_AFTER}, /* our own fairness */
+    {ERR_RATE_LIMITED, WHEN_TOLD, LOG_INFO, false,
+     RUN_REQUEUE_AFTER}, /* the other side says when */
 };
-static const struct answer failure = {ERR_NONE, AFTER_BACKOFF, LOG_ERROR, true};
+static const struct answer failure = {ERR_NONE, AFTER_BACKOFF, LOG_ERROR, true, RUN_ERROR};
 
 static const struct answer *answer_to(const struct err *err, int64_t now_ms)
 {
@@ -101,8 +104,8 @@ static void report(const struct context *ctx, const struct answer *answer, const
     log_write((enum log_level)answer->log_level, ctx, "%s; trying again in %s", err->text, words);
 }
 
-static void failed(struct loop *loop, const struct context *ctx, const struct work *work,
-                   const struct err *err)
+static enum run_result failed(struct loop *loop, const struct context *ctx, const struct work *work,
+                              const struct err *err)
 {
     const struct controller *controller = &loop->controllers[work->lane];
     int64_t now_ms = context_now_ms(ctx), at_ms;
@@ -112,14 +115,17 @@ static void failed(struct loop *loop, const struct context *ctx, const struct wo
     if (answer->counted)
         count(loop, &sync_errors, controller);
     report(ctx, answer, err, at_ms - now_ms);
+    return answer->result;
 }
 
-static void succeeded(struct loop *loop, const struct work *work,
-                      const struct reconcile_result *result)
+static enum run_result succeeded(struct loop *loop, const struct work *work,
+                                 const struct reconcile_result *result)
 {
     workqueue_forget(loop->queue, work->lane, &work->key);
-    if (result->requeue_at_ms > 0)
-        workqueue_add_at(loop->queue, work->lane, &work->key, result->requeue_at_ms);
+    if (result->requeue_at_ms <= 0)
+        return RUN_SUCCESS;
+    workqueue_add_at(loop->queue, work->lane, &work->key, result->requeue_at_ms);
+    return RUN_REQUEUE_AFTER;
 }
 
 /* "Certificate default/web": what the log shows. */
@@ -149,17 +155,17 @@ static void run(struct loop *loop, const struct context *parent, const struct wo
     char object[OBJECT_TEXT_MAX];
     struct context ctx = run_context(loop, parent, work, object);
     struct reconcile_result result = {};
+    int64_t began_ms = clock_monotonic_ms(ctx.clock), took_ms;
     struct err err = {};
+    enum run_result outcome;
     int r;
 
     count(loop, &sync_calls, controller);
     r = controller->reconcile(controller->self, &ctx, &work->key, &result, &err);
-    if (r == 0) {
-        succeeded(loop, work, &result);
-        return;
-    }
+    took_ms = clock_monotonic_ms(ctx.clock) - began_ms;
     err.code = r;
-    failed(loop, &ctx, work, &err);
+    outcome = r == 0 ? succeeded(loop, work, &result) : failed(loop, &ctx, work, &err);
+    loop_metrics_count(loop, work->lane, outcome, took_ms);
 }
 
 bool controller_process(struct loop *loop, const struct context *parent, struct work *work)

@@ -30,7 +30,7 @@ struct manager;
 struct manager_options {
     const struct clock *clock;
     struct store *store;
-    struct metrics *metrics; /* may be NULL */
+    struct metrics *metrics; /* may be NULL; must not be printed once the manager is freed */
     int workers;             /* threads shared by all; 0 in one-threaded tests */
     int max_per_controller;  /* --concurrent-workers */
     const char *namespace;   /* NULL: all */

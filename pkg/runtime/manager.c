@@ -79,6 +79,9 @@ struct manager *manager_new(const struct manager_options *options,
     self->loop.expectations = expectations_new(self->loop.queue, options->clock);
     self->loop.metrics = options->metrics;
     self->loop.controllers = self->controllers;
+    self->loop.controller_count = count;
+    self->loop.max_per_controller = options->max_per_controller;
+    loop_metrics_init(&self->loop);
     self->runs_cancel = cancel_new();
     self->threads_cancel = cancel_new();
     mutex_init(&self->mutex);
@@ -103,6 +106,7 @@ void manager_free(struct manager *self)
     xfree(self->sources);
     expectations_free(self->loop.expectations);
     workqueue_free(self->loop.queue);
+    loop_metrics_deinit(&self->loop);
     cancel_unref(self->runs_cancel);
     cancel_unref(self->threads_cancel);
     cond_deinit(&self->changed);

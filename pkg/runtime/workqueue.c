@@ -38,9 +38,10 @@ struct item {
     struct work work;
     struct tree_node node;
     struct heap_node timer;
-    struct list ready; /* in its line */
+    struct list ready; /* in its line; in work: among the lane's, the longest first */
     struct line *line; /* while ready */
     unsigned failures; /* in a row */
+    uint32_t since_ms; /* ready, or in work; see age_ms() */
     uint8_t state;     /* enum item_state */
     uint8_t band;      /* of the ready item, or for the run after this one; BAND_NONE: not dirty */
     char text[];       /* namespace, name */
@@ -56,8 +57,8 @@ struct lane {
     struct tree items; /* by key */
     struct pool pool;  /* of items: of its own, because some lanes' wait for months */
     struct band bands[BAND_COUNT];
-    size_t ready;
-    int in_work;
+    struct list working; /* items, in order of their start */
+    struct lane_stats stats;
 };
 
 struct workqueue {
@@ -71,6 +72,9 @@ struct workqueue {
     size_t ready, in_work;
     bool closed;
 };
+
+/* client-go's as far as our clock tells them apart; seconds. */
+const double workqueue_buckets[] = {0.001, 0.01, 0.1, 1, 10, 100, 1000, 0};
 
 /* --- items --- */
 
@@ -189,6 +193,19 @@ static void leave_line(struct lane *lane, struct item *item)
     line_settle(&lane->bands[item->band], line);
 }
 
+/* --- times --- */
+
+/* Half the bits do: in a queue nothing lasts 49 days, and there are very many items. */
+static uint32_t now_short_ms(const struct workqueue *queue)
+{
+    return (uint32_t)clock_monotonic_ms(queue->clock);
+}
+
+static int64_t age_ms(const struct workqueue *queue, const struct item *item)
+{
+    return (uint32_t)(now_short_ms(queue) - item->since_ms);
+}
+
 /* --- READY --- */
 
 static uint8_t band_of(enum work_priority priority)
@@ -213,8 +230,10 @@ static void make_ready(struct workqueue *queue, struct item *item, uint8_t band)
     struct lane *lane = &queue->lanes[item->work.lane];
 
     item->state = ITEM_READY;
+    item->since_ms = now_short_ms(queue);
     stand_in_line(lane, item, band);
-    lane->ready++;
+    lane->stats.ready++;
+    lane->stats.adds++;
     queue->ready++;
     cond_signal(&queue->changed);
 }
@@ -276,6 +295,7 @@ struct workqueue *workqueue_new(const struct clock *clock, const struct lane_opt
     for (size_t i = 0; i < lane_count; i++) {
         queue->lanes[i].options = lanes[i];
         pool_init(&queue->lanes[i].pool);
+        list_init(&queue->lanes[i].working);
         for (size_t band = 0; band < BAND_COUNT; band++)
             list_init(&queue->lanes[i].bands[band].ring);
     }
@@ -370,6 +390,7 @@ int64_t workqueue_add_failed(struct workqueue *queue, unsigned lane, const struc
     item = item_need(queue, lane, key);
     at_ms += back_off_ms(&queue->lanes[lane].options, item->failures);
     item->failures++;
+    queue->lanes[lane].stats.retries++;
     set_timer(queue, item, at_ms);
     return at_ms;
 }
@@ -389,7 +410,7 @@ void workqueue_forget(struct workqueue *queue, unsigned lane, const struct key *
 
 static bool lane_can_give(const struct lane *lane, size_t band)
 {
-    if (lane->options.max_in_work > 0 && lane->in_work >= lane->options.max_in_work)
+    if (lane->options.max_in_work > 0 && lane->stats.in_work >= lane->options.max_in_work)
         return false;
     return !list_empty(&lane->bands[band].ring);
 }
@@ -419,11 +440,14 @@ static struct work *give(struct workqueue *queue, struct lane *lane, size_t band
     list_remove(&line->ring);
     list_append(ring, &line->ring);
     leave_line(lane, item);
+    metric_times_add(&lane->stats.waits, workqueue_buckets, age_ms(queue, item));
     item->state = ITEM_IN_WORK;
+    item->since_ms = now_short_ms(queue);
     item->band = BAND_NONE;
     item->work.failures = item->failures;
-    lane->ready--;
-    lane->in_work++;
+    list_append(&lane->working, &item->ready);
+    lane->stats.ready--;
+    lane->stats.in_work++;
     queue->ready--;
     queue->in_work++;
     return &item->work;
@@ -506,10 +530,13 @@ void workqueue_done(struct workqueue *queue, struct work *work)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);
     struct item *item = CONTAINER_OF(work, struct item, work);
+    struct lane *lane = &queue->lanes[work->lane];
     uint8_t band = item->band;
 
+    metric_times_add(&lane->stats.works, workqueue_buckets, age_ms(queue, item));
+    list_remove(&item->ready);
     item->state = ITEM_IDLE;
-    queue->lanes[work->lane].in_work--;
+    lane->stats.in_work--;
     queue->in_work--;
     if (band != BAND_NONE && !queue->closed)
         make_ready(queue, item, band);
@@ -542,7 +569,21 @@ size_t workqueue_depth(struct workqueue *queue, unsigned lane)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);
 
-    return queue->lanes[lane].ready;
+    return queue->lanes[lane].stats.ready;
+}
+
+void workqueue_stats(struct workqueue *queue, unsigned at, struct lane_stats *ret)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);
+    const struct lane *lane = &queue->lanes[at];
+    int64_t age;
+
+    *ret = lane->stats;
+    list_for_each (node, &lane->working) {
+        age = age_ms(queue, list_entry(node, struct item, ready));
+        ret->unfinished_ms += age;
+        ret->longest_ms = age > ret->longest_ms ? age : ret->longest_ms;
+    }
 }
 
 void workqueue_clock_changed(struct workqueue *queue)

@@ -14,6 +14,7 @@
 #define RUNTIME_WORKQUEUE_H
 
 #include "base/context.h"
+#include "metrics/metrics.h"
 #include "store/resource.h"
 
 struct workqueue;
@@ -56,8 +57,22 @@ void workqueue_done(struct workqueue *queue, struct work *work);
 void workqueue_close(struct workqueue *queue); /* nothing more is handed out or taken in */
 /* Nothing ready and nothing in work (timers aside). */
 bool workqueue_is_idle(struct workqueue *queue);
-int64_t workqueue_next_due_ms(struct workqueue *queue);         /* wall; 0: no timer */
-size_t workqueue_depth(struct workqueue *queue, unsigned lane); /* ready, for metrics */
+int64_t workqueue_next_due_ms(struct workqueue *queue); /* wall; 0: no timer */
+
+/* What has become of a lane's keys, for metrics; counted since the queue was made. */
+struct lane_stats {
+    size_t ready;
+    int in_work;
+    uint64_t adds;             /* that made a key ready, or ready again after its run */
+    uint64_t retries;          /* after a failure */
+    int64_t unfinished_ms;     /* of what is in work, added up */
+    int64_t longest_ms;        /* of what is in work */
+    struct metric_times waits; /* ready until handed out; workqueue_buckets */
+    struct metric_times works; /* handed out until done */
+};
+extern const double workqueue_buckets[];
+size_t workqueue_depth(struct workqueue *queue, unsigned lane); /* ready */
+void workqueue_stats(struct workqueue *queue, unsigned lane, struct lane_stats *ret);
 /* Wall clock was set: look at the timers again. */
 void workqueue_clock_changed(struct workqueue *queue);
 

@@ -49,6 +49,33 @@ TEST(a_counter_adds_up_by_label)
               "certmanager_controller_sync_call_count{controller=\"orders\"} 3\n");
 }
 
+static void write_lent(void *arg, struct metrics_writer *writer)
+{
+    metrics_write_times(writer, &waits, VALUES(NULL), arg);
+}
+
+TEST(times_counted_elsewhere_read_as_a_histogram)
+{
+    static const int64_t ms[] = {0, 10, 11, 500, 1000, 30000, 30001, -5};
+    cleanup(metrics_free) struct metrics *metrics = metrics_new();
+    cleanup(xfree) char *text = NULL;
+    struct metric_times lent = {};
+
+    for (size_t i = 0; i < ARRAY_LEN(ms); i++)
+        metric_times_add(&lent, buckets, ms[i]);
+    metrics_add_collector(metrics, write_lent, &lent);
+    text = print(metrics);
+    ASSERT_STREQ(text, "# HELP certlet_wait_seconds Waits.\n"
+                       "# TYPE certlet_wait_seconds histogram\n"
+                       "certlet_wait_seconds_bucket{le=\"0.01\"} 3\n"
+                       "certlet_wait_seconds_bucket{le=\"0.5\"} 5\n"
+                       "certlet_wait_seconds_bucket{le=\"1\"} 6\n"
+                       "certlet_wait_seconds_bucket{le=\"30\"} 7\n"
+                       "certlet_wait_seconds_bucket{le=\"+Inf\"} 8\n"
+                       "certlet_wait_seconds_sum 61.522\n"
+                       "certlet_wait_seconds_count 8\n");
+}
+
 TEST(a_gauge_is_set_and_families_come_in_order_of_name)
 {
     cleanup(metrics_free) struct metrics *metrics = metrics_new();
@@ -248,6 +275,7 @@ TEST(counts_from_many_threads_are_all_there)
 }
 
 RUN_TESTS(cmocka_unit_test(a_counter_adds_up_by_label),
+          cmocka_unit_test(times_counted_elsewhere_read_as_a_histogram),
           cmocka_unit_test(a_gauge_is_set_and_families_come_in_order_of_name),
           cmocka_unit_test(label_values_and_help_are_escaped),
           cmocka_unit_test(numbers_are_short_and_exact),

@@ -115,6 +115,48 @@ TEST(a_key_added_twice_runs_once)
     assert_empty(&bed);
 }
 
+static struct lane_stats stats_of(struct bed *bed, unsigned lane)
+{
+    struct lane_stats stats;
+
+    workqueue_stats(bed->queue, lane, &stats);
+    return stats;
+}
+
+TEST(a_lane_counts_what_becomes_of_its_keys)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+    struct work *x, *y;
+
+    bed_init(&bed);
+    add(&bed, "ns/x");
+    add(&bed, "ns/x"); /* is there */
+    add(&bed, "ns/y");
+    fake_clock_advance(&bed.clock, 500);
+    x = assert_gives(&bed, "ns/x");
+    fake_clock_advance(&bed.clock, SECONDS(20));
+    y = assert_gives(&bed, "ns/y");
+    fake_clock_advance(&bed.clock, SECONDS(3));
+    add(&bed, "ns/x"); /* runs: once more afterwards */
+    ASSERT_EQ(stats_of(&bed, LANE_A).adds, 2);
+    ASSERT_EQ(stats_of(&bed, LANE_A).in_work, 2);
+    ASSERT_EQ(stats_of(&bed, LANE_A).unfinished_ms, SECONDS(26));
+    ASSERT_EQ(stats_of(&bed, LANE_A).longest_ms, SECONDS(23));
+    ASSERT_EQ(stats_of(&bed, LANE_A).waits.sum_ms, 500 + 20500);
+    (void)fail_key(&bed, LANE_A, "ns/y");
+    workqueue_done(bed.queue, x);
+    ASSERT_EQ(stats_of(&bed, LANE_A).adds, 3);
+    ASSERT_EQ(stats_of(&bed, LANE_A).ready, 1);
+    ASSERT_EQ(stats_of(&bed, LANE_A).longest_ms, SECONDS(3));
+    workqueue_done(bed.queue, y);
+    ASSERT_EQ(stats_of(&bed, LANE_A).retries, 1);
+    ASSERT_EQ(stats_of(&bed, LANE_A).in_work, 0);
+    ASSERT_EQ(stats_of(&bed, LANE_A).unfinished_ms, 0);
+    ASSERT_EQ(stats_of(&bed, LANE_A).works.sum_ms, SECONDS(26));
+    ASSERT_EQ(stats_of(&bed, LANE_B).adds, 0);
+    assert_runs(&bed, "ns/x");
+}
+
 TEST(keys_of_one_namespace_run_in_order_of_arrival)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -511,6 +553,7 @@ TEST(a_hundred_thousand_keys_come_out_fairly)
 }
 
 RUN_TESTS(cmocka_unit_test(a_key_added_twice_runs_once),
+          cmocka_unit_test(a_lane_counts_what_becomes_of_its_keys),
           cmocka_unit_test(keys_of_one_namespace_run_in_order_of_arrival),
           cmocka_unit_test(a_key_is_in_no_two_hands_and_runs_once_more_if_added_meanwhile),
           cmocka_unit_test(the_same_key_of_two_lanes_is_two_keys),
