@@ -54,7 +54,6 @@ static const struct metric_family start_time = {
     .name = "process_start_time_seconds",
     .type = METRIC_GAUGE,
     .help = "When the process started, in seconds since 1970."};
-
 /* Times of a Certificate, one family each. */
 static const struct {
     struct metric_family family;
@@ -243,6 +242,17 @@ void object_metrics_add(struct metrics *metrics, struct controllers *controllers
     metrics_add_collector(metrics, collect, controllers);
 }
 
+/* One client makes all calls; these are not to a CA. */
+static bool is_acme(const char *action)
+{
+    static const char *const others[] = {"unnamed_action", "http01_self_check", "kubernetes"};
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (streq(action, others[i]))
+            return false;
+    return true;
+}
+
 void object_metrics_observe_http(struct metrics *metrics,
                                  const struct http_observation *observation)
 {
@@ -254,8 +264,7 @@ void object_metrics_observe_http(struct metrics *metrics,
                             status,
                             NULL};
 
-    if (streq(observation->action, "unnamed_action") ||
-        streq(observation->action, "http01_self_check"))
+    if (!is_acme(observation->action))
         return;
     (void)snprintf(status, sizeof(status), "%d", observation->status);
     metrics_add(metrics, &acme_requests, labels, 1);

@@ -20,6 +20,7 @@ struct kube {
     struct kube_options options;
     struct kube_credentials *credentials;
     char *server; /* without a slash at its end */
+    char *host;   /* of it, with the port */
     struct mutex mutex;
     struct map *warned; /* texts of the server's warnings that were logged; under the lock */
 };
@@ -34,6 +35,14 @@ static char *server_url(const char *server)
     return url;
 }
 
+static char *host_of(const char *server)
+{
+    const char *host = strstr(server, "://");
+
+    host = host ? host + strlen("://") : server;
+    return xstrndup(host, strcspn(host, "/?#"));
+}
+
 struct kube *kube_new(const struct kube_options *options)
 {
     struct kube *kube = xalloc(sizeof(*kube));
@@ -41,6 +50,7 @@ struct kube *kube_new(const struct kube_options *options)
     kube->options = *options;
     kube->credentials = kube_credentials_new(options->config, options->clock);
     kube->server = server_url(str_or(options->config->cluster.server, ""));
+    kube->host = host_of(kube->server);
     kube->warned = map_new(NULL);
     mutex_init(&kube->mutex);
     return kube;
@@ -54,6 +64,7 @@ void kube_free(struct kube *kube)
     map_free(kube->warned);
     mutex_deinit(&kube->mutex);
     xfree(kube->server);
+    xfree(kube->host);
     xfree(kube);
 }
 
@@ -214,7 +225,7 @@ static int dress(struct attempt *attempt, const struct context *ctx, struct http
         .timeout_ms = call->timeout_ms ? call->timeout_ms : CALL_TIMEOUT_MS,
         .tls = kube_identity_tls(attempt->identity),
         .proxy = str_empty(cluster->proxy_url) ? NULL : cluster->proxy_url,
-        .action = call->about.verb,
+        .action = "kubernetes", /* counted by our observer, not as an ACME request */
         .repeatable = call->repeatable,
         .secret = streq(call->about.resource->kind, "Secret"),
     };
@@ -288,6 +299,29 @@ static int judge(struct attempt *attempt, const struct context *ctx,
                              clock_wall_ms(attempt->kube->options.clock), &attempt->status, err);
 }
 
+static void observe(const struct attempt *attempt, int status, int64_t duration_ms)
+{
+    const struct kube_options *options = &attempt->kube->options;
+    struct kube_observation observation = {.method = attempt->call->method,
+                                           .host = attempt->kube->host,
+                                           .status = status,
+                                           .duration_ms = duration_ms};
+
+    if (options->observe)
+        options->observe(options->observe_arg, &observation);
+}
+
+static int send(struct attempt *attempt, const struct context *ctx,
+                const struct http_request *request, struct http_response *ret, struct err *err)
+{
+    int64_t began_ms = clock_monotonic_ms(attempt->kube->options.clock);
+    int r = http_do(attempt->kube->options.http, ctx, request, ret, err);
+
+    observe(attempt, r == 0 ? ret->status : 0,
+            clock_monotonic_ms(attempt->kube->options.clock) - began_ms);
+    return r;
+}
+
 static int try(struct attempt *attempt, const struct context *ctx, struct http_response *ret,
                struct err *err)
 {
@@ -297,7 +331,7 @@ static int try(struct attempt *attempt, const struct context *ctx, struct http_r
     attempt->status = (struct kube_status){};
     r = dress(attempt, ctx, &request, err);
     if (r == 0)
-        r = http_do(attempt->kube->options.http, ctx, &request, ret, err);
+        r = send(attempt, ctx, &request, ret, err);
     if (r < 0)
         return kube_about_wrap(&attempt->call->about, err);
     return judge(attempt, ctx, ret, err);
@@ -447,6 +481,7 @@ static int try_stream(struct attempt *attempt, const struct context *ctx, struct
         return kube_about_wrap(&attempt->call->about, err);
     request.max_body = 0; /* of the whole stream: no limit */
     r = http_stream_open(attempt->kube->options.http, ctx, &request, &stream, &head, err);
+    observe(attempt, r == 0 ? head.status : 0, -1);
     if (r < 0)
         return kube_about_wrap(&attempt->call->about, err);
     if (head.status < 200 || head.status > 299)

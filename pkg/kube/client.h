@@ -22,6 +22,15 @@
 
 struct kube;
 
+/* One request, for metrics. */
+struct kube_observation {
+    const char *method;  /* "GET" */
+    const char *host;    /* with its port, if the configuration gives one */
+    int status;          /* HTTP; 0: no answer */
+    int64_t duration_ms; /* -1: a stream, of which only the head has come */
+};
+typedef void kube_observe_fn(void *arg, const struct kube_observation *observation);
+
 struct kube_options { /* all of it must outlive the client */
     const struct kube_config *config;
     struct http *http;
@@ -29,6 +38,8 @@ struct kube_options { /* all of it must outlive the client */
     /* Waits in place of ours, for tests; NULL: ours. */
     int (*wait)(void *arg, const struct context *ctx, int64_t wait_ms, struct err *err);
     void *wait_arg;
+    kube_observe_fn *observe; /* on the thread that calls; must be short; NULL: nobody counts */
+    void *observe_arg;
 };
 
 struct kube *kube_new(const struct kube_options *options);

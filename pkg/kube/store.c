@@ -328,7 +328,9 @@ int store_kube_open(const struct store_kube_options *options, struct store **ret
                                                  .http = options->http,
                                                  .clock = options->clock,
                                                  .wait = options->wait,
-                                                 .wait_arg = options->wait_arg});
+                                                 .wait_arg = options->wait_arg,
+                                                 .observe = options->observe,
+                                                 .observe_arg = options->observe_arg});
     r = start_notes(self, options, err);
     if (r < 0)
         return r;

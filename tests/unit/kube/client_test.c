@@ -298,6 +298,38 @@ TEST(a_stream_that_is_refused_says_why)
     finish();
 }
 
+static void note_observation(void *arg, const struct kube_observation *observation)
+{
+    struct buf *seen = arg;
+
+    buf_addf(seen, "%s %s %d %s;", observation->method, observation->host, observation->status,
+             observation->duration_ms < 0 ? "stream" : "call");
+}
+
+TEST(each_try_is_observed_and_no_wait)
+{
+    static const struct fake_answer answers[] = {
+        {503, NULL, "retry-after", "2"}, {.fails = ERR_NETWORK}, {200, "{}"}, {403, "{}"}, {}};
+    struct kube_call call = reading(&secrets, "web", "tls");
+    cleanup(http_stream_close) struct http_stream *stream = NULL;
+    cleanup(buf_deinit) struct buf seen = BUF(1000);
+    struct err err = {};
+
+    fake_api_init(&api, answers);
+    kube = kube_new(&(struct kube_options){.config = &api.config,
+                                           .http = api.http,
+                                           .clock = &api.clock.clock,
+                                           .wait = fake_wait,
+                                           .wait_arg = &api,
+                                           .observe = note_observation,
+                                           .observe_arg = &seen});
+    ASSERT_OK(ask(&call, &err));
+    ASSERT_ERR(ERR_DENIED, kube_stream(kube, &api.ctx, &call, &stream, NULL, &err));
+    ASSERT_STREQ(buf_str(&seen), "GET api.test:6443 503 call;GET api.test:6443 0 call;"
+                                 "GET api.test:6443 200 call;GET api.test:6443 403 stream;");
+    finish();
+}
+
 RUN_TESTS(cmocka_unit_test(paths_follow_from_resource_namespace_and_name),
           cmocka_unit_test(a_name_does_not_lead_out_of_its_place),
           cmocka_unit_test(a_body_goes_out_with_its_type_and_our_token),
@@ -310,4 +342,5 @@ RUN_TESTS(cmocka_unit_test(paths_follow_from_resource_namespace_and_name),
           cmocka_unit_test(a_lost_connection_is_forgiven_once),
           cmocka_unit_test(a_401_is_answered_with_a_fresh_token_once),
           cmocka_unit_test(a_warning_of_the_server_is_logged_once),
-          cmocka_unit_test(a_stream_that_is_refused_says_why));
+          cmocka_unit_test(a_stream_that_is_refused_says_why),
+          cmocka_unit_test(each_try_is_observed_and_no_wait));
