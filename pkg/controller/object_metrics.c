@@ -1,6 +1,7 @@
 /* object_metrics.c - families and the collector. */
 #include "controller/object_metrics.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -54,6 +55,17 @@ static const struct metric_family start_time = {
     .name = "process_start_time_seconds",
     .type = METRIC_GAUGE,
     .help = "When the process started, in seconds since 1970."};
+static const struct metric_family open_files = {
+    .name = "process_open_fds", .type = METRIC_GAUGE, .help = "File descriptors that are open."};
+static const struct metric_family most_files = {
+    .name = "process_max_fds",
+    .type = METRIC_GAUGE,
+    .help = "File descriptors that may be open at once."};
+static const struct metric_family build_info = {.name = "certlet_build_info",
+                                                .type = METRIC_GAUGE,
+                                                .help = "Always 1; the label is the version.",
+                                                .labels = {"version"}};
+
 /* Times of a Certificate, one family each. */
 static const struct {
     struct metric_family family;
@@ -206,6 +218,27 @@ static double seconds_of(const struct timeval *time)
     return (double)time->tv_sec + (double)time->tv_usec / 1e6;
 }
 
+static void write_files(struct metrics_writer *writer)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct rlimit limit = {};
+    int count = -3; /* ".", "..", and the one that we read them by */
+
+    while (dir && readdir(dir))
+        count++;
+    if (dir && closedir(dir) == 0)
+        write_single(writer, &open_files, count);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        write_single(writer, &most_files, (double)limit.rlim_cur);
+}
+
+static void write_version(struct metrics_writer *writer)
+{
+    const char *labels[] = {CERTLET_VERSION, NULL};
+
+    metrics_write(writer, &build_info, labels, 1);
+}
+
 /* proc(5): the first two numbers of statm are size and resident, in pages. */
 static void write_process(struct metrics_writer *writer, int64_t started_at_ms)
 {
@@ -235,6 +268,8 @@ static void collect(void *arg, struct metrics_writer *writer)
     write_challenges(writer, self->caches.challenges);
     write_single(writer, &clock_time, (double)(clock_wall_ms(self->clock) / 1000));
     write_process(writer, self->started_at_ms);
+    write_files(writer);
+    write_version(writer);
 }
 
 void object_metrics_add(struct metrics *metrics, struct controllers *controllers)

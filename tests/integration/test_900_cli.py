@@ -347,6 +347,12 @@ def test_metrics_and_health_are_served_where_asked(binary, ca, tmp_path, free_po
         assert re.search(r'certmanager_http_acme_client_request_count\{.*action="finalize', text) or (
             "certmanager_http_acme_client_request_count{" in text
         )
+        assert re.search(r'workqueue_adds_total\{name="certificates",controller="certificates"\} [1-9]', text)
+        assert re.search(r'reconcile_total\{controller="certificates",result="success"\} \d', text)
+        assert re.search(r'reconcile_time_seconds_bucket\{controller="orders",le="\+Inf"\} [1-9]', text)
+        assert re.search(r'\ncertlet_build_info\{version="\d[^"]*"\} 1\n', text)
+        opened, most = (int(float(re.search(rf"\nprocess_{name}_fds (\S+)\n", text)[1])) for name in ("open", "max"))
+        assert 0 < opened < most
         assert not any(line.startswith("#") for line in text.splitlines() if "HELP" not in line and "TYPE" not in line)
         assert get(free_port, "/livez")[:2] == (200, "ok\n")
         assert get(free_port, "/readyz")[:2] == (200, "ok\n")
