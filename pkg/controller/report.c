@@ -28,6 +28,9 @@ static void objects_deinit(struct objects *objects)
 }
 
 struct loading {
+    struct store *store;
+    const struct context *ctx;
+    const struct report_scope *scope;
     struct objects certificates, requests, orders, challenges, issuers, cluster_issuers;
     struct report *report;
 };
@@ -43,19 +46,81 @@ static void loading_deinit(struct loading *loading)
 }
 DEFINE_CLEANUP_VALUE(struct loading, loading_deinit);
 
-static int load(struct store *store, const struct context *ctx, const struct kind *kind,
-                struct objects *ret, struct err *err)
+/* "NAME" or "NAMESPACE/NAME". */
+static bool is_called(const char *namespace, const char *name, const char *text)
+{
+    size_t len = strlen(namespace);
+
+    if (strncmp(text, namespace, len) == 0 && text[len] == '/')
+        text += len + 1;
+    return streq(name, text);
+}
+
+static bool is_wanted(const struct report_scope *scope, const struct object *object)
+{
+    if (scope->names.len == 0 || object->kind != &kind_certificate)
+        return true;
+    for (size_t i = 0; i < scope->names.len; i++) {
+        if (is_called(object->metadata.namespace, object->metadata.name, scope->names.items[i]))
+            return true;
+    }
+    return false;
+}
+
+static void add_object(const struct loading *loading, const struct kind *kind,
+                       const struct json *json, struct objects *to)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+
+    /* What does not decode is shown by nobody, and delays nobody. */
+    if (object_decode(kind, json, NULL, &object, NULL) == 0 && is_wanted(loading->scope, object))
+        to->items[to->len++] = take(object);
+}
+
+static int load_namespace(const struct loading *loading, const struct kind *kind,
+                          const char *namespace, struct objects *to, struct err *err)
 {
     cleanup(json_unref) struct json *list = NULL;
-    int r = store_list(store, ctx, &kind->resource, NULL, &list, err);
+    int r = store_list(loading->store, loading->ctx, &kind->resource, namespace, &list, err);
 
     if (r < 0)
-        return err_wrap(err, "listing %s", kind->resource.plural);
-    ret->items = xcalloc(json_len(list) + 1, sizeof(*ret->items));
-    for (size_t i = 0; i < json_len(list); i++) {
-        /* What does not decode is shown by nobody, and delays nobody. */
-        if (object_decode(kind, json_at(list, i), NULL, &ret->items[ret->len], NULL) == 0)
-            ret->len++;
+        return r;
+    to->items = xrealloc(to->items, (to->len + json_len(list) + 1) * sizeof(*to->items));
+    for (size_t i = 0; i < json_len(list); i++)
+        add_object(loading, kind, json_at(list, i), to);
+    return 0;
+}
+
+static void note_refused(struct report *report, const struct resource *resource,
+                         const char *namespace, const char *unknown)
+{
+    cleanup(buf_deinit) struct buf text = BUF(1024);
+
+    buf_addf(&text, "not permitted to read %s", resource->plural);
+    if (!str_empty(resource->group))
+        buf_addf(&text, ".%s", resource->group);
+    if (namespace)
+        buf_addf(&text, " in namespace '%s'", namespace);
+    buf_addf(&text, ": %s", unknown);
+    strlist_add(&report->refused, buf_str(&text));
+}
+
+/* `unknown`: what is not shown when it may not be read; NULL: it is a must. */
+static int load(const struct loading *loading, const struct kind *kind, const char *unknown,
+                struct objects *to, struct err *err)
+{
+    const struct strlist *namespaces = &loading->scope->namespaces;
+    bool everywhere = !kind->resource.namespaced || namespaces->len == 0;
+
+    for (size_t i = 0; i < (everywhere ? 1 : namespaces->len); i++) {
+        const char *namespace = everywhere ? NULL : namespaces->items[i];
+        struct err why = {};
+        int r = load_namespace(loading, kind, namespace, to, &why);
+
+        if (r == ERR_DENIED && loading->scope->tolerant && unknown)
+            note_refused(loading->report, &kind->resource, namespace, unknown);
+        else if (r < 0)
+            return err_set(err, r, "%s", why.text);
     }
     return 0;
 }
@@ -223,8 +288,9 @@ static void add_certificate(struct loading *loading, const struct certificate *c
         .name = copy(report, crt->object.metadata.name),
         .ready = ready ? enum_name(&condition_status_names, ready->status) : "Unknown",
         .reason = ready ? copy(report, ready->reason) : NULL,
-        .message = ready ? copy(report, ready->message)
-                         : "it has not been looked at yet: start certlet run",
+        .message =
+            ready ? copy(report, ready->message)
+                  : "it has not been looked at yet: start certlet run, or the cluster's controller",
         .issuer_kind = copy(report, issuer_reference_kind(&crt->spec.issuer_ref)),
         .issuer_name = copy(report, crt->spec.issuer_ref.name),
         .secret_name = copy(report, crt->spec.secret_name),
@@ -262,51 +328,107 @@ static void add_issuers(struct loading *loading, const struct objects *issuers)
     }
 }
 
-static int load_all(struct store *store, const struct context *ctx, struct loading *loading,
-                    struct err *err)
+static bool is_in_force(const struct object *object)
+{
+    const struct conditions *conditions = &((const struct certificate *)object)->status.conditions;
+
+    return condition_is(conditions, "Ready", CONDITION_TRUE) &&
+           !condition_find(conditions, "Issuing");
+}
+
+static bool need_explaining(const struct objects *certificates)
+{
+    for (size_t i = 0; i < certificates->len; i++) {
+        if (!is_in_force(certificates->items[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Requests, then their Orders, then the Challenges of those: as far down as there is something. */
+static int load_children(struct loading *loading, struct err *err)
 {
     const struct {
         const struct kind *kind;
+        const char *unknown;
         struct objects *to;
-    } lists[] = {
-        {&kind_certificate, &loading->certificates},
-        {&kind_certificate_request, &loading->requests},
-        {&kind_order, &loading->orders},
-        {&kind_challenge, &loading->challenges},
-        {&kind_issuer, &loading->issuers},
-        {&kind_cluster_issuer, &loading->cluster_issuers},
+    } steps[] = {
+        {&kind_certificate_request, "what a request waits for is not shown", &loading->requests},
+        {&kind_order, "what the CA says is not shown", &loading->orders},
+        {&kind_challenge, "the name that fails is not shown", &loading->challenges},
     };
+    bool is_needed = need_explaining(&loading->certificates);
 
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        int r = load(store, ctx, lists[i].kind, lists[i].to, err);
+    for (size_t i = 0; is_needed && i < ARRAY_LEN(steps); i++) {
+        int r = load(loading, steps[i].kind, steps[i].unknown, steps[i].to, err);
 
         if (r < 0)
             return r;
+        sort_by_owner(steps[i].to);
+        is_needed = steps[i].to->len > 0;
     }
-    sort_by_owner(&loading->requests);
-    sort_by_owner(&loading->orders);
-    sort_by_owner(&loading->challenges);
+    return 0;
+}
+
+static int load_all(struct loading *loading, struct err *err)
+{
+    int r = load(loading, &kind_certificate, NULL, &loading->certificates, err);
+
+    if (r == 0)
+        r = load_children(loading, err);
+    if (r == 0)
+        r = load(loading, &kind_issuer, "whether Issuers are ready is not shown", &loading->issuers,
+                 err);
+    if (r == 0)
+        r = load(loading, &kind_cluster_issuer, "whether ClusterIssuers are ready is not shown",
+                 &loading->cluster_issuers, err);
+    return r;
+}
+
+static void add_all(struct loading *loading)
+{
+    struct report *report = loading->report;
+    size_t certificates = loading->certificates.len + 1,
+           issuers = loading->issuers.len + loading->cluster_issuers.len + 1;
+
+    report->arena = arena_new(0);
+    report->certificates = arena_alloc(report->arena, certificates * sizeof(*report->certificates));
+    report->issuers = arena_alloc(report->arena, issuers * sizeof(*report->issuers));
+    for (size_t i = 0; i < loading->certificates.len; i++)
+        add_certificate(loading, (const struct certificate *)loading->certificates.items[i],
+                        context_now_ms(loading->ctx));
+    add_issuers(loading, &loading->issuers);
+    add_issuers(loading, &loading->cluster_issuers);
+}
+
+int report_load_scope(struct store *store, const struct context *ctx,
+                      const struct report_scope *scope, struct report *ret, struct err *err)
+{
+    cleanup(report_deinit) struct report report = {.tolerant = scope->tolerant};
+    cleanup(loading_deinit) struct loading loading = {
+        .store = store, .ctx = ctx, .scope = scope, .report = &report};
+    int r = load_all(&loading, err);
+
+    if (r < 0)
+        return r;
+    add_all(&loading);
+    *ret = report;
+    report = (struct report){};
     return 0;
 }
 
 int report_load(struct store *store, const struct context *ctx, struct report *ret, struct err *err)
 {
-    cleanup(loading_deinit) struct loading loading = {.report = ret};
-    int r = load_all(store, ctx, &loading, err);
+    return report_load_scope(store, ctx, &(struct report_scope){}, ret, err);
+}
 
-    if (r < 0)
-        return r;
-    *ret = (struct report){.arena = arena_new(0)};
-    ret->certificates = arena_alloc(ret->arena,
-                                    (loading.certificates.len + 1) * sizeof(*ret->certificates));
-    ret->issuers = arena_alloc(ret->arena, (loading.issuers.len + loading.cluster_issuers.len + 1) *
-                                               sizeof(*ret->issuers));
-    for (size_t i = 0; i < loading.certificates.len; i++)
-        add_certificate(&loading, (const struct certificate *)loading.certificates.items[i],
-                        context_now_ms(ctx));
-    add_issuers(&loading, &loading.issuers);
-    add_issuers(&loading, &loading.cluster_issuers);
-    return 0;
+bool report_has(const struct report *report, const char *name)
+{
+    for (size_t i = 0; i < report->certificate_count; i++) {
+        if (is_called(report->certificates[i].namespace, report->certificates[i].name, name))
+            return true;
+    }
+    return false;
 }
 
 /* --- what is stored --- */
@@ -326,18 +448,35 @@ static int read_chain(struct store *store, const struct context *ctx, const stru
     return r < 0 ? r : chain_from_pem(buf_str(&pem), pem.len, ret, err);
 }
 
+static bool may_skip(const struct report *report, int code)
+{
+    /* Nothing is stored, or it is no certificate: Ready says so. */
+    return code == ERR_NOT_FOUND || code == ERR_INVALID || code == ERR_TOO_LARGE ||
+           (code == ERR_DENIED && report->tolerant);
+}
+
 int report_load_leaves(struct store *store, const struct context *ctx, struct report *report,
                        struct err *err)
 {
+    const char *refused_in = NULL; /* rows of a namespace stand together: it is asked once */
+
     for (size_t i = 0; i < report->certificate_count; i++) {
         struct certificate_row *row = &report->certificates[i];
         struct key key = {.namespace = row->namespace, .name = row->secret_name};
         cleanup(chain_deinit) struct chain chain = {};
         struct err why = {};
-        int r = row->secret_name ? read_chain(store, ctx, &key, &chain, &why) : ERR_NOT_FOUND;
+        int r;
 
-        if (r == ERR_NOT_FOUND || r == ERR_INVALID || r == ERR_TOO_LARGE)
-            continue; /* nothing is stored, or it is no certificate: Ready says so */
+        if (!row->secret_name || (refused_in && streq(refused_in, row->namespace)))
+            continue;
+        r = read_chain(store, ctx, &key, &chain, &why);
+        if (r == ERR_DENIED && report->tolerant) {
+            refused_in = row->namespace;
+            note_refused(report, &kind_secret.resource, refused_in,
+                         "serial numbers and who signed are not shown");
+        }
+        if (r < 0 && may_skip(report, r))
+            continue;
         if (r < 0)
             return err_set(err, r, "%s", why.text);
         row->serial = arena_strdup(report->arena, cert_serial_hex(chain.certs[0]));
@@ -349,6 +488,7 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
 void report_deinit(struct report *report)
 {
     arena_free(report->arena);
+    strlist_deinit(&report->refused);
     *report = (struct report){};
 }
 

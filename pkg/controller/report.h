@@ -29,8 +29,17 @@ struct certificate_row {
 struct issuer_row {
     const char *kind, *namespace, *name, *ready, *reason, *message, *account;
 };
+struct report_scope {          /* zeroed: everything */
+    struct strlist namespaces; /* empty: all */
+    struct strlist names;      /* "NAME" or "NAMESPACE/NAME" of Certificates; empty: all */
+    /* What explains a Certificate and may not be read is left out and named in report.refused. Without
+     * it, and for Certificates themselves, that is ERR_DENIED. */
+    bool tolerant;
+};
 struct report { /* everything borrowed by the rows lives in here */
     struct arena *arena;
+    struct strlist refused; /* "not permitted to read ..." */
+    bool tolerant;
     struct certificate_row *certificates;
     size_t certificate_count;
     struct issuer_row *issuers;
@@ -42,8 +51,13 @@ DEFINE_CLEANUP_VALUE(struct report, report_deinit);
 /* Sorted by namespace and name. */
 int report_load(struct store *store, const struct context *ctx, struct report *ret,
                 struct err *err);
+/* With as few lists as do: what explains a Certificate is read only when one of them needs it. */
+int report_load_scope(struct store *store, const struct context *ctx,
+                      const struct report_scope *scope, struct report *ret, struct err *err);
+/* Is there a Certificate of this "NAME" or "NAMESPACE/NAME"? */
+bool report_has(const struct report *report, const char *name);
 
-/* Reads every Secret, for the rows' serial and signed_by. */
+/* Reads the Secret of every row, for serial and signed_by. */
 int report_load_leaves(struct store *store, const struct context *ctx, struct report *report,
                        struct err *err);
 

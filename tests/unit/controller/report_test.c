@@ -308,7 +308,175 @@ TEST(a_certificate_without_a_stored_chain_has_no_serial)
     bed_free(bed);
 }
 
+/* --- a part of it --- */
+
+/* A store whose reader may not read everything. */
+struct restricted {
+    struct store store;
+    struct store *inner;
+    const char *refused; /* plurals */
+    size_t lists;
+};
+
+static int check(struct store *store, const struct resource *resource, struct err *err)
+{
+    struct restricted *self = CONTAINER_OF(store, struct restricted, store);
+
+    if (strstr(self->refused, resource->plural))
+        return err_set(err, ERR_DENIED, "%s: denied", resource->plural);
+    return 0;
+}
+
+static int restricted_get(struct store *store, const struct context *ctx,
+                          const struct resource *resource, const struct key *key, struct json **ret,
+                          struct err *err)
+{
+    int r = check(store, resource, err);
+
+    return r < 0 ? r
+                 : store_get(CONTAINER_OF(store, struct restricted, store)->inner, ctx, resource,
+                             key, ret, err);
+}
+
+static int restricted_watch(struct store *store, const struct context *ctx,
+                            const struct resource *resource, const char *namespace,
+                            const char *since, struct store_watch **ret, struct err *err)
+{
+    struct restricted *self = CONTAINER_OF(store, struct restricted, store);
+    int r = check(store, resource, err);
+
+    self->lists++;
+    return r < 0 ? r
+                 : self->inner->ops->watch(self->inner, ctx, resource, namespace, since, ret, err);
+}
+
+static const struct store_ops restricted_ops = {.get = restricted_get, .watch = restricted_watch};
+
+static int load_part(struct bed *bed, const char *refused, const struct report_scope *scope,
+                     size_t *ret_lists, struct err *err)
+{
+    struct restricted store = {
+        .store.ops = &restricted_ops, .inner = bed->store, .refused = refused};
+    int r;
+
+    report_deinit(&bed->report);
+    r = report_load_scope(&store.store, &bed->ctx, scope, &bed->report, err);
+    if (r == 0)
+        r = report_load_leaves(&store.store, &bed->ctx, &bed->report, err);
+    *ret_lists = store.lists;
+    return r;
+}
+
+static void put_elsewhere(struct bed *bed, const char *namespace, const char *name)
+{
+    cleanup(xfree) char *yaml = xasprintf(
+        "apiVersion: cert-manager.io/v1\nkind: Certificate\n"
+        "metadata: {name: %s, namespace: %s}\n"
+        "spec: {dnsNames: [a.example], secretName: s, issuerRef: {name: acme}}\n" READY,
+        name, namespace);
+
+    put(bed, NULL, yaml);
+}
+
+static void check_names(struct bed *bed, const char *scope_namespaces, const char *scope_names,
+                        const char *expected)
+{
+    struct report_scope scope = {};
+    cleanup(buf_deinit) struct buf got = BUF(1024);
+    struct err err = {};
+    size_t lists;
+
+    CASE(expected);
+    strlist_split(&scope.namespaces, scope_namespaces, ',');
+    strlist_split(&scope.names, scope_names, ',');
+    ASSERT_OK(load_part(bed, "", &scope, &lists, &err));
+    for (size_t i = 0; i < bed->report.certificate_count; i++)
+        buf_addf(&got, "%s%s/%s", i > 0 ? " " : "", bed->report.certificates[i].namespace,
+                 bed->report.certificates[i].name);
+    ASSERT_STREQ(buf_str(&got), expected);
+    strlist_deinit(&scope.namespaces);
+    strlist_deinit(&scope.names);
+}
+
+TEST(a_scope_is_namespaces_and_names)
+{
+    struct bed *bed = bed_new();
+
+    put_elsewhere(bed, "a", "web");
+    put_elsewhere(bed, "b", "web");
+    put_elsewhere(bed, "b", "x");
+    put_elsewhere(bed, "c", "x");
+    check_names(bed, "", "", "a/web b/web b/x c/x");
+    check_names(bed, "a,c", "", "a/web c/x");
+    check_names(bed, "", "web", "a/web b/web");
+    check_names(bed, "", "b/x", "b/x");
+    check_names(bed, "b", "web,c/x", "b/web");
+    ASSERT_TRUE(report_has(&bed->report, "web"));
+    ASSERT_TRUE(report_has(&bed->report, "b/web"));
+    ASSERT_FALSE(report_has(&bed->report, "x"));
+    ASSERT_FALSE(report_has(&bed->report, "a/web"));
+    bed_free(bed);
+}
+
+TEST(what_explains_a_certificate_is_read_only_when_one_needs_it)
+{
+    struct bed *bed = bed_new();
+    char name[] = "web";
+    const struct report_scope ready = {.names = {.items = (char *[]){name}, .len = 1}};
+    struct err err = {};
+    size_t lists;
+
+    put(bed, NULL, CERTIFICATE("web", READY));
+    put(bed, NULL, CERTIFICATE("young", ""));
+    ASSERT_OK(load_part(bed, "", &ready, &lists, &err));
+    ASSERT_EQ(lists, 3); /* Certificates and both kinds of Issuers */
+    ASSERT_OK(load_part(bed, "", &(struct report_scope){}, &lists, &err));
+    ASSERT_EQ(lists, 4); /* and requests, of which there is none */
+    bed_free(bed);
+}
+
+TEST(what_may_not_be_read_beside_certificates_is_named_and_left_out)
+{
+    struct bed *bed = bed_new();
+    struct report_scope scope = {.tolerant = true};
+    const char *all = "certificaterequests orders challenges issuers clusterissuers secrets";
+    struct err err = {};
+    size_t lists;
+
+    put(bed, NULL, CERTIFICATE("young", ""));
+    strlist_add(&scope.namespaces, "default");
+    ASSERT_OK(load_part(bed, all, &scope, &lists, &err));
+    ASSERT_EQ(bed->report.certificate_count, 1);
+    ASSERT_EQ(bed->report.refused.len, 4);
+    ASSERT_CONTAINS(bed->report.refused.items[0],
+                    "not permitted to read certificaterequests.cert-manager.io in namespace "
+                    "'default': ");
+    ASSERT_CONTAINS(bed->report.refused.items[2],
+                    "not permitted to read clusterissuers.cert-manager.io: ");
+    ASSERT_CONTAINS(bed->report.refused.items[3],
+                    "not permitted to read secrets in namespace 'default': ");
+    scope.tolerant = false;
+    ASSERT_ERR(ERR_DENIED, load_part(bed, "issuers", &scope, &lists, &err));
+    strlist_deinit(&scope.namespaces);
+    bed_free(bed);
+}
+
+TEST(a_report_without_certificates_is_none)
+{
+    struct bed *bed = bed_new();
+    const struct report_scope scope = {.tolerant = true};
+    struct err err = {};
+    size_t lists;
+
+    ASSERT_ERR(ERR_DENIED, load_part(bed, "certificates", &scope, &lists, &err));
+    bed_free(bed);
+}
+
 RUN_TESTS(
+    cmocka_unit_test(a_scope_is_namespaces_and_names),
+    cmocka_unit_test(what_explains_a_certificate_is_read_only_when_one_needs_it),
+    cmocka_unit_test(what_may_not_be_read_beside_certificates_is_named_and_left_out),
+    cmocka_unit_test(a_report_without_certificates_is_none),
     cmocka_unit_test(a_certificate_that_is_ready_is_fine),
     cmocka_unit_test(a_certificate_whose_renewal_is_overdue_is_not_fine),
     cmocka_unit_test(a_certificate_that_nobody_has_looked_at_says_what_to_do),
