@@ -140,7 +140,10 @@ static int url_of(const struct kube *kube, const struct kube_call *call, char **
     if (streq(call->about.name, "..") || streq(call->about.name, "."))
         return err_set(err, ERR_INVALID, "'%s' is not a name", call->about.name);
     buf_add_str(&url, kube->server);
-    add_path(&url, call);
+    if (call->path)
+        buf_add_str(&url, call->path);
+    else
+        add_path(&url, call);
     add_params(&url, call->params);
     r = buf_check(&url, "the URL", err);
     if (r < 0)

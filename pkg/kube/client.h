@@ -55,6 +55,7 @@ struct kube_param {
 struct kube_call {
     struct kube_about about; /* the path is made from it, too */
     bool collection;         /* the name is not in the path: create */
+    const char *path;        /* what is no object: "/version"; NULL: made from `about` */
     const char *method;
     struct kube_param params[KUBE_PARAMS_MAX]; /* up to the first without a name */
     const char *content_type;                  /* of the body; NULL: JSON */

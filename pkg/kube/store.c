@@ -122,7 +122,8 @@ static int kube_create(struct store *store, const struct context *ctx,
     cleanup(json_unref) struct json *object = NULL;
     struct key key = key_of(given);
     bool generated = str_empty(key.name) && !str_empty(object_meta(given, "generateName"));
-    struct key checked = {.namespace = key.namespace, .name = generated ? "any" : key.name};
+    bool nameless = generated || resource->is_question;
+    struct key checked = {.namespace = key.namespace, .name = nameless ? "any" : key.name};
     struct kube_call call = call_new("creating", "create", "POST", resource, &key);
     struct manager_name name;
     int r;
@@ -287,6 +288,20 @@ static void kube_close(struct store *store)
     xfree(self);
 }
 
+int store_kube_version(struct store *store, const struct context *ctx, struct json **ret,
+                       struct err *err)
+{
+    static const struct resource itself = {.kind = "Version", .plural = "the server's version"};
+    struct kube_call call = {
+        .about = {.doing = "reading", .verb = "get", .resource = &itself},
+        .method = "GET",
+        .path = "/version",
+        .repeatable = true,
+    };
+
+    return kube_do(kube_store_of(store)->kube, ctx, &call, ret, NULL, err);
+}
+
 static const struct store_ops kube_ops = {
     .get = kube_get,
     .create = kube_create,
@@ -324,6 +339,7 @@ int store_kube_open(const struct store_kube_options *options, struct store **ret
     store->ops = &kube_ops;
     self->strict = options->strict;
     self->dry_run = options->dry_run;
+    atomic_init(&self->list_first, options->lists);
     self->kube = kube_new(&(struct kube_options){.config = options->config,
                                                  .http = options->http,
                                                  .clock = options->clock,

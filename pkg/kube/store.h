@@ -21,7 +21,9 @@ struct store_kube_options { /* all of it must outlive the store */
     const struct clock *clock;
     const char *instance; /* reportingInstance of events: pod or host name; NULL: "certlet" */
     bool strict;          /* an unknown field is ERR_INVALID in place of a warning */
-    bool dry_run;         /* the server checks each write and keeps nothing; no events */
+    bool
+        lists; /* store_list() needs verb 'list' alone, as kubectl: whoever runs a command may not watch */
+    bool dry_run; /* the server checks each write and keeps nothing; no events */
     /* For tests: waits between tries, and no thread for notes, so that none is sent. */
     int (*wait)(void *arg, const struct context *ctx, int64_t wait_ms, struct err *err);
     void *wait_arg;
@@ -32,5 +34,8 @@ struct store_kube_options { /* all of it must outlive the store */
 
 /* Connects nothing yet. ERR_INVALID: no server is named. */
 int store_kube_open(const struct store_kube_options *options, struct store **ret, struct err *err);
+/* {major, minor, gitVersion, ...} as /version has it; only of a store from store_kube_open(). */
+int store_kube_version(struct store *store, const struct context *ctx, struct json **ret,
+                       struct err *err);
 
 #endif

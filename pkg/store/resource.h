@@ -19,6 +19,8 @@ struct resource {      /* static const rows, see api/kinds.h */
     /* Watches and lists see the object of this name alone, so that a right to that one will do. NULL: all.
      * The text must outlive the watch. */
     const char *watched_name;
+    /* Created to be answered and never stored, so without a name: SubjectAccessReview. */
+    bool is_question;
 };
 
 /* Borrowed names; `namespace` is "" for cluster-scoped objects. */

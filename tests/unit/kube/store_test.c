@@ -99,6 +99,58 @@ TEST(create_posts_to_the_collection)
     finish();
 }
 
+TEST(a_question_has_no_name_and_its_answer_is_what_counts)
+{
+    static const struct fake_answer answers[] = {
+        {201, "{'metadata': {}, 'status': {'allowed': true}}"}, {}};
+    static const struct resource reviews = {.group = "authorization.k8s.io",
+                                            .version = "v1",
+                                            .kind = "SubjectAccessReview",
+                                            .plural = "subjectaccessreviews",
+                                            .is_question = true};
+    cleanup(json_unref) struct json *question = fake_json(
+        "{'metadata': {}, 'spec': {'user': 'a'}}");
+    cleanup(json_unref) struct json *ret = NULL;
+    struct err err = {};
+
+    start(answers);
+    ASSERT_OK(store_create(store, &api.ctx, &reviews, "me", question, &ret, &err));
+    ASSERT_STREQ(fake_line(&api, 0),
+                 "POST /apis/authorization.k8s.io/v1/subjectaccessreviews" BY_ME);
+    ASSERT_NULL(strstr(fake_body(&api, 0), "\"name\""));
+    ASSERT_TRUE(json_as_bool(json_path(ret, "status.allowed"), false));
+    finish();
+}
+
+TEST(the_version_of_the_server_is_at_a_path_of_its_own)
+{
+    static const struct fake_answer answers[] = {
+        {200, "{'major': '1', 'minor': '36'}"}, {403, "{'reason': 'Forbidden'}"}, {}};
+    cleanup(json_unref) struct json *ret = NULL;
+    struct err err = {};
+
+    start(answers);
+    ASSERT_OK(store_kube_version(store, &api.ctx, &ret, &err));
+    ASSERT_STREQ(fake_line(&api, 0), "GET /version");
+    ASSERT_STREQ(json_get_text(ret, "minor"), "36");
+    ASSERT_ERR(ERR_DENIED, store_kube_version(store, &api.ctx, &ret, &err));
+    finish();
+}
+
+TEST(who_lists_only_needs_no_watch)
+{
+    static const struct fake_answer answers[] = {
+        {200, "{'metadata': {'resourceVersion': '9'}, 'items': [" OBJECT "]}"}, {}};
+    cleanup(json_unref) struct json *ret = NULL;
+    struct err err = {};
+
+    start_with(answers, (struct store_kube_options){.lists = true});
+    ASSERT_OK(store_list(store, &api.ctx, &certificates, "web", &ret, &err));
+    ASSERT_STREQ(fake_line(&api, 0), "GET " CERTIFICATES "?limit=500");
+    ASSERT_EQ(json_len(ret), 1);
+    finish();
+}
+
 TEST(apply_is_forced_and_sends_no_managed_fields)
 {
     static const struct fake_answer answers[] = {{200, OBJECT}, {}};
@@ -238,6 +290,9 @@ RUN_TESTS(cmocka_unit_test(a_config_without_a_server_is_refused),
           cmocka_unit_test(get_reads_one_object),
           cmocka_unit_test(names_that_no_server_takes_are_not_asked_for),
           cmocka_unit_test(create_posts_to_the_collection),
+          cmocka_unit_test(a_question_has_no_name_and_its_answer_is_what_counts),
+          cmocka_unit_test(the_version_of_the_server_is_at_a_path_of_its_own),
+          cmocka_unit_test(who_lists_only_needs_no_watch),
           cmocka_unit_test(apply_is_forced_and_sends_no_managed_fields),
           cmocka_unit_test(update_puts_the_object_or_its_status_on_a_version),
           cmocka_unit_test(a_patch_carries_its_precondition),
