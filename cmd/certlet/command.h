@@ -12,7 +12,7 @@ enum exit_code {
     EXIT_NOT_READY = 1, /* not everything is as the manifests say; or what was asked for failed */
     EXIT_USAGE = 2,
     EXIT_LOCKED = 3,  /* another process works on the folder */
-    EXIT_STORE = 4,   /* state.db or the folder cannot be read or written */
+    EXIT_STORE = 4,   /* state.db, the folder or the cluster cannot be read or written */
     EXIT_AGAIN = 130, /* a second signal */
 };
 
@@ -24,7 +24,11 @@ struct command {
     command_fn *run;
 };
 
-command_fn command_run, command_status, command_renew, command_check, command_inspect,
-    command_version;
+/* How the user called us: "certlet", or "kubectl certlet" for the plugin (the file kubectl-certlet). */
+const char *program_name(void);
+bool program_is_plugin(void);
+
+command_fn command_run, command_status, command_renew, command_approve, command_deny, command_check,
+    command_inspect, command_version;
 
 #endif

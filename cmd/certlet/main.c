@@ -3,6 +3,7 @@
  *
  * To follow a certificate's life, go on in run.c.
  */
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,22 +18,37 @@
 
 static const struct command commands[] = {
     {"run", "keep the certificates of a folder of manifests", command_run},
-    {"status", "show the certificates of a folder", command_status},
+    {"status", "show the certificates of a folder or cluster", command_status},
     {"renew", "issue certificates anew now", command_renew},
+    {"approve", "approve a certificate request", command_approve},
+    {"deny", "deny a certificate request", command_deny},
     {"check", "check manifests without changing anything", command_check},
     {"inspect", "say what a certificate file holds", command_inspect},
     {"version", "print the version", command_version},
 };
 
+bool program_is_plugin(void)
+{
+    return str_starts(program_invocation_short_name, "kubectl-");
+}
+
+const char *program_name(void)
+{
+    return program_is_plugin() ? "kubectl certlet" : "certlet";
+}
+
 static void print_help(FILE *to)
 {
+    const char *name = program_name();
+
     (void)fprintf(
         to,
-        "certlet keeps TLS certificates true to manifests (cert-manager's API, without a cluster).\n\n"
-        "usage: certlet COMMAND [arguments]\n\n");
+        "certlet keeps TLS certificates true to manifests (cert-manager's API, with or without a cluster).\n\n"
+        "usage: %s COMMAND [arguments]\n\n",
+        name);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    (void)fprintf(to, "\ncertlet COMMAND --help says more; the manual is certlet(1).\n");
+    (void)fprintf(to, "\n%s COMMAND --help says more; the manual is certlet(1).\n", name);
 }
 
 static const struct command *find(const char *name)
@@ -46,7 +62,8 @@ static const struct command *find(const char *name)
 
 static int unknown(const char *name)
 {
-    (void)fprintf(stderr, "certlet: there is no command '%s'; certlet --help lists them\n", name);
+    (void)fprintf(stderr, "%s: there is no command '%s'; %s --help lists them\n", program_name(),
+                  name, program_name());
     return EXIT_USAGE;
 }
 

@@ -97,7 +97,7 @@ static void print_option(const struct option *option)
 
 static void print_help(const struct usage *usage)
 {
-    printf("usage: %s\n\n%s\n", usage->synopsis, usage->about);
+    printf("usage: %s%s\n\n%s\n", program_name(), strchr(usage->synopsis, ' '), usage->about);
     if (!usage->options->name)
         return;
     printf("\nFlags:\n");
@@ -107,18 +107,35 @@ static void print_help(const struct usage *usage)
     }
 }
 
+/* The second word of "certlet run DIR [flags]". */
+static const char *command_in(const struct usage *usage, int *ret_len)
+{
+    const char *command = strchr(usage->synopsis, ' ') + 1;
+
+    *ret_len = (int)strcspn(command, " ");
+    return command;
+}
+
 int usage_error(const struct usage *usage, const char *fmt, ...)
 {
-    cleanup(strlist_deinit) struct strlist words = {};
+    int len;
+    const char *command = command_in(usage, &len);
     va_list args;
 
-    strlist_split(&words, usage->synopsis, ' ');
-    (void)fprintf(stderr, "certlet %s: ", words.items[1]);
+    (void)fprintf(stderr, "%s %.*s: ", program_name(), len, command);
     va_start(args, fmt);
     (void)vfprintf(stderr, fmt, args);
     va_end(args);
-    (void)fprintf(stderr, "\nsee certlet %s --help\n", words.items[1]);
+    (void)fprintf(stderr, "\nsee %s %.*s --help\n", program_name(), len, command);
     return EXIT_USAGE;
+}
+
+void usage_complain(const struct usage *usage, const struct err *err)
+{
+    int len;
+    const char *command = command_in(usage, &len);
+
+    (void)fprintf(stderr, "%s %.*s: %s\n", program_name(), len, command, err->text);
 }
 
 /* --- parser --- */

@@ -31,8 +31,9 @@ struct option {
 };
 
 struct usage {
-    const char *synopsis; /* "certlet run DIR [flags]" */
-    const char *about;    /* paragraphs, wrapped by hand */
+    const char
+        *synopsis;     /* "certlet run DIR [flags]"; printed with the name that we were called by */
+    const char *about; /* paragraphs, wrapped by hand */
     const struct option *options;
 };
 
@@ -43,5 +44,7 @@ enum options_result options_parse(const struct usage *usage, int argc, char **ar
                                   const char ***ret_positional, size_t *ret_count);
 /* Says what is wrong with the arguments and how to get help; returns EXIT_USAGE. */
 int usage_error(const struct usage *usage, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* "certlet status: reading ...: denied": what went wrong in a command, on standard error. */
+void usage_complain(const struct usage *usage, const struct err *err);
 
 #endif

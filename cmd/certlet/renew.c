@@ -4,21 +4,29 @@
 #include "api/certificate.h"
 #include "api/kinds.h"
 #include "api/order.h"
-#include "base/map.h"
 #include "base/timetext.h"
 #include "command.h"
 #include "lock.h"
-#include "options.h"
-#include "store_of.h"
+#include "place.h"
+#include "store/selector.h"
 
 #define TRIES_MAX 10 /* the running process writes the same status */
 
 struct renewal {
+    const struct place *place;
     struct store *store;
     struct context ctx;
-    const char *namespace;
-    struct map *issuing; /* "namespace/name" of those that were being issued; no values */
+    const struct selector *selector; /* NULL: all */
+    struct strlist issuing,
+        namespaces; /* "namespace/name" of those that were being issued, and where */
 };
+
+static void renewal_deinit(struct renewal *renewal)
+{
+    strlist_deinit(&renewal->issuing);
+    strlist_deinit(&renewal->namespaces);
+}
+DEFINE_CLEANUP_VALUE(struct renewal, renewal_deinit);
 
 static int trigger(struct renewal *renewal, const struct object *object, bool *ret_was_issuing,
                    struct err *err)
@@ -59,7 +67,7 @@ static bool is_waited_for(const struct renewal *renewal, const struct object *or
     if (!certificate.name)
         return false;
     key_format(&certificate, text);
-    return map_has(renewal->issuing, text);
+    return strlist_has(&renewal->issuing, text);
 }
 
 static int retry_order(struct renewal *renewal, const struct json *json, struct err *err)
@@ -85,18 +93,28 @@ static int retry_order(struct renewal *renewal, const struct json *json, struct 
     return r == ERR_NOT_FOUND || r == ERR_CONFLICT ? 0 : r; /* it has come to its end just now */
 }
 
-/* Whatever the Orders of `issuing` wait for, as the end of a pause by the CA: they are tried again. */
-static int retry_orders(struct renewal *renewal, struct err *err)
+static int retry_orders_in(struct renewal *renewal, const char *namespace, struct err *err)
 {
     cleanup(json_unref) struct json *list = NULL;
-    int r;
+    int r = store_list(renewal->store, &renewal->ctx, &kind_order.resource, namespace, &list, err);
 
-    if (map_len(renewal->issuing) == 0)
-        return 0;
-    r = store_list(renewal->store, &renewal->ctx, &kind_order.resource, NULL, &list, err);
     for (size_t i = 0; r == 0 && i < json_len(list); i++)
         r = retry_order(renewal, json_at(list, i), err);
     return r;
+}
+
+/* Whatever the Orders of `issuing` wait for, as the end of a pause by the CA: they are tried again. */
+static int retry_orders(struct renewal *renewal, struct err *err)
+{
+    strlist_sort_unique(&renewal->issuing);
+    strlist_sort_unique(&renewal->namespaces);
+    for (size_t i = 0; i < renewal->namespaces.len; i++) {
+        int r = retry_orders_in(renewal, renewal->namespaces.items[i], err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 static void note_issuing(struct renewal *renewal, const struct key *key)
@@ -104,24 +122,33 @@ static void note_issuing(struct renewal *renewal, const struct key *key)
     char text[KEY_TEXT_MAX];
 
     key_format(key, text);
-    map_set(renewal->issuing, text, renewal);
+    strlist_add(&renewal->issuing, text);
+    strlist_add(&renewal->namespaces, key->namespace);
 }
 
-static int renew_one(struct renewal *renewal, const struct key *key, struct err *err)
+/* `seen`: as it was listed; NULL: it is read. */
+static int trigger_once(struct renewal *renewal, const struct key *key, const struct json *seen,
+                        bool *ret_was_issuing, struct err *err)
+{
+    cleanup(json_unref) struct json *read = NULL;
+    cleanup(object_unref) const struct object *object = NULL;
+    int r = 0;
+
+    if (!seen)
+        r = store_get(renewal->store, &renewal->ctx, &kind_certificate.resource, key, &read, err);
+    if (r == 0)
+        r = object_decode(&kind_certificate, seen ? seen : read, NULL, &object, err);
+    return r == 0 ? trigger(renewal, object, ret_was_issuing, err) : r;
+}
+
+static int renew_one(struct renewal *renewal, const struct key *key, const struct json *seen,
+                     struct err *err)
 {
     bool was_issuing = false;
-    int r = ERR_CONFLICT;
+    int r = trigger_once(renewal, key, seen, &was_issuing, err);
 
-    for (int i = 0; i < TRIES_MAX && r == ERR_CONFLICT; i++) {
-        cleanup(json_unref) struct json *json = NULL;
-        cleanup(object_unref) const struct object *object = NULL;
-
-        r = store_get(renewal->store, &renewal->ctx, &kind_certificate.resource, key, &json, err);
-        if (r == 0)
-            r = object_decode(&kind_certificate, json, NULL, &object, err);
-        if (r == 0)
-            r = trigger(renewal, object, &was_issuing, err);
-    }
+    for (int i = 1; i < TRIES_MAX && r == ERR_CONFLICT; i++)
+        r = trigger_once(renewal, key, NULL, &was_issuing, err);
     if (r == ERR_NOT_FOUND)
         return r; /* it names the Certificate */
     if (r < 0)
@@ -134,86 +161,125 @@ static int renew_one(struct renewal *renewal, const struct key *key, struct err 
     return 0;
 }
 
-/* One that cannot be marked does not keep the others from it. */
-static int renew_all(struct renewal *renewal, struct err *err)
+static bool is_selected(const struct renewal *renewal, const struct json *certificate)
+{
+    return !renewal->selector ||
+           selector_matches(renewal->selector, json_path(certificate, "metadata.labels"));
+}
+
+static int say_none(const struct renewal *renewal, struct err *err)
+{
+    const char *namespace = renewal->place->only_namespace;
+
+    return err_set(err, ERR_NOT_FOUND, "there is no Certificate%s%s%s%s",
+                   renewal->selector ? " with such labels" : "", namespace ? " in namespace '" : "",
+                   str_or(namespace, ""), namespace ? "'" : "");
+}
+
+/* One that cannot be marked does not keep the others from it; the first error is told. */
+static int renew_listed(struct renewal *renewal, struct err *err)
 {
     cleanup(json_unref) struct json *list = NULL;
-    int failed = store_list(renewal->store, &renewal->ctx, &kind_certificate.resource, NULL, &list,
-                            err);
+    size_t selected = 0;
+    int failed = store_list(renewal->store, &renewal->ctx, &kind_certificate.resource,
+                            renewal->place->only_namespace, &list, err);
 
-    if (failed == 0 && json_len(list) == 0)
-        return err_set(err, ERR_NOT_FOUND, "there is no Certificate");
     for (size_t i = 0; i < json_len(list); i++) {
         const struct json *metadata = json_get(json_at(list, i), "metadata");
         struct key key = {.namespace = json_get_text(metadata, "namespace"),
                           .name = json_get_text(metadata, "name")};
-        int r = renew_one(renewal, &key, err);
+        struct err why = {};
 
-        failed = failed < 0 ? failed : r;
+        if (!is_selected(renewal, json_at(list, i)))
+            continue;
+        selected++;
+        if (renew_one(renewal, &key, json_at(list, i), &why) < 0 && failed == 0)
+            failed = err_set(err, why.code, "%s", why.text);
     }
-    return failed;
+    return failed == 0 && selected == 0 ? say_none(renewal, err) : failed;
 }
 
 static void say_what_is_next(const char *dir)
 {
     int64_t pid;
 
-    if (lock_is_held(dir, &pid))
+    if (!dir)
+        printf("a running controller does it at once; see %s status\n", program_name());
+    else if (lock_is_held(dir, &pid))
         printf("process %lld works on '%s' and does it now; see certlet status --dir %s\n",
                (long long)pid, dir, dir);
     else
         printf("nothing works on '%s': run 'certlet run %s --once' to do it\n", dir, dir);
 }
 
-/* NAME, or NAMESPACE/NAME. */
 static int renew_named(struct renewal *renewal, const char *name, struct err *err)
 {
     cleanup(xfree) char *text = xstrdup(name);
-    struct key key = key_parse(text);
+    struct key key = place_key(renewal->place, text);
 
-    if (!key.namespace[0])
-        key.namespace = renewal->namespace;
-    return renew_one(renewal, &key, err);
+    return renew_one(renewal, &key, NULL, err);
+}
+
+/* How many could not be done. */
+static size_t renew(struct renewal *renewal, const char *const *names, size_t count,
+                    const struct usage *usage)
+{
+    struct err err = {};
+    size_t failed = 0;
+
+    if (count == 0 && renew_listed(renewal, &err) < 0) {
+        place_complain(renewal->place, usage, &err);
+        failed++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (renew_named(renewal, names[i], &err) == 0)
+            continue;
+        place_complain(renewal->place, usage, &err);
+        failed++;
+    }
+    if (failed == 0 || failed < count)
+        say_what_is_next(renewal->place->dir);
+    if (retry_orders(renewal, &err) < 0) {
+        place_complain(renewal->place, usage, &err);
+        failed++;
+    }
+    return failed;
 }
 
 int command_renew(int argc, char **argv)
 {
-    cleanup(map_free) struct map *issuing = map_new(NULL);
-    struct renewal renewal = {.ctx = context_background(clock_system()), .issuing = issuing};
-    const char *dir;
+    struct place_flags flags = {};
+    const char *labels = NULL;
     bool all = false;
     const struct option options[] = {
-        {.name = "dir",
-         .letter = 'd',
+        PLACE_OPTIONS(&flags),
+        {.name = "selector",
+         .letter = 'l',
          .type = OPTION_TEXT,
-         .target = &dir,
-         .value = "DIR",
-         .default_text = ".",
-         .help = "the folder of certlet run"},
-        {.name = "namespace",
-         .letter = 'n',
-         .type = OPTION_TEXT,
-         .target = &renewal.namespace,
-         .value = "NAMESPACE",
-         .default_text = "default",
-         .help = "namespace of names that do not say theirs"},
+         .target = &labels,
+         .value = "LABELS",
+         .help = "those with these labels: app=web,tier!=db,stage in (test,live)"},
         {.name = "all", .type = OPTION_SWITCH, .target = &all, .help = "every Certificate"},
         {},
     };
     const struct usage usage = {
-        .synopsis = "certlet renew [flags] NAME...",
+        .synopsis = "certlet renew [flags] NAME... | -l LABELS | --all",
         .about =
-            "Marks Certificates to be issued anew. A running certlet run does it at once; without one, it is done\n"
-            "by the next certlet run DIR --once. A back-off after failures is passed over. One that is being\n"
-            "issued and waits, as for the end of a pause by the CA, is tried again within a minute.\n"
-            "Exit code 0: all are marked, 1: not all, 4: the folder cannot be used.",
+            "Marks Certificates of a cluster, or with --dir of a folder, to be issued anew. A running controller\n"
+            "or certlet run does it at once; without one, it is done by the next certlet run DIR --once. A\n"
+            "back-off after failures is passed over. One that is being issued and waits, as for the end of a\n"
+            "pause by the CA, is tried again within a minute.\n"
+            "Exit code 0: all are marked, 1: not all, 4: the folder or cluster cannot be used.",
         .options = options,
     };
     cleanup(xfree) const char **names = NULL;
-    cleanup(store_close) struct store *store = NULL;
+    cleanup(selector_free) struct selector *selector = NULL;
+    cleanup(place_close) struct place place = {};
+    cleanup(renewal_deinit) struct renewal renewal = {.ctx = context_background(clock_system()),
+                                                      .place = &place};
     struct err err = {};
     size_t count = 0;
-    size_t failed = 0;
+    int code;
 
     switch (options_parse(&usage, argc, argv, &names, &count)) {
     case OPTIONS_HELP:
@@ -223,29 +289,15 @@ int command_renew(int argc, char **argv)
     case OPTIONS_OK:
         break;
     }
-    if (all == (count > 0))
-        return usage_error(&usage, all ? "give names or --all, not both"
-                                       : "which Certificate? give a NAME, or --all");
-    if (store_of(dir, false, &store, &err) < 0) {
-        (void)fprintf(stderr, "certlet renew: %s\n", err.text);
-        return EXIT_STORE;
-    }
-    renewal.store = store;
-    if (all && renew_all(&renewal, &err) < 0) {
-        (void)fprintf(stderr, "certlet renew: %s\n", err.text);
-        failed++;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (renew_named(&renewal, names[i], &err) == 0)
-            continue;
-        (void)fprintf(stderr, "certlet renew: %s\n", err.text);
-        failed++;
-    }
-    if (retry_orders(&renewal, &err) < 0) {
-        (void)fprintf(stderr, "certlet renew: %s\n", err.text);
-        failed++;
-    }
-    if (all || failed < count)
-        say_what_is_next(dir);
-    return failed ? EXIT_NOT_READY : EXIT_OK;
+    if (all + (labels != NULL) + (count > 0) != 1)
+        return usage_error(&usage, all || labels ? "give names, -l or --all, not two of them"
+                                                 : "which Certificate? give a NAME, -l or --all");
+    if (labels && selector_parse(labels, &selector, &err) < 0)
+        return usage_error(&usage, "%s", err.text);
+    code = place_open(&usage, &flags, false, &place);
+    if (code != EXIT_OK)
+        return code;
+    renewal.store = place.store;
+    renewal.selector = selector;
+    return renew(&renewal, names, count, &usage) > 0 ? EXIT_NOT_READY : EXIT_OK;
 }

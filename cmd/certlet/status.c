@@ -1,4 +1,4 @@
-/* status.c - certlet status: the Certificates of a folder, and why one is not ready. */
+/* status.c - certlet status: the Certificates of a folder or cluster, and why one is not ready. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,28 +8,15 @@
 #include "command.h"
 #include "controller/report.h"
 #include "options.h"
-#include "store_of.h"
+#include "place.h"
 #include "yaml/yaml.h"
 
 struct view {
     const struct report *report;
-    const char **names; /* filter; empty: all */
-    size_t name_count;
     bool is_wide, is_terminal;
-    bool with_namespace; /* not all are in "default" */
+    bool with_namespace; /* before the name */
     int64_t now_ms;
 };
-
-static bool is_wanted(const struct view *view, const struct certificate_row *row)
-{
-    cleanup(xfree) char *full = xasprintf("%s/%s", row->namespace, row->name);
-
-    for (size_t i = 0; i < view->name_count; i++) {
-        if (streq(view->names[i], row->name) || streq(view->names[i], full))
-            return true;
-    }
-    return view->name_count == 0;
-}
 
 /* --- table --- */
 
@@ -132,8 +119,6 @@ static void print_table(const struct view *view)
     for (size_t c = 0; c < columns; c++)
         widths[c] = (int)strlen(heads[c]);
     for (size_t i = 0; i < count; i++) {
-        if (!is_wanted(view, &view->report->certificates[i]))
-            continue;
         fill(view, &view->report->certificates[i], &rows[i]);
         for (size_t c = 0; c < columns; c++) {
             int width = (int)strlen(rows[i].cells[c]);
@@ -147,10 +132,8 @@ static void print_table(const struct view *view)
         const struct certificate_row *row = &view->report->certificates[i];
         bool is_good = streq(row->ready, "True");
 
-        if (is_wanted(view, row)) {
-            print_row(view, &rows[i], widths, columns, is_good);
-            print_reason(row);
-        }
+        print_row(view, &rows[i], widths, columns, is_good);
+        print_reason(row);
         table_deinit(&rows[i]);
     }
     xfree(rows);
@@ -166,6 +149,12 @@ static void print_issuers(const struct view *view)
         printf("%s %s is not ready: %s\n", row->kind, row->name,
                str_or(row->message, str_or(row->reason, "it has not been looked at yet")));
     }
+}
+
+static void print_refused(const struct view *view)
+{
+    for (size_t i = 0; i < view->report->refused.len; i++)
+        printf("%s\n", view->report->refused.items[i]);
 }
 
 /* --- json and yaml --- */
@@ -238,14 +227,14 @@ static struct json *view_json(const struct view *view)
     struct json *map = json_new_map();
     struct json *certificates = json_new_list(), *issuers = json_new_list();
 
-    for (size_t i = 0; i < view->report->certificate_count; i++) {
-        if (is_wanted(view, &view->report->certificates[i]))
-            json_append(certificates, certificate_json(&view->report->certificates[i]));
-    }
+    for (size_t i = 0; i < view->report->certificate_count; i++)
+        json_append(certificates, certificate_json(&view->report->certificates[i]));
     for (size_t i = 0; i < view->report->issuer_count; i++)
         json_append(issuers, issuer_json(&view->report->issuers[i]));
     json_set(map, "certificates", certificates);
     json_set(map, "issuers", issuers);
+    if (view->report->refused.len > 0)
+        json_set(map, "refused", json_new_strlist(&view->report->refused));
     return map;
 }
 
@@ -257,6 +246,7 @@ static void print_view(const struct view *view, const char *format)
     if (streq(format, "table") || streq(format, "wide")) {
         print_table(view);
         print_issuers(view);
+        print_refused(view);
         return;
     }
     json = view_json(view);
@@ -267,57 +257,103 @@ static void print_view(const struct view *view, const char *format)
     printf("%s%s", buf_str(&text), streq(format, "json") ? "\n" : "");
 }
 
+/* --- what to look at --- */
+
+/* In a folder a bare name is that of any namespace; in a cluster it is in the one that is meant. */
+static void add_name(const struct place *place, const char *name, struct report_scope *scope)
+{
+    cleanup(xfree) char *text = xstrdup(name);
+    struct key key = place_key(place, text);
+    char full[KEY_TEXT_MAX];
+
+    if (!place->only_namespace) {
+        strlist_add(&scope->names, name);
+        return;
+    }
+    key_format(&key, full);
+    strlist_add(&scope->names, full);
+    strlist_add(&scope->namespaces, key.namespace);
+}
+
+static void find_scope(const struct place *place, const char *const *names, size_t count,
+                       struct report_scope *scope)
+{
+    scope->tolerant = !place->dir;
+    for (size_t i = 0; i < count; i++)
+        add_name(place, names[i], scope);
+    if (count == 0 && place->only_namespace)
+        strlist_add(&scope->namespaces, place->only_namespace);
+    strlist_sort_unique(&scope->namespaces);
+}
+
+static void scope_deinit(struct report_scope *scope)
+{
+    strlist_deinit(&scope->namespaces);
+    strlist_deinit(&scope->names);
+}
+DEFINE_CLEANUP_VALUE(struct report_scope, scope_deinit);
+
 /* Every name that was asked for must be there. */
-static bool find_names(const struct view *view)
+static bool find_names(const struct report *report, const struct strlist *names)
 {
     bool all_there = true;
 
-    for (size_t i = 0; i < view->name_count; i++) {
-        struct view one = {.names = &view->names[i], .name_count = 1};
-        bool is_there = false;
-
-        for (size_t c = 0; c < view->report->certificate_count && !is_there; c++)
-            is_there = is_wanted(&one, &view->report->certificates[c]);
-        if (!is_there)
-            (void)fprintf(stderr, "certlet status: there is no Certificate '%s'\n", view->names[i]);
-        all_there = all_there && is_there;
+    for (size_t i = 0; i < names->len; i++) {
+        if (report_has(report, names->items[i]))
+            continue;
+        (void)fprintf(stderr, "%s status: there is no Certificate '%s'\n", program_name(),
+                      names->items[i]);
+        all_there = false;
     }
     return all_there;
 }
 
-static bool needs_namespace(const struct view *view)
+/* Of one namespace that was asked for, the names alone say it all. */
+static bool needs_namespace(const struct report *report, const struct report_scope *scope)
 {
-    for (size_t i = 0; i < view->report->certificate_count; i++) {
-        const struct certificate_row *row = &view->report->certificates[i];
-
-        if (is_wanted(view, row) && !streq(row->namespace, "default"))
+    if (scope->namespaces.len > 0)
+        return scope->namespaces.len > 1;
+    for (size_t i = 0; i < report->certificate_count; i++) {
+        if (!streq(report->certificates[i].namespace, "default"))
             return true;
     }
     return false;
 }
 
-static int exit_code_of(const struct view *view)
+static int exit_code_of(const struct report *report)
 {
-    for (size_t i = 0; i < view->report->certificate_count; i++) {
-        const struct certificate_row *row = &view->report->certificates[i];
-
-        if (is_wanted(view, row) && !streq(row->ready, "True"))
+    for (size_t i = 0; i < report->certificate_count; i++) {
+        if (!streq(report->certificates[i].ready, "True"))
             return EXIT_NOT_READY;
     }
     return EXIT_OK;
 }
 
+static int show(const struct place *place, const struct report_scope *scope, const char *format,
+                struct err *err)
+{
+    cleanup(report_deinit) struct report report = {};
+    struct context ctx = context_background(clock_system());
+    struct view view = {.report = &report, .is_wide = streq(format, "wide")};
+    int r = report_load_scope(place->store, &ctx, scope, &report, err);
+
+    if (r == 0 && !streq(format, "table"))
+        r = report_load_leaves(place->store, &ctx, &report, err);
+    if (r < 0)
+        return EXIT_STORE;
+    view.is_terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    view.now_ms = context_now_ms(&ctx);
+    view.with_namespace = needs_namespace(&report, scope);
+    print_view(&view, format);
+    return find_names(&report, &scope->names) ? exit_code_of(&report) : EXIT_NOT_READY;
+}
+
 int command_status(int argc, char **argv)
 {
-    const char *dir, *format;
+    struct place_flags flags = {};
+    const char *format;
     const struct option options[] = {
-        {.name = "dir",
-         .letter = 'd',
-         .type = OPTION_TEXT,
-         .target = &dir,
-         .value = "DIR",
-         .default_text = ".",
-         .help = "the folder of certlet run"},
+        PLACE_OPTIONS(&flags),
         {.name = "output",
          .letter = 'o',
          .type = OPTION_CHOICE,
@@ -330,19 +366,21 @@ int command_status(int argc, char **argv)
     const struct usage usage = {
         .synopsis = "certlet status [flags] [NAME...]",
         .about =
-            "Shows the Certificates of a folder: names, issuer, expiry, renewal, and for each that is not\n"
-            "ready what it waits for. Works beside a running certlet run. NAME is NAME or NAMESPACE/NAME.\n"
-            "Exit code 0: all are ready, 1: not all, 4: the folder cannot be read.",
+            "Shows Certificates: names, issuer, expiry, renewal, and for each that is not ready what it waits\n"
+            "for. Those of a cluster, or with --dir of a folder, also beside a running certlet run. NAME is\n"
+            "NAME or NAMESPACE/NAME. What may not be read beside Certificates is left out and named; table\n"
+            "reads no Secret.\n"
+            "Exit code 0: all are ready, 1: not all, 4: the folder or cluster cannot be read.",
         .options = options,
     };
     cleanup(xfree) const char **names = NULL;
-    cleanup(store_close) struct store *store = NULL;
-    cleanup(report_deinit) struct report report = {};
-    struct context ctx = context_background(clock_system());
-    struct view view = {.report = &report};
+    cleanup(place_close) struct place place = {};
+    cleanup(scope_deinit) struct report_scope scope = {};
     struct err err = {};
+    size_t count = 0;
+    int code;
 
-    switch (options_parse(&usage, argc, argv, &names, &view.name_count)) {
+    switch (options_parse(&usage, argc, argv, &names, &count)) {
     case OPTIONS_HELP:
         return EXIT_OK;
     case OPTIONS_BAD:
@@ -350,16 +388,12 @@ int command_status(int argc, char **argv)
     case OPTIONS_OK:
         break;
     }
-    if (store_of(dir, true, &store, &err) < 0 || report_load(store, &ctx, &report, &err) < 0 ||
-        (!streq(format, "table") && report_load_leaves(store, &ctx, &report, &err) < 0)) {
-        (void)fprintf(stderr, "certlet status: %s\n", err.text);
-        return EXIT_STORE;
-    }
-    view.names = names;
-    view.is_wide = streq(format, "wide");
-    view.is_terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-    view.now_ms = context_now_ms(&ctx);
-    view.with_namespace = needs_namespace(&view);
-    print_view(&view, format);
-    return find_names(&view) ? exit_code_of(&view) : EXIT_NOT_READY;
+    code = place_open(&usage, &flags, true, &place);
+    if (code != EXIT_OK)
+        return code;
+    find_scope(&place, names, count, &scope);
+    code = show(&place, &scope, format, &err);
+    if (err.code)
+        place_complain(&place, &usage, &err);
+    return code;
 }

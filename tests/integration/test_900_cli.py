@@ -16,7 +16,7 @@ from support.fault_ca import FaultCA
 from support.files import serial_of
 from support.troubled import quick_solver
 
-COMMANDS = ["run", "status", "renew", "check", "inspect", "version"]
+COMMANDS = ["run", "status", "renew", "approve", "deny", "check", "inspect", "version"]
 LISTEN = ["--http01-listen", "127.0.0.1:0"]
 REFUSED = "no.test"
 
@@ -113,7 +113,7 @@ MISUSED = {
     ("run", "a", "--concurrent-workers", "0"): "--concurrent-workers",
     ("status", "-o", "xml"): "must be one of table|wide|json|yaml",
     ("renew",): "which Certificate",
-    ("renew", "--all", "a"): "not both",
+    ("renew", "--all", "a"): "not two of them",
     ("check",): "which manifests",
     ("inspect",): "give one FILE",
     ("version", "now"): "unexpected argument 'now'",

@@ -1,0 +1,585 @@
+"""The command line against a real API server: status, renew, approve, deny, as admin and as others.
+
+Nobody reconciles here: the tests write the statuses that a controller would.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import threading
+
+import pytest
+
+from support import manifests as m
+from support.certlet import Certlet
+from support.kube import account_user
+from support.server import LOOPBACK, wait_until
+
+pytestmark = pytest.mark.kube
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CERTIFICATES = "certificates.cert-manager.io"
+REQUESTS = "certificaterequests.cert-manager.io"
+ORDERS = "orders.acme.cert-manager.io"
+CHALLENGES = "challenges.acme.cert-manager.io"
+ALL_RESOURCES = {
+    "cert-manager.io": ["certificates", "certificaterequests", "issuers", "clusterissuers"],
+    "acme.cert-manager.io": ["orders", "challenges"],
+}
+
+
+class Cli(Certlet):
+    """The commands as a user of a cluster: a kubeconfig in the environment, as for kubectl."""
+
+    def __init__(self, binary, folder, kubeconfig):
+        super().__init__(binary, folder, env={"KUBECONFIG": str(kubeconfig), "HOME": "/nonexistent"})
+        self.kubeconfig = kubeconfig
+
+    def json(self, *arguments):
+        done = self.command(*arguments, "-o", "json")
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def admin(binary, kube, tmp_path):
+    return Cli(binary, tmp_path / "admin", kube.kubeconfig)
+
+
+@pytest.fixture
+def user(binary, kube, tmp_path):
+    """user(namespace, name, *rules): a ServiceAccount that may do so in its namespace, and no more."""
+
+    def new(namespace, name, *rules):
+        kubeconfig = kube.service_account(namespace, name)
+        if rules:
+            kube.apply(m.text(*role(namespace, name, rules)))
+            wait_until(lambda: may(kube, namespace, name, rules[0]), 20, f"the role of {name}")
+        return Cli(binary, tmp_path / name, kubeconfig)
+
+    return new
+
+
+def may(kube, namespace, name, one):
+    """Whether the authorizer knows of the role by now."""
+    attributes = {
+        **{"namespace": namespace, "verb": one["verbs"][0]},
+        **{"group": one["apiGroups"][0], "resource": one["resources"][0]},
+    }
+    spec = {"user": account_user(namespace, name), "resourceAttributes": attributes}
+    review = {"metadata": {}, "spec": spec}
+    made = kube.create("subjectaccessreviews.authorization.k8s.io", review)
+    return made["status"]["allowed"]
+
+
+def rule(group, resources, *verbs):
+    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+
+
+def role(namespace, name, rules):
+    group = "rbac.authorization.k8s.io"
+    head = {"apiVersion": f"{group}/v1", "metadata": {"name": name, "namespace": namespace}}
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    return (
+        {**head, "kind": "Role", "rules": list(rules)},
+        {
+            **head,
+            "kind": "RoleBinding",
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [subject],
+        },
+    )
+
+
+def definition(group, plural, kind):
+    """One that takes every field."""
+    head = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    labels = {"app.kubernetes.io/part-of": "certlet", "app.kubernetes.io/version": "v0.1.0"}
+    keep = {"helm.sh/resource-policy": "keep"}
+    version = {
+        **{"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}},
+        "schema": {
+            "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        },
+    }
+    return {
+        **head,
+        "metadata": {"name": f"{plural}.{group}", "labels": labels, "annotations": keep},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "scope": "Cluster" if plural.startswith("cluster") else "Namespaced",
+            "versions": [version],
+        },
+    }
+
+
+KINDS = {
+    **{"certificates": "Certificate", "certificaterequests": "CertificateRequest"},
+    **{"issuers": "Issuer", "clusterissuers": "ClusterIssuer"},
+    **{"orders": "Order", "challenges": "Challenge"},
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(kube):
+    """With the definitions of this tree, or while it has none, some that take everything."""
+    if (ROOT / "crds").exists():
+        kube.kubectl("apply", "--server-side", "-k", ROOT / "crds")
+    else:
+        every = [
+            definition(group, plural, KINDS[plural])
+            for group, plurals in ALL_RESOURCES.items()
+            for plural in plurals
+        ]
+        kube.apply(m.text(*every))
+    for group, plurals in ALL_RESOURCES.items():
+        for plural in plurals:
+            kube.kubectl("wait", "--for=condition=Established", f"crd/{plural}.{group}")
+    return kube
+
+
+def put(kube, one, status=None, owner=None):
+    """Create an object, then its status, as its controller would."""
+    namespace, kind = one["metadata"]["namespace"], one["kind"]
+    if not kube.get(f"namespaces/{namespace}"):
+        kube.create("namespaces", {"metadata": {"name": namespace}})
+    group = one["apiVersion"].partition("/")[0]
+    resource = f"{kind.lower()}s.{group}"
+    if owner:
+        keys = ("apiVersion", "kind")
+        identity = {key: owner["metadata"][key] for key in ("name", "uid")}
+        reference = {**{key: owner[key] for key in keys}, **identity, "controller": True}
+        one["metadata"]["ownerReferences"] = [reference]
+    made = kube.create(resource, one, namespace)
+    if status:
+        path = f"{resource}/{one['metadata']['name']}"
+        made = kube.patch(path, {"status": status}, namespace, "status")
+    return made
+
+
+def condition(kind, status="True", reason="Because", message="so it is"):
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+
+
+READY = {
+    "conditions": [condition("Ready", reason="Ready", message="Certificate is up to date")],
+    "notAfter": "2099-01-01T00:00:00Z",
+    "notBefore": "2026-01-01T00:00:00Z",
+    "renewalTime": "2098-01-01T00:00:00Z",
+    "revision": 1,
+}
+ISSUING = {
+    "conditions": [
+        condition("Ready", "False", "DoesNotExist", "there is no Secret yet"),
+        condition("Issuing", reason="DoesNotExist", message="there is no Secret yet"),
+    ]
+}
+
+
+def labelled(one, **labels):
+    one["metadata"]["labels"] = labels
+    return one
+
+
+def request(namespace, name, **annotations):
+    return {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "CertificateRequest",
+        "metadata": {"namespace": namespace, "name": name, "annotations": annotations},
+        "spec": {"request": "bm90IGEgcmVxdWVzdA==", "issuerRef": {"name": "acme"}},
+    }
+
+
+def order(namespace, name, **annotations):
+    return {
+        "apiVersion": "acme.cert-manager.io/v1",
+        "kind": "Order",
+        "metadata": {"namespace": namespace, "name": name, "annotations": annotations},
+        "spec": {
+            "request": "bm90IGEgcmVxdWVzdA==",
+            "issuerRef": {"name": "acme"},
+            "dnsNames": ["slow.test"],
+        },
+    }
+
+
+def conditions_of(kube, resource, namespace):
+    found = kube.get(resource, namespace).get("status", {}).get("conditions", ())
+    return {one["type"]: one for one in found}
+
+
+# --- which cluster ---
+
+
+def test_commands_say_that_the_definitions_are_missing(kube, admin):
+    """First of all: nothing is installed yet."""
+    for command in (["status"], ["renew", "--all"], ["renew", "x"], ["approve", "x"]):
+        done = admin.command(*command)
+        assert done.returncode in (1, 4)
+        assert "does not have such a kind" in done.stderr
+        assert "have to be installed" in done.stderr
+
+
+def test_without_a_kubeconfig_the_error_says_how_to_name_one(binary, tmp_path):
+    cli = Cli(binary, tmp_path / "x", "")
+    for command in (["status"], ["renew", "--all"], ["deny", "x"]):
+        done = cli.command(*command)
+        assert done.returncode == 4
+        assert "no cluster" in done.stderr and "--kubeconfig" in done.stderr
+    done = cli.command("status", "--kubeconfig", tmp_path / "none")
+    assert done.returncode == 4 and str(tmp_path / "none") in done.stderr
+
+
+def test_a_context_that_does_not_exist_is_named(cluster, admin):
+    done = admin.command("status", "--context", "nowhere")
+    assert done.returncode == 4
+    assert "no context 'nowhere'" in done.stderr and str(cluster.kubeconfig) in done.stderr
+
+
+def test_a_context_gives_the_namespace(cluster, admin, tmp_path):
+    put(cluster, m.certificate("there", ["a.test"], namespace="of-context"), READY)
+    text = pathlib.Path(cluster.kubeconfig).read_text()
+    two = text.replace("- name: bed\n  context: {", "- name: two\n  context: {namespace: of-context, ")
+    (tmp_path / "two").write_text(two)
+    done = admin.command("status", "--kubeconfig", tmp_path / "two", "--context", "two")
+    assert done.returncode == 0 and "there" in done.stdout
+
+
+def test_a_token_that_is_not_accepted_is_told_with_its_context(cluster, admin, tmp_path):
+    kubeconfig = pathlib.Path(cluster.service_account("bad-token", "me"))
+    lines = kubeconfig.read_text().splitlines()
+    bad = ["    token: not-a-token" if "token:" in line else line for line in lines]
+    (tmp_path / "bad").write_text("\n".join(bad))
+    for command in (["status"], ["renew", "--all"]):
+        done = admin.command(*command, "--kubeconfig", tmp_path / "bad")
+        assert done.returncode != 0
+        assert "does not accept our credentials" in done.stderr
+        assert f"context 'bed' of '{tmp_path / 'bad'}'" in done.stderr
+        assert "not-a-token" not in done.stderr
+
+
+def test_a_server_that_is_down_is_told(cluster, admin, free_port):
+    done = admin.command("status", "--master", f"https://{LOOPBACK}:{int(free_port)}")
+    assert done.returncode == 4 and str(int(free_port)) in done.stderr
+
+
+def test_a_folder_with_a_store_goes_before_the_cluster_and_the_plugin_goes_to_the_cluster(
+    cluster, admin, tmp_path
+):
+    """What scripts do that run in the folder of certlet run stays as it was."""
+    put(cluster, m.certificate("in-cluster", ["a.test"], namespace="bare"), READY)
+    admin.write("a.yaml", m.certificate("in-folder", ["a.test"], "nowhere"))
+    admin.run_once()
+    plugin = tmp_path / "kubectl-certlet"
+    plugin.symlink_to(pathlib.Path(admin.binary).resolve())
+
+    def at(program, *arguments):
+        done = subprocess.run(
+            [program, "status", *arguments],
+            cwd=admin.folder,
+            env={**os.environ, **admin.env},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.stdout
+
+    assert "in-folder" in at(admin.binary)
+    assert "in-cluster" in at(admin.binary, "-A")
+    assert "in-cluster" in at(admin.binary, "--context", "bed", "-n", "bare")
+    assert "in-cluster" in at(plugin, "-n", "bare")
+    assert "in-folder" in at(plugin, "--dir", ".")
+
+
+def test_kubectl_certlet_is_the_same_program(cluster, admin, tmp_path):
+    put(cluster, m.certificate("web", ["a.test"], namespace="plugin"), READY)
+    (tmp_path / "kubectl-certlet").symlink_to(pathlib.Path(admin.binary).resolve())
+    env = {**os.environ, **admin.env, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def kubectl(*arguments):
+        return subprocess.run(
+            [cluster.kubectl_program, "certlet", *arguments],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    done = kubectl("status", "-n", "plugin", "-o", "json", "web")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["certificates"][0]["name"] == "web"
+    assert "usage: kubectl certlet renew [flags]" in kubectl("renew", "--help").stdout
+    assert "usage: kubectl certlet COMMAND" in kubectl("--help").stdout
+    lost = kubectl("status", "-n", "plugin", "nobody")
+    assert lost.returncode == 1 and lost.stderr.startswith("kubectl certlet status: ")
+
+
+# --- status ---
+
+
+def test_status_shows_a_namespace_or_all_or_names(cluster, admin):
+    put(cluster, m.certificate("a", ["a.test"], namespace="st-one"), READY)
+    put(cluster, m.certificate("b", ["b.test"], namespace="st-one"), ISSUING)
+    put(cluster, m.certificate("a", ["c.test"], namespace="st-two"), READY)
+
+    one = admin.command("status", "-n", "st-one")
+    assert one.returncode == 1
+    lines = [line.split() for line in one.stdout.splitlines()]
+    assert lines[0][:2] == ["NAME", "READY"]
+    assert lines[1][:4] == ["a", "True", "a.test", "acme"]
+    assert lines[2][:3] == ["b", "False", "b.test"]
+    assert "there is no Secret yet" in one.stdout and "c.test" not in one.stdout
+
+    everything = admin.command("status", "--all-namespaces")
+    assert "st-one/a " in everything.stdout and "st-two/a " in everything.stdout
+
+    some = admin.json("status", "-n", "st-one", "a", "st-two/a")["certificates"]
+    assert [(row["namespace"], row["name"]) for row in some] == [("st-one", "a"), ("st-two", "a")]
+    lost = admin.command("status", "-n", "st-two", "a", "b")
+    assert lost.returncode == 1 and "there is no Certificate 'st-two/b'" in lost.stderr
+    assert admin.command("status", "-n", "st-two").returncode == 0
+
+
+def test_status_explains_from_request_order_and_challenge(cluster, admin):
+    namespace = "explain"
+    mine = put(cluster, m.certificate("web", ["slow.test"], namespace=namespace), ISSUING)
+    asked = request(namespace, "web-1", **{"cert-manager.io/certificate-revision": "1"})
+    asked = put(cluster, asked, {"conditions": [condition("Approved")]}, mine)
+    placed = put(
+        cluster,
+        order(namespace, "web-1-2"),
+        {"state": "pending", "reason": "not before noon because the CA said so"},
+        asked,
+    )
+    challenge = {
+        "apiVersion": "acme.cert-manager.io/v1",
+        "kind": "Challenge",
+        "metadata": {"namespace": namespace, "name": "web-1-2-3"},
+        "spec": {
+            **{"url": "u", "authorizationURL": "u", "dnsName": "slow.test", "type": "DNS-01"},
+            **{"token": "t", "key": "k", "issuerRef": {"name": "acme"}},
+            "solver": {"dns01": {"webhook": {"groupName": "g", "solverName": "s"}}},
+        },
+    }
+    put(cluster, challenge, {"state": "pending", "reason": "no record yet"}, placed)
+
+    row = admin.json("status", "-n", namespace)["certificates"][0]
+    assert row["waitingFor"] == "not before noon because the CA said so"
+    assert row["failingName"] == "slow.test"
+
+
+def test_status_asks_for_no_more_than_it_needs(cluster, user):
+    namespace, who = "few", account_user("few", "reader")
+    every = [rule(group, plurals, "list") for group, plurals in ALL_RESOURCES.items()]
+    reader = user(namespace, "reader", *every, rule("", ["secrets"], "get"))
+    for i in range(20):
+        put(cluster, m.certificate(f"c{i}", ["a.test"], namespace=namespace), READY)
+    before = cluster.requests(who)
+
+    done = reader.command("status", "-n", namespace)
+
+    assert done.returncode == 0
+    wait_until(lambda: cluster.requests(who) > before + 2, 10, "the audit log")
+    assert cluster.requests(who) - before == 3  # Certificates, Issuers, ClusterIssuers
+    assert cluster.requests(who, "watch") == 0
+    assert "not permitted to read clusterissuers.cert-manager.io: " in done.stdout
+
+
+def test_status_of_who_may_only_read_certificates_shows_them(cluster, user):
+    namespace = "only-certificates"
+    put(cluster, m.certificate("web", ["a.test"], namespace=namespace), ISSUING)
+    reader = user(namespace, "reader", rule("cert-manager.io", ["certificates"], "list"))
+
+    wide = reader.command("status", "-n", namespace, "-o", "wide")
+    assert wide.returncode == 1 and wide.stderr == ""  # it is not ready; nothing has failed
+    assert "a.test" in wide.stdout
+    for what in ("certificaterequests.cert-manager.io", "issuers.cert-manager.io", "secrets"):
+        assert f"not permitted to read {what} in namespace '{namespace}': " in wide.stdout
+    refused = reader.json("status", "-n", namespace)["refused"]
+    assert any("secrets" in one for one in refused)
+    assert "secrets" not in reader.command("status", "-n", namespace).stdout
+
+
+def test_status_of_who_may_read_nothing_names_verb_and_resource(cluster, user):
+    nobody = user("nothing", "nobody")
+    done = nobody.command("status", "-n", "nothing")
+    assert done.returncode == 4 and done.stdout == ""
+    assert "needs verb 'list' on 'certificates.cert-manager.io' in namespace 'nothing'" in done.stderr
+    done = nobody.command("status", "-A")
+    assert done.returncode == 4 and "verb 'list'" in done.stderr
+
+
+# --- renew ---
+
+
+def test_renew_marks_names_labels_or_all(cluster, admin):
+    namespace = "renew"
+    for name, labels in (("a", {"app": "web"}), ("b", {"app": "db"}), ("c", {"app": "web"})):
+        put(cluster, labelled(m.certificate(name, ["a.test"], namespace=namespace), **labels), READY)
+
+    def issuing():
+        return [
+            name
+            for name in "abc"
+            if "Issuing" in conditions_of(cluster, f"{CERTIFICATES}/{name}", namespace)
+        ]
+
+    done = admin.command("renew", "-n", namespace, "b", "nobody")
+    assert done.returncode == 1 and "renew/nobody" in done.stderr
+    assert "renew/b: will be issued anew" in done.stdout and issuing() == ["b"]
+    mark = conditions_of(cluster, f"{CERTIFICATES}/b", namespace)["Issuing"]
+    assert (mark["status"], mark["reason"]) == ("True", "ManuallyTriggered")
+    assert mark["message"] == "Certificate re-issuance manually triggered"
+    assert conditions_of(cluster, f"{CERTIFICATES}/b", namespace)["Ready"]["reason"] == "Ready"
+    status = cluster.get(f"{CERTIFICATES}/b", namespace)["status"]
+    assert status["renewalTime"] == READY["renewalTime"] and status["revision"] == 1
+
+    assert admin.command("renew", "-n", namespace, "-l", "app in (web),!old").returncode == 0
+    assert issuing() == ["a", "b", "c"]
+    none = admin.command("renew", "-n", namespace, "-l", "app=other")
+    assert none.returncode == 1
+    assert f"no Certificate with such labels in namespace '{namespace}'" in none.stderr
+    wrong = admin.command("renew", "-n", namespace, "-l", "app=(")
+    assert wrong.returncode == 2 and "selector 'app=('" in wrong.stderr
+
+    everything = admin.command("renew", "-n", namespace, "--all")
+    assert everything.returncode == 0
+    assert everything.stdout.count("is being issued already") == 3
+
+
+def test_renew_of_what_is_being_issued_has_its_order_tried_again(cluster, admin):
+    namespace, retry = "pause", "acme.certlet.dev/retry"
+    put(cluster, m.certificate("web", ["a.test"], namespace=namespace), ISSUING)
+    named = {"cert-manager.io/certificate-name": "web"}
+    put(cluster, order(namespace, "waits", **named), {"state": "pending"})
+    put(cluster, order(namespace, "done", **named), {"state": "valid"})
+    put(cluster, order(namespace, "other", **{"cert-manager.io/certificate-name": "x"}))
+
+    assert admin.command("renew", "-n", namespace, "web").returncode == 0
+
+    def has_mark(name):
+        return retry in cluster.get(f"{ORDERS}/{name}", namespace)["metadata"]["annotations"]
+
+    assert [has_mark(name) for name in ("waits", "done", "other")] == [True, False, False]
+
+
+def test_renew_of_who_may_not_names_what_is_missing(cluster, user):
+    namespace = "renew-403"
+    put(cluster, m.certificate("web", ["a.test"], namespace=namespace), READY)
+    reader = user(namespace, "reader", rule("cert-manager.io", ["certificates"], "get", "list"))
+
+    done = reader.command("renew", "-n", namespace, "web")
+    assert done.returncode == 1
+    assert "needs verb 'update' on 'certificates/status.cert-manager.io'" in done.stderr
+    assert "Issuing" not in conditions_of(cluster, f"{CERTIFICATES}/web", namespace)
+    foreign = reader.command("renew", "-n", "default", "web")
+    assert foreign.returncode == 1 and "needs verb 'get'" in foreign.stderr
+
+
+def test_renew_holds_out_against_others_who_write_the_same_status(cluster, user):
+    """A controller writes statuses all the time; each conflict is a fresh look, and nothing is lost."""
+    namespace, who = "conflict", account_user("conflict", "renewer")
+    put(cluster, m.certificate("web", ["a.test"], namespace=namespace), READY)
+    rules = rule("cert-manager.io", ["certificates"], "get"), rule(
+        "cert-manager.io", ["certificates/status"], "update"
+    )
+    renewer = user(namespace, "renewer", *rules)
+    path, ended = f"{CERTIFICATES}/web", threading.Event()
+
+    def write():
+        for n in range(100_000):
+            if ended.wait(0.004):
+                break
+            cluster.patch(path, {"status": {"revision": n + 1}}, namespace, "status")
+
+    def conflicts():
+        events = cluster.api_server.audit(who)
+        return sum(one.get("responseStatus", {}).get("code") == 409 for one in events)
+
+    def renewed():
+        cluster.patch(path, {"status": {"conditions": READY["conditions"]}}, namespace, "status")
+        assert renewer.command("renew", "-n", namespace, "web").returncode == 0
+        assert "Issuing" in conditions_of(cluster, path, namespace)
+        return conflicts() > 0
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        wait_until(renewed, 60, "a conflict")
+    finally:
+        ended.set()
+        writer.join()
+
+
+# --- approve, deny ---
+
+
+def test_approve_and_deny_write_the_condition_once(cluster, admin):
+    namespace = "decide"
+    for name in ("good", "bad", "told"):
+        put(cluster, request(namespace, name), {"conditions": [condition("Ready", "False")]})
+
+    assert admin.command("approve", "-n", namespace, "good").returncode == 0
+    approved = conditions_of(cluster, f"{REQUESTS}/good", namespace)
+    assert approved["Approved"]["status"] == "True"
+    assert approved["Approved"]["reason"] == "KubectlCertManager"
+    assert approved["Approved"]["message"] and approved["Approved"]["lastTransitionTime"] > "2026"
+    assert approved["Ready"]["reason"] == "Because"
+
+    assert admin.command("deny", f"{namespace}/bad").returncode == 0
+    assert conditions_of(cluster, f"{REQUESTS}/bad", namespace)["Denied"]["status"] == "True"
+
+    words = ("--reason", "Policy", "--message", "too long a name")
+    assert admin.command("deny", "-n", namespace, *words, "told").returncode == 0
+    told = conditions_of(cluster, f"{REQUESTS}/told", namespace)["Denied"]
+    assert (told["reason"], told["message"]) == ("Policy", "too long a name")
+
+    version = cluster.get(f"{REQUESTS}/good", namespace)["metadata"]["resourceVersion"]
+    for command, name, is_what in (
+        ("approve", "good", "approved"),
+        ("deny", "good", "approved"),
+        ("approve", "bad", "denied"),
+        ("deny", "bad", "denied"),
+    ):
+        again = admin.command(command, "-n", namespace, name)
+        assert again.returncode == 1
+        assert f"'{namespace}/{name}': is {is_what} already" in again.stderr
+    assert cluster.get(f"{REQUESTS}/good", namespace)["metadata"]["resourceVersion"] == version
+
+    lost = admin.command("approve", "-n", namespace, "nobody")
+    assert lost.returncode == 1 and f"'{namespace}/nobody': not found" in lost.stderr
+
+
+def test_approve_of_who_may_not_names_what_is_missing(cluster, user):
+    namespace = "decide-403"
+    put(cluster, request(namespace, "one"))
+    reader = user(namespace, "reader", rule("cert-manager.io", ["certificaterequests"], "get"))
+    for command in ("approve", "deny"):
+        done = reader.command(command, "-n", namespace, "one")
+        assert done.returncode == 1
+        assert "needs verb 'update' on 'certificaterequests/status.cert-manager.io'" in done.stderr
+    assert conditions_of(cluster, f"{REQUESTS}/one", namespace) == {}
+
+
+MISUSED = {
+    ("approve",): "which CertificateRequest",
+    ("deny", "-A", "x"): "NAMESPACE/NAME",
+    ("status", "--dir", ".", "--context", "x"): "give one of them",
+    ("status", "-A", "-n", "x"): "not both",
+    ("renew", "-l", "a=b", "x"): "not two of them",
+}
+
+
+@pytest.mark.parametrize("arguments", MISUSED, ids=" ".join)
+def test_wrong_usage_ends_with_2(binary, tmp_path, arguments):
+    done = Cli(binary, tmp_path / "x", "").command(*arguments)
+    assert done.returncode == 2 and MISUSED[arguments] in done.stderr
