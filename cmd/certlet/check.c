@@ -1,4 +1,4 @@
-/* check.c - certlet check: manifests without a store. */
+/* check.c - certlet check: manifests without a store, or with --cluster what is in a cluster. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "check_cluster.h"
 #include "command.h"
 #include "controller/manifests.h"
 #include "options.h"
@@ -108,42 +109,17 @@ static size_t print_problems(const struct manifest_problems *problems)
     return errors;
 }
 
-int command_check(int argc, char **argv)
+/* Returns an exit code. */
+static int check_manifests(const struct usage *usage, const char *const *paths, size_t count,
+                           bool quiet)
 {
-    bool quiet = false;
-    const struct option options[] = {
-        {.name = "quiet",
-         .letter = 'q',
-         .type = OPTION_SWITCH,
-         .target = &quiet,
-         .help = "say nothing when all is well"},
-        {},
-    };
-    const struct usage usage = {
-        .synopsis = "certlet check [flags] FILE|FOLDER|-...",
-        .about =
-            "Checks manifests without a store or network, and prints FILE:LINE: OBJECT: FIELD: what is wrong.\n"
-            "Exit code 0: all can be used, 1: not all, 4: a file cannot be read.",
-        .options = options,
-    };
-    cleanup(xfree) const char **paths = NULL;
     cleanup(checking_deinit) struct checking checking = {};
-    size_t count = 0, objects = 0, errors;
+    size_t objects = 0, errors;
     struct err err = {};
 
-    switch (options_parse(&usage, argc, argv, &paths, &count)) {
-    case OPTIONS_HELP:
-        return EXIT_OK;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
-    if (count == 0)
-        return usage_error(&usage, "which manifests? give files, folders, or - for standard input");
     for (size_t i = 0; i < count; i++) {
         if (check_path(&checking, paths[i], 0, &err) < 0) {
-            (void)fprintf(stderr, "certlet check: %s\n", err.text);
+            usage_complain(usage, &err);
             return EXIT_STORE;
         }
     }
@@ -155,4 +131,75 @@ int command_check(int argc, char **argv)
     if (errors == 0 && !quiet)
         printf("%zu object(s) in %zu file(s): all can be used\n", objects, checking.files.len);
     return errors > 0 ? EXIT_NOT_READY : EXIT_OK;
+}
+
+int command_check(int argc, char **argv)
+{
+    struct check_cluster_flags flags = {};
+    bool is_cluster = false;
+    const struct option options[] = {
+        {.name = "quiet",
+         .letter = 'q',
+         .type = OPTION_SWITCH,
+         .target = &flags.quiet,
+         .help = "say nothing of what is well"},
+        {.name = "cluster",
+         .type = OPTION_SWITCH,
+         .target = &is_cluster,
+         .help = "check what is installed in a cluster, in place of manifests"},
+        CLUSTER_OPTIONS(&flags.cluster),
+        {.name = "leader-election-namespace",
+         .type = OPTION_TEXT,
+         .target = &flags.lease_namespace,
+         .value = "NAMESPACE",
+         .default_text = "kube-system",
+         .help = "with --cluster: where the controller's Lease is"},
+        {.name = "service-account",
+         .type = OPTION_TEXT,
+         .target = &flags.service_account,
+         .value = "NAMESPACE/NAME",
+         .default_text = "cert-manager/certlet",
+         .help = "with --cluster: the controller's, whose permissions are checked"},
+        {.name = "output",
+         .letter = 'o',
+         .type = OPTION_CHOICE,
+         .target = &flags.format,
+         .choices = "text|json",
+         .default_text = "text",
+         .help = "with --cluster: how to print it"},
+        {},
+    };
+    const struct usage usage = {
+        .synopsis = "certlet check [flags] FILE|FOLDER|-... | --cluster",
+        .about =
+            "Checks manifests without a store or network, and prints FILE:LINE: OBJECT: FIELD: what is wrong.\n"
+            "With --cluster looks at a cluster, changing nothing: server version, CRDs, admission policies, the\n"
+            "running controller, its permissions, webhooks that are in the way. A line for each finding begins\n"
+            "with ok, warning or problem, and ends with what to do.\n"
+            "Exit code 0: all can be used (warnings included), 1: not all, 4: a file cannot be read, or no\n"
+            "API server answers.",
+        .options = options,
+    };
+    cleanup(xfree) const char **paths = NULL;
+    size_t count = 0;
+
+    switch (options_parse(&usage, argc, argv, &paths, &count)) {
+    case OPTIONS_HELP:
+        return EXIT_OK;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_OK:
+        break;
+    }
+    if (is_cluster && count > 0)
+        return usage_error(&usage, "give manifests or --cluster, not both");
+    if (!is_cluster && cluster_flags_given(&flags.cluster))
+        return usage_error(&usage, "a cluster is checked with --cluster");
+    if (is_cluster && !strchr(flags.service_account, '/'))
+        return usage_error(&usage, "--service-account is NAMESPACE/NAME");
+    if (is_cluster)
+        return check_cluster(&usage, &flags);
+    if (count == 0)
+        return usage_error(&usage, "which manifests? give files, folders, or - for standard input");
+    return check_manifests(&usage, paths, count, flags.quiet);
 }

@@ -57,7 +57,7 @@ void cluster_advise(const struct cluster *cluster, struct err *err)
 
     switch (err->code) {
     case ERR_UNSUPPORTED:
-        advice = "; the CRDs have to be installed";
+        advice = "; 'check --cluster' says which CRDs are missing";
         break;
     case ERR_DENIED:
         advice = "";

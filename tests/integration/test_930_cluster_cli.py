@@ -1,4 +1,4 @@
-"""The command line against a real API server: status, renew, approve, deny, as admin and as others.
+"""The command line against a real API server: status, renew, approve, deny, check, as admin and as others.
 
 Nobody reconciles here: the tests write the statuses that a controller would.
 """
@@ -22,6 +22,7 @@ CERTIFICATES = "certificates.cert-manager.io"
 REQUESTS = "certificaterequests.cert-manager.io"
 ORDERS = "orders.acme.cert-manager.io"
 CHALLENGES = "challenges.acme.cert-manager.io"
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 ALL_RESOURCES = {
     "cert-manager.io": ["certificates", "certificaterequests", "issuers", "clusterissuers"],
     "acme.cert-manager.io": ["orders", "challenges"],
@@ -224,12 +225,17 @@ def test_commands_say_that_the_definitions_are_missing(kube, admin):
         done = admin.command(*command)
         assert done.returncode in (1, 4)
         assert "does not have such a kind" in done.stderr
-        assert "have to be installed" in done.stderr
+        assert "check --cluster" in done.stderr
+    done = admin.command("check", "--cluster")
+    assert done.returncode == 1
+    for group, plurals in ALL_RESOURCES.items():
+        for plural in plurals:
+            assert f"problem  CRD {plural}.{group}: is missing; kubectl apply" in done.stdout
 
 
 def test_without_a_kubeconfig_the_error_says_how_to_name_one(binary, tmp_path):
     cli = Cli(binary, tmp_path / "x", "")
-    for command in (["status"], ["renew", "--all"], ["deny", "x"]):
+    for command in (["status"], ["renew", "--all"], ["deny", "x"], ["check", "--cluster"]):
         done = cli.command(*command)
         assert done.returncode == 4
         assert "no cluster" in done.stderr and "--kubeconfig" in done.stderr
@@ -576,6 +582,9 @@ MISUSED = {
     ("status", "--dir", ".", "--context", "x"): "give one of them",
     ("status", "-A", "-n", "x"): "not both",
     ("renew", "-l", "a=b", "x"): "not two of them",
+    ("check", "--cluster", "file"): "not both",
+    ("check", "--context", "x", "file"): "--cluster",
+    ("check", "--cluster", "--service-account", "x"): "NAMESPACE/NAME",
 }
 
 
@@ -583,3 +592,228 @@ MISUSED = {
 def test_wrong_usage_ends_with_2(binary, tmp_path, arguments):
     done = Cli(binary, tmp_path / "x", "").command(*arguments)
     assert done.returncode == 2 and MISUSED[arguments] in done.stderr
+
+
+# --- check --cluster ---
+
+
+def findings(cli, about, *flags):
+    """[(level, text)] of what is said about something."""
+    said = cli.json("check", "--cluster", *flags)["findings"]
+    return [(one["level"], one["text"]) for one in said if about in one["about"]]
+
+
+def test_check_finds_the_definitions_ours_and_kept(cluster, admin):
+    for group, plurals in ALL_RESOURCES.items():
+        for plural in plurals:
+            found = findings(admin, f"CRD {plural}.{group}")
+            assert [level for level, _ in found] == ["ok"]
+    version = cluster.request("GET", "/version")["gitVersion"]
+    assert any(version in text for _, text in findings(admin, "server"))
+
+    path = f"{DEFINITIONS}/{ORDERS}"
+    cluster.patch(path, {"metadata": {"annotations": {"helm.sh/resource-policy": None}}})
+    assert ("warning", "has no annotation helm.sh/resource-policy: keep") in findings(
+        admin, f"CRD {ORDERS}"
+    )
+    release = {"meta.helm.sh/release-name": "cm"}
+    cluster.patch(path, {"metadata": {"annotations": release}})
+    assert ("problem", "helm uninstall cm would delete it and every object of it") in findings(
+        admin, f"CRD {ORDERS}"
+    )
+    back = {"helm.sh/resource-policy": "keep", "meta.helm.sh/release-name": None}
+    cluster.patch(path, {"metadata": {"annotations": back}})
+
+
+def policy(name, expression="true"):
+    head = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
+    rules = {
+        **{"apiGroups": ["cert-manager.io"], "apiVersions": ["v1"]},
+        **{"operations": ["UPDATE"], "resources": ["certificaterequests/status"]},
+    }
+    return (
+        {
+            **head,
+            "kind": "ValidatingAdmissionPolicy",
+            "spec": {
+                "matchConstraints": {"resourceRules": [rules]},
+                "validations": [{"expression": expression}],
+            },
+        },
+        {
+            **head,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
+        },
+    )
+
+
+def test_check_follows_a_policy_from_missing_to_active(cluster, admin):
+    name = "certlet-certificaterequest-approval"
+    about = f"admission policy {name}"
+    policies = "validatingadmissionpolicies.admissionregistration.k8s.io"
+    bindings = "validatingadmissionpolicybindings.admissionregistration.k8s.io"
+    stamps = int(cluster.version.split(".")[1]) >= 36
+    wanted = 11 if stamps else 10
+    try:
+        assert [level for level, _ in findings(admin, about)] == ["problem"]
+        assert bool(findings(admin, "mutating policy")) == stamps
+        cluster.apply(m.text(policy(name)[0]))
+        assert any("is not bound" in text for _, text in findings(admin, about))
+        cluster.apply(m.text(policy(name)[1]))
+        good = ("ok", f"1 of {wanted} are there, bound and active")
+        wait_until(lambda: good in findings(admin, "admission policies"), 30, "the policy")
+        assert findings(admin, about) == []
+    finally:
+        cluster.delete(f"{policies}/{name}")
+        cluster.delete(f"{bindings}/{name}")
+
+
+def lease(holder, renewed):
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "cert-manager-controller", "namespace": "leases"},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed},
+    }
+
+
+def test_check_says_who_holds_the_lease(cluster, admin):
+    uuid = "0b6a4f1e-6f0c-4c0e-9d0a-3f1f6a2b8c77"
+    flags = ("--leader-election-namespace", "leases")
+    cluster.create("namespaces", {"metadata": {"name": "leases"}})
+
+    def found():
+        return findings(admin, "Lease leases/cert-manager-controller", *flags)[0]
+
+    assert found()[0] == "problem" and "there is none" in found()[1]
+    cluster.apply(m.text(lease(f"pod_{uuid}", "2099-01-01T00:00:00.000000Z")))
+    assert found()[0] == "ok" and "(certlet)" in found()[1]
+    cluster.apply(m.text(lease("pod-external-cert-manager-controller", "2099-01-01T00:00:00.000000Z")))
+    assert found()[0] == "warning" and "(cert-manager)" in found()[1]
+    cluster.apply(m.text(lease(f"pod_{uuid}", "2026-01-01T00:00:00.000000Z")))
+    assert found()[0] == "problem" and "nobody works" in found()[1]
+
+
+def bind(name, namespace, rules):
+    group = "rbac.authorization.k8s.io"
+    head = {"apiVersion": f"{group}/v1", "metadata": {"name": name}}
+    return (
+        {**head, "kind": "ClusterRole", "rules": list(rules)},
+        {
+            **head,
+            "kind": "ClusterRoleBinding",
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+    )
+
+
+def test_check_asks_what_the_service_account_may_do(cluster, admin):
+    namespace, name = "rights", "controller"
+    flags = ("--service-account", f"{namespace}/{name}")
+    about = f"ServiceAccount {namespace}/{name}"
+    assert findings(admin, about, *flags) == [("problem", "is missing")]
+
+    cluster.service_account(namespace, name)
+    nothing = findings(admin, about, *flags)
+    assert ("problem", "may not update certificates/status.cert-manager.io") in nothing
+    assert ("problem", "may not get, list, watch, create, patch, delete secrets") in nothing
+
+    cluster.apply(m.text(*bind(name, namespace, [rule("*", ["*"], "*")])))
+    wait_until(
+        lambda: [level for level, _ in findings(admin, about, *flags)] == ["ok"],
+        20,
+        "the permissions",
+    )
+    few = [
+        rule("*", ["*"], "get", "list", "watch", "create", "patch", "delete", "approve"),
+        rule("cert-manager.io", ["certificates/status", "certificaterequests/status"], "update"),
+        rule("coordination.k8s.io", ["leases"], "update"),
+    ]
+    cluster.apply(m.text(*bind(name, namespace, few)))
+    missing = {
+        f"may not update {what}"
+        for what in (
+            "issuers/status.cert-manager.io",
+            "clusterissuers/status.cert-manager.io",
+            "orders/status.acme.cert-manager.io",
+            "challenges/status.acme.cert-manager.io",
+        )
+    }
+    wait_until(
+        lambda: {text for _, text in findings(admin, about, *flags)} == missing, 20, "less of them"
+    )
+
+
+WEBHOOK = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata:
+  name: left-behind
+  annotations: {cert-manager.io/inject-ca-from-secret: hooks/ca}
+webhooks:
+- name: webhook.cert-manager.io
+  sideEffects: None
+  admissionReviewVersions: [v1]
+  failurePolicy: Fail
+  # Only what nobody writes: other tests go on.
+  namespaceSelector: {matchLabels: {nobody: has}}
+  rules:
+  - {apiGroups: [cert-manager.io], apiVersions: ["*"], operations: [CREATE], resources: ["*/*"]}
+  clientConfig: {service: {namespace: hooks, name: hook}}
+"""
+SLICE = """
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: hook-1, namespace: hooks, labels: {kubernetes.io/service-name: hook}}
+addressType: IPv4
+endpoints: [{addresses: [192.0.2.1], conditions: {ready: true}}]
+ports: [{name: https, port: 443}]
+"""
+
+
+def test_check_finds_a_webhook_without_pods_and_who_waits_for_cainjector(cluster, admin):
+    cluster.create("namespaces", {"metadata": {"name": "hooks"}})
+    cluster.apply(WEBHOOK)
+    try:
+        level, text = findings(admin, "webhook webhook.cert-manager.io")[0]
+        assert level == "problem" and "Service hooks/hook has no endpoints" in text
+        waits = findings(admin, "validatingwebhookconfiguration left-behind")
+        assert waits[0][0] == "warning" and "inject-ca-from-secret" in waits[0][1]
+        line = admin.command("check", "--cluster").stdout
+        assert "kubectl delete validatingwebhookconfiguration left-behind" in line
+        cluster.apply(SLICE)
+        assert findings(admin, "webhook webhook.cert-manager.io")[0][0] == "ok"
+    finally:
+        cluster.kubectl("delete", "validatingwebhookconfiguration", "left-behind")
+
+
+def test_check_of_who_may_not_look_says_what_is_not_known(cluster, user):
+    cluster.service_account("cert-manager", "certlet")
+    nobody = user("check-403", "nobody")
+    done = nobody.command("check", "--cluster")
+    assert done.returncode == 0 and done.stderr == ""  # nothing is known to be wrong
+    for what in (
+        "customresourcedefinitions.apiextensions.k8s.io: whether CRD orders",
+        "validatingadmissionpolicies.admissionregistration.k8s.io: whether the policies",
+        "leases.coordination.k8s.io in namespace 'kube-system': whether a controller",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io: whether a webhook",
+    ):
+        assert f"warning  permissions of yours: not permitted to read {what}" in done.stdout
+    assert "not permitted to ask about ServiceAccount cert-manager/certlet" in done.stdout
+    assert "you have 0" in done.stdout and "may not" not in done.stdout
+    some = user("check-403", "some", rule("coordination.k8s.io", ["leases"], "create"))
+    said = some.command("check", "--cluster", "--leader-election-namespace", "check-403").stdout
+    assert "you have 1" in said and "yours: may not get, list, watch certificates.cert" in said
+
+
+def test_check_changes_nothing(cluster, admin):
+    cluster.service_account("cert-manager", "certlet")
+    before = len(cluster.api_server.audit("admin"))
+
+    admin.command("check", "--cluster")
+
+    asked = cluster.api_server.audit("admin")[before:]
+    writes = [one for one in asked if one["verb"] not in ("get", "list")]
+    assert {one["objectRef"]["resource"] for one in writes} == {"subjectaccessreviews"}

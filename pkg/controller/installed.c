@@ -1,0 +1,241 @@
+/* installed.c - reads what the judges want to see; see installed.h. */
+#include "controller/installed.h"
+
+#include "api/kinds.h"
+
+#define ADMISSION "admissionregistration.k8s.io"
+
+static const struct resource crd_resource = {.group = "apiextensions.k8s.io",
+                                             .version = "v1",
+                                             .kind = "CustomResourceDefinition",
+                                             .plural = "customresourcedefinitions"};
+static const struct resource lease_resource = {.group = "coordination.k8s.io",
+                                               .version = "v1",
+                                               .kind = "Lease",
+                                               .plural = "leases",
+                                               .namespaced = true};
+static const struct resource slice_resource = {.group = "discovery.k8s.io",
+                                               .version = "v1",
+                                               .kind = "EndpointSlice",
+                                               .plural = "endpointslices",
+                                               .namespaced = true};
+static const struct resource api_service_resource = {.group = "apiregistration.k8s.io",
+                                                     .version = "v1",
+                                                     .kind = "APIService",
+                                                     .plural = "apiservices"};
+static const struct resource policy_resources[2][2] = {
+    {{ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"},
+     {ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"}},
+    {{ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies"},
+     {ADMISSION, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"}},
+};
+static const struct webhook_kind {
+    struct resource resource;
+    const char *singular;
+} webhook_kinds[] = {
+    {{ADMISSION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"},
+     "validatingwebhookconfiguration"},
+    {{ADMISSION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations"},
+     "mutatingwebhookconfiguration"},
+};
+
+struct look {
+    struct store *store;
+    const struct context *ctx;
+    const struct installed_options *options;
+    struct findings *to;
+};
+
+void finding_refused(const struct resource *resource, const char *namespace, const char *unknown,
+                     struct findings *to)
+{
+    findings_add(
+        to, FINDING_WARNING, "permissions of yours", NULL, "not permitted to read %s%s%s%s%s%s: %s",
+        resource->plural, str_empty(resource->group) ? "" : ".", resource->group,
+        namespace ? " in namespace '" : "", str_or(namespace, ""), namespace ? "'" : "", unknown);
+}
+
+/* NULL in `ret`, and no error, when it may not be read or the server does not have the kind. */
+static int list(const struct look *look, const struct resource *resource, const char *namespace,
+                const char *unknown, struct json **ret, struct err *err)
+{
+    struct err why = {};
+    int r = store_list(look->store, look->ctx, resource, namespace, ret, &why);
+
+    if (r == ERR_DENIED)
+        finding_refused(resource, namespace, unknown, look->to);
+    else if (r == ERR_UNSUPPORTED)
+        findings_add(look->to, FINDING_WARNING, resource->plural, NULL,
+                     "this server does not have them");
+    else if (r < 0)
+        return err_set(err, r, "%s", why.text);
+    return 0;
+}
+
+/* `ret_judge`: it is known whether there is one. */
+static int get(const struct look *look, const struct resource *resource, const struct key *key,
+               const char *unknown, struct json **ret, bool *ret_judge, struct err *err)
+{
+    struct err why = {};
+    int r = store_get(look->store, look->ctx, resource, key, ret, &why);
+
+    *ret_judge = r == 0 || r == ERR_NOT_FOUND;
+    if (r == ERR_DENIED)
+        finding_refused(resource, str_empty(key->namespace) ? NULL : key->namespace, unknown,
+                        look->to);
+    else if (r < 0 && r != ERR_NOT_FOUND)
+        return err_set(err, r, "%s", why.text);
+    return 0;
+}
+
+static int look_at_crd(const struct look *look, const struct resource *resource, struct err *err)
+{
+    cleanup(xfree) char *name = xasprintf("%s.%s", resource->plural, resource->group);
+    cleanup(xfree) char *unknown = xasprintf("whether CRD %s is there is not known", name);
+    struct key key = {.namespace = "", .name = name};
+    cleanup(json_unref) struct json *crd = NULL;
+    bool judge;
+    int r = get(look, &crd_resource, &key, unknown, &crd, &judge, err);
+
+    if (r == 0 && judge)
+        judge_crd(resource, crd, look->to);
+    return r;
+}
+
+static int look_at_crds(const struct look *look, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && kinds[i]; i++) {
+        if (kinds[i] != &kind_secret)
+            r = look_at_crd(look, &kinds[i]->resource, err);
+    }
+    return r;
+}
+
+static int look_at_policies_of(const struct look *look, bool mutating, struct err *err)
+{
+    const char *unknown = "whether the policies are active is not known";
+    cleanup(json_unref) struct json *policies = NULL;
+    cleanup(json_unref) struct json *bindings = NULL;
+    int r = list(look, &policy_resources[mutating][0], NULL, unknown, &policies, err);
+
+    if (r == 0 && policies)
+        r = list(look, &policy_resources[mutating][1], NULL, unknown, &bindings, err);
+    if (r == 0 && policies && bindings)
+        judge_policies(policies, bindings, mutating, server_minor(look->options->version),
+                       look->to);
+    return r;
+}
+
+static int look_at_policies(const struct look *look, struct err *err)
+{
+    int r = look_at_policies_of(look, false, err);
+
+    if (r == 0 && server_minor(look->options->version) >= SERVER_MINOR_STAMPS)
+        r = look_at_policies_of(look, true, err);
+    return r;
+}
+
+static int look_at_lease(const struct look *look, struct err *err)
+{
+    const struct key *key = &look->options->lease;
+    cleanup(json_unref) struct json *lease = NULL;
+    bool judge;
+    int r = get(look, &lease_resource, key, "whether a controller works is not known", &lease,
+                &judge, err);
+
+    if (r == 0 && judge)
+        judge_lease(key, lease, context_now_ms(look->ctx), look->to);
+    return r;
+}
+
+static int find_endpoints(const struct look *look, const struct json *webhook, enum endpoints *ret,
+                          struct err *err)
+{
+    cleanup(xfree) char *service = webhook_service(webhook);
+    cleanup(json_unref) struct json *slices = NULL;
+    struct key key;
+    int r;
+
+    *ret = ENDPOINTS_UNKNOWN;
+    if (!service)
+        return 0;
+    key = key_parse(service);
+    r = list(look, &slice_resource, key.namespace, "whether its webhook answers is not known",
+             &slices, err);
+    if (r == 0 && slices)
+        *ret = judge_endpoints(slices, key.name);
+    return r;
+}
+
+static int look_at_webhook(const struct look *look, const char *kind, const char *configuration,
+                           const struct json *webhook, struct err *err)
+{
+    enum endpoints endpoints;
+    int r;
+
+    if (!webhook_is_asked(webhook))
+        return 0;
+    r = find_endpoints(look, webhook, &endpoints, err);
+    if (r == 0)
+        judge_webhook(kind, configuration, webhook, endpoints, look->to);
+    return r;
+}
+
+static int look_at_configuration(const struct look *look, const char *kind,
+                                 const struct json *configuration, struct err *err)
+{
+    const char *name = str_or(json_as_text(json_path(configuration, "metadata.name")), "?");
+
+    judge_injection(kind, configuration, look->to);
+    json_for_each_item (webhook, json_get(configuration, "webhooks")) {
+        int r = look_at_webhook(look, kind, name, webhook, err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int look_at_webhooks(const struct look *look, const struct webhook_kind *kind,
+                            struct err *err)
+{
+    cleanup(json_unref) struct json *configurations = NULL;
+    int r = list(look, &kind->resource, NULL, "whether a webhook is in the way is not known",
+                 &configurations, err);
+
+    for (size_t i = 0; r == 0 && i < json_len(configurations); i++)
+        r = look_at_configuration(look, kind->singular, json_at(configurations, i), err);
+    return r;
+}
+
+static int look_at_api_services(const struct look *look, struct err *err)
+{
+    cleanup(json_unref) struct json *services = NULL;
+    int r = list(look, &api_service_resource, NULL, "whether one waits for cainjector is not known",
+                 &services, err);
+
+    for (size_t i = 0; r == 0 && i < json_len(services); i++)
+        judge_injection("apiservice", json_at(services, i), look->to);
+    return r;
+}
+
+int installed_look(struct store *store, const struct context *ctx,
+                   const struct installed_options *options, struct findings *to, struct err *err)
+{
+    const struct look look = {store, ctx, options, to};
+    int r;
+
+    judge_server(options->version, to);
+    r = look_at_crds(&look, err);
+    if (r == 0)
+        r = look_at_policies(&look, err);
+    if (r == 0)
+        r = look_at_lease(&look, err);
+    if (r == 0)
+        r = installed_look_at_rights(store, ctx, options, to, err);
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(webhook_kinds); i++)
+        r = look_at_webhooks(&look, &webhook_kinds[i], err);
+    return r == 0 ? look_at_api_services(&look, err) : r;
+}

@@ -1,0 +1,61 @@
+/*
+ * installed.h - what is in a cluster that certlet needs, and what would get in its way:
+ * `certlet check --cluster`.
+ *
+ *      installed_look()     reads, and asks the judges (installed.c, installed_rights.c)
+ *      judge_...()          pure: objects in, findings out (installed_judge.c, installed_webhooks.c)
+ *
+ * Nothing is written. What may not be read is a warning that says what is not known for it.
+ */
+#ifndef CONTROLLER_INSTALLED_H
+#define CONTROLLER_INSTALLED_H
+
+#include "controller/findings.h"
+#include "store/store.h"
+
+struct installed_options {
+    const struct json *version;        /* of the server, as /version has it; NULL: not known */
+    struct key lease, service_account; /* of the controller */
+};
+/* Errors are those of the connection; whatever else is a finding. */
+int installed_look(struct store *store, const struct context *ctx,
+                   const struct installed_options *options, struct findings *to, struct err *err);
+
+/* --- for installed.c and tests --- */
+
+/* 36 for "1.36"; 0: not known. */
+int server_minor(const struct json *version);
+/* On these every request carries who made it, stamped by the server. */
+#define SERVER_MINOR_STAMPS 36
+
+void judge_server(const struct json *version, struct findings *to);
+/* `crd` NULL: there is none. */
+void judge_crd(const struct resource *resource, const struct json *crd, struct findings *to);
+/* Lists of policies and of bindings. `mutating`: those that stamp, else those that refuse. */
+void judge_policies(const struct json *policies, const struct json *bindings, bool mutating,
+                    int minor, struct findings *to);
+/* `lease` NULL: there is none. */
+void judge_lease(const struct key *key, const struct json *lease, int64_t now_ms,
+                 struct findings *to);
+
+/* Would a webhook of this configuration be asked about objects of ours? */
+bool webhook_is_asked(const struct json *webhook);
+/* "namespace/name" of the Service that answers; NULL: an address. */
+char *webhook_service(const struct json *webhook);
+enum endpoints { ENDPOINTS_READY, ENDPOINTS_NONE, ENDPOINTS_UNKNOWN };
+enum endpoints judge_endpoints(const struct json *slices, const char *service_name);
+/* `kind` as kubectl takes it: "validatingwebhookconfiguration". */
+void judge_webhook(const char *kind, const char *configuration, const struct json *webhook,
+                   enum endpoints endpoints, struct findings *to);
+/* Does it expect cainjector to write a CA into it? */
+void judge_injection(const char *kind, const struct json *object, struct findings *to);
+
+/* installed_rights.c */
+int installed_look_at_rights(struct store *store, const struct context *ctx,
+                             const struct installed_options *options, struct findings *to,
+                             struct err *err);
+/* "not permitted to read leases.coordination.k8s.io in namespace 'x'": `unknown` is not known then. */
+void finding_refused(const struct resource *resource, const char *namespace, const char *unknown,
+                     struct findings *to);
+
+#endif
