@@ -228,7 +228,6 @@ int engine_setup_controllers(struct engine *self, struct controllers_options opt
         .workers = worker_threads(flags->workers),
         .max_per_controller = (int)flags->workers,
     };
-    int r;
 
     options.resource_namespace = flags->resource_namespace;
     options.owner_ref = flags->owner_ref;
@@ -238,10 +237,7 @@ int engine_setup_controllers(struct engine *self, struct controllers_options opt
     options.backoff_min_ms = flags->backoff_min_ms;
     options.backoff_max_ms = flags->backoff_max_ms;
     options.check_retry_ms = flags->dns01_check_retry_ms;
-    r = controllers_new(&parts, &options, &self->controllers, err);
-    if (r == 0)
-        object_metrics_add(self->metrics, self->controllers);
-    return r;
+    return controllers_new(&parts, &options, &self->controllers, err);
 }
 
 int engine_list(struct engine *self, struct err *err)

@@ -34,47 +34,7 @@ struct engine_flags {
         .name = name_, .type = OPTION_##type_, .target = &flags->field_, __VA_ARGS__               \
     }
 
-/* The rows that both commands have, `flags` being one that has an `engine`. */
-#define ENGINE_FLAGS                                                                                            \
-    FLAG(                                                                                                       \
-        "dns01-recursive-nameservers", LIST, engine.dns01_nameservers, .value = "HOST:PORT,...",                \
-        .help =                                                                                                 \
-            "DNS servers for zone look-ups and checks; https:// for DoH (default: those of /etc/resolv.conf)"), \
-        FLAG("dns01-recursive-nameservers-only", SWITCH, engine.dns01_recursive_only,                           \
-             .help = "ask only these, not the authoritative servers"),                                          \
-        FLAG("dns01-check-retry-period", DURATION, engine.dns01_check_retry_ms,                                 \
-             .value = "DURATION", .default_text = "10s",                                                        \
-             .help = "longest time between two self-checks of a challenge"),                                    \
-        FLAG("acme-http01-solver-nameservers", LIST, engine.http01_nameservers,                                 \
-             .value = "HOST:PORT,...",                                                                          \
-             .help = "DNS servers for the self-check of HTTP-01 (default: the system's)"),                      \
-        FLAG("cluster-resource-namespace", TEXT, engine.resource_namespace, .value = "NAMESPACE",               \
-             .default_text = "kube-system", .help = "where the Secrets of a ClusterIssuer are"),                \
-        FLAG("concurrent-workers", NUMBER, engine.workers, .value = "N", .default_text = "5",                   \
-             .help = "workers for each kind of object"),                                                        \
-        FLAG("max-concurrent-challenges", NUMBER, engine.max_challenges, .value = "N",                          \
-             .default_text = "60", .help = "challenges presented at a time"),                                   \
-        FLAG("certificate-request-minimum-backoff-duration", DURATION, engine.backoff_min_ms,                   \
-             .value = "DURATION", .default_text = "1h",                                                         \
-             .help = "first wait after a failed issuance; shorter for short-lived certificates"),               \
-        FLAG("certificate-request-maximum-backoff-duration", DURATION, engine.backoff_max_ms,                   \
-             .value = "DURATION", .default_text = "32h",                                                        \
-             .help = "longest wait after failed issuances"),                                                    \
-        FLAG("copied-annotation-prefixes", LIST, engine.copied_annotation_prefixes,                             \
-             .value = "PREFIX,...",                                                                             \
-             .default_text = "*,-kubectl.kubernetes.io/,-fluxcd.io/,-argocd.argoproj.io/",                      \
-             .help = "annotations of a Certificate that its request gets"),                                     \
-        FLAG("enable-certificate-owner-ref", SWITCH, engine.owner_ref,                                          \
-             .help = "a removed Certificate takes its Secret with it"),                                         \
-        FLAG("account-key-type", CHOICE, engine.account_key_type, .choices = "rsa|ecdsa",                       \
-             .default_text = "rsa",                                                                             \
-             .help = "new ACME account keys: RSA-2048 as cert-manager's, or P-256"),                            \
-        FLAG("events", CHOICE, engine.events, .choices = "default|all", .default_text = "default",              \
-             .help = "which events are recorded"),                                                              \
-        FLAG("v", NUMBER, engine.verbosity, .letter = 'v', .value = "N", .default_text = "0",                   \
-             .help = "verbosity: 4 and more is debug"),                                                         \
-        FLAG("logging-format", CHOICE, engine.logging_format, .choices = "text|json",                           \
-             .default_text = "text", .help = "form of log lines")
+/* The rows that both commands have stand in engine_flags.inc, for a `flags` that has an `engine`. */
 
 /* What one flag alone cannot tell. EXIT_OK, or EXIT_USAGE after saying why. */
 int engine_flags_check(const struct usage *usage, const struct engine_flags *flags);

@@ -18,6 +18,7 @@
 
 static const struct command commands[] = {
     {"run", "keep the certificates of a folder of manifests", command_run},
+    {"controller", "keep the certificates of a cluster", command_controller},
     {"status", "show the certificates of a folder or cluster", command_status},
     {"renew", "issue certificates anew now", command_renew},
     {"approve", "approve a certificate request", command_approve},

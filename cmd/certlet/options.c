@@ -40,6 +40,13 @@ static int set_duration(int64_t *target, const char *value, struct err *err)
     return 0;
 }
 
+static int check_unbuilt(const struct option *option, const char *value, struct err *err)
+{
+    if (streq(value, str_or(option->default_text, option->is_switch ? "false" : "")))
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED, "not built in this version: %s", option->help);
+}
+
 static int set_value(const struct option *option, const char *value, struct err *err)
 {
     switch (option->type) {
@@ -62,6 +69,10 @@ static int set_value(const struct option *option, const char *value, struct err 
             return err_set(err, ERR_INVALID, "must be one of %s, not '%s'", option->choices, value);
         *(const char **)option->target = value;
         return 0;
+    case OPTION_UNBUILT:
+        return check_unbuilt(option, value, err);
+    case OPTION_IGNORED:
+        return 0;
     }
     return err_set(err, ERR_INTERNAL, "no such type of option");
 }
@@ -72,6 +83,15 @@ static void set_defaults(const struct option *options)
         if (option->default_text)
             (void)set_value(option, option->default_text, NULL); /* our own text: it is valid */
     }
+}
+
+int option_set(const struct option *option, const char *value, struct err *err)
+{
+    if (option->type == OPTION_LIST) {
+        strlist_deinit(option->target);
+        *(struct strlist *)option->target = (struct strlist){};
+    }
+    return set_value(option, value, err);
 }
 
 /* --- help --- */
@@ -102,7 +122,7 @@ static void print_help(const struct usage *usage)
         return;
     printf("\nFlags:\n");
     for (const struct option *option = usage->options; option->name; option++) {
-        if (!option->hidden)
+        if (!option->hidden && option->type != OPTION_UNBUILT && option->type != OPTION_IGNORED)
             print_option(option);
     }
 }
@@ -194,7 +214,7 @@ static enum options_result parse_flag(struct parser *p)
         usage_error(p->usage, "unknown flag '%s'", flag);
         return OPTIONS_BAD;
     }
-    if (!value && option->type == OPTION_SWITCH)
+    if (!value && (option->type == OPTION_SWITCH || option->is_switch))
         value = "true";
     if (!value && p->at + 1 < p->argc)
         value = p->argv[++p->at];
@@ -215,14 +235,13 @@ static bool is_help(const char *arg)
     return streq(arg, "--help") || streq(arg, "-h");
 }
 
-enum options_result options_parse(const struct usage *usage, int argc, char **argv,
-                                  const char ***ret_positional, size_t *ret_count)
+static enum options_result parse(const struct usage *usage, int argc, char **argv,
+                                 const char ***ret_positional, size_t *ret_count)
 {
     cleanup(xfree) bool *given = xcalloc(count_rows(usage->options) + 1, sizeof(*given));
     struct parser p = {.usage = usage, .argv = argv, .argc = argc, .given = given};
     bool flags_ended = false;
 
-    set_defaults(usage->options);
     p.positional = xcalloc((size_t)argc + 1, sizeof(*p.positional));
     for (p.at = 1; p.at < argc; p.at++) {
         const char *arg = argv[p.at];
@@ -246,4 +265,19 @@ enum options_result options_parse(const struct usage *usage, int argc, char **ar
     *ret_positional = p.positional;
     *ret_count = p.count;
     return OPTIONS_OK;
+}
+
+enum options_result options_parse(const struct usage *usage, int argc, char **argv,
+                                  const char ***ret_positional, size_t *ret_count)
+{
+    set_defaults(usage->options);
+    return parse(usage, argc, argv, ret_positional, ret_count);
+}
+
+void options_parse_again(const struct usage *usage, int argc, char **argv)
+{
+    cleanup(xfree) const char **positional = NULL;
+    size_t count;
+
+    (void)parse(usage, argc, argv, &positional, &count); /* went well before */
 }

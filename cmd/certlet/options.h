@@ -17,6 +17,8 @@ enum option_type {
     OPTION_NUMBER,   /* int64_t */
     OPTION_DURATION, /* int64_t ms, Go duration text */
     OPTION_CHOICE,   /* const char *, one of `choices` ("text|json") */
+    OPTION_UNBUILT, /* no target: any value but the default is refused, with `help` as the reason */
+    OPTION_IGNORED, /* no target: taken for the sake of old command lines, without effect */
 };
 struct option {
     const char *name; /* without dashes */
@@ -28,6 +30,9 @@ struct option {
     const char *default_text; /* NULL: zero */
     const char *choices;
     bool hidden;
+    bool is_path;       /* in a configuration file, from its folder */
+    bool is_switch;     /* of OPTION_UNBUILT and OPTION_IGNORED: needs no value */
+    const char *config; /* path of the same in a configuration file; NULL: none */
 };
 
 struct usage {
@@ -42,6 +47,11 @@ enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_BAD };
  * OPTIONS_BAD the reason to standard error. Positional arguments are borrowed from argv. */
 enum options_result options_parse(const struct usage *usage, int argc, char **argv,
                                   const char ***ret_positional, size_t *ret_count);
+/* The same once more without the defaults: what a configuration file has set by option_set() gives way to
+ * the command line. Cannot fail after options_parse() of the same arguments. */
+void options_parse_again(const struct usage *usage, int argc, char **argv);
+/* A value in place of the one there is. ERR_INVALID: the reason, without the option's name. */
+int option_set(const struct option *option, const char *value, struct err *err);
 /* Says what is wrong with the arguments and how to get help; returns EXIT_USAGE. */
 int usage_error(const struct usage *usage, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "certlet status: reading ...: denied": what went wrong in a command, on standard error. */

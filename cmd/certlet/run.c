@@ -121,7 +121,7 @@ static int parse(int argc, char **argv, struct run_flags *flags)
         FLAG("once", SWITCH, once, .help = "end when nothing is left to do now"),
         FLAG("timeout", DURATION, timeout_ms, .value = "DURATION",
              .help = "with --once: end after this at the latest (default 5m)"),
-        ENGINE_FLAGS,
+#include "engine_flags.inc"
         FLAG("http01-listen", TEXT, engine.http01_listen, .value = "ADDRESS", .default_text = ":80",
              .help = "where HTTP-01 challenges are answered, bound only while needed"),
         FLAG(

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "command.h"
+#include "controller/object_metrics.h"
 #include "lock.h"
 #include "run.h"
 #include "store/local.h"
@@ -212,6 +213,7 @@ static int setup_observer(struct run *run, struct err *err)
     const char *address = run->flags.engine.metrics_address;
     int r;
 
+    object_metrics_add(run->engine.metrics, run->engine.controllers);
     if (str_empty(address) || streq(address, "0"))
         return 0;
     r = server_listen(run->engine.server, address, answer_observer, run,

@@ -221,8 +221,8 @@ static int act_finish(struct certificate_run *run, struct err *err)
     int r = certificate_save(run, err);
 
     if (r == 0)
-        event(run->self, run->ctx, &run->crt->object, EVENT_NORMAL, "Issuing",
-              "The certificate has been successfully issued");
+        event_of_action(run->self, run->ctx, &run->crt->object, "Issuing", "Issued",
+                        "The certificate has been successfully issued");
     return r;
 }
 

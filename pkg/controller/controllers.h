@@ -65,6 +65,8 @@ struct controllers_options {
     int64_t backoff_min_ms,
         backoff_max_ms;     /* --certificate-request-{minimum,maximum}-backoff-duration */
     int64_t check_retry_ms; /* --dns01-check-retry-period */
+    unsigned lanes_off; /* --controllers: bit (1 << enum lane); their objects stay as they are */
+    struct strlist issuers_off; /* --controllers: types whose requests are another program's */
     int64_t dns_check_budget_ms, http_check_budget_ms; /* 0: 5 min, 60 s */
     const char *only_namespace;                        /* --namespace; NULL: all */
 };
@@ -152,6 +154,11 @@ int read_live(struct controllers *self, const struct context *ctx, const struct 
 /* Events: `event` only with --events=all for Normal ones that are not sent by default (DESIGN 6). */
 void event(struct controllers *self, const struct context *ctx, const struct object *about,
            enum event_type type, const char *reason, const char *fmt, ...) PRINTF_LIKE(6, 7);
+/* Two events with one reason about one object are one series, which shows the first text only; an action
+ * of its own tells the second apart (kubernetes.md 8). */
+void event_of_action(struct controllers *self, const struct context *ctx,
+                     const struct object *about, const char *reason, const char *action,
+                     const char *message);
 void event_extra(struct controllers *self, const struct context *ctx, const struct object *about,
                  const char *reason, const char *fmt, ...) PRINTF_LIKE(5, 6);
 

@@ -141,7 +141,7 @@ int read_live(struct controllers *self, const struct context *ctx, const struct 
 
 static void send_event(struct controllers *self, const struct context *ctx,
                        const struct object *about, enum event_type type, const char *reason,
-                       const char *message)
+                       const char *action, const char *message)
 {
     struct store_note note = {
         .resource = &about->kind->resource,
@@ -149,6 +149,7 @@ static void send_event(struct controllers *self, const struct context *ctx,
         .uid = about->metadata.uid,
         .type = type,
         .reason = reason,
+        .action = action,
         .message = message,
         .manager = ctx->controller,
     };
@@ -169,7 +170,14 @@ void event(struct controllers *self, const struct context *ctx, const struct obj
     va_start(args, fmt);
     (void)vsnprintf(message, sizeof(message), fmt, args); /* cut there */
     va_end(args);
-    send_event(self, ctx, about, type, reason, message);
+    send_event(self, ctx, about, type, reason, NULL, message);
+}
+
+void event_of_action(struct controllers *self, const struct context *ctx,
+                     const struct object *about, const char *reason, const char *action,
+                     const char *message)
+{
+    send_event(self, ctx, about, EVENT_NORMAL, reason, action, message);
 }
 
 void event_extra(struct controllers *self, const struct context *ctx, const struct object *about,
@@ -183,7 +191,7 @@ void event_extra(struct controllers *self, const struct context *ctx, const stru
     va_start(args, fmt);
     (void)vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
-    send_event(self, ctx, about, EVENT_NORMAL, reason, message);
+    send_event(self, ctx, about, EVENT_NORMAL, reason, NULL, message);
 }
 
 /* --- children --- */

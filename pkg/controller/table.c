@@ -54,11 +54,30 @@ static const struct controller table[LANE_COUNT] = {
                      .deadline_ms = MINUTES(1)},
 };
 
+/* Switched off: its objects stay as they are. */
+static int leave_alone(void *self, const struct context *ctx, const struct key *key,
+                       struct reconcile_result *ret_result, struct err *err)
+{
+    return 0;
+}
+
+static void make_rows(struct controllers *self, struct controller rows[LANE_COUNT])
+{
+    memcpy(rows, table, sizeof(table));
+    for (size_t i = 0; i < LANE_COUNT; i++) {
+        rows[i].self = self;
+        if (self->options.lanes_off & (1U << i))
+            rows[i].reconcile = leave_alone;
+    }
+}
+
 static void copy_options(struct controllers_options *to, const struct controllers_options *from)
 {
     *to = *from;
     to->copied_annotation_prefixes = (struct strlist){};
     strlist_copy(&to->copied_annotation_prefixes, &from->copied_annotation_prefixes);
+    to->issuers_off = (struct strlist){};
+    strlist_copy(&to->issuers_off, &from->issuers_off);
 }
 
 static void connect_parts(struct controllers *self, const struct controllers_parts *parts)
@@ -119,9 +138,7 @@ int controllers_new(const struct controllers_parts *parts,
     copy_options(&self->options, options);
     caches_init(&self->caches);
     connect_parts(self, parts);
-    memcpy(rows, table, sizeof(rows));
-    for (size_t i = 0; i < LANE_COUNT; i++)
-        rows[i].self = self;
+    make_rows(self, rows);
     self->challenges = challenges_new();
     self->writers = writers_new();
     self->placed = placed_new();
@@ -152,5 +169,6 @@ void controllers_free(struct controllers *self)
     placed_free(self->placed);
     caches_deinit(&self->caches);
     strlist_deinit(&self->options.copied_annotation_prefixes);
+    strlist_deinit(&self->options.issuers_off);
     xfree(self);
 }

@@ -1,0 +1,205 @@
+/* controller_setup.c - what `certlet controller` is made of, set up in order and torn down the other way round. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "command.h"
+#include "controller.h"
+#include "controller/object_metrics.h"
+#include "kube/store.h"
+#include "runtime/rest_metrics.h"
+
+#define LEASE_NAME "cert-manager-controller" /* cert-manager's: two programs never work at a time */
+#define USER_AGENT "certlet-controller/" CERTLET_VERSION " (linux)"
+
+/* --- API server --- */
+
+static int load_config(struct controller_run *self, struct err *err)
+{
+    struct kube_config_options options = {
+        .kubeconfig = str_empty(self->flags.kubeconfig) ? NULL : self->flags.kubeconfig,
+        .server = str_empty(self->flags.master) ? NULL : self->flags.master,
+    };
+
+    return kube_config_load(&options, &self->config, err);
+}
+
+/* In a pod the host is called as the pod. */
+static char *make_instance(void)
+{
+    char host[256] = "";
+
+    if (gethostname(host, sizeof(host) - 1) < 0 || !host[0])
+        return elector_identity("certlet");
+    return elector_identity(host);
+}
+
+static void observe_kube(void *arg, const struct kube_observation *observation)
+{
+    const struct controller_run *self = arg;
+
+    struct rest_call call = {.method = observation->method,
+                             .host = observation->host,
+                             .status = observation->status,
+                             .duration_ms = observation->duration_ms};
+
+    rest_metrics_count(self->engine.metrics, &call);
+}
+
+static int open_store(struct controller_run *self, struct http **ret_http, struct store **ret,
+                      struct err *err)
+{
+    struct http_options http = {.user_agent = USER_AGENT};
+    struct store_kube_options options = {.config = self->config,
+                                         .clock = self->engine.ctx.clock,
+                                         .instance = self->instance,
+                                         .observe = observe_kube,
+                                         .observe_arg = self};
+    int r = http_new(&http, ret_http, err);
+
+    if (r < 0)
+        return r;
+    options.http = *ret_http;
+    return store_kube_open(&options, ret, err);
+}
+
+static int open_stores(struct controller_run *self, struct err *err)
+{
+    int r = open_store(self, &self->api, &self->engine.store, err);
+
+    if (r < 0 || !self->flags.leader_elect)
+        return r;
+    return open_store(self, &self->lease_api, &self->lease_store, err);
+}
+
+/* --- Lease --- */
+
+static void leading(void *arg)
+{
+    struct controller_run *self = arg;
+
+    __atomic_store_n(&self->is_leading, true, __ATOMIC_SEQ_CST);
+    engine_wake(&self->engine);
+}
+
+/* Another process may be writing already: nothing of ours may follow, not even an orderly stop. */
+static void lost(void *arg, const char *why)
+{
+    (void)arg;
+    log_error(NULL, "the Lease is lost: %s; ending", why);
+    _exit(EXIT_NOT_READY);
+}
+
+static int setup_elector(struct controller_run *self, struct err *err)
+{
+    const struct controller_flags *flags = &self->flags;
+    struct elector_options options = {
+        .store = self->lease_store,
+        .clock = self->engine.ctx.clock,
+        .metrics = self->engine.metrics,
+        .namespace = flags->leader_namespace,
+        .name = LEASE_NAME,
+        .identity = self->instance,
+        .lease_ms = flags->lease_ms,
+        .renew_deadline_ms = flags->renew_deadline_ms,
+        .retry_ms = flags->retry_ms,
+        .leading = leading,
+        .lost = lost,
+        .arg = self,
+    };
+
+    if (!flags->leader_elect) {
+        leading(self);
+        return 0;
+    }
+    return elector_new(&options, &self->elector, err);
+}
+
+static int start_elector(struct controller_run *self, struct err *err)
+{
+    return self->elector ? elector_start(self->elector, err) : 0;
+}
+
+/* --- engine --- */
+
+static int setup_network(struct controller_run *self, struct err *err)
+{
+    return engine_setup_network(&self->engine, err);
+}
+
+static int setup_controllers(struct controller_run *self, struct err *err)
+{
+    struct controllers_options options = {
+        .approve = self->choice.approve,
+        .lanes_off = self->choice.lanes_off,
+        .issuers_off = self->choice.issuers_off,
+    };
+
+    return engine_setup_controllers(&self->engine, options, err);
+}
+
+static int list(struct controller_run *self, struct err *err)
+{
+    return engine_list(&self->engine, err);
+}
+
+/* --- ports --- */
+
+static int listen_at(struct controller_run *self, const char *flag, const char *address,
+                     server_handler_fn *handler, struct server_listener **ret, struct err *err)
+{
+    int r;
+
+    if (str_empty(address) || streq(address, "0"))
+        return 0;
+    r = server_listen(self->engine.server, address, handler, self, ret, err);
+    return r < 0 ? err_wrap(err, "flag '%s'", flag) : 0;
+}
+
+static int listen_ports(struct controller_run *self, struct err *err)
+{
+    int r = listen_at(self, "--internal-healthz-listen-address", self->flags.healthz_address,
+                      health_answer, &self->health_listener, err);
+
+    return r < 0 ? r
+                 : listen_at(self, "--metrics-listen-address", self->flags.engine.metrics_address,
+                             metrics_answer, &self->engine.metrics_listener, err);
+}
+
+/* --- all of it --- */
+
+int controller_setup(struct controller_run *self, struct err *err)
+{
+    static int (*const steps[])(struct controller_run *, struct err *) = {
+        load_config,  open_stores, setup_network, setup_controllers,
+        listen_ports, list,        setup_elector, start_elector,
+    };
+    int r = engine_init(&self->engine, err);
+
+    if (r < 0)
+        return r;
+    self->instance = make_instance();
+    controller_names_log(&self->flags);
+    for (size_t i = 0; i < ARRAY_LEN(steps) && r == 0; i++)
+        r = steps[i](self, err);
+    return r;
+}
+
+/* The Lease goes as soon as nothing of ours writes any more, so that the next one need not wait. */
+void controller_teardown(struct controller_run *self)
+{
+    __atomic_store_n(&self->is_stopping, true, __ATOMIC_SEQ_CST);
+    engine_stop(&self->engine);
+    if (self->elector)
+        elector_stop(self->elector);
+    if (self->health_listener)
+        server_unlisten(self->engine.server, self->health_listener);
+    engine_deinit(&self->engine);
+    elector_free(self->elector);
+    store_close(self->lease_store);
+    http_free(self->lease_api);
+    http_free(self->api);
+    kube_config_free(self->config);
+    xfree(self->instance);
+}
