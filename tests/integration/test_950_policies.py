@@ -37,6 +37,10 @@ POLICIES = (
     "validatingadmissionpolicies.admissionregistration.k8s.io",
     "validatingadmissionpolicybindings.admissionregistration.k8s.io",
 )
+STAMPS = (
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+)
 
 # --- good objects ---
 
@@ -247,6 +251,7 @@ subjects: [{{kind: ServiceAccount, name: "{name}", namespace: policies}}]
 KUSTOMIZATION = """apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources: [{policies}]
+components: [{components}]
 patches:
 - target: {{kind: ValidatingAdmissionPolicy, name: certlet-certificaterequest-approval}}
   patch: |
@@ -259,8 +264,13 @@ patches:
 """
 
 
-def apply_policies(kube, folder):
-    text = KUSTOMIZATION.format(policies=os.path.relpath(ROOT / "crds/policies", folder))
+def apply_policies(kube, folder, components=()):
+    def relative(path):
+        return os.path.relpath(ROOT / path, folder)
+
+    text = KUSTOMIZATION.format(
+        policies=relative("crds/policies"), components=", ".join(map(relative, components))
+    )
     (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
     kube.kubectl("apply", "--server-side", "-k", folder)
 
@@ -1280,6 +1290,51 @@ def test_empty_and_own_identity_are_let_in(author, myself):
         assert_let_in(creation(author, new_object("CertificateRequest", change)))
 
 
+def is_stamping(version):
+    return tuple(map(int, version.split(".")[:2])) >= (1, 36)
+
+
+def as_stored(user, change):
+    """The spec that would be stored; nothing is."""
+    path = user.path(resource_of("CertificateRequest"), NAMESPACE)
+    return user.request("POST", f"{path}?dryRun=All", new_object("CertificateRequest", change))[
+        "spec"
+    ]
+
+
+def test_identity_component_stamps_and_needs_a_server_that_can(
+    kube, kube_version, folder, author, myself
+):
+    """Last but one of all: requests are different from here on."""
+    if not is_stamping(kube_version):
+        with pytest.raises(BedError, match="MutatingAdmissionPolicy"):
+            apply_policies(kube, folder, ["crds/policies/identity"])
+        return
+
+    apply_policies(kube, folder, ["crds/policies/identity"])
+    wait_until(lambda: is_stamped(author), SECONDS, "waiting for the stamp", every=0.2)
+    for change in ({}, *PARTS):
+        assert identity(as_stored(author, change)) == identity(myself)
+    request = new_object("CertificateRequest", {"username": "admin"}, name="stamped")
+    found = author.create(resource_of("CertificateRequest"), request, NAMESPACE)
+    assert identity(found["spec"]) == identity(myself)
+    test_request_without_a_spec_is_refused(author)
+
+    kube.delete(f"{STAMPS[1]}/certlet-certificaterequest-identity")
+    until_refused_by(
+        "certlet-certificaterequest-identity-required",
+        lambda: creation(author, new_object("CertificateRequest")),
+    )
+
+
+def is_stamped(user):
+    try:
+        return "username" in as_stored(user, {})
+    except KubeError as error:  # while the check is active and the stamp is not
+        assert policy_of(error) == "certlet-certificaterequest-identity-required", error
+        return False
+
+
 # --- the end ---
 
 
@@ -1293,9 +1348,10 @@ def test_binding_can_warn_instead(kube, author):
     until_refused_by("certlet-certificate", lambda: creation(author, nonsense))
 
 
-def test_uninstall_leaves_nothing_that_refuses(kube, author):
-    kube.kubectl("delete", ",".join(POLICIES), "--selector=app.kubernetes.io/name=certlet")
-    for kind in POLICIES:
+def test_uninstall_leaves_nothing_that_refuses(kube, kube_version, author):
+    kinds = [*POLICIES, *(STAMPS if is_stamping(kube_version) else ())]
+    kube.kubectl("delete", ",".join(kinds), "--selector=app.kubernetes.io/name=certlet")
+    for kind in kinds:
         names = [one["metadata"]["name"] for one in kube.list(kind)]
         assert [name for name in names if name.startswith("certlet")] == []
     nonsense = new_object("Certificate", {"dnsNames": None})
