@@ -38,7 +38,6 @@ static char *make_instance(void)
 static void observe_kube(void *arg, const struct kube_observation *observation)
 {
     const struct controller_run *self = arg;
-
     struct rest_call call = {.method = observation->method,
                              .host = observation->host,
                              .status = observation->status,

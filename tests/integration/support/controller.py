@@ -1,0 +1,166 @@
+"""`certlet controller` against a control plane of the bed, under its ServiceAccount and the RBAC that we ship."""
+
+import json
+import pathlib
+import re
+import signal
+import urllib.error
+import urllib.request
+
+from .certlet import SANITIZERS, SANITIZER_EXIT
+from .kube import account_user
+from .server import LOOPBACK, BedError, Server, reserve_port, wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+NAMESPACE, ACCOUNT = "cert-manager", "certlet"
+LEASE = "cert-manager-controller"
+CRDS = (
+    "certificates.cert-manager.io",
+    "certificaterequests.cert-manager.io",
+    "issuers.cert-manager.io",
+    "clusterissuers.cert-manager.io",
+    "orders.acme.cert-manager.io",
+    "challenges.acme.cert-manager.io",
+)
+# As in deploy/base/deployment.yaml.
+LEASE_FLAGS = (
+    "--leader-election-lease-duration=15s",
+    "--leader-election-renew-deadline=10s",
+    "--leader-election-retry-period=2s",
+)
+
+
+def _is_established(crd):
+    conditions = (crd or {}).get("status", {}).get("conditions", [])
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
+def install(kube, folder="deploy"):
+    """What `kubectl apply -k deploy` makes, once the CRDs are served; identity too where it can be."""
+    if folder == "deploy" and tuple(map(int, kube.version.split(".")[:2])) >= (1, 36):
+        folder = "deploy/identity"
+    text = kube.kubectl("kustomize", str(ROOT / folder))
+    kube.apply(text)
+    for crd in CRDS:
+        name = f"customresourcedefinitions.apiextensions.k8s.io/{crd}"
+        kube.wait_for(name, condition=_is_established)
+
+
+class Controller(Server):
+    """One process. Several with the same control plane compete for the Lease."""
+
+    name = "certlet-controller"
+    ready_seconds = 60
+
+    def __init__(self, binary, folder, kube, flags=(), kubeconfig=None, name=None):
+        super().__init__(folder)
+        if name:
+            self.name = name
+        self.binary, self.kube = str(binary), kube
+        self.kubeconfig = kubeconfig or kube.service_account(NAMESPACE, ACCOUNT, 86400)
+        self.metrics_port, self.health_port = reserve_port(), reserve_port()
+        self.flags = list(flags)
+
+    def command(self):
+        return [
+            self.binary,
+            "controller",
+            f"--kubeconfig={self.kubeconfig}",
+            f"--cluster-resource-namespace={NAMESPACE}",
+            f"--leader-election-namespace={NAMESPACE}",
+            *LEASE_FLAGS,
+            f"--metrics-listen-address={LOOPBACK}:{self.metrics_port}",
+            f"--internal-healthz-listen-address={LOOPBACK}:{self.health_port}",
+            *self.flags,
+        ]
+
+    def environment(self):
+        return SANITIZERS
+
+    def is_ready(self):
+        return self.health("/readyz")[0] == 200
+
+    def stop(self):
+        code = super().stop()
+        if code == SANITIZER_EXIT:
+            raise BedError(f"a checker found something, see {self.log_file}:\n{self.log_text()[-4000:]}")
+        return code
+
+    def interrupt(self):
+        self.child.send_signal(signal.SIGTERM)
+
+    # --- what it says ---
+
+    def health(self, path):
+        """(HTTP status, text); (0, '') while nobody listens."""
+        return self._ask(f"http://{LOOPBACK}:{self.health_port}{path}")
+
+    def metrics(self):
+        return self._ask(f"http://{LOOPBACK}:{self.metrics_port}/metrics")[1]
+
+    def metric(self, metric, /, **labels):
+        """The sum of the series of that name whose labels include these."""
+        total = 0.0
+        for line in self.metrics().splitlines():
+            found = re.match(rf"{re.escape(metric)}(?:\{{(.*)\}})? (\S+)$", line)
+            if found and all(f'{key}="{value}"' in (found[1] or "") for key, value in labels.items()):
+                total += float(found[2])
+        return total
+
+    @staticmethod
+    def _ask(url):
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with direct.open(url, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    # --- leading ---
+
+    def holder(self):
+        lease = self.kube.get(f"leases.coordination.k8s.io/{LEASE}", NAMESPACE)
+        return (lease or {}).get("spec", {}).get("holderIdentity", "")
+
+    def wait_to_lead(self, seconds=60):
+        wait_until(
+            lambda: "leading as" in self.log_text(), seconds, "waiting for the Lease", self.child
+        )
+
+    def requests(self, verb=None, resource=None):
+        return self.kube.requests(account_user(NAMESPACE, ACCOUNT), verb, resource)
+
+
+# --- objects ---
+
+
+def condition(one, kind):
+    """A condition as (status, reason, message), or None."""
+    for found in (one or {}).get("status", {}).get("conditions", []):
+        if found["type"] == kind:
+            return found["status"], found.get("reason"), found.get("message")
+    return None
+
+
+def is_true(one, kind="Ready"):
+    return (condition(one, kind) or ("",))[0] == "True"
+
+
+def wait_ready(kube, resource, namespace="default", seconds=60):
+    """The object once its Ready is True for the generation that is asked for."""
+
+    def holds(one):
+        ready = [c for c in (one or {}).get("status", {}).get("conditions", []) if c["type"] == "Ready"]
+        return bool(ready) and ready[0]["status"] == "True" and (
+            ready[0].get("observedGeneration", one["metadata"]["generation"])
+            == one["metadata"]["generation"]
+        )
+
+    return kube.wait_for(resource, namespace, condition=holds, seconds=seconds)
+
+
+def apply(kube, *objects, kubeconfig=None):
+    return kube.apply("".join("---\n" + json.dumps(one) + "\n" for one in objects), kubeconfig)

@@ -1,0 +1,221 @@
+"""`certlet controller` in a control plane, under the ServiceAccount and the RBAC of deploy/."""
+
+import base64
+import json
+
+import pytest
+
+from support import manifests as m
+from support import pki
+from support.bed import wait_until
+from support.certlet import solver_flags
+from support.controller import (
+    ACCOUNT,
+    LEASE,
+    NAMESPACE,
+    Controller,
+    condition,
+    install,
+    is_true,
+    wait_ready,
+    apply,
+)
+from support.files import names_of, verify
+from support.kube import account_user
+
+pytestmark = pytest.mark.kube
+CERTIFICATES = "certificates.cert-manager.io"
+REQUESTS = "certificaterequests.cert-manager.io"
+ORDERS = "orders.acme.cert-manager.io"
+CHALLENGES = "challenges.acme.cert-manager.io"
+ISSUERS = "issuers.cert-manager.io"
+
+
+@pytest.fixture(scope="module")
+def cluster(kube):
+    install(kube)
+    return kube
+
+
+@pytest.fixture(scope="module")
+def controller(binary, cluster, bind, tmp_path_factory):
+    """One that leads, for the tests that need no other."""
+    folder = tmp_path_factory.mktemp("controller")
+    with Controller(binary, folder, cluster, solver_flags(bind)) as process:
+        process.wait_to_lead()
+        yield process
+
+
+@pytest.fixture
+def namespace(cluster, request):
+    """One of its own for each test."""
+    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[5:60].strip("-")
+    cluster.create("namespaces", {"metadata": {"name": name}})
+    return name
+
+
+def acme_issuer(cluster, bind, pebble, namespace):
+    solver = m.rfc2136_solver(bind)
+    apply(cluster, m.tsig_secret(bind, namespace=namespace))
+    apply(cluster, m.issuer(pebble, [solver], namespace=namespace))
+
+
+def secret_text(cluster, name, key, namespace):
+    return base64.b64decode(cluster.get(f"secrets/{name}", namespace)["data"][key]).decode()
+
+
+# --- issuing ---
+
+
+def test_a_certificate_is_issued_by_dns01(
+    controller, cluster, bind, pebble, namespace, tmp_path
+):
+    acme_issuer(cluster, bind, pebble, namespace)
+    names = [f"{namespace}.example.test", f"*.{namespace}.example.test"]
+    apply(cluster, m.certificate("web", names, namespace=namespace))
+    one = wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+    chain = secret_text(cluster, "web-tls", "tls.crt", namespace)
+    assert sorted(names_of(chain)) == sorted(names)
+    key = secret_text(cluster, "web-tls", "tls.key", namespace)
+    of_key = pki.openssl("pkey", "-pubout", stdin=key)
+    assert of_key == pki.openssl("x509", "-noout", "-pubkey", stdin=chain)
+    verify(chain, pebble.root_pem(), tmp_path)
+    assert one["status"]["revision"] == 1 and "nextPrivateKeySecretName" not in one["status"]
+    assert cluster.get("secrets/web-tls", namespace)["type"] == "kubernetes.io/tls"
+    wait_until(lambda: not cluster.list(CHALLENGES, namespace), 20, "Challenges to go")
+    printed = cluster.kubectl("get", "certificates", "-n", namespace)
+    assert printed.split()[:4] == ["NAME", "READY", "SECRET", "AGE"] and "True" in printed
+
+
+def test_kubectl_wait_and_describe_work(controller, cluster, bind, pebble, namespace):
+    acme_issuer(cluster, bind, pebble, namespace)
+    apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
+    wait = ("wait", "--for=condition=Ready", "certificate/web", "-n", namespace, "--timeout=60s")
+    assert "condition met" in cluster.kubectl(*wait)
+
+    def described():
+        text = cluster.kubectl("describe", "certificate", "web", "-n", namespace)
+        return "The certificate has been successfully issued" in text
+
+    wait_until(described, 20, "the event to be shown")
+
+
+def test_a_deleted_secret_is_made_again(controller, cluster, bind, pebble, namespace):
+    acme_issuer(cluster, bind, pebble, namespace)
+    apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
+    wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+    before = cluster.get("secrets/web-tls", namespace)
+    cluster.delete("secrets/web-tls", namespace)
+    again = cluster.wait_for("secrets/web-tls", namespace, seconds=60)
+    assert again["metadata"]["uid"] != before["metadata"]["uid"]
+    assert again["data"]["tls.crt"] != before["data"]["tls.crt"]
+    one = cluster.wait_for(
+        f"{CERTIFICATES}/web", namespace, condition=lambda o: o["status"].get("revision") == 2
+    )
+    assert is_true(one)
+
+
+def test_nothing_is_written_once_all_is_well(controller, cluster, bind, pebble, namespace):
+    acme_issuer(cluster, bind, pebble, namespace)
+    apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
+    wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+    wait_until(lambda: not cluster.list(CHALLENGES, namespace), 20, "Challenges to go")
+    before = cluster.get(f"{CERTIFICATES}/web", namespace)
+    cluster.patch(f"{CERTIFICATES}/web", {"metadata": {"labels": {"seen": "true"}}}, namespace)
+    apply(cluster, m.certificate("other", [f"b.{namespace}.example.test"], namespace=namespace))
+    wait_ready(cluster, f"{CERTIFICATES}/other", namespace)
+    after = cluster.get(f"{CERTIFICATES}/web", namespace)
+    assert after["status"] == before["status"]
+
+
+def test_a_deleted_certificate_takes_its_requests_and_leaves_its_secret(
+    controller, cluster, bind, pebble, namespace
+):
+    acme_issuer(cluster, bind, pebble, namespace)
+    apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
+    wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+    cluster.delete(f"{CERTIFICATES}/web", namespace)
+    wait_until(lambda: not cluster.list(REQUESTS, namespace), 60, "requests to go")
+    wait_until(lambda: not cluster.list(ORDERS, namespace), 60, "Orders to go")
+    assert cluster.get("secrets/web-tls", namespace)
+
+
+def test_an_issuer_that_is_missing_is_said_and_waited_for(
+    controller, cluster, bind, pebble, namespace
+):
+    apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
+
+    def is_issuing(one):
+        return is_true(one, "Issuing") and "acme" in (condition(one, "Issuing")[2] or "")
+
+    cluster.wait_for(f"{CERTIFICATES}/web", namespace, condition=is_issuing)
+    acme_issuer(cluster, bind, pebble, namespace)
+    wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+
+
+# --- health and metrics ---
+
+
+def test_health_and_metrics_are_served(controller):
+    assert controller.health("/livez") == (200, "ok")
+    assert controller.health("/healthz") == (200, "ok")
+    assert controller.health("/readyz") == (200, "ok")
+    assert "[+]leaderElection ok" in controller.health("/livez?verbose")[1]
+    assert controller.health("/livez/clockHealth")[0] == 200
+    assert controller.health("/nothing")[0] == 404
+    assert controller.metric("certmanager_controller_sync_call_count", controller="issuers") > 0
+    assert controller.metric("leader_election_master_status") == 1
+    assert controller.metric("rest_client_requests_total", method="GET", code="200") > 0
+    assert controller.metric("workqueue_adds_total", name="certificates") > 0
+
+
+# --- leading ---
+
+
+def test_the_lease_is_cert_managers_and_names_the_holder(controller, cluster):
+    lease = cluster.get(f"leases.coordination.k8s.io/{LEASE}", NAMESPACE)
+    assert lease["spec"]["holderIdentity"] and lease["spec"]["leaseDurationSeconds"] == 15
+    assert "leading as" in controller.log_text()
+
+
+def test_a_second_one_takes_over_when_the_first_stops(
+    binary, controller, cluster, bind, pebble, namespace, tmp_path
+):
+    acme_issuer(cluster, bind, pebble, namespace)
+    with Controller(binary, tmp_path / "b", cluster, solver_flags(bind), name="second") as second:
+        assert "leading as" not in second.log_text()
+        controller.stop()
+        try:
+            apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
+            second.wait_to_lead()
+            wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+        finally:
+            second.stop()
+            controller.start()
+            wait_until(
+                lambda: controller.log_text().count("leading as") == 2, 60, "the first to lead again"
+            )
+
+
+# --- trouble ---
+
+
+def test_what_rbac_refuses_is_in_the_log(binary, cluster, tmp_path):
+    kubeconfig = cluster.service_account(NAMESPACE, "nobody")
+    process = Controller(binary, tmp_path, cluster, ["--leader-elect=false"], kubeconfig=kubeconfig)
+    process.is_ready = lambda: "forbidden" in process.log_text().lower()
+    with process:
+        assert process.health("/readyz")[0] == 503
+        assert process.health("/livez")[0] == 200
+        text = process.log_text()
+    assert "certificates" in text and "watch" in text
+
+
+def test_no_permission_is_missing(controller, cluster):
+    """After all of the above: nothing was refused to the ServiceAccount."""
+    refused = [
+        event
+        for event in cluster.api_server.audit(account_user(NAMESPACE, ACCOUNT))
+        if event.get("responseStatus", {}).get("code") == 403
+    ]
+    assert not refused, json.dumps([e["requestURI"] for e in refused], indent=1)
