@@ -13,11 +13,6 @@
 
 /* client-go's dial timeout; the whole call has its own. */
 #define CONNECT_TIMEOUT_MS 30000L
-/* A path that is cut without a word is noticed in 15 s by this pair, in 51 s by keep-alive alone
- * and never by neither (kubernetes.md 2, measured). */
-#define KEEPALIVE_IDLE_S     10L
-#define KEEPALIVE_INTERVAL_S 5L
-#define UNACKED_MAX_MS       20000u
 
 static int check_header_text(const char *text, struct err *err)
 {
@@ -200,7 +195,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 
 static int on_socket_options(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
-    unsigned unacked_max_ms = UNACKED_MAX_MS;
+    const struct call *call = arg;
+    unsigned unacked_max_ms = (unsigned)call->io->unacked_max_ms;
 
     /* Both are improvements; a socket without them still works. curl 7.88 leaves its sockets open
      * to programs that we start. */
@@ -420,9 +416,10 @@ static void dress_connection(struct call *call)
      * wait would last until the first answer. */
     SET(call, CURLOPT_PIPEWAIT, streq(call->url.scheme, "https") ? 1L : 0L);
     SET(call, CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(call, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-    SET(call, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    SET(call, CURLOPT_TCP_KEEPIDLE, (long)call->io->keepalive_idle_s);
+    SET(call, CURLOPT_TCP_KEEPINTVL, (long)call->io->keepalive_interval_s);
     SET(call, CURLOPT_SOCKOPTFUNCTION, on_socket_options);
+    SET(call, CURLOPT_SOCKOPTDATA, call);
     SET(call, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 

@@ -39,6 +39,9 @@ struct http_options {
     int max_per_tenant;
     http_observe_fn *observe; /* called on the I/O thread; must be short */
     void *observe_arg;
+    /* How a path that was cut without a word is noticed; 0: ours, which take 15 s (kubernetes.md 2). */
+    int keepalive_idle_s, keepalive_interval_s;
+    int unacked_max_ms;
 };
 
 struct http_tls {

@@ -35,6 +35,7 @@ struct io {
     char *ca_file;    /* constant; NULL: curl's own */
     http_observe_fn *observe;
     void *observe_arg;
+    int keepalive_idle_s, keepalive_interval_s, unacked_max_ms; /* constant */
 };
 
 void io_init(struct io *io); /* lock and lists: all that a fake needs */
