@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/thread.h"
 #include "kube/credentials.h"
+#include "kube/explain.h"
 
 #define CALL_TIMEOUT_MS  SECONDS(30)
 #define ERROR_TIMEOUT_MS SECONDS(10) /* to read why a stream was refused */
@@ -293,13 +294,45 @@ static void log_answer(const struct attempt *attempt, const struct context *ctx,
 
 /* --- one try --- */
 
+/* "<text so far>: <what to look at>" */
+static int add_explanation(struct err *err, int code, const struct buf *explanation)
+{
+    struct err before = {};
+
+    if (!err)
+        return code;
+    before = *err;
+    return err_set(err, code, "%s: %s", before.text, buf_str(explanation));
+}
+
+/* The server's certificate is none that we may trust, or it does not accept us. */
+static int explain(const struct attempt *attempt, int r, struct err *err)
+{
+    const struct kube_options *options = &attempt->kube->options;
+    cleanup(buf_deinit) struct buf text = BUF(ERR_TEXT_MAX);
+    const char *token;
+
+    if (r != ERR_DENIED || !attempt->identity)
+        return r;
+    if (attempt->status.http == 0) {
+        kube_explain_trust(options->config, &text);
+    } else if (attempt->status.http == 401) {
+        token = kube_identity_token(attempt->identity);
+        kube_explain_credentials(options->config, token, clock_wall_ms(options->clock), &text);
+    }
+    return text.len > 0 ? add_explanation(err, r, &text) : r;
+}
+
 static int judge(struct attempt *attempt, const struct context *ctx,
                  const struct http_response *response, struct err *err)
 {
     log_warnings(attempt->kube, ctx, response);
     log_answer(attempt, ctx, response);
-    return kube_status_check(&attempt->call->about, response,
-                             clock_wall_ms(attempt->kube->options.clock), &attempt->status, err);
+    return explain(attempt,
+                   kube_status_check(&attempt->call->about, response,
+                                     clock_wall_ms(attempt->kube->options.clock), &attempt->status,
+                                     err),
+                   err);
 }
 
 static void observe(const struct attempt *attempt, int status, int64_t duration_ms)
@@ -334,7 +367,7 @@ static int try(struct attempt *attempt, const struct context *ctx, struct http_r
     attempt->status = (struct kube_status){};
     r = dress(attempt, ctx, &request, err);
     if (r == 0)
-        r = send(attempt, ctx, &request, ret, err);
+        r = explain(attempt, send(attempt, ctx, &request, ret, err), err);
     if (r < 0)
         return kube_about_wrap(&attempt->call->about, err);
     return judge(attempt, ctx, ret, err);
@@ -485,6 +518,7 @@ static int try_stream(struct attempt *attempt, const struct context *ctx, struct
     request.max_body = 0; /* of the whole stream: no limit */
     r = http_stream_open(attempt->kube->options.http, ctx, &request, &stream, &head, err);
     observe(attempt, r == 0 ? head.status : 0, -1);
+    r = explain(attempt, r, err);
     if (r < 0)
         return kube_about_wrap(&attempt->call->about, err);
     if (head.status < 200 || head.status > 299)

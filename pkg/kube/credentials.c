@@ -16,6 +16,7 @@
 #define EXPIRY_LEEWAY_MS  SECONDS(10)
 #define PLUGIN_PAUSE_MS   SECONDS(10) /* not more often, when the server refuses what it gives */
 #define NEVER             INT64_MAX
+#define BEARER            "Bearer "
 #define IMPERSONATE_EXTRA "Impersonate-Extra-"
 
 struct kube_identity {
@@ -131,6 +132,13 @@ const struct http_tls *kube_identity_tls(const struct kube_identity *identity)
     return &identity->tls;
 }
 
+const char *kube_identity_token(const struct kube_identity *identity)
+{
+    const char *text = str_or(identity->authorization, "");
+
+    return str_starts(text, BEARER) ? text + strlen(BEARER) : NULL;
+}
+
 void kube_identity_add_headers(const struct kube_identity *identity, struct strmap *headers)
 {
     if (identity->authorization)
@@ -149,7 +157,7 @@ static char *authorization_of(const struct kube_credentials *self)
         return basic_of(user);
     if (!token)
         token = self->plugin.token;
-    return token ? xasprintf("Bearer %s", token) : NULL;
+    return token ? xasprintf(BEARER "%s", token) : NULL;
 }
 
 static struct kube_identity *identity_new(const struct kube_credentials *self)

@@ -37,6 +37,8 @@ static inline void kube_identity_unref_ptr(const struct kube_identity **identity
 }
 /* Lent until it is let go. */
 const struct http_tls *kube_identity_tls(const struct kube_identity *identity);
+/* The bearer token that is sent, lent like the identity; NULL: none. Secret. */
+const char *kube_identity_token(const struct kube_identity *identity);
 /* Appends Authorization and impersonation headers; some repeat. The values are secret. */
 void kube_identity_add_headers(const struct kube_identity *identity, struct strmap *headers);
 
