@@ -5,6 +5,7 @@
 #define STATUS_BODY_MAX   (256 * 1024)
 #define CAUSES_SHOWN      5
 #define ABOUT_TEXT_MAX    700
+#define ENDS_SHOWN        300 /* of a message */
 #define RETRY_SECONDS_MAX (24 * 60 * 60)
 
 static const struct {
@@ -76,7 +77,15 @@ static void copy_reason(struct kube_status *to, const char *reason)
         memcpy(to->reason, str_or(reason, ""), len);
 }
 
-static void read_status(const struct json *status, int64_t now_ms, struct kube_status *to)
+static bool lacks_namespace(const struct kube_about *about, const struct json *status)
+{
+    const char *kind = json_as_text(json_path(status, "details.kind"));
+
+    return streq(kind, "namespaces") && !streq(about->resource->plural, kind);
+}
+
+static void read_status(const struct kube_about *about, const struct json *status, int64_t now_ms,
+                        struct kube_status *to)
 {
     int64_t seconds = json_get_int(json_get(status, "details"), "retryAfterSeconds", 0);
 
@@ -86,6 +95,7 @@ static void read_status(const struct json *status, int64_t now_ms, struct kube_s
     to->version_too_large = has_cause(status, "ResourceVersionTooLarge", NULL);
     to->foreign_uid = to->code == ERR_INVALID && has_cause(status, NULL, "metadata.uid");
     to->about_object = !str_empty(json_as_text(json_path(status, "details.name")));
+    to->namespace_missing = to->code == ERR_NOT_FOUND && lacks_namespace(about, status);
     if (to->retry_at_ms == 0 && seconds > 0 && seconds <= RETRY_SECONDS_MAX)
         to->retry_at_ms = now_ms + SECONDS(seconds);
     if (to->foreign_uid)
@@ -143,14 +153,39 @@ static void add_fields(struct buf *to, const struct json *status)
     }
 }
 
+static bool is_inside_of_character(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Without its middle when it is long: a server quotes whole objects there, and says after them what is
+ * wrong. */
+static void add_both_ends(struct buf *to, const char *text)
+{
+    size_t len = strlen(text), head = ENDS_SHOWN, tail = len - ENDS_SHOWN;
+
+    if (len <= 2 * ENDS_SHOWN) {
+        buf_add_str(to, text);
+        return;
+    }
+    while (head > 0 && is_inside_of_character(text[head]))
+        head--;
+    while (is_inside_of_character(text[tail]))
+        tail++;
+    buf_add(to, text, head);
+    buf_addf(to, " ... %s", text + tail);
+}
+
 static void add_message(struct buf *to, const struct kube_about *about, const struct json *status)
 {
     const char *message = json_get_text(status, "message");
 
     if (!may_quote(about))
         add_fields(to, status);
-    else if (!str_empty(message))
-        buf_addf(to, ": %s", message);
+    else if (!str_empty(message)) {
+        buf_add_str(to, ": ");
+        add_both_ends(to, message);
+    }
 }
 
 static void add_denied(struct buf *to, const struct kube_about *about,
@@ -179,7 +214,7 @@ static void add_meaning(struct buf *to, const struct kube_about *about,
         add_denied(to, about, status);
         return;
     case ERR_NOT_FOUND:
-        buf_add_str(to, "not found");
+        buf_add_str(to, status->namespace_missing ? "the namespace does not exist" : "not found");
         return;
     case ERR_EXISTS:
         buf_add_str(to, "exists already");
@@ -224,7 +259,7 @@ int kube_status_check(const struct kube_about *about, const struct http_response
     ret->retry_at_ms = http_retry_at_ms(response, now_ms);
     (void)json_parse(buf_str(&response->body), response->body.len, STATUS_BODY_MAX, &body,
                      NULL); /* no document: the HTTP status decides alone */
-    read_status(body, now_ms, ret);
+    read_status(about, body, now_ms, ret);
     return fill(about, body, ret, err);
 }
 
@@ -234,6 +269,6 @@ int kube_status_of_event(const struct kube_about *about, const struct json *stat
     int64_t http = json_get_int(status, "code", 0);
 
     *ret = (struct kube_status){.http = http >= 100 && http <= 599 ? (int)http : 0};
-    read_status(status, now_ms, ret);
+    read_status(about, status, now_ms, ret);
     return fill(about, status, ret, err);
 }

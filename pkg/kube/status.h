@@ -36,6 +36,7 @@ struct kube_status {
     bool version_too_large;       /* the server is behind what was asked for */
     bool foreign_uid;             /* 422 because the object has another uid */
     bool about_object;            /* 404: one object is missing, not its kind */
+    bool namespace_missing;       /* 404: that object is the namespace to write to */
     int64_t retry_at_ms;          /* wall clock; 0: the server did not say */
 };
 

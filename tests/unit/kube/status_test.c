@@ -113,6 +113,36 @@ TEST(a_namespace_that_is_being_deleted_is_told_apart)
     ASSERT_CONTAINS(is.err.text, "the namespace is being deleted");
 }
 
+TEST(a_namespace_that_is_missing_is_told_apart)
+{
+    struct reading is = expect(
+        ERR_NOT_FOUND, &about_secret, 404,
+        "{'reason': 'NotFound', 'details': {'name': 'web', 'kind': 'namespaces'}}");
+
+    ASSERT_TRUE(is.status.namespace_missing);
+    ASSERT_CONTAINS(is.err.text, "'web/tls': the namespace does not exist");
+    is = expect(ERR_NOT_FOUND, &about_secret, 404,
+                "{'reason': 'NotFound', 'details': {'name': 'tls', 'kind': 'secrets'}}");
+    ASSERT_FALSE(is.status.namespace_missing);
+    ASSERT_CONTAINS(is.err.text, "'web/tls': not found");
+}
+
+TEST(of_a_long_message_both_ends_are_told)
+{
+    cleanup(buf_deinit) struct buf body = BUF(64 * 1024);
+    struct reading is;
+
+    buf_add_str(&body, "{'reason': 'Invalid', 'message': 'it begins ");
+    for (int i = 0; i < 1000; i++)
+        buf_add_str(&body, "\xc3\xa9"); /* so that a cut between its bytes would show */
+    buf_add_str(&body, " it ends'}");
+    is = expect(ERR_INVALID, &about_certificate, 422, buf_str(&body));
+    ASSERT_CONTAINS(is.err.text, "422 Invalid: it begins \xc3\xa9");
+    ASSERT_CONTAINS(is.err.text, "\xc3\xa9 ... \xc3\xa9");
+    ASSERT_CONTAINS(is.err.text, "\xc3\xa9 it ends");
+    ASSERT_FALSE(strchr(is.err.text, '?'));
+}
+
 TEST(a_patch_of_another_uid_is_a_conflict)
 {
     (void)expect(ERR_CONFLICT, &about_certificate, 422,
@@ -163,6 +193,8 @@ RUN_TESTS(cmocka_unit_test(a_success_is_no_error),
           cmocka_unit_test(the_reason_decides_and_then_the_http_status),
           cmocka_unit_test(a_denial_names_verb_resource_and_namespace),
           cmocka_unit_test(a_namespace_that_is_being_deleted_is_told_apart),
+          cmocka_unit_test(a_namespace_that_is_missing_is_told_apart),
+          cmocka_unit_test(of_a_long_message_both_ends_are_told),
           cmocka_unit_test(a_patch_of_another_uid_is_a_conflict),
           cmocka_unit_test(retry_after_is_taken_from_header_or_document),
           cmocka_unit_test(what_the_server_says_about_a_secret_is_not_repeated),
