@@ -182,6 +182,16 @@ static void attempt_deinit(struct attempt *attempt)
 }
 DEFINE_CLEANUP_VALUE(struct attempt, attempt_deinit);
 
+/* Of what etcd does not take, the server says 500, as if a later try could do better. */
+static int check_size(const struct attempt *attempt, struct err *err)
+{
+    if (attempt->body_len <= LIMIT_OBJECT)
+        return 0;
+    (void)err_set(err, ERR_TOO_LARGE, "it has %zu bytes, and the API server keeps %d at most",
+                  attempt->body_len, LIMIT_OBJECT); /* wrapped in the next line */
+    return kube_about_wrap(&attempt->call->about, err);
+}
+
 static int attempt_init(struct attempt *attempt, struct kube *kube, const struct kube_call *call,
                         struct err *err)
 {
@@ -190,6 +200,8 @@ static int attempt_init(struct attempt *attempt, struct kube *kube, const struct
         attempt->body = json_text(call->body);
         attempt->body_len = strlen(attempt->body);
     }
+    if (check_size(attempt, err) < 0)
+        return ERR_TOO_LARGE;
     return url_of(kube, call, &attempt->url, err);
 }
 

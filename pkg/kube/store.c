@@ -114,6 +114,14 @@ static int admit(const struct resource *resource, const struct json *given, cons
     return r == 0 ? key_check(resource, key, err) : r;
 }
 
+/* The server calls this mistake of ours a 500, as if a later try could do better. */
+static int check_no_version(const struct json *object, struct err *err)
+{
+    if (object_meta(object, "resourceVersion"))
+        return err_set(err, ERR_INVALID, "metadata.resourceVersion: must not be set on creation");
+    return 0;
+}
+
 static int kube_create(struct store *store, const struct context *ctx,
                        const struct resource *resource, const char *manager,
                        const struct json *given, struct json **ret, struct err *err)
@@ -129,6 +137,8 @@ static int kube_create(struct store *store, const struct context *ctx,
     int r;
 
     r = admit(resource, given, &checked, &object, err);
+    if (r == 0)
+        r = check_no_version(object, err);
     if (r < 0)
         return wrong_object(&call, err);
     call.collection = true;
@@ -236,13 +246,19 @@ static int kube_patch(struct store *store, const struct context *ctx,
     return do_for_object(self, ctx, &call, ret, err);
 }
 
-static struct json *delete_options(const struct store_precondition *precondition)
+/* All of it in the body: with one, the server does not look at the query (and would delete in a dry run). */
+static struct json *delete_options(const struct kube_store *self,
+                                   const struct store_precondition *precondition)
 {
     struct json *options = json_new_map();
 
     json_set_text(options, "apiVersion", "v1");
     json_set_text(options, "kind", "DeleteOptions");
     json_set_text(options, "propagationPolicy", "Background");
+    if (self->dry_run) {
+        json_set(options, "dryRun", json_new_list());
+        json_append_text(json_get(options, "dryRun"), "All");
+    }
     if (has_precondition(precondition)) {
         struct json *holds = json_need_map(options, "preconditions");
 
@@ -259,7 +275,7 @@ static int kube_delete(struct store *store, const struct context *ctx,
                        const struct store_precondition *precondition, struct err *err)
 {
     struct kube_store *self = kube_store_of(store);
-    cleanup(json_unref) struct json *options = delete_options(precondition);
+    cleanup(json_unref) struct json *options = delete_options(self, precondition);
     struct kube_call call = call_new("deleting", "delete", "DELETE", resource, key);
     int r = key_check(resource, key, err);
 
@@ -267,7 +283,6 @@ static int kube_delete(struct store *store, const struct context *ctx,
         return wrong_object(&call, err);
     call.body = options;
     call.repeatable = has_precondition(precondition); /* else it may hit the next of that name */
-    add_param(&call, "dryRun", self->dry_run ? "All" : NULL);
     return kube_do(self->kube, ctx, &call, NULL, NULL, err);
 }
 

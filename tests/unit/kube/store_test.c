@@ -255,7 +255,8 @@ TEST(writes_may_be_strict_and_dry)
     ASSERT_STREQ(fake_line(&api, 0), "PUT " SECRETS "/tls?fieldManager=certlet"
                                      "&fieldValidation=Strict&dryRun=All");
     ASSERT_OK(store_delete(store, &api.ctx, &secrets, &web_tls, NULL, &err));
-    ASSERT_STREQ(fake_line(&api, 1), "DELETE " SECRETS "/tls?dryRun=All");
+    ASSERT_STREQ(fake_line(&api, 1), "DELETE " SECRETS "/tls");
+    ASSERT_CONTAINS(fake_body(&api, 1), "\"dryRun\":[\"All\"]");
     finish();
 }
 
@@ -272,6 +273,29 @@ TEST(a_long_manager_is_cut)
     start(answers);
     ASSERT_OK(store_update(store, &api.ctx, &secrets, STORE_OBJECT, manager, object, &ret, &err));
     ASSERT_EQ(strspn(strchr(fake_line(&api, 0), '=') + 1, "m"), 128);
+    finish();
+}
+
+TEST(what_the_server_would_call_a_500_is_not_sent)
+{
+    static const struct fake_answer answers[] = {{}};
+    cleanup(json_unref) struct json *large = fake_json(
+        "{'metadata': {'name': 'tls', 'namespace': 'web'}}");
+    cleanup(json_unref) struct json *versioned = fake_json(
+        "{'metadata': {'name': 'tls', 'namespace': 'web', 'resourceVersion': '5'}}");
+    cleanup(xfree_secret) char *blob = xalloc(LIMIT_OBJECT + 1);
+    cleanup(json_unref) struct json *ret = NULL;
+    struct err err = {};
+
+    memset(blob, 'x', LIMIT_OBJECT);
+    json_set_text(large, "blob", blob);
+    start_with(answers, (struct store_kube_options){});
+    ASSERT_ERR(ERR_TOO_LARGE,
+               store_create(store, &api.ctx, &certificates, NULL, large, &ret, &err));
+    ASSERT_CONTAINS(err.text, "'web/tls': it has 1572");
+    ASSERT_ERR(ERR_INVALID,
+               store_create(store, &api.ctx, &certificates, NULL, versioned, &ret, &err));
+    ASSERT_CONTAINS(err.text, "resourceVersion");
     finish();
 }
 
@@ -298,4 +322,5 @@ RUN_TESTS(cmocka_unit_test(a_config_without_a_server_is_refused),
           cmocka_unit_test(a_patch_carries_its_precondition),
           cmocka_unit_test(delete_is_in_the_background_and_carries_its_precondition),
           cmocka_unit_test(writes_may_be_strict_and_dry), cmocka_unit_test(a_long_manager_is_cut),
+          cmocka_unit_test(what_the_server_would_call_a_500_is_not_sent),
           cmocka_unit_test(an_answer_that_is_no_object_is_an_error));
