@@ -8,6 +8,7 @@
 #define MANAGER_DEFAULT "certlet"
 #define MANAGER_MAX     128
 #define API_VERSION_MAX 320
+#define WATCH_SECONDS   300 /* client-go's; up to twice that */
 
 #define MERGE_PATCH "application/merge-patch+json"
 #define APPLY_PATCH "application/apply-patch+yaml" /* JSON is YAML */
@@ -355,6 +356,7 @@ int store_kube_open(const struct store_kube_options *options, struct store **ret
     self->strict = options->strict;
     self->dry_run = options->dry_run;
     atomic_init(&self->list_first, options->lists);
+    self->watch_seconds = options->watch_seconds ? options->watch_seconds : WATCH_SECONDS;
     self->kube = kube_new(&(struct kube_options){.config = options->config,
                                                  .http = options->http,
                                                  .clock = options->clock,

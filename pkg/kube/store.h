@@ -24,6 +24,8 @@ struct store_kube_options { /* all of it must outlive the store */
     bool
         lists; /* store_list() needs verb 'list' alone, as kubectl: whoever runs a command may not watch */
     bool dry_run; /* the server checks each write and keeps nothing; no events */
+    /* Of a watch's stream, at least; the next one follows it. 0: 300, as client-go. */
+    unsigned watch_seconds;
     /* For tests: waits between tries, and no thread for notes, so that none is sent. */
     int (*wait)(void *arg, const struct context *ctx, int64_t wait_ms, struct err *err);
     void *wait_arg;

@@ -14,6 +14,7 @@ struct kube_store {
     struct kube *kube;
     struct kube_notes *notes; /* NULL: a dry run has none */
     bool strict, dry_run;
+    unsigned watch_seconds;
     atomic_bool list_first; /* this server does not send the initial state in a watch */
 };
 

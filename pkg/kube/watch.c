@@ -20,7 +20,6 @@
 #define DEAD_MS         MINUTES(3)
 #define AT_ONCE_MS      SECONDS(1)
 #define OPEN_MS         SECONDS(30)
-#define STREAM_MIN_S    300 /* client-go's; up to twice that */
 #define STREAM_EXTRA_MS SECONDS(30)
 #define PAGE_TIMEOUT_MS MINUTES(1)
 #define TEXT_KEPT       (64 * 1024) /* of a buffer that a large event has made grow */
@@ -229,7 +228,8 @@ static int next_listed(struct kube_watch *self, const struct context *ctx, struc
 static int open_stream(struct kube_watch *self, const struct context *ctx,
                        struct kube_status *status, struct err *err)
 {
-    unsigned seconds = STREAM_MIN_S + (unsigned)random_below(STREAM_MIN_S);
+    unsigned least = store_of(self)->watch_seconds;
+    unsigned seconds = least + (unsigned)random_below(least);
     cleanup(xfree) char *timeout = xasprintf("%u", seconds);
     cleanup(xfree) char *selector = selector_of(self);
     struct context soon = context_with_timeout(ctx, OPEN_MS);
