@@ -178,8 +178,8 @@ static int check_reply(const struct kube_exec *exec, const struct json *reply, s
     return 0;
 }
 
-static int read_reply(const struct kube_exec *exec, const struct buf *output,
-                      struct kube_exec_reply *ret, struct err *err)
+int kube_exec_read(const struct kube_exec *exec, const struct buf *output,
+                   struct kube_exec_reply *ret, struct err *err)
 {
     cleanup(json_unref) struct json *reply = NULL;
     const struct json *status;
@@ -283,7 +283,7 @@ int kube_exec_run(const struct kube_config *config, const struct context *ctx,
     if (r == 0)
         r = run(config, ctx, &output, err);
     if (r == 0)
-        r = read_reply(exec, &output, &reply, err);
+        r = kube_exec_read(exec, &output, &reply, err);
     if (r < 0)
         return fail(exec, err, r);
     *ret = reply;

@@ -26,4 +26,8 @@ DEFINE_CLEANUP_VALUE(struct kube_exec_reply, kube_exec_reply_deinit);
 int kube_exec_run(const struct kube_config *config, const struct context *ctx,
                   struct kube_exec_reply *ret, struct err *err);
 
+/* Reads what it printed: ERR_PROTOCOL, without a word of it. Apart for the fuzzer. */
+int kube_exec_read(const struct kube_exec *exec, const struct buf *output,
+                   struct kube_exec_reply *ret, struct err *err);
+
 #endif
