@@ -12,7 +12,7 @@ import urllib.request
 
 from . import pki
 from .kube_api import KubeApi, KubeError
-from .server import LOOPBACK, BedError, Server, cached_program, reserve_port
+from .server import LOOPBACK, BedError, Server, cached_program, reserve_port, wait_until
 
 DEFAULT_VERSION = "1.36.3"
 
@@ -112,13 +112,20 @@ class Etcd(Server):
             "--unsafe-no-fsync",
         ]
 
-    def is_ready(self):
+    def _open(self, path, body=None):
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{self.url}{path}", body, timeout=5) as answer:
+            return json.loads(answer.read())
+
+    def is_ready(self):
         try:
-            with direct.open(f"{self.url}/health", timeout=2) as answer:
-                return json.loads(answer.read())["health"] == "true"
+            return self._open("/health")["health"] == "true"
         except OSError:
             return False
+
+    def compact(self, revision):
+        """Forget what was before `revision`."""
+        self._open("/v3/kv/compaction", json.dumps({"revision": str(revision)}).encode())
 
 
 class ApiServer(Server):
@@ -228,6 +235,7 @@ class Kube(KubeApi):
         certificates = Certificates(self.folder / "pki")
         self.api_server = ApiServer(self.folder, version, certificates, self.etcd, flags)
         self.ca_file = certificates.ca_file
+        self.certificates, self.server_files = certificates, certificates.server
         super().__init__(self.api_server.url, self.ca_file, certificates.admin)
         self.kubeconfig = self._write_kubeconfig("admin", _certificate_lines(certificates.admin))
         own = _certificate_lines(certificates.of_user("controllers", "system:masters"))
@@ -270,6 +278,27 @@ class Kube(KubeApi):
 
     def __exit__(self, *_):
         self.stop()
+
+    def forget_versions(self, *resources):
+        """Whoever watches from a version of before gets 410: neither etcd nor the API server has it any more.
+
+        The API server keeps some in memory; started again, it knows only what is there now. Returns when
+        `resources` can be watched again.
+        """
+        now = self.request("GET", "/api/v1/namespaces")["metadata"]["resourceVersion"]
+        self.create("namespaces", {"metadata": {"generateName": "after-"}})  # so that it is not the latest
+        self.etcd.compact(int(now))
+        self.restart()
+        for resource in resources:
+            wait_until(lambda name=resource: self._can_watch(name), 30, f"{resource} can be watched")
+
+    def _can_watch(self, resource):
+        try:
+            return self.watch(resource, seconds=1) is not None
+        except KubeError as error:
+            if error.code in (429, 500, 503, 504):  # the server is still reading what there is
+                return False
+            raise
 
     # --- users ---
 
