@@ -22,7 +22,7 @@ class AcmeError(Exception):
         self.status, self.body, self.headers = status, body, headers or {}
 
 
-def _raw_signature(der):
+def raw_signature(der):
     """r and s as 32 bytes each, from the DER that openssl writes."""
     numbers, at = [], 2
     for _ in range(2):
@@ -72,7 +72,7 @@ class AcmeClient:
         )
         text = "" if payload is None else b64url(json.dumps(payload).encode())
         der = openssl_bytes("dgst", "-sha256", "-sign", self._key, stdin=f"{protected}.{text}")
-        jws = {"protected": protected, "payload": text, "signature": b64url(_raw_signature(der))}
+        jws = {"protected": protected, "payload": text, "signature": b64url(raw_signature(der))}
         return self._send(url, json.dumps(jws).encode())
 
     def register(self, **members):
