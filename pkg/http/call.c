@@ -7,9 +7,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "http/address.h"
 #include "http/response.h"
+#include "http/silence.h"
 
 /* client-go's dial timeout; the whole call has its own. */
 #define CONNECT_TIMEOUT_MS 30000L
@@ -46,6 +48,8 @@ int call_init(struct call *call, struct io *io, const struct http_request *reque
 
     *call = (struct call){.io = io, .request = request, .max_body = request->max_body};
     list_init(&call->link);
+    list_init(&call->active);
+    call->fd = -1;
     list_init(&call->nudge);
     cond_init(&call->changed);
     r = url_split(request->url, &call->url, err);
@@ -91,6 +95,7 @@ static int status_of_line(const char *line, size_t len)
 /* 1xx answers and redirects come before the answer proper: each head replaces the one before. */
 static void begin_head(struct call *call, const char *line, size_t len)
 {
+    silence_heard(call);
     if (call->response.status >= 200)
         call->header_bytes = len;
     strmap_deinit(&call->response.headers);
@@ -188,6 +193,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
     struct call *call = arg;
 
+    silence_heard(call);
     if (call->streaming)
         return take_stream(call, data, size * count);
     return take_body(call, data, size * count);
@@ -202,7 +208,17 @@ static int on_socket_options(void *arg, curl_socket_t fd, curlsocktype purpose)
      * to programs that we start. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_max_ms, sizeof(unacked_max_ms));
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    silence_socket_opened(call->io, fd);
     return CURL_SOCKOPT_OK;
+}
+
+/* Connections outlive the calls that opened them. */
+static int on_close_socket(void *arg, curl_socket_t fd)
+{
+    struct io *io = arg;
+
+    silence_socket_closed(io, fd);
+    return close(fd);
 }
 
 bool call_is_after_redirect(struct call *call)
@@ -224,11 +240,14 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-/* Connections that were there already. */
 static int on_before_request(void *arg, char *peer, char *local, int peer_port, int local_port)
 {
     struct call *call = arg;
 
+    silence_begin(call, local_port);
+    if (!call->request->public_redirects_only)
+        return CURL_PREREQFUNC_OK;
+    /* Connections that were there already. */
     if (call_is_after_redirect(call) && !address_text_is_public(peer)) {
         call->fault = ERR_DENIED;
         return CURL_PREREQFUNC_ABORT;
@@ -401,8 +420,6 @@ static void dress_redirects(struct call *call)
         return;
     SET(call, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     SET(call, CURLOPT_OPENSOCKETDATA, call);
-    SET(call, CURLOPT_PREREQFUNCTION, on_before_request);
-    SET(call, CURLOPT_PREREQDATA, call);
 }
 
 static void dress_connection(struct call *call)
@@ -420,6 +437,10 @@ static void dress_connection(struct call *call)
     SET(call, CURLOPT_TCP_KEEPINTVL, (long)call->io->keepalive_interval_s);
     SET(call, CURLOPT_SOCKOPTFUNCTION, on_socket_options);
     SET(call, CURLOPT_SOCKOPTDATA, call);
+    SET(call, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    SET(call, CURLOPT_CLOSESOCKETDATA, call->io);
+    SET(call, CURLOPT_PREREQFUNCTION, on_before_request);
+    SET(call, CURLOPT_PREREQDATA, call);
     SET(call, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 

@@ -25,7 +25,10 @@ struct call {
     int max_redirects;
 
     /* the I/O thread's */
-    struct list link; /* in io->submitted */
+    struct list link;   /* in io->submitted */
+    struct list active; /* in io->active */
+    int fd;             /* of the connection that its request went out on; -1 */
+    int64_t heard_ms;   /* monotonic: when that brought the latest answer, of whichever call */
     struct heap_node deadline;
     CURL *easy;
     CURLcode setup; /* first option that was refused */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "http/call.h"
+#include "http/silence.h"
 
 #define IDLE_CONNECTIONS_MAX 64L
 #define WAIT_MAX_MS          60000
@@ -103,6 +104,7 @@ static void end_call(struct io *io, struct call *call, int result, const struct 
     CURL *easy = call->easy;
 
     heap_remove(&io->deadlines, &call->deadline);
+    list_remove(&call->active);
     if (easy) {
         (void)curl_multi_remove_handle(io->multi, easy); /* not in it: nothing to remove */
         call_undress(call);
@@ -122,6 +124,7 @@ static void begin_call(struct io *io, struct call *call)
         end_call(io, call, err_set(&err, ERR_NOMEM, "no memory for a call"), &err);
         return;
     }
+    list_append(&io->active, &call->active);
     code = call_dress(call, easy);
     if (code == CURLE_OK && curl_multi_add_handle(io->multi, easy) != CURLM_OK)
         code = CURLE_OUT_OF_MEMORY;
@@ -163,11 +166,13 @@ static void obey(struct io *io, struct call *call, unsigned nudges)
 {
     struct err err = {};
 
-    if (nudges & IO_CANCEL)
+    if (nudges & IO_CANCEL) {
+        silence_end(call);
         end_call(io, call, err_set(&err, ERR_CANCELED, "canceled"), &err);
-    else if (nudges & IO_RESUME)
-        (void)curl_easy_pause(call->easy,
-                              CURLPAUSE_CONT); /* an error ends the transfer by itself */
+    } else if (nudges & IO_RESUME) {
+        /* An error ends the transfer by itself. */
+        (void)curl_easy_pause(call->easy, CURLPAUSE_CONT);
+    }
 }
 
 static void take_orders(struct io *io)
@@ -228,6 +233,7 @@ static void end_expired(struct io *io)
     for (struct call *call = next_expired(io); call; call = next_expired(io)) {
         struct err err = {};
 
+        silence_end(call);
         end_call(io, call, call_conclude_timeout(call, &err), &err);
     }
 }
@@ -271,6 +277,7 @@ void io_init(struct io *io)
     mutex_init(&io->mutex);
     list_init(&io->submitted);
     list_init(&io->nudged);
+    list_init(&io->active);
 }
 
 static void take_intervals(struct io *io, const struct http_options *options)
@@ -317,6 +324,7 @@ void io_deinit(struct io *io)
         curl_easy_cleanup(io->idle[--io->idle_len]);
     (void)curl_multi_cleanup(io->multi); /* NULL is refused, and nothing */
     heap_deinit(&io->deadlines);
+    xfree(io->sockets);
     mutex_deinit(&io->mutex);
     xfree(io->user_agent);
     xfree(io->ca_file);

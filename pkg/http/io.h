@@ -27,7 +27,10 @@ struct io {
 
     struct thread *thread;
     CURLM *multi;          /* others only wake it up */
-    struct heap deadlines; /* the I/O thread's, like the next two */
+    struct heap deadlines; /* the I/O thread's, like all up to idle_len */
+    struct list active;    /* calls that curl has */
+    int *sockets;          /* that curl has open (silence.h) */
+    size_t sockets_len;
     CURL *idle[IO_IDLE_MAX];
     size_t idle_len;
 

@@ -337,6 +337,54 @@ def test_an_api_server_that_is_down_at_the_start_is_waited_for_without_a_hurry(u
     assert user.requests("watch", "configmaps") == 1
 
 
+def end_at_once(handler):
+    """A stream without an event."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+def status(code, reason):
+    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}
+    return answer_with(code, {**body, "message": "by the test"})
+
+
+FAULTS = {
+    "configmaps": end_at_once,
+    "secrets": status(410, "Expired"),
+    "certificates": status(429, "TooManyRequests"),
+    "namespaces": status(500, "InternalError"),
+    "deployments": status(403, "Forbidden"),
+    "nothings": status(404, "NotFound"),
+}
+
+
+def test_a_server_that_only_fails_is_asked_less_and_less(user, console):
+    failing, times = [True], {name: [] for name in FAULTS}
+
+    def decide(method, path):
+        name = re.search("/([a-z]+)[?]", path)[1]
+        if "watch=1" not in path or not failing:
+            return None
+        times[name].append(time.monotonic())
+        return FAULTS[name]
+
+    user.make("a")
+    with Front(user.kube, decide) as front:
+        with console(user.config(front.url, token=user.token)) as store:
+            seen = {name: store.reflect(name) for name in FAULTS}
+            wait_until(lambda: all(len(at) >= 4 for at in times.values()), 40, "four tries of each")
+            failing.clear()
+            for name, at in times.items():
+                # 0.8 s, then the double, each up to twice as long; only a lost version has one try at once.
+                first = 1 if name == "secrets" else 0
+                pauses = [later - earlier for earlier, later in zip(at[first:], at[first + 1 :])]
+                assert all(pause > 0.7 * 2**i for i, pause in enumerate(pauses)), (name, pauses)
+            wait_until(lambda: seen["configmaps"].synced, 60, "the first list of configmaps")
+            mine = {key for key in seen["configmaps"].objects if key.startswith(f"{user.namespace}/")}
+            assert mine == set(user.versions())
+
+
 # --- transport ---
 
 
@@ -367,6 +415,21 @@ def test_a_path_that_is_cut_without_a_word_is_noticed(user, console):
             user.wait_in_step(seen)
             assert wire.accepted == 3
     assert user.asked("list", "configmaps") == [] and seen.counts["synced"] == 1
+
+
+def test_a_connection_that_says_nothing_any_more_is_given_up(user, console):
+    user.make("a")
+    with Wire(user.kube.api_server.port) as wire:
+        with console(user.config(wire.url, token=user.token)) as store:
+            seen = store.synced("configmaps", user.namespace)
+            wire.stall()
+            with pytest.raises(StoreError) as caught:
+                store.do("get", "configmaps", "a", user.namespace, timeout_ms=6000)
+            assert caught.value.code == "timeout"
+            user.make("b")
+            assert store.object("get", "configmaps", "b", user.namespace, timeout_ms=6000)
+            user.wait_in_step(seen, seconds=10)
+            assert wire.accepted == 2
 
 
 @pytest.fixture(scope="module")

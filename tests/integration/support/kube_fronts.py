@@ -46,7 +46,7 @@ class Wire:
         self._target = (LOOPBACK, int(target_port))
         self.port = reserve_port()
         self.accepted = self.to_client = 0
-        self._gone = False
+        self._gone, self._stalled = False, set()
         self._pairs, self._threads, self._lock = [], [], threading.Lock()
 
     def __enter__(self):
@@ -97,7 +97,8 @@ class Wire:
             while data := source.recv(65536):
                 if is_answer:
                     self.to_client += len(data)
-                sink.sendall(data)
+                if source not in self._stalled:  # else it is lost, and both kernels say that all is well
+                    sink.sendall(data)
         self._close(source, sink)
 
     @staticmethod
@@ -123,6 +124,11 @@ class Wire:
 
     def target_back(self):
         self._gone = False
+
+    def stall(self):
+        """From now on nothing passes on the present connections, as behind a load balancer that lost its server."""
+        with self._lock:
+            self._stalled = {one for pair in self._pairs for one in pair}
 
     def freeze(self):
         """From now on the client's packets on its present connections are lost, and nobody is told."""
