@@ -145,6 +145,26 @@ void chain_to_pem(const struct chain *chain, struct buf *to)
         cert_to_pem(chain->certs[i], to);
 }
 
+static struct cert *issuer_among(const struct chain *chain, const struct cert *cert)
+{
+    for (size_t i = 0; i < chain->len; i++)
+        if (chain->certs[i] != cert && cert_may_sign(chain->certs[i]) &&
+            cert_is_signed_by(cert, chain->certs[i]))
+            return chain->certs[i];
+    return NULL;
+}
+
+void chain_upwards(const struct chain *from, struct chain *ret)
+{
+    struct cert *next = from->len > 0 ? from->certs[0] : NULL;
+
+    /* Two that have signed each other would go on for ever. */
+    while (next && ret->len < from->len) {
+        chain_add(ret, cert_ref(next));
+        next = cert_is_self_signed(next) ? NULL : issuer_among(from, next);
+    }
+}
+
 /*
  * Checks.
  */

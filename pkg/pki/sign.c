@@ -4,9 +4,8 @@
 
 #include "pki/openssl.h"
 
-#define SERIAL_MAX    20
-#define SERIAL_RANDOM 16
-#define KEY_ID_LEN    20
+#define SERIAL_MAX 20
+#define KEY_ID_LEN 20
 
 /*
  * Names.
@@ -31,10 +30,10 @@ static int set_subject(const struct cert_template *template, X509 *x509, struct 
 }
 
 /* The request's own extension also carries what struct x509_names has no place for. */
-static void copy_san(const struct csr *csr, X509_EXTENSIONS **to)
+static void copy_extension(const struct csr *csr, int nid, X509_EXTENSIONS **to)
 {
     cleanup(extensions_free) X509_EXTENSIONS *asked = X509_REQ_get_extensions(csr_x509(csr));
-    int at = X509v3_get_ext_by_NID(asked, NID_subject_alt_name, -1);
+    int at = X509v3_get_ext_by_NID(asked, nid, -1);
 
     if (at >= 0)
         openssl_must(X509v3_add_ext(to, X509v3_get_ext(asked, at), -1) != NULL);
@@ -45,7 +44,7 @@ static int add_san(const struct cert_template *template, X509_EXTENSIONS **to, s
     if (template->names)
         return x509_names_write_san(template->names, to, err);
     if (template->csr)
-        copy_san(template->csr, to);
+        copy_extension(template->csr, NID_subject_alt_name, to);
     return 0;
 }
 
@@ -115,6 +114,85 @@ static void add_basic_constraints(bool is_ca, X509_EXTENSIONS **to)
 }
 
 /*
+ * Where to ask about it.
+ */
+
+static int set_url(const char *url, GENERAL_NAME *to, struct err *err)
+{
+    ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+
+    openssl_must(to && text);
+    GENERAL_NAME_set0_value(to, GEN_URI, text);
+    for (const char *c = url; *c; c++)
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c > '~')
+            return err_set(err, ERR_INVALID, "the URL '%s' has a character that no URL has", url);
+    openssl_must(ASN1_STRING_set(text, url, -1) == 1);
+    return 0;
+}
+
+/* One point for each URL: several in one point would be the same list in several places. */
+static int add_crl_point(const char *url, CRL_DIST_POINTS *to, struct err *err)
+{
+    DIST_POINT *point = DIST_POINT_new();
+    GENERAL_NAME *name = GENERAL_NAME_new();
+
+    openssl_must(point && name && sk_DIST_POINT_push(to, point) > 0);
+    point->distpoint = DIST_POINT_NAME_new();
+    openssl_must(point->distpoint);
+    point->distpoint->type = 0; /* fullname */
+    point->distpoint->name.fullname = GENERAL_NAMES_new();
+    openssl_must(sk_GENERAL_NAME_push(point->distpoint->name.fullname, name) > 0);
+    return set_url(url, name, err);
+}
+
+static int add_crl_points(const struct strlist *urls, X509_EXTENSIONS **to, struct err *err)
+{
+    cleanup(CRL_DIST_POINTS_free) CRL_DIST_POINTS *points = CRL_DIST_POINTS_new();
+
+    openssl_must(points);
+    for (size_t i = 0; urls && i < urls->len; i++) {
+        int r = add_crl_point(urls->items[i], points, err);
+
+        if (r < 0)
+            return err_wrap(err, "CRL distribution point");
+    }
+    if (urls && urls->len > 0)
+        extension_add(to, NID_crl_distribution_points, points, false);
+    return 0;
+}
+
+static int add_access(int method, const struct strlist *urls, AUTHORITY_INFO_ACCESS *to,
+                      struct err *err)
+{
+    for (size_t i = 0; urls && i < urls->len; i++) {
+        ACCESS_DESCRIPTION *access = ACCESS_DESCRIPTION_new();
+        int r;
+
+        openssl_must(access && sk_ACCESS_DESCRIPTION_push(to, access) > 0);
+        access->method = OBJ_nid2obj(method);
+        r = set_url(urls->items[i], access->location, err);
+        if (r < 0)
+            return err_wrap(err, "%s URL", OBJ_nid2ln(method));
+    }
+    return 0;
+}
+
+static int add_info_access(const struct cert_template *template, X509_EXTENSIONS **to,
+                           struct err *err)
+{
+    cleanup(AUTHORITY_INFO_ACCESS_free) AUTHORITY_INFO_ACCESS *list = AUTHORITY_INFO_ACCESS_new();
+    int r;
+
+    openssl_must(list);
+    r = add_access(NID_ad_OCSP, template->ocsp_urls, list, err);
+    if (r == 0)
+        r = add_access(NID_ad_ca_issuers, template->issuer_urls, list, err);
+    if (r == 0 && sk_ACCESS_DESCRIPTION_num(list) > 0)
+        extension_add(to, NID_info_access, list, false);
+    return r;
+}
+
+/*
  * The rest.
  */
 
@@ -132,8 +210,14 @@ static int set_extensions(const struct cert_template *template, X509 *x509, stru
             return r;
     }
     r = add_san(template, &extensions, err);
+    if (r == 0)
+        r = add_crl_points(template->crl_urls, &extensions, err);
+    if (r == 0)
+        r = add_info_access(template, &extensions, err);
     if (r < 0)
         return r;
+    if (template->csr && template->is_ca) /* a CA that asked for bounds does not get more */
+        copy_extension(template->csr, NID_name_constraints, &extensions);
     for (int i = 0; i < sk_X509_EXTENSION_num(extensions); i++)
         openssl_must(X509_add_ext(x509, sk_X509_EXTENSION_value(extensions, i), -1) == 1);
     return 0;
@@ -143,7 +227,7 @@ static int set_serial(const struct cert_template *template, X509 *x509, struct e
 {
     cleanup(BN_clear_free) BIGNUM *number = NULL;
     cleanup(ASN1_INTEGER_free) ASN1_INTEGER *serial = NULL;
-    unsigned char random[SERIAL_RANDOM];
+    unsigned char random[SERIAL_MAX];
 
     if (template->serial_len > SERIAL_MAX)
         return err_set(err, ERR_INVALID, "a serial number has at most %d bytes", SERIAL_MAX);

@@ -396,6 +396,36 @@ static int make_tree(void **state)
     return 0;
 }
 
+TEST(a_chain_is_put_in_order_from_its_first_certificate_upwards)
+{
+    cleanup(chain_deinit) struct chain upwards = {}, alone = {}, nothing = {};
+    struct chain mixed = {.certs = (struct cert *[]){leaf, root, leaf, intermediate, root},
+                          .len = 5};
+    struct chain one = {.certs = &root, .len = 1}, none = {};
+
+    chain_upwards(&mixed, &upwards);
+    ASSERT_EQ(upwards.len, 3);
+    ASSERT_TRUE(upwards.certs[0] == leaf);
+    ASSERT_TRUE(upwards.certs[1] == intermediate);
+    ASSERT_TRUE(upwards.certs[2] == root);
+    chain_upwards(&one, &alone);
+    ASSERT_EQ(alone.len, 1);
+    chain_upwards(&none, &nothing);
+    ASSERT_EQ(nothing.len, 0);
+}
+
+TEST(certificates_that_signed_nothing_are_left_out_of_an_ordered_chain)
+{
+    cleanup(chain_deinit) struct chain upwards = {};
+    cleanup(cert_unref) struct cert *stranger = issue(
+        "root", true, other_key, NULL, other_key, "2025-01-01T00:00:00Z", "2035-01-01T00:00:00Z");
+    struct chain mixed = {.certs = (struct cert *[]){leaf, stranger, intermediate}, .len = 3};
+
+    chain_upwards(&mixed, &upwards);
+    ASSERT_EQ(upwards.len, 2);
+    ASSERT_TRUE(upwards.certs[1] == intermediate);
+}
+
 static int free_tree(void **state)
 {
     cert_unref(root);
@@ -427,6 +457,8 @@ int main(void)
         cmocka_unit_test(a_look_hashes_the_public_key_without_reading_it),
         cmocka_unit_test(a_point_on_no_curve_is_refused_but_only_looked_at_is_another_key),
         cmocka_unit_test(a_look_reads_all_blocks_by_the_rules_of_a_chain),
+        cmocka_unit_test(a_chain_is_put_in_order_from_its_first_certificate_upwards),
+        cmocka_unit_test(certificates_that_signed_nothing_are_left_out_of_an_ordered_chain),
     };
 
     return cmocka_run_group_tests(tests, make_tree, free_tree);

@@ -84,9 +84,9 @@ TEST(a_request_becomes_a_certificate_with_its_names_key_and_usages)
     ASSERT_FALSE(cert_is_self_signed(cert));
     ASSERT_EQ(cert_not_before_ms(cert), AT("2026-01-01T00:00:00Z"));
     ASSERT_EQ(cert_not_after_ms(cert), AT("2050-01-01T00:00:00Z"));
-    ASSERT_EQ(strlen(cert_serial_hex(cert)), 32);
+    ASSERT_EQ(strlen(cert_serial_hex(cert)), 40);
     ASSERT_OK(cert_ari_id(cert, &id, &err));
-    ASSERT_EQ(strlen(id), 27 + 1 + 22); /* 20 and 16 bytes */
+    ASSERT_EQ(strlen(id), 27 + 1 + 27); /* 20 bytes each */
 
     cert_to_der(cert, &der);
     ASSERT_TRUE(HAS(&der, "\x06\x03\x55\x1d\x13\x01\x01\xff\x04\x02\x30\x00")); /* CA:FALSE */
@@ -156,6 +156,210 @@ TEST(wrong_templates_are_refused)
     }
 }
 
+/*
+ * What a request brought along.
+ */
+
+/* C=DE (PrintableString), CN in UTF-8, DC (a type we have no place for); a critical SAN with an otherName;
+ * critical nameConstraints. Made by `openssl req`. */
+static const char foreign_request[] =
+    "-----BEGIN CERTIFICATE REQUEST-----\n"
+    "MIIBcDCCARcCAQAwRTELMAkGA1UEBhMCREUxHTAbBgNVBAMMFFplcnRpZmlrYXRz\n"
+    "c3RlbGxlIMOkMRcwFQYKCZImiZPyLGQBGRYHZXhhbXBsZTBZMBMGByqGSM49AgEG\n"
+    "CCqGSM49AwEHA0IABC7E+FRptka6wCXCvG8vx8iupCJAKNS5puzXnArquglcK437\n"
+    "Sn8WTHA3bikA5ip4x2KSFjnlabHCHYc6E/KtAkCgcDBuBgkqhkiG9w0BCQ4xYTBf\n"
+    "MD4GA1UdEQEB/wQ0MDKgIAYKKwYBBAGCNxQCA6ASDBB1c2VyQGV4YW1wbGUuY29t\n"
+    "gg5jYS5leGFtcGxlLmNvbTAdBgNVHR4BAf8EEzARoA8wDYILZXhhbXBsZS5jb20w\n"
+    "CgYIKoZIzj0EAwIDRwAwRAIgRpn1KtIC8BPTdZ8xD0oM4yz0hDDwRXU1w4sQdWIw\n"
+    "sncCIEhcnQAddfVXb5uQSpa2Hh9rvjMGwjL0OpIYHuUaM2ep\n"
+    "-----END CERTIFICATE REQUEST-----\n";
+enum {
+    SUBJECT_AT = 11,
+    SUBJECT_LEN = 71,
+    SAN_AT = 192,
+    SAN_LEN = 64,
+    BOUNDS_AT = 256,
+    BOUNDS_LEN = 31
+};
+
+static struct cert *sign_foreign(const struct csr *csr, bool is_ca, struct buf *to_der)
+{
+    cleanup(cert_unref) struct cert *ca = make_ca("root");
+    struct cert *cert = sign(&(struct cert_template){.csr = csr,
+                                                     .is_ca = is_ca,
+                                                     .not_after_ms = AT("2027-01-01T00:00:00Z"),
+                                                     .issuer = ca,
+                                                     .issuer_key = ca_key});
+
+    cert_to_der(cert, to_der);
+    return cert;
+}
+
+TEST(subject_and_names_are_copied_byte_for_byte)
+{
+    cleanup(csr_free) struct csr *csr = NULL;
+    cleanup(cert_unref) struct cert *cert = NULL;
+    cleanup(buf_deinit) struct buf asked = BUF(4096), der = BUF(4096);
+    struct err err = {};
+
+    ASSERT_OK(csr_parse(foreign_request, sizeof(foreign_request) - 1, &csr, &err));
+    csr_to_der(csr, &asked);
+    cert = sign_foreign(csr, false, &der);
+    ASSERT_TRUE(has_bytes(&der, asked.data + SUBJECT_AT, SUBJECT_LEN));
+    ASSERT_TRUE(has_bytes(&der, asked.data + SAN_AT, SAN_LEN));
+    ASSERT_STREQ(cert_names(cert)->dns_names.items[0], "ca.example.com");
+}
+
+TEST(a_ca_that_asked_for_bounds_gets_them)
+{
+    cleanup(csr_free) struct csr *csr = NULL;
+    cleanup(cert_unref) struct cert *leaf = NULL, *ca = NULL;
+    cleanup(buf_deinit) struct buf asked = BUF(4096), leaf_der = BUF(4096), ca_der = BUF(4096);
+    struct err err = {};
+
+    ASSERT_OK(csr_parse(foreign_request, sizeof(foreign_request) - 1, &csr, &err));
+    csr_to_der(csr, &asked);
+    leaf = sign_foreign(csr, false, &leaf_der);
+    ca = sign_foreign(csr, true, &ca_der);
+    ASSERT_FALSE(has_bytes(&leaf_der, asked.data + BOUNDS_AT, BOUNDS_LEN));
+    ASSERT_TRUE(has_bytes(&ca_der, asked.data + BOUNDS_AT, BOUNDS_LEN));
+}
+
+/*
+ * Keys of all kinds, as issuer and as subject.
+ */
+
+static const struct key_kind {
+    const char *name;
+    enum key_algorithm algorithm;
+    int size;
+    const char *signature; /* DER of the algorithm's OID */
+    size_t signature_len;
+} key_kinds[] = {
+    {"RSA 2048", KEY_RSA, 2048, "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", 11},
+    {"P-256", KEY_ECDSA, 256, "\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02", 10},
+    {"P-384", KEY_ECDSA, 384, "\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03", 10},
+    {"P-521", KEY_ECDSA, 521, "\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04", 10},
+    {"Ed25519", KEY_ED25519, 0, "\x06\x03\x2b\x65\x70", 5},
+};
+
+static struct cert *make_root(const struct pkey *key)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup("root")};
+
+    return sign(&(struct cert_template){.names = &names,
+                                        .is_ca = true,
+                                        .not_before_ms = AT("2026-01-01T00:00:00Z"),
+                                        .not_after_ms = AT("2036-01-01T00:00:00Z"),
+                                        .issuer_key = key});
+}
+
+static void issue_and_verify(const struct key_kind *issuer, const struct pkey *root_key,
+                             const struct pkey *key)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {};
+    cleanup(csr_free) struct csr *csr = NULL;
+    cleanup(cert_unref) struct cert *root = make_root(root_key), *cert = NULL;
+    cleanup(buf_deinit) struct buf der = BUF(8192);
+    struct chain chain = {.certs = (struct cert *[]){NULL, root}, .len = 2};
+    struct chain_expectation expect = {
+        .key = key, .dns_names = &names.dns_names, .now_ms = AT("2026-02-01T00:00:00Z")};
+    struct err err = {};
+
+    add(&names.dns_names, "a.example");
+    ASSERT_OK(csr_new(&(struct csr_request){.names = &names}, key, &csr, &err));
+    cert = sign(&(struct cert_template){.csr = csr,
+                                        .not_before_ms = AT("2026-01-01T00:00:00Z"),
+                                        .not_after_ms = AT("2026-04-01T00:00:00Z"),
+                                        .issuer = root,
+                                        .issuer_key = root_key});
+    chain.certs[0] = cert;
+    ASSERT_OK(chain_verify(&chain, &expect, NULL, &err)); /* X509_verify() among others */
+    cert_to_der(cert, &der);
+    ASSERT_TRUE(has_bytes(&der, issuer->signature, issuer->signature_len));
+}
+
+TEST(keys_of_every_kind_sign_for_every_kind)
+{
+    const struct pkey *keys[ARRAY_LEN(key_kinds)] = {};
+    struct err err = {};
+
+    for (size_t i = 0; i < ARRAY_LEN(key_kinds); i++)
+        ASSERT_OK(pkey_generate(key_kinds[i].algorithm, key_kinds[i].size, &keys[i], &err));
+    for (size_t i = 0; i < ARRAY_LEN(key_kinds); i++) {
+        for (size_t j = 0; j < ARRAY_LEN(key_kinds); j++) {
+            cleanup(xfree) char *row = xasprintf("%s for %s", key_kinds[i].name, key_kinds[j].name);
+
+            CASE(row);
+            issue_and_verify(&key_kinds[i], keys[i], keys[j]);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(key_kinds); i++)
+        pkey_unref(keys[i]);
+}
+
+/*
+ * Where to ask about it.
+ */
+
+static int sign_with_urls(const struct strlist *crl, const struct strlist *ocsp,
+                          const struct strlist *issuer, struct buf *to_der, struct err *err)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup("a")};
+    cleanup(cert_unref) struct cert *cert = NULL;
+    int r = cert_sign(&(struct cert_template){.names = &names,
+                                              .issuer_key = ca_key,
+                                              .crl_urls = crl,
+                                              .ocsp_urls = ocsp,
+                                              .issuer_urls = issuer},
+                      &cert, err);
+
+    if (r == 0)
+        cert_to_der(cert, to_der);
+    return r;
+}
+
+TEST(urls_of_lists_responders_and_issuers_are_extensions)
+{
+    cleanup(strlist_deinit) struct strlist crl = {}, ocsp = {}, issuer = {}, none = {};
+    cleanup(buf_deinit) struct buf with = BUF(4096), without = BUF(4096);
+    struct err err = {};
+
+    add(&crl, "http://c/1");
+    add(&crl, "http://c/2");
+    add(&ocsp, "http://o");
+    add(&issuer, "http://i");
+    ASSERT_OK(sign_with_urls(&crl, &ocsp, &issuer, &with, &err));
+    /* a point of its own for each list */
+    ASSERT_TRUE(HAS(&with, "\xa0\x0e\xa0\x0c\x86\x0ahttp://c/1"));
+    ASSERT_TRUE(HAS(&with, "\xa0\x0e\xa0\x0c\x86\x0ahttp://c/2"));
+    ASSERT_TRUE(HAS(&with, "\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x01\x86\x08http://o"));
+    ASSERT_TRUE(HAS(&with, "\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02\x86\x08http://i"));
+    ASSERT_OK(sign_with_urls(&none, NULL, &none, &without, &err));
+    ASSERT_FALSE(HAS(&without, "\x06\x03\x55\x1d\x1f"));
+    ASSERT_FALSE(HAS(&without, "\x06\x08\x2b\x06\x01\x05\x05\x07\x01\x01"));
+}
+
+TEST(what_is_no_url_is_refused)
+{
+    static const char *const wrong[] = {"http://a b", "http://\xc3\xa4", "http://a\n"};
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        cleanup(strlist_deinit) struct strlist urls = {};
+        cleanup(buf_deinit) struct buf der = BUF(4096);
+        struct err err = {};
+
+        CASE(wrong[i]);
+        add(&urls, wrong[i]);
+        ASSERT_ERR(ERR_INVALID, sign_with_urls(&urls, NULL, NULL, &der, &err));
+        ASSERT_CONTAINS(err.text, "CRL distribution point: the URL");
+        ASSERT_ERR(ERR_INVALID, sign_with_urls(NULL, &urls, NULL, &der, &err));
+        ASSERT_CONTAINS(err.text, "OCSP URL: the URL");
+        ASSERT_ERR(ERR_INVALID, sign_with_urls(NULL, NULL, &urls, &der, &err));
+        ASSERT_CONTAINS(err.text, "CA Issuers URL: the URL");
+    }
+}
+
 static int make_keys(void **state)
 {
     if (pkey_generate(KEY_ED25519, 0, &leaf_key, NULL) < 0)
@@ -178,6 +382,11 @@ int main(void)
         cmocka_unit_test(names_without_a_subject_make_the_san_critical),
         cmocka_unit_test(a_given_serial_is_kept),
         cmocka_unit_test(wrong_templates_are_refused),
+        cmocka_unit_test(subject_and_names_are_copied_byte_for_byte),
+        cmocka_unit_test(a_ca_that_asked_for_bounds_gets_them),
+        cmocka_unit_test(keys_of_every_kind_sign_for_every_kind),
+        cmocka_unit_test(urls_of_lists_responders_and_issuers_are_extensions),
+        cmocka_unit_test(what_is_no_url_is_refused),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);
