@@ -115,8 +115,43 @@ static const struct field acme_issuer_rows[] = {
 };
 static DEFINE_FIELDS(acme_issuer, "Issuer spec.acme", acme_issuer_rows, check_acme);
 
-DEFINE_RAW_CHECK(check_ca, issuer_ca);
-DEFINE_RAW_CHECK(check_self_signed, issuer_self_signed);
+/* An URL that is empty or cannot be written would spoil every certificate of the issuer. */
+static void check_urls(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_string *urls = member;
+
+    for (size_t i = 0; i < urls->len; i++) {
+        const char *url = urls->items[i];
+
+        for (const char *c = url; *c; c++) {
+            if ((unsigned char)*c > ' ' && (unsigned char)*c <= '~')
+                continue;
+            problem_at_index(report, PROBLEM_INVALID, path, i,
+                             "must be an URL: printable ASCII without blanks");
+            break;
+        }
+        if (str_empty(url))
+            problem_at_index(report, PROBLEM_INVALID, path, i, "must not be empty");
+    }
+}
+
+static const struct field ca_issuer_rows[] = {
+    FIELD(struct ca_issuer, secret_name, "secretName", STRING, .flags = F_REQUIRED),
+    FIELD(struct ca_issuer, crl_distribution_points, "crlDistributionPoints", STRINGS,
+          .flags = F_ATOMIC, .check = check_urls),
+    FIELD(struct ca_issuer, ocsp_servers, "ocspServers", STRINGS, .flags = F_ATOMIC,
+          .check = check_urls),
+    FIELD(struct ca_issuer, issuing_certificate_urls, "issuingCertificateURLs", STRINGS,
+          .flags = F_ATOMIC, .check = check_urls),
+};
+static DEFINE_FIELDS(ca_issuer, "Issuer spec.ca", ca_issuer_rows, NULL);
+
+static const struct field self_signed_issuer_rows[] = {
+    FIELD(struct self_signed_issuer, crl_distribution_points, "crlDistributionPoints", STRINGS,
+          .flags = F_ATOMIC, .check = check_urls),
+};
+static DEFINE_FIELDS(self_signed_issuer, "Issuer spec.selfSigned", self_signed_issuer_rows, NULL);
+
 DEFINE_RAW_CHECK(check_vault, issuer_vault);
 DEFINE_RAW_CHECK(check_venafi, issuer_venafi);
 
@@ -127,9 +162,10 @@ DEFINE_RAW_CHECK(check_venafi, issuer_venafi);
 static const struct field issuer_spec_rows[] = {
     FIELD(struct issuer_spec, acme, "acme", OBJECT, .of = &acme_issuer_fields,
           .flags = F_ONE_OF(1)),
-    UNBUILT_TYPE(ca, "ca", issuer_ca_fields, check_ca),
+    FIELD(struct issuer_spec, ca, "ca", OBJECT, .of = &ca_issuer_fields, .flags = F_ONE_OF(1)),
     UNBUILT_TYPE(vault, "vault", issuer_vault_fields, check_vault),
-    UNBUILT_TYPE(self_signed, "selfSigned", issuer_self_signed_fields, check_self_signed),
+    FIELD(struct issuer_spec, self_signed, "selfSigned", OBJECT, .of = &self_signed_issuer_fields,
+          .flags = F_ONE_OF(1)),
     UNBUILT_TYPE(venafi, "venafi", issuer_venafi_fields, check_venafi),
 };
 DEFINE_FIELDS(issuer_spec, "Issuer spec", issuer_spec_rows, NULL);

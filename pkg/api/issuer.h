@@ -77,9 +77,19 @@ struct acme_issuer {
     int renewal_information_source; /* enum renewal_information_source */
 };
 
+struct ca_issuer {
+    const char *secret_name; /* tls.crt, tls.key, and perhaps ca.crt */
+    struct array_string crl_distribution_points, ocsp_servers, issuing_certificate_urls;
+};
+struct self_signed_issuer {
+    struct array_string crl_distribution_points;
+};
+
 struct issuer_spec { /* exactly one */
     struct acme_issuer *acme;
-    struct json *ca, *self_signed, *vault, *venafi; /* members known, not built yet */
+    struct ca_issuer *ca;
+    struct self_signed_issuer *self_signed;
+    struct json *vault, *venafi; /* members known, not built yet */
 };
 struct issuer_acme_status {
     const char *uri, *last_registered_email, *last_private_key_hash;

@@ -26,6 +26,8 @@ const struct kind *kind_by_name(const char *name);
 #define INDEX_ISSUER      "issuer"     /* "Issuer/ns/name", "ClusterIssuer//name" */
 #define INDEX_PLACE       "place"      /* Challenges that hold one, by namespace; "*" for all */
 #define INDEX_USED_SECRET "usedSecret" /* Issuers by the Secrets they read */
+#define INDEX_KEY_SECRET                                                                           \
+    "keySecret" /* requests without a certificate by their private key's Secret */
 
 /* Keys of annotations, labels and finalizers (behaviour.md 15, api.md 10). */
 #define ANNOTATION_CERTIFICATE_NAME       "cert-manager.io/certificate-name"

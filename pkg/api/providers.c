@@ -159,29 +159,6 @@ DEFINE_FIELDS(dns01_acme_dns, "dns01.acmeDNS", dns01_acme_dns_rows, NULL);
  * Issuer types
  */
 
-struct issuer_ca {
-    const char *secret_name;
-    struct array_string crl_distribution_points, ocsp_servers, issuing_certificate_urls;
-};
-static const struct field issuer_ca_rows[] = {
-    FIELD(struct issuer_ca, secret_name, "secretName", STRING, .flags = F_REQUIRED),
-    FIELD(struct issuer_ca, crl_distribution_points, "crlDistributionPoints", STRINGS,
-          .flags = F_ATOMIC),
-    FIELD(struct issuer_ca, ocsp_servers, "ocspServers", STRINGS, .flags = F_ATOMIC),
-    FIELD(struct issuer_ca, issuing_certificate_urls, "issuingCertificateURLs", STRINGS,
-          .flags = F_ATOMIC),
-};
-DEFINE_FIELDS(issuer_ca, "Issuer spec.ca", issuer_ca_rows, NULL);
-
-struct issuer_self_signed {
-    struct array_string crl_distribution_points;
-};
-static const struct field issuer_self_signed_rows[] = {
-    FIELD(struct issuer_self_signed, crl_distribution_points, "crlDistributionPoints", STRINGS,
-          .flags = F_ATOMIC),
-};
-DEFINE_FIELDS(issuer_self_signed, "Issuer spec.selfSigned", issuer_self_signed_rows, NULL);
-
 /* Vault */
 
 struct vault_app_role {

@@ -13,7 +13,6 @@
 
 extern const struct fields dns01_akamai_fields, dns01_azure_fields, dns01_cloud_dns_fields,
     dns01_cloudflare_fields, dns01_digitalocean_fields, dns01_route53_fields, dns01_acme_dns_fields;
-extern const struct fields issuer_ca_fields, issuer_self_signed_fields, issuer_vault_fields,
-    issuer_venafi_fields;
+extern const struct fields issuer_vault_fields, issuer_venafi_fields;
 
 #endif

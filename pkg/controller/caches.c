@@ -66,6 +66,15 @@ static void request_issuer_values(const void *object, cache_emit_fn *emit, void 
     emit_issuer(object, &request->request.spec.issuer_ref, emit, arg);
 }
 
+static void request_key_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct request_facts *request = object;
+
+    if (!request->has_certificate)
+        emit_name(request->request.object.metadata.namespace,
+                  object_annotation(object, ANNOTATION_PRIVATE_KEY_SECRET), emit, arg);
+}
+
 static void order_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
 {
     const struct order_facts *order = object;
@@ -93,6 +102,8 @@ static void used_secrets(const struct issuer *issuer, const char *namespace, cac
 {
     const struct acme_issuer *acme = issuer->spec.acme;
 
+    if (issuer->spec.ca)
+        emit_name(namespace, issuer->spec.ca->secret_name, emit, arg);
     if (!acme)
         return;
     emit_name(namespace, acme->private_key_secret_ref.name, emit, arg);
@@ -122,7 +133,8 @@ static void cluster_issuer_secret_values(const void *object, cache_emit_fn *emit
 static const struct cache_index certificate_indexes[] = {{INDEX_SECRET_NAME, secret_name_values},
                                                          {INDEX_ISSUER, certificate_issuer_values}};
 static const struct cache_index request_indexes[] = {{INDEX_OWNER, owner_values},
-                                                     {INDEX_ISSUER, request_issuer_values}};
+                                                     {INDEX_ISSUER, request_issuer_values},
+                                                     {INDEX_KEY_SECRET, request_key_values}};
 static const struct cache_index order_indexes[] = {{INDEX_OWNER, owner_values},
                                                    {INDEX_ISSUER, order_issuer_values}};
 static const struct cache_index challenge_indexes[] = {{INDEX_OWNER, owner_values},

@@ -1,8 +1,9 @@
 /*
  * certificate_request.c - approval, then the issuer that the request names (behaviour.md 6).
  *
- * Approval and "pending" are one status write. What the issuer type does is behind issuer_ops.sign;
- * it never waits, so a request in flight costs a timer or nothing at all.
+ * Approval and "pending" are one status write; with an issuer that signs at once, approval and certificate
+ * are (DESIGN 12.10). What the issuer type does is behind issuer_ops.sign; it never waits, so a request in
+ * flight costs a timer or nothing at all.
  */
 #include <string.h>
 
@@ -31,6 +32,32 @@ static void set_condition(struct run *run, const char *type, enum condition_stat
         .type = type, .status = status, .reason = reason, .message = message};
 
     condition_set(&run->status.conditions, &condition, context_now_ms(run->ctx), run->arena);
+}
+
+/* --- the two that the short path of a Certificate sets too --- */
+
+#define APPROVED "Certificate request has been approved by cert-manager.io"
+#define FETCHED  "Certificate fetched from issuer successfully"
+
+void request_approve(struct certificate_request_status *status, int64_t now_ms, struct arena *arena)
+{
+    struct condition condition = {.type = "Approved",
+                                  .status = CONDITION_TRUE,
+                                  .reason = "cert-manager.io",
+                                  .message = APPROVED};
+
+    condition_set(&status->conditions, &condition, now_ms, arena);
+}
+
+void request_issue(struct certificate_request_status *status, const struct sign_result *result,
+                   int64_t now_ms, struct arena *arena)
+{
+    struct condition condition = {
+        .type = "Ready", .status = CONDITION_TRUE, .reason = "Issued", .message = FETCHED};
+
+    status->certificate = result->certificate;
+    status->ca = result->ca;
+    condition_set(&status->conditions, &condition, now_ms, arena);
 }
 
 /* Conditions and time alone; the bytes that the cache left out come from the store. */
@@ -81,10 +108,8 @@ static int deny(struct run *run, struct err *err)
 
 static void approve(struct run *run)
 {
-    set_condition(run, "Approved", CONDITION_TRUE, "cert-manager.io",
-                  "Certificate request has been approved by cert-manager.io");
-    event_extra(run->self, run->ctx, &run->request->object, "cert-manager.io",
-                "Certificate request has been approved by cert-manager.io");
+    request_approve(&run->status, context_now_ms(run->ctx), run->arena);
+    event_extra(run->self, run->ctx, &run->request->object, "cert-manager.io", APPROVED);
 }
 
 static void set_pending(struct run *run, const char *event_reason, const char *message)
@@ -114,15 +139,15 @@ static int issued(struct run *run, const struct sign_result *result, struct err 
 {
     int r;
 
-    run->status.certificate = result->certificate;
-    run->status.ca = result->ca;
-    set_condition(run, "Ready", CONDITION_TRUE, "Issued",
-                  "Certificate fetched from issuer successfully");
+    request_issue(&run->status, result, context_now_ms(run->ctx), run->arena);
     r = save(run, err);
-    if (r > 0)
-        event_extra(run->self, run->ctx, &run->request->object, "CertificateIssued",
-                    "Certificate fetched from issuer successfully");
-    return r < 0 ? r : 0;
+    if (r <= 0)
+        return r;
+    event_extra(run->self, run->ctx, &run->request->object, "CertificateIssued", FETCHED);
+    if (result->warning)
+        event(run->self, run->ctx, &run->request->object, EVENT_WARNING, "BadConfig", "%s",
+              result->warning);
+    return 0;
 }
 
 /* certID of the certificate that this request replaces (RFC 9773 5), when its CA has renewal information. */
@@ -179,13 +204,31 @@ static const char *issuer_obstacle(struct run *run, const struct issuer *issuer,
                               : "it has not been looked at yet");
 }
 
+/* What an Order tells is on its way; what signs at once says what it misses. */
+static int pending(struct run *run, const struct issuer_ops *ops, const struct sign_result *result,
+                   struct err *err)
+{
+    int r;
+
+    if (!ops->signs_at_once) {
+        if (result->reason)
+            event_extra(run->self, run->ctx, &run->request->object, result->reason, "%s",
+                        result->message);
+        return 0;
+    }
+    set_pending(run, result->reason, result->message);
+    r = save(run, err);
+    return r < 0 ? r : 0;
+}
+
 static int sign(struct run *run, const struct issuer *issuer, struct reconcile_result *result,
                 struct err *err)
 {
     const struct issuer_ops *ops = issuer_type_of(&issuer->spec);
+    struct sign_input input = {
+        .issuer = issuer, .request = run->request, .replaces = replaced_certificate(run, issuer)};
     struct sign_result signed_ = {};
-    int r = ops->sign(&run->self->issuers, run->ctx, issuer, run->request,
-                      replaced_certificate(run, issuer), run->arena, &signed_, err);
+    int r = ops->sign(&run->self->issuers, run->ctx, &input, run->arena, &signed_, err);
 
     if (r < 0)
         return r;
@@ -199,12 +242,14 @@ static int sign(struct run *run, const struct issuer *issuer, struct reconcile_r
     case SIGN_FAILED:
         return fail(run, signed_.reason, signed_.message, err);
     case SIGN_PENDING:
-        if (signed_.reason)
-            event_extra(run->self, run->ctx, &run->request->object, signed_.reason, "%s",
-                        signed_.message);
-        return 0;
+        return pending(run, ops, &signed_, err);
     }
     return err_set(err, ERR_INTERNAL, "no such sign state");
+}
+
+static bool signs_at_once(const struct issuer *issuer)
+{
+    return issuer_type_of(&issuer->spec)->signs_at_once;
 }
 
 static int reconcile(struct run *run, struct reconcile_result *result, struct err *err)
@@ -227,6 +272,8 @@ static int reconcile(struct run *run, struct reconcile_result *result, struct er
     }
     issuer = issuer_of(run->self, &run->request->spec.issuer_ref, run->key->namespace);
     obstacle = issuer_obstacle(run, issuer, &reason);
+    if (!obstacle && !run->facts->has_certificate && signs_at_once(issuer))
+        return sign(run, issuer, result, err);
     if (!run->facts->has_certificate)
         set_pending(run, reason,
                     obstacle ? obstacle : "Waiting for the issuer to sign the request");

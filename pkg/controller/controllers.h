@@ -119,6 +119,14 @@ DEFINE_CLEANUP(struct controllers, controllers_free);
 reconcile_fn certificate_reconcile, certificate_request_reconcile, issuer_reconcile,
     cluster_issuer_reconcile, order_reconcile, challenge_reconcile, export_reconcile;
 
+/* --- certificate_request.c --- */
+
+void request_approve(struct certificate_request_status *status, int64_t now_ms,
+                     struct arena *arena);
+/* Certificate, CA and Ready of SIGN_ISSUED. */
+void request_issue(struct certificate_request_status *status, const struct sign_result *result,
+                   int64_t now_ms, struct arena *arena);
+
 /* --- objects.c: reads and writes that every reconciler needs --- */
 
 /* The issuer a reference means, from the caches; NULL when it does not exist (or is of another group). */

@@ -21,7 +21,8 @@ static void not_built(struct setup_result *result)
     result->ready = (struct condition){
         .status = CONDITION_FALSE,
         .reason = "InvalidConfig",
-        .message = "the issuer has no type, or one that is not built in this version: use acme"};
+        .message = "the issuer has no type, or one that is not built in this version: use acme, "
+                   "ca or selfSigned"};
 }
 
 static int save(struct author author, const struct issuer *issuer,
@@ -36,11 +37,15 @@ static int save(struct author author, const struct issuer *issuer,
     if (fields_equal(&issuer_status_fields, &issuer->status, &status))
         return 0;
     r = write_status(author, &issuer->object, &status, err);
-    if (r == 0 && result->event_reason)
-        event(author.self, author.ctx, &issuer->object,
-              result->event_warning ? EVENT_WARNING : EVENT_NORMAL, result->event_reason, "%s",
+    if (r < 0 || !result->event_reason)
+        return r;
+    if (result->event_warning)
+        event(author.self, author.ctx, &issuer->object, EVENT_WARNING, result->event_reason, "%s",
               str_or(result->ready.message, ""));
-    return r;
+    else
+        event_extra(author.self, author.ctx, &issuer->object, result->event_reason, "%s",
+                    str_or(result->ready.message, ""));
+    return 0;
 }
 
 static int reconcile(struct author author, struct cache *cache, struct reconcile_result *ret_result,

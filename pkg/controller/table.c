@@ -91,7 +91,9 @@ static void connect_parts(struct controllers *self, const struct controllers_par
         .store = parts->store,
         .http = parts->http,
         .orders = self->caches.orders,
+        .secrets = self->caches.secrets,
         .accounts = parts->accounts,
+        .ca_keys = ca_keys_new(),
         .resource_namespace = self->options.resource_namespace,
         .manager = MANAGER_ISSUERS,
         .new_account_key = parts->new_account_key,
@@ -164,6 +166,7 @@ void controllers_free(struct controllers *self)
         keymaker_stop(self->keymaker); /* it wakes keys of the queue */
     manager_free(self->manager);
     keymaker_free(self->keymaker);
+    ca_keys_free(self->issuers.ca_keys);
     challenges_free(self->challenges);
     writers_free(self->writers);
     placed_free(self->placed);

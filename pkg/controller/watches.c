@@ -6,8 +6,8 @@
  *   Order               itself; its request; that one's Certificate (it shows what is waited for)
  *   Challenge           itself; its Order
  *   Issuer              itself; Certificates, requests, Orders and Challenges that name it, when Ready changes
- *   Secret              Certificates that name it; its Certificate (next keys); Issuers that read it, and
- *                       the Challenges of these
+ *   Secret              Certificates that name it; its Certificate (next keys); requests whose key it has;
+ *                       Issuers that read it, the Challenges of these, and requests that a CA in it signs
  */
 #include <string.h>
 
@@ -319,6 +319,8 @@ static void wake_users_of_secret(const struct wake *wake, enum lane lane, struct
         cleanup(xfree) char *value = index_issuer_value(&ref, issuer->metadata.namespace);
 
         add_object(wake, lane, issuer);
+        if (((const struct issuer *)issuer)->spec.ca)
+            add_index(wake, LANE_REQUESTS, wake->self->caches.requests, INDEX_ISSUER, value);
         add_index(wake, LANE_CHALLENGES, wake->self->caches.challenges, INDEX_ISSUER, value);
     }
 }
@@ -337,6 +339,8 @@ static void secret_changed(void *self, const struct key *key, const void *before
     add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
     if (!secret_data_changed(before, after))
         return;
+    ca_keys_forget(wake.self->issuers.ca_keys, key);
+    add_index(&wake, LANE_REQUESTS, caches->requests, INDEX_KEY_SECRET, value);
     wake_users_of_secret(&wake, LANE_ISSUERS, caches->issuers, "Issuer", value);
     if (streq(key->namespace, wake.self->options.resource_namespace))
         wake_users_of_secret(&wake, LANE_CLUSTER_ISSUERS, caches->cluster_issuers, "ClusterIssuer",

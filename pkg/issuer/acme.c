@@ -664,18 +664,17 @@ static int take_certificate(struct signing *signing, const struct order *cached,
 }
 
 static int sign_acme(struct issuers *issuers, const struct context *ctx,
-                     const struct issuer *issuer, const struct certificate_request *request,
-                     const char *replaces, struct arena *arena, struct sign_result *ret,
+                     const struct sign_input *input, struct arena *arena, struct sign_result *ret,
                      struct err *err)
 {
     struct signing signing = {
-        .issuers = issuers, .ctx = ctx, .issuer = issuer, .arena = arena, .result = ret};
+        .issuers = issuers, .ctx = ctx, .issuer = input->issuer, .arena = arena, .result = ret};
     cleanup(cache_refs_deinit) struct cache_refs orders = {};
     const struct order *order;
 
-    cache_by_index(issuers->orders, INDEX_OWNER, request->object.metadata.uid, &orders);
+    cache_by_index(issuers->orders, INDEX_OWNER, input->request->object.metadata.uid, &orders);
     if (orders.len == 0)
-        return create_order(&signing, request, replaces, err);
+        return create_order(&signing, input->request, input->replaces, err);
     order = orders.items[0];
     if (state_is_failed(order->status.state))
         return failed(&signing, "OrderFailed",

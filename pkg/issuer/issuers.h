@@ -18,12 +18,15 @@
 #include "store/store.h"
 
 struct accounts;
+struct ca_keys;
 
 struct issuers { /* what issuer types need; constant after start, parts are borrowed */
     struct store *store;
     struct http *http;
-    struct cache *orders; /* struct order with digested bytes, see controller/caches.h */
+    struct cache *orders;  /* struct order with digested bytes, see controller/caches.h */
+    struct cache *secrets; /* struct secret_facts */
     struct accounts *accounts;
+    struct ca_keys *ca_keys;
     const char *resource_namespace;     /* where a ClusterIssuer's Secrets live */
     const char *manager;                /* field manager of what setup and sign write */
     enum key_algorithm new_account_key; /* KEY_RSA (2048) or KEY_ECDSA (256) */
@@ -37,11 +40,19 @@ struct setup_result {
     const char *event_reason; /* NULL: no event */
     bool event_warning;
 };
+/* What is to be signed. */
+struct sign_input {
+    const struct issuer *issuer;
+    const struct certificate_request *request; /* its bytes may be left out: they are read live */
+    const char *replaces;                      /* certID of the certificate before; NULL */
+    const struct pkey *key;                    /* the private key, where the caller has it; NULL */
+};
 enum sign_state { SIGN_PENDING, SIGN_ISSUED, SIGN_FAILED };
 struct sign_result {
     enum sign_state state;
     const char *reason; /* "OrderCreated", "OrderFailed": the event; texts in the arena */
     const char *message;
+    const char *warning;          /* with SIGN_ISSUED: event BadConfig; NULL: none */
     struct bytes certificate, ca; /* PEM, with SIGN_ISSUED; in the arena */
     int64_t requeue_at_ms;
     const char *order_version; /* resourceVersion of an Order that was made now; NULL: none */
@@ -49,19 +60,43 @@ struct sign_result {
 
 struct issuer_ops {
     const char *type; /* "acme" */
+    bool
+        signs_at_once; /* sign needs nobody but us and a Secret: it does not leave things waiting */
     bool (*is_configured)(const struct issuer_spec *spec);
     int (*setup)(struct issuers *issuers, const struct context *ctx, const struct issuer *issuer,
                  struct arena *arena, struct setup_result *ret, struct err *err);
-    int (*sign)(struct issuers *issuers, const struct context *ctx, const struct issuer *issuer,
-                const struct certificate_request *request, const char *replaces,
+    int (*sign)(struct issuers *issuers, const struct context *ctx, const struct sign_input *input,
                 struct arena *arena, struct sign_result *ret, struct err *err);
 };
-extern const struct issuer_ops issuer_acme;
+extern const struct issuer_ops issuer_acme, issuer_ca, issuer_self_signed;
 const struct issuer_ops *issuer_type_of(
     const struct issuer_spec *spec); /* NULL: none, or not built */
 
 /* Namespace in which the issuer's Secret references resolve. */
 const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer);
+
+/* --- ca_keys.c: CA certificates with their keys, decoded, by Secret. Any thread. --- */
+
+struct ca {            /* counted, immutable; the key is wiped with it */
+    struct cert *cert; /* tls.crt's first */
+    const struct pkey *key;
+    char *above_pem; /* between it and the root, itself included unless it is the root; may be "" */
+    char *root_pem;  /* the root, or the topmost that is there */
+};
+struct ca *ca_ref(struct ca *ca);
+void ca_unref(struct ca *ca);
+DEFINE_CLEANUP(struct ca, ca_unref);
+/* Is it a CA, with its own key, in force? ERR_INVALID says what not. */
+int ca_check(const struct ca *ca, int64_t now_ms, struct err *err);
+
+struct ca_keys *ca_keys_new(void);
+void ca_keys_free(struct ca_keys *ca_keys);
+DEFINE_CLEANUP(struct ca_keys, ca_keys_free);
+/* The CA in a Secret: read live once for each version of it. ERR_NOT_FOUND: there is no such Secret;
+ * ERR_INVALID: what of it cannot be read. */
+int ca_keys_get(struct issuers *issuers, const struct context *ctx, const struct key *secret,
+                struct ca **ret, struct err *err);
+void ca_keys_forget(struct ca_keys *ca_keys, const struct key *secret);
 
 /* --- accounts.c: ready ACME clients by Issuer uid. Any thread. --- */
 

@@ -3,6 +3,8 @@
 
 static const struct issuer_ops *const issuer_types[] = {
     &issuer_acme,
+    &issuer_ca,
+    &issuer_self_signed,
 };
 
 const struct issuer_ops *issuer_type_of(const struct issuer_spec *spec)

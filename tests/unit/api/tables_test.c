@@ -210,8 +210,6 @@ TEST(unbuilt_features_are_refused_as_such_and_named)
         {manifest_certificate, "spec.otherNames"},
         {manifest_certificate, "spec.nameConstraints"},
         {manifest_certificate, "spec.renewal.windows"},
-        {manifest_issuer_ca, "spec.ca"},
-        {manifest_issuer_self_signed, "spec.selfSigned"},
         {manifest_issuer_vault, "spec.vault"},
         {manifest_issuer_venafi_tpp, "spec.venafi"},
         {manifest_issuer_acme, "spec.acme.solvers[5].dns01.akamai"},

@@ -1,0 +1,260 @@
+/*
+ * ca_keys.c - the keys that CA issuers sign with stay decoded until their Secret changes (DESIGN 6, Keys):
+ * a burst of certificates reads the Secret once.
+ *
+ * Which version of a Secret is the newest is known from the cache. What is kept of that version or a
+ * later one is used; all else is read live.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "api/kinds.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/thread.h"
+#include "base/timetext.h"
+#include "issuer/issuers.h"
+
+struct ca_entry {
+    char *uid, *version;
+    struct ca *ca;
+};
+
+struct ca_keys {
+    struct mutex mutex;
+    struct map *by_secret; /* "namespace/name" to struct ca_entry */
+};
+
+struct counted { /* what a struct ca lives in */
+    struct ca ca;
+    atomic_uint refs;
+};
+
+static struct counted *counted_of(struct ca *ca)
+{
+    return CONTAINER_OF(ca, struct counted, ca);
+}
+
+struct ca *ca_ref(struct ca *ca)
+{
+    atomic_fetch_add_explicit(&counted_of(ca)->refs, 1, memory_order_relaxed);
+    return ca;
+}
+
+void ca_unref(struct ca *ca)
+{
+    if (!ca || atomic_fetch_sub_explicit(&counted_of(ca)->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    cert_unref(ca->cert);
+    if (ca->key)
+        pkey_unref(ca->key);
+    xfree(ca->above_pem);
+    xfree(ca->root_pem);
+    xfree(counted_of(ca));
+}
+
+static struct ca *ca_new(void)
+{
+    struct counted *counted = xalloc(sizeof(*counted));
+
+    atomic_init(&counted->refs, 1);
+    return &counted->ca;
+}
+
+static void entry_free(void *value)
+{
+    struct ca_entry *entry = value;
+
+    xfree(entry->uid);
+    xfree(entry->version);
+    ca_unref(entry->ca);
+    xfree(entry);
+}
+
+struct ca_keys *ca_keys_new(void)
+{
+    struct ca_keys *self = xalloc(sizeof(*self));
+
+    mutex_init(&self->mutex);
+    self->by_secret = map_new(entry_free);
+    return self;
+}
+
+void ca_keys_free(struct ca_keys *self)
+{
+    if (!self)
+        return;
+    map_free(self->by_secret);
+    mutex_deinit(&self->mutex);
+    xfree(self);
+}
+
+void ca_keys_forget(struct ca_keys *self, const struct key *secret)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    char name[KEY_TEXT_MAX];
+
+    key_format(secret, name);
+    map_remove(self->by_secret, name);
+}
+
+/* --- reading one --- */
+
+static int add_root(const struct secret *secret, struct buf *to_pem, struct err *err)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM);
+    cleanup(chain_deinit) struct chain bundle = {};
+    int r;
+
+    if (!secret_has(secret, "ca.crt"))
+        return 0;
+    r = secret_value(secret, "ca.crt", &pem, err);
+    if (r < 0 || pem.len == 0)
+        return r;
+    r = chain_from_pem(buf_str(&pem), pem.len, &bundle, err);
+    if (r < 0)
+        return err_wrap(err, "ca.crt");
+    buf_add_char(to_pem, '\n'); /* tls.crt may end without one */
+    cert_to_pem(bundle.certs[0], to_pem);
+    return buf_check(to_pem, "the CA's chain", err);
+}
+
+/* tls.crt, and of ca.crt the first. */
+static int read_chain(const struct secret *secret, struct chain *ret, struct err *err)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
+    cleanup(chain_deinit) struct chain all = {};
+    int r = secret_value(secret, "tls.crt", &pem, err);
+
+    if (r == 0)
+        r = add_root(secret, &pem, err);
+    if (r < 0)
+        return r;
+    r = chain_from_pem(buf_str(&pem), pem.len, &all, err);
+    if (r < 0)
+        return err_wrap(err, "tls.crt");
+    chain_upwards(&all, ret);
+    return 0;
+}
+
+static int read_key(const struct secret *secret, const struct pkey **ret, struct err *err)
+{
+    cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
+    int r = secret_value(secret, "tls.key", &pem, err);
+
+    if (r < 0)
+        return r;
+    r = pkey_from_pem(buf_str(&pem), pem.len, ret, err);
+    return r < 0 ? err_wrap(err, "tls.key") : 0;
+}
+
+static void write_chain(const struct chain *chain, struct ca *ca)
+{
+    cleanup(buf_deinit) struct buf above = BUF(LIMIT_CHAIN_BODY), root = BUF(LIMIT_CHAIN_BODY);
+    struct cert *top = chain->certs[chain->len - 1];
+
+    for (size_t i = 0; i < chain->len; i++)
+        if (chain->certs[i] != top || !cert_is_self_signed(top))
+            cert_to_pem(chain->certs[i], &above);
+    cert_to_pem(top, &root);
+    ca->above_pem = xstrdup(buf_str(&above));
+    ca->root_pem = xstrdup(buf_str(&root));
+}
+
+static int decode(const struct secret *secret, struct ca **ret, struct err *err)
+{
+    cleanup(ca_unref) struct ca *ca = ca_new();
+    cleanup(chain_deinit) struct chain chain = {};
+    int r = read_chain(secret, &chain, err);
+
+    if (r == 0)
+        r = read_key(secret, &ca->key, err);
+    if (r < 0)
+        return err_set(err, ERR_INVALID, "%s", err ? err->text : ""); /* a missing key, too */
+    ca->cert = cert_ref(chain.certs[0]);
+    write_chain(&chain, ca);
+    *ret = take(ca);
+    return 0;
+}
+
+static int check_time(const struct ca *ca, int64_t now_ms, struct err *err)
+{
+    char time[TIME_TEXT_MAX];
+
+    if (now_ms <= cert_not_after_ms(ca->cert))
+        return 0;
+    time_format(cert_not_after_ms(ca->cert), time);
+    return err_set(err, ERR_INVALID,
+                   "the CA certificate '%s' has expired at %s; put a new one into the Secret",
+                   cert_subject(ca->cert), time);
+}
+
+int ca_check(const struct ca *ca, int64_t now_ms, struct err *err)
+{
+    if (!cert_is_ca(ca->cert))
+        return err_set(err, ERR_INVALID,
+                       "the certificate '%s' is not a CA: its basic constraints do not say so "
+                       "(spec.isCA of a Certificate does)",
+                       cert_subject(ca->cert));
+    if (!pkey_equal_public(cert_public_key(ca->cert), ca->key))
+        return err_set(err, ERR_INVALID, "tls.key is not the key of the certificate '%s'",
+                       cert_subject(ca->cert));
+    return check_time(ca, now_ms, err);
+}
+
+/* --- keeping it --- */
+
+static struct ca *find(struct ca_keys *self, const char *name, const struct metadata *newest)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const struct ca_entry *entry = map_get(self->by_secret, name);
+
+    if (!entry || !streq(entry->uid, newest->uid) ||
+        version_compare(entry->version, newest->resource_version) < 0)
+        return NULL;
+    return ca_ref(entry->ca);
+}
+
+static struct ca *find_cached(struct issuers *issuers, const struct key *secret, const char *name)
+{
+    cleanup(object_unref) const struct object *facts = cache_get(issuers->secrets, secret);
+
+    return facts ? find(issuers->ca_keys, name, &facts->metadata) : NULL;
+}
+
+static void keep(struct ca_keys *self, const char *name, const struct metadata *metadata,
+                 struct ca *ca)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct ca_entry *entry = xalloc(sizeof(*entry));
+
+    entry->uid = xstrdup(metadata->uid);
+    entry->version = xstrdup(metadata->resource_version);
+    entry->ca = ca_ref(ca);
+    map_set(self->by_secret, name, entry);
+}
+
+int ca_keys_get(struct issuers *issuers, const struct context *ctx, const struct key *secret,
+                struct ca **ret, struct err *err)
+{
+    cleanup(json_unref) struct json *value = NULL;
+    cleanup(object_unref) const struct object *object = NULL;
+    char name[KEY_TEXT_MAX];
+    int r;
+
+    key_format(secret, name);
+    *ret = find_cached(issuers, secret, name);
+    if (*ret)
+        return 0;
+    r = store_get(issuers->store, ctx, &kind_secret.resource, secret, &value, err);
+    if (r == ERR_NOT_FOUND)
+        return err_set(err, r, "secret '%s' does not exist", name);
+    if (r == 0)
+        r = object_decode(&kind_secret, value, NULL, &object, err);
+    if (r == 0)
+        r = decode((const struct secret *)object, ret, err);
+    if (r < 0)
+        return err_wrap(err, "reading the CA in secret '%s'", name);
+    keep(issuers->ca_keys, name, &object->metadata, *ret);
+    return 0;
+}

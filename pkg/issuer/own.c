@@ -1,0 +1,118 @@
+/* own.c - see own.h. */
+#include "issuer/own.h"
+
+#include "api/certificate.h"
+#include "api/kinds.h"
+#include "base/limits.h"
+
+#define NS_PER_MS     1000000
+#define RECHECK_MS    MINUTES(5) /* only in case a change of the Secret was missed */
+#define DURATION_DAYS 90         /* api.md 5 */
+
+void own_deinit(struct own_signing *own)
+{
+    if (own->read)
+        object_unref(own->read);
+    csr_free(own->csr);
+    strlist_deinit(&own->crl_urls);
+    strlist_deinit(&own->ocsp_urls);
+    strlist_deinit(&own->issuer_urls);
+}
+
+int own_pending(struct own_signing *own, const char *reason, const struct err *why)
+{
+    own->result->state = SIGN_PENDING;
+    own->result->reason = reason;
+    own->result->message = arena_strdup(own->arena, why->text);
+    own->result->requeue_at_ms = context_now_ms(own->ctx) + RECHECK_MS;
+    return 0;
+}
+
+int own_failed(struct own_signing *own, const char *reason, const struct err *why)
+{
+    own->result->state = SIGN_FAILED;
+    own->result->reason = reason;
+    own->result->message = arena_strdup(own->arena, why->text);
+    return 0;
+}
+
+static int read_request(struct own_signing *own, struct err *err)
+{
+    struct key key = object_key(&own->input->request->object);
+    cleanup(json_unref) struct json *value = NULL;
+    int r = store_get(own->issuers->store, own->ctx, &kind_certificate_request.resource, &key,
+                      &value, err);
+
+    if (r == 0)
+        r = object_decode(&kind_certificate_request, value, NULL, &own->read, err);
+    if (r < 0)
+        return err_wrap(err, "reading CertificateRequest '%s'", key.name);
+    own->request = (const struct certificate_request *)own->read;
+    return 0;
+}
+
+int own_begin(struct own_signing *own, const char *reason, struct err *err)
+{
+    struct err why = {};
+    int r = 0;
+
+    own->request = own->input->request;
+    if (own->request->spec.request.len == 0)
+        r = read_request(own, err);
+    if (r < 0)
+        return r;
+    r = csr_parse(own->request->spec.request.data, own->request->spec.request.len, &own->csr, &why);
+    if (r == 0)
+        return 0;
+    (void)err_wrap(&why, "spec.request");
+    (void)own_failed(own, reason, &why);
+    return 1;
+}
+
+struct cert_template own_template(const struct own_signing *own)
+{
+    const struct certificate_request_spec *spec = &own->request->spec;
+    int64_t now_ms = context_now_ms(own->ctx);
+    int64_t life_ms = spec->duration.is_set ? spec->duration.ns / NS_PER_MS : DAYS(DURATION_DAYS);
+
+    return (struct cert_template){
+        .csr = own->csr,
+        .is_ca = spec->is_ca,
+        .usages = usages_of(&spec->usages, spec->is_ca),
+        .not_before_ms = now_ms,
+        .not_after_ms = now_ms + life_ms,
+        .crl_urls = &own->crl_urls,
+        .ocsp_urls = &own->ocsp_urls,
+        .issuer_urls = &own->issuer_urls,
+    };
+}
+
+static struct bytes kept(struct own_signing *own, const struct buf *pem)
+{
+    return bytes_of(arena_memdup(own->arena, buf_str(pem), pem->len), pem->len);
+}
+
+int own_end(struct own_signing *own, const struct cert_template *template, const char *above_pem,
+            const char *root_pem, const char *reason)
+{
+    cleanup(cert_unref) struct cert *leaf = NULL;
+    cleanup(buf_deinit) struct buf chain = BUF(LIMIT_CHAIN_BODY), root = BUF(LIMIT_CHAIN_BODY);
+    struct err why = {};
+    int r = cert_sign(template, &leaf, &why);
+
+    if (r < 0)
+        return own_failed(own, reason, &why);
+    cert_to_pem(leaf, &chain);
+    buf_add_str(&chain, above_pem);
+    buf_add_str(&root, root_pem ? root_pem : buf_str(&chain));
+    if (buf_check(&chain, "the certificate chain", &why) < 0)
+        return own_failed(own, reason, &why);
+    own->result->state = SIGN_ISSUED;
+    own->result->certificate = kept(own, &chain);
+    own->result->ca = kept(own, &root);
+    if (!template->issuer && str_empty(cert_subject(leaf)))
+        own->result->warning =
+            "the certificate has an empty subject, so an empty issuer too, which RFC 5280 4.1.2.4 "
+            "forbids; set spec.commonName or spec.subject";
+    return 0;
+}

@@ -1,0 +1,282 @@
+"""A private CA: selfSigned and ca issuers, from the root to the leaf, without any other server."""
+
+import base64
+import re
+
+import pytest
+
+from support import manifests as m
+from support import pki
+from support.certlet import Certlet
+from support.files import key_matches, names_of, serial_of, subject_of, verify
+
+LISTEN = ["--http01-listen", "127.0.0.1:0"]
+
+
+@pytest.fixture
+def program(binary, tmp_path):
+    return Certlet(binary, tmp_path / "dir", LISTEN)
+
+
+def issuer(name, spec, kind="Issuer", namespace="default"):
+    metadata = {"name": name, **({"namespace": namespace} if kind == "Issuer" else {})}
+    return {"apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def root(name="root", issuer_name="self", **spec):
+    spec = {"isCA": True, "commonName": f"certlet test {name}", "duration": "87600h", **spec}
+    return m.certificate(name, [], issuer_name, **spec)
+
+
+def private_ca(program, **spec):
+    """self ─► root ─► ca"""
+    program.write("self.yaml", issuer("self", {"selfSigned": {}}))
+    program.write("root.yaml", root())
+    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls", **spec}}))
+
+
+def run(program, code=0):
+    done = program.run_once()
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def text_of(pem):
+    return pki.openssl("x509", "-noout", "-text", stdin=pem)
+
+
+def ca_of(program, secret, namespace="default"):
+    return (program.tls(secret, namespace) / "ca.crt").read_text(encoding="ascii")
+
+
+def verified(program, secret, folder, namespace="default"):
+    """openssl verifies the files of a Secret against their own ca.crt."""
+    assert key_matches(program.tls(secret, namespace))
+    pem, ca = program.certificate_pem(secret, namespace), ca_of(program, secret, namespace)
+    return verify(pem, ca, folder).strip().endswith("OK")
+
+
+def condition(program, kind, name, wanted="Ready"):
+    conditions = program.object(kind, name)["status"]["conditions"]
+    return next(one for one in conditions if one["type"] == wanted)
+
+
+def renew(program, *names):
+    done = program.command("renew", "--dir", program.folder, *names)
+    assert done.returncode == 0, done.stderr
+
+
+def test_root_ca_and_leaf_are_issued_in_one_run_and_verify(program, tmp_path):
+    private_ca(program)
+    program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
+    run(program)
+    assert verified(program, "root-tls", tmp_path)
+    assert verified(program, "web-tls", tmp_path)
+    assert ca_of(program, "web-tls") == program.certificate_pem("root-tls")
+    assert program.certificate_pem("web-tls").count("BEGIN CERTIFICATE") == 1
+    assert names_of(program.certificate_pem("web-tls")) == ["www.example.test"]
+    assert "CA:TRUE" in text_of(program.certificate_pem("root-tls"))
+    assert "CA:FALSE" in text_of(program.certificate_pem("web-tls"))
+    assert condition(program, "Issuer", "ca")["reason"] == "KeyPairVerified"
+    assert condition(program, "Issuer", "self")["reason"] == "IsReady"
+    # A second run finds everything in order.
+    before = program.versions()
+    run(program)
+    assert program.versions() == before
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"algorithm": "RSA", "size": 2048},
+        {"algorithm": "ECDSA", "size": 384},
+        {"algorithm": "ECDSA", "size": 521},
+        {"algorithm": "Ed25519"},
+    ],
+    ids=lambda key: f"{key['algorithm']}-{key.get('size', '')}",
+)
+def test_keys_of_every_kind_make_a_ca(program, tmp_path, key):
+    program.write("self.yaml", issuer("self", {"selfSigned": {}}))
+    program.write("root.yaml", root(privateKey=key))
+    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls"}}))
+    program.write(
+        "leaf.yaml",
+        m.certificate("same", ["a.example.test"], "ca", privateKey=key),
+        m.certificate("other", ["b.example.test"], "ca"),
+    )
+    run(program)
+    assert verified(program, "same-tls", tmp_path)
+    assert verified(program, "other-tls", tmp_path)
+
+
+def test_intermediate_is_in_the_chain_and_the_root_is_the_ca(program, tmp_path):
+    private_ca(program)
+    program.write("middle.yaml", root("middle", "ca", duration="8760h"))
+    program.write("middle-ca.yaml", issuer("middle-ca", {"ca": {"secretName": "middle-tls"}}))
+    program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "middle-ca"))
+    run(program)
+    assert verified(program, "web-tls", tmp_path)
+    assert program.certificate_pem("web-tls").count("BEGIN CERTIFICATE") == 2
+    assert ca_of(program, "web-tls") == program.certificate_pem("root-tls")
+
+
+def test_what_request_and_issuer_ask_for_stands_in_the_certificate(program):
+    private_ca(
+        program,
+        crlDistributionPoints=["http://crl.example.test/1", "http://crl.example.test/2"],
+        ocspServers=["http://ocsp.example.test"],
+        issuingCertificateURLs=["http://ca.example.test/root.der"],
+    )
+    usages = ["digital signature", "server auth", "client auth"]
+    subject = {"organizations": ["Ex & Co, Ltd"], "countries": ["DE"]}
+    program.write(
+        "leaf.yaml",
+        m.certificate(
+            "web",
+            ["www.example.test"],
+            "ca",
+            commonName="www.example.test",
+            subject=subject,
+            usages=usages,
+            duration="2h",
+            renewBefore="1h",
+            ipAddresses=["192.0.2.1", "2001:db8::1"],
+            uris=["spiffe://example.test/web"],
+            emailAddresses=["web@example.test"],
+        ),
+    )
+    run(program)
+    pem = program.certificate_pem("web-tls")
+    text = text_of(pem)
+    for part in (
+        "URI:http://crl.example.test/1",
+        "URI:http://crl.example.test/2",
+        "OCSP - URI:http://ocsp.example.test",
+        "CA Issuers - URI:http://ca.example.test/root.der",
+        "TLS Web Server Authentication, TLS Web Client Authentication",
+        "URI:spiffe://example.test/web",
+        "email:web@example.test",
+        "IP Address:192.0.2.1",
+        "X509v3 Authority Key Identifier",
+        "X509v3 Subject Key Identifier",
+    ):
+        assert part in text, part
+    assert re.search(r"X509v3 Key Usage: critical\s+Digital Signature\n", text)
+    assert "O = \"Ex & Co, Ltd\"" in subject_of(pem) and "C = DE" in subject_of(pem)
+    assert len(serial_of(pem)) == 40  # 20 bytes
+
+
+def test_renewal_by_command_has_a_new_key_and_serial_and_keeps_one_request(program, tmp_path):
+    private_ca(program)
+    program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
+    run(program)
+    old = program.certificate_pem("web-tls"), program.secret("web-tls")["tls.key"]
+    renew(program, "web")
+    run(program)
+    assert verified(program, "web-tls", tmp_path)
+    assert serial_of(program.certificate_pem("web-tls")) != serial_of(old[0])
+    assert program.secret("web-tls")["tls.key"] != old[1]
+    assert program.object("Certificate", "web")["status"]["revision"] == 2
+    names = sorted(one["metadata"]["name"] for one in program.objects("CertificateRequest"))
+    assert names == ["root-1", "web-2"]
+    assert sorted(one["metadata"]["name"] for one in program.objects("Secret")) == [
+        "root-tls",
+        "web-tls",
+    ]
+
+
+@pytest.mark.threads
+def test_short_lived_certificate_is_renewed_in_time_while_running(program, tmp_path):
+    """An hour before the end of an hour and two seconds."""
+    with program:
+        private_ca(program)
+        program.write(
+            "leaf.yaml",
+            m.certificate("web", ["www.example.test"], "ca", duration="1h2s", renewBefore="1h"),
+        )
+        program.start()
+        pem = ""
+        for _ in range(2):
+            pem = program.wait_for_certificate("web-tls", other_than=pem)
+        assert verified(program, "web-tls", tmp_path)
+
+
+def test_rotated_ca_signs_what_is_issued_from_then_on(program, tmp_path):
+    private_ca(program)
+    program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
+    run(program)
+    old_root, old = program.certificate_pem("root-tls"), program.certificate_pem("web-tls")
+    renew(program, "root")
+    run(program)
+    assert program.certificate_pem("root-tls") != old_root
+    assert program.certificate_pem("web-tls") == old
+    assert ca_of(program, "web-tls") == old_root
+    renew(program, "web")
+    run(program)
+    assert ca_of(program, "web-tls") == program.certificate_pem("root-tls")
+    assert verified(program, "web-tls", tmp_path)
+
+
+def test_ca_made_elsewhere_is_used_as_it_is(program, tmp_path):
+    ca, key = pki.new_certificate(
+        tmp_path, "theirs", "their CA", "basicConstraints=critical,CA:TRUE"
+    )
+    data = {"tls.crt": ca.read_text(), "tls.key": key.read_text()}
+    program.write("secret.yaml", m.secret("theirs", data))
+    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "theirs"}}))
+    program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
+    run(program)
+    assert verified(program, "web-tls", tmp_path)
+    assert "their CA" in subject_of(ca_of(program, "web-tls"))
+
+
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (lambda data: None, "secret 'default/theirs' does not exist"),
+        (lambda data: data.pop("tls.key"), "has no key 'tls.key'"),
+        (lambda data: data.update({"tls.crt": "nonsense"}), "tls.crt: "),
+        (lambda data: data.update({"tls.key": data["other.key"]}), "tls.key is not the key of"),
+        (lambda data: data.update({"tls.crt": data["leaf.crt"], "tls.key": data["leaf.key"]}), "is not a CA"),
+    ],
+    ids=["missing", "no key", "nonsense", "another key", "a leaf"],
+)
+def test_wrong_secret_is_said_by_issuer_and_certificate_and_mended_by_a_right_one(
+    program, tmp_path, spoil, words
+):
+    is_ca = "basicConstraints=critical,CA:TRUE"
+    is_leaf = "basicConstraints=critical,CA:FALSE"
+    ca, key = (path.read_text() for path in pki.new_certificate(tmp_path, "theirs", "their CA", is_ca))
+    leaf, leaf_key = (path.read_text() for path in pki.new_certificate(tmp_path, "leaf", "leaf", is_leaf))
+    right = {"tls.crt": ca, "tls.key": key}
+    wrong = {**right, "other.key": leaf_key, "leaf.crt": leaf, "leaf.key": leaf_key}
+    spoil(wrong)
+    if "does not exist" not in words:
+        program.write("secret.yaml", m.secret("theirs", wrong))
+    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "theirs"}}))
+    program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
+    said = run(program, code=1)
+    assert words in condition(program, "Issuer", "ca")["message"]
+    assert words in condition(program, "Certificate", "web", "Issuing")["message"]
+    assert words in said
+    assert "PRIVATE KEY" not in said
+    program.write("secret.yaml", m.secret("theirs", right))
+    run(program)
+    assert verified(program, "web-tls", tmp_path)
+
+
+def test_cluster_issuer_takes_its_ca_from_its_own_namespace(program, tmp_path):
+    program.write("self.yaml", issuer("self", {"selfSigned": {}}, "ClusterIssuer"))
+    ref = {"issuerRef": {"name": "self", "kind": "ClusterIssuer"}}
+    program.write("root.yaml", {**root(**ref), "metadata": {"name": "root", "namespace": "trust"}})
+    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls"}}, "ClusterIssuer"))
+    ref = {"issuerRef": {"name": "ca", "kind": "ClusterIssuer"}}
+    program.write("leaf.yaml", m.certificate("web", ["www.example.test"], namespace="shop", **ref))
+    done = program.run_once("--cluster-resource-namespace", "trust")
+    assert done.returncode == 0, done.stderr
+    assert verified(program, "web-tls", tmp_path, "shop")
+    secret = program.object("Secret", "web-tls", "shop")
+    assert base64.b64decode(secret["data"]["ca.crt"]).decode() == program.certificate_pem(
+        "root-tls", "trust"
+    )
+    assert secret["metadata"]["annotations"]["cert-manager.io/issuer-kind"] == "ClusterIssuer"
