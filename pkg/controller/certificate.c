@@ -3,7 +3,8 @@
  *
  * act does one step and every step is idempotent: what it changes wakes the next run through the
  * watch. What an outside party will know about is stored before the step that makes it real: the
- * next key is in its Secret before a request carries its public half.
+ * next key is in its Secret before a request carries its public half. Where nobody outside is asked, all of
+ * it is one step (certificate_short.c).
  */
 #include "base/log.h"
 #include "controller/certificate_run.h"
@@ -132,6 +133,15 @@ static void gather_spec_problem(struct certificate_run *run)
         run->facts.spec_problem = arena_strdup(run->arena, problem.text);
 }
 
+/* What is needed is there, as far as the caches know: we approve, and the issuer asks nobody else. */
+static bool signs_at_once(const struct certificate_run *run)
+{
+    const struct issuer *issuer = run->facts.issuer;
+    const struct issuer_ops *ops = issuer ? issuer_type_of(&issuer->spec) : NULL;
+
+    return run->self->options.approve && ops && ops->signs_at_once && issuer_is_ready(issuer);
+}
+
 static void gather(struct certificate_run *run, struct gathered *gathered)
 {
     struct controllers *self = run->self;
@@ -154,6 +164,7 @@ static void gather(struct certificate_run *run, struct gathered *gathered)
                                               &run->facts.foreign_until_ms);
     run->facts.repair_is_futile = writers_repair_is_futile(
         self->writers, run->crt->object.metadata.uid, gathered->secret);
+    run->facts.signs_at_once = signs_at_once(run);
     gather_owner(run, gathered);
     gather_next_keys(run, gathered);
     gather_waiting(run, gathered);
@@ -179,7 +190,7 @@ int certificate_save(struct certificate_run *run, struct err *err)
     return write_status(certificate_author(run), &run->crt->object, &run->decision.status, err);
 }
 
-static int act_start(struct certificate_run *run, struct err *err)
+int certificate_start(struct certificate_run *run, struct err *err)
 {
     int r = certificate_save(run, err);
 
@@ -216,7 +227,7 @@ int certificate_fail_unusable(struct certificate_run *run, const struct err *pro
     return act_fail(run, err);
 }
 
-static int act_finish(struct certificate_run *run, struct err *err)
+int certificate_finish(struct certificate_run *run, struct err *err)
 {
     int r = certificate_save(run, err);
 
@@ -244,7 +255,9 @@ static int act(struct certificate_run *run, struct reconcile_result *result, str
     case CERTIFICATE_NOTHING:
         return certificate_save(run, err);
     case CERTIFICATE_START:
-        return act_start(run, err);
+        return certificate_start(run, err);
+    case CERTIFICATE_ISSUE_AT_ONCE:
+        return certificate_issue_at_once(run, result, err);
     case CERTIFICATE_DROP_KEY:
         return act_drop_key(run, err);
     case CERTIFICATE_MAKE_KEY:
@@ -256,7 +269,7 @@ static int act(struct certificate_run *run, struct reconcile_result *result, str
     case CERTIFICATE_STORE:
         return certificate_store(run, err);
     case CERTIFICATE_FINISH:
-        return act_finish(run, err);
+        return certificate_finish(run, err);
     case CERTIFICATE_FAIL:
         return act_fail(run, err);
     case CERTIFICATE_REPAIR:

@@ -22,6 +22,7 @@ const char *certificate_action_name(enum certificate_action action)
     static const char *const names[] = {
         [CERTIFICATE_NOTHING] = "nothing",
         [CERTIFICATE_START] = "start issuance",
+        [CERTIFICATE_ISSUE_AT_ONCE] = "issue at once",
         [CERTIFICATE_DROP_KEY] = "drop next key",
         [CERTIFICATE_MAKE_KEY] = "make next key",
         [CERTIFICATE_DROP_REQUEST] = "drop request",
@@ -192,6 +193,87 @@ static void start(struct decider *d, const char *reason, const char *message)
     act(d, CERTIFICATE_START);
 }
 
+static void drop_request(struct decider *d, const struct request_facts *request)
+{
+    d->out->request = request;
+    act(d, CERTIFICATE_DROP_REQUEST);
+}
+
+static void drop_key(struct decider *d, const struct secret_facts *key)
+{
+    d->out->next_key = key;
+    act(d, CERTIFICATE_DROP_KEY);
+}
+
+/* --- the end --- */
+
+static bool secret_holds(const struct secret_facts *secret, const struct request_facts *request)
+{
+    return secret && secret->has_data && secret->key_ok && secret->cert_ok &&
+           memcmp(secret->key_hash, request->key_hash, SHA256_LEN) == 0 &&
+           memcmp(secret->cert_hash, request->certificate_hash, SHA256_LEN) == 0;
+}
+
+static void finish(struct decider *d, const struct request_facts *request)
+{
+    struct certificate_status *status = &d->out->status;
+
+    status->revision = (struct opt_int){true, d->next_revision};
+    status->last_failure_time_ms = 0;
+    status->failed_issuance_attempts = (struct opt_int){};
+    status->next_private_key_secret_name = NULL;
+    condition_remove(&status->conditions, "Issuing", d->arena);
+    d->current = request;
+    status->acme = NULL; /* its window was for the certificate before */
+    copy_validity(d);
+    act(d, CERTIFICATE_FINISH);
+}
+
+/* Stored already, by a run that was cut off behind it: whatever became of the key's own Secret, the
+ * certificate is what counts. */
+static bool is_stored(struct decider *d, const struct request_facts *request)
+{
+    return request &&
+           condition_has_reason(&request->request.status.conditions, "Ready", "Issued") &&
+           request->certificate_ok && secret_holds(d->facts->secret, request) &&
+           !request_violation(&d->facts->crt->spec, request, d->arena).reason;
+}
+
+/* --- the beginning --- */
+
+/* A key that is to stay, and does not fit, is for the long path to tell. */
+static bool can_issue_at_once(struct decider *d)
+{
+    const struct certificate_spec *spec = &d->facts->crt->spec;
+    const struct secret_facts *secret = d->facts->secret;
+    const char *why;
+
+    return d->facts->signs_at_once &&
+           (certificate_rotates_key(spec) || !secret || !secret->key_ok ||
+            key_fits_spec(spec, secret->key_algorithm, secret->key_size, d->arena, &why));
+}
+
+/* What an attempt before has left goes first: its request is for a key that nobody has any more. */
+static void begin(struct decider *d, const char *reason, const char *message)
+{
+    const struct request_facts *left = request_of_revision(d->facts, d->next_revision);
+
+    if (!can_issue_at_once(d)) {
+        start(d, reason, message);
+    } else if (d->facts->next_key_count > 0) {
+        drop_key(d, d->facts->next_keys[0]);
+    } else if (left) {
+        drop_request(d, left);
+    } else {
+        d->out->reason = reason;
+        d->out->message = message;
+        d->out->next_key_name = next_key_name(d);
+        d->out->replaces_young = streq(reason, "Renewing") &&
+                                 certificate_is_young(d->facts->secret, d->current, d->policy);
+        act(d, CERTIFICATE_ISSUE_AT_ONCE);
+    }
+}
+
 /* --- idle: nothing is being issued --- */
 
 static const struct request_facts *request_beyond_history(struct decider *d)
@@ -235,18 +317,6 @@ static bool ari_is_due(struct decider *d)
     return d->policy->now_ms >= ari->next_check_ms;
 }
 
-static void drop_request(struct decider *d, const struct request_facts *request)
-{
-    d->out->request = request;
-    act(d, CERTIFICATE_DROP_REQUEST);
-}
-
-static void drop_key(struct decider *d, const struct secret_facts *key)
-{
-    d->out->next_key = key;
-    act(d, CERTIFICATE_DROP_KEY);
-}
-
 static void tend(struct decider *d)
 {
     struct violation broken = repair_violation(d->facts, d->policy->owner_ref, d->arena);
@@ -270,8 +340,14 @@ static void decide_idle(struct decider *d)
     const struct certificate_facts *facts = d->facts;
     struct violation found = trigger_violation(d);
     int64_t backoff_ms = backoff_end_ms(&facts->crt->spec, &facts->crt->status, d->policy);
+    const struct request_facts *next = request_of_revision(facts, d->next_revision);
 
     d->out->status.next_private_key_secret_name = NULL;
+    if (is_stored(d, next)) {
+        d->out->request = next;
+        finish(d, next);
+        return;
+    }
     if (found.reason && facts->foreign_writer) {
         look_again(d, facts->foreign_until_ms);
         return;
@@ -284,7 +360,7 @@ static void decide_idle(struct decider *d)
         return;
     }
     if (found.reason) {
-        start(d, found.reason, found.message);
+        begin(d, found.reason, found.message);
         return;
     }
     if (facts->next_key_count > 0)
@@ -314,28 +390,6 @@ static void fail(struct decider *d, const char *reason, const char *why)
         why, (long long)attempts + 1, time_text(d, again_ms));
     set_condition(d, "Issuing", CONDITION_FALSE, reason, d->out->message);
     act(d, CERTIFICATE_FAIL);
-}
-
-static bool secret_holds(const struct secret_facts *secret, const struct request_facts *request)
-{
-    return secret && secret->has_data && secret->key_ok && secret->cert_ok &&
-           memcmp(secret->key_hash, request->key_hash, SHA256_LEN) == 0 &&
-           memcmp(secret->cert_hash, request->certificate_hash, SHA256_LEN) == 0;
-}
-
-static void finish(struct decider *d, const struct request_facts *request)
-{
-    struct certificate_status *status = &d->out->status;
-
-    status->revision = (struct opt_int){true, d->next_revision};
-    status->last_failure_time_ms = 0;
-    status->failed_issuance_attempts = (struct opt_int){};
-    status->next_private_key_secret_name = NULL;
-    condition_remove(&status->conditions, "Issuing", d->arena);
-    d->current = request;
-    status->acme = NULL; /* its window was for the certificate before */
-    copy_validity(d);
-    act(d, CERTIFICATE_FINISH);
 }
 
 static void decide_issued(struct decider *d, const struct request_facts *request)
@@ -475,21 +529,23 @@ static void decide_issuing(struct decider *d)
 {
     const struct certificate_facts *facts = d->facts;
     const struct condition *issuing = condition_find(&d->out->status.conditions, "Issuing");
+    const char *reason = str_or(issuing->reason, "ManuallyTriggered");
+    const char *message = str_or(issuing->message, "Certificate re-issuance was triggered");
     const struct request_facts *request;
     const struct secret_facts *key;
 
-    if (str_empty(d->out->status.next_private_key_secret_name) || facts->foreign_next_key) {
-        start(d, str_or(issuing->reason, "ManuallyTriggered"),
-              str_or(issuing->message, "Certificate re-issuance was triggered"));
-        return;
-    }
     request = request_of_revision(facts, d->next_revision);
-    /* Stored already: the key Secret may be gone, the certificate is what counts. */
-    if (request && condition_has_reason(&request->request.status.conditions, "Ready", "Issued") &&
-        request->certificate_ok && secret_holds(facts->secret, request) &&
-        !request_violation(&facts->crt->spec, request, d->arena).reason) {
+    if (is_stored(d, request)) {
         d->out->request = request;
         finish(d, request);
+        return;
+    }
+    if (facts->foreign_next_key) {
+        start(d, reason, message);
+        return;
+    }
+    if (str_empty(d->out->status.next_private_key_secret_name)) { /* marked by somebody else */
+        begin(d, reason, message);
         return;
     }
     key = settle_next_key(d);

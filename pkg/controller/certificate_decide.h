@@ -2,7 +2,8 @@
  * certificate_decide.h - what is to be done about a Certificate. Pure: facts in, decision out.
  *
  *            ┌──────── trigger: no Secret, other spec, renewal due ────────┐
- *   up to date                                                          START  Issuing=True
+ *   up to date ◄── ISSUE_AT_ONCE, where the issuer can ◄───────────────┤
+ *      ▲                                                               START  Issuing=True
  *      ▲   ▲                                                                │
  *      │   └─ REPAIR metadata of the Secret                             MAKE_KEY      next key Secret
  *      │                                                                    │
@@ -21,9 +22,10 @@
 #include "controller/facts.h"
 
 enum certificate_action {
-    CERTIFICATE_NOTHING,  /* but the status may be written */
-    CERTIFICATE_START,    /* status only: Issuing=True */
-    CERTIFICATE_DROP_KEY, /* delete `secret_name`, a next key Secret that does not fit */
+    CERTIFICATE_NOTHING,       /* but the status may be written */
+    CERTIFICATE_START,         /* status only: Issuing=True */
+    CERTIFICATE_ISSUE_AT_ONCE, /* request, certificate, Secret and status in one run */
+    CERTIFICATE_DROP_KEY,      /* delete `secret_name`, a next key Secret that does not fit */
     CERTIFICATE_MAKE_KEY,
     CERTIFICATE_DROP_REQUEST, /* delete `request` */
     CERTIFICATE_MAKE_REQUEST,
@@ -45,6 +47,7 @@ struct certificate_facts {
     size_t request_count;
     const struct secret_facts *const *next_keys; /* owned, labelled next-private-key */
     size_t next_key_count;
+    bool signs_at_once;         /* the issuer can, now, and we approve (DESIGN 6: short path) */
     bool foreign_next_key;      /* status names a next key Secret that is not ours */
     const char *spec_problem;   /* what validation says of the spec; NULL: fine */
     const char *waiting_for;    /* why the request in flight does not move; NULL: it does */
@@ -68,8 +71,8 @@ struct certificate_decision {
     bool write_status;                   /* it differs from what is stored */
     const struct request_facts *request; /* FETCH_ARI: the current one, or NULL */
     const struct secret_facts *next_key;
-    const char *next_key_name; /* MAKE_KEY */
-    bool replaces_young;       /* MAKE_REQUEST */
+    const char *next_key_name; /* MAKE_KEY; ISSUE_AT_ONCE: should it need that Secret after all */
+    bool replaces_young;       /* MAKE_REQUEST, ISSUE_AT_ONCE */
     int64_t next_ms;           /* look again; 0: when something changes */
 };
 void certificate_decide(const struct certificate_facts *facts,

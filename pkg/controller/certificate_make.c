@@ -27,32 +27,31 @@ int certificate_read_key(struct certificate_run *run, const char *secret_name,
     return r;
 }
 
-/* ERR_BUSY: an RSA key takes its time; whoever makes it wakes us. */
 static int new_key(struct certificate_run *run, const struct pkey **ret, struct err *err)
 {
     enum key_algorithm algorithm = certificate_key_algorithm(&run->crt->spec);
     int size = certificate_key_size(&run->crt->spec);
-    int r = algorithm == KEY_RSA ? keymaker_take(run->self->keymaker, &run->key, size, ret, err)
-                                 : pkey_generate(algorithm, size, ret, err);
 
-    if (r == 0)
-        event_extra(run->self, run->ctx, &run->crt->object, "Generated",
-                    "Storing a new private key in the temporary Secret '%s'",
-                    run->decision.next_key_name);
-    return r;
+    return algorithm == KEY_RSA ? keymaker_take(run->self->keymaker, &run->key, size, ret, err)
+                                : pkey_generate(algorithm, size, ret, err);
 }
 
-/* The key of the next certificate: a new one, or with rotationPolicy Never the one in the Secret. */
-static int next_key(struct certificate_run *run, const struct pkey **ret, struct err *err)
+static bool reuses_key(const struct certificate_run *run)
+{
+    return !certificate_rotates_key(&run->crt->spec) && run->facts.secret &&
+           run->facts.secret->key_ok;
+}
+
+int certificate_next_key(struct certificate_run *run, struct reconcile_result *result,
+                         const struct pkey **ret, struct err *err)
 {
     const struct certificate_spec *spec = &run->crt->spec;
+    int r = reuses_key(run) ? certificate_read_key(run, spec->secret_name, ret, err)
+                            : new_key(run, ret, err);
 
-    if (!certificate_rotates_key(spec) && run->facts.secret && run->facts.secret->key_ok) {
-        event_extra(run->self, run->ctx, &run->crt->object, "Reused",
-                    "Reusing the private key in Secret '%s'", spec->secret_name);
-        return certificate_read_key(run, spec->secret_name, ret, err);
-    }
-    return new_key(run, ret, err);
+    if (r == ERR_BUSY)
+        result->requeue_at_ms = context_now_ms(run->ctx) + KEY_RECHECK_MS;
+    return r;
 }
 
 static struct json *next_key_json(struct certificate_run *run, const struct pkey *key)
@@ -70,21 +69,36 @@ static struct json *next_key_json(struct certificate_run *run, const struct pkey
     return secret;
 }
 
+int certificate_store_next_key(struct certificate_run *run, const struct pkey *key, struct err *err)
+{
+    cleanup(json_unref) struct json *secret = next_key_json(run, key);
+
+    return write_new(certificate_author(run), secret, NULL, err);
+}
+
+static void tell_key(struct certificate_run *run)
+{
+    if (reuses_key(run))
+        event_extra(run->self, run->ctx, &run->crt->object, "Reused",
+                    "Reusing the private key in Secret '%s'", run->crt->spec.secret_name);
+    else
+        event_extra(run->self, run->ctx, &run->crt->object, "Generated",
+                    "Storing a new private key in the temporary Secret '%s'",
+                    run->decision.next_key_name);
+}
+
 int certificate_make_key(struct certificate_run *run, struct reconcile_result *result,
                          struct err *err)
 {
     cleanup(pkey_unref) const struct pkey *key = NULL;
-    cleanup(json_unref) struct json *secret = NULL;
-    int r = next_key(run, &key, err);
+    int r = certificate_next_key(run, result, &key, err);
 
-    if (r == ERR_BUSY) {
-        result->requeue_at_ms = context_now_ms(run->ctx) + KEY_RECHECK_MS;
+    if (r == ERR_BUSY)
         return 0;
-    }
     if (r < 0)
         return err_wrap(err, "making the next private key");
-    secret = next_key_json(run, key);
-    return write_new(certificate_author(run), secret, err);
+    tell_key(run);
+    return certificate_store_next_key(run, key, err);
 }
 
 /* What the CSR names. CN is not added to the SANs by itself (behaviour.md 1.3). */
@@ -159,7 +173,8 @@ static void add_pair(struct array_pair *to, const char *key, const char *value)
     to->items[to->len++] = (struct pair){.key = key, .value = value};
 }
 
-static struct json *request_json(struct certificate_run *run, const struct buf *csr_pem)
+static struct json *request_json(struct certificate_run *run, const struct buf *csr_pem,
+                                 const char *key_secret)
 {
     const struct certificate_spec *spec = &run->crt->spec;
     const struct metadata *metadata = &run->crt->object.metadata;
@@ -177,8 +192,7 @@ static struct json *request_json(struct certificate_run *run, const struct buf *
     copied_annotations(run->self, &metadata->annotations, run->arena, &annotations);
     add_pair(&annotations, ANNOTATION_REVISION,
              arena_printf(run->arena, "%lld", (long long)revision));
-    add_pair(&annotations, ANNOTATION_PRIVATE_KEY_SECRET,
-             run->decision.next_key->object.metadata.name);
+    add_pair(&annotations, ANNOTATION_PRIVATE_KEY_SECRET, key_secret);
     add_pair(&annotations, ANNOTATION_CERTIFICATE_NAME, metadata->name);
     if (run->decision.replaces_young)
         add_pair(&annotations, ANNOTATION_REPLACES_YOUNG, "true");
@@ -188,19 +202,31 @@ static struct json *request_json(struct certificate_run *run, const struct buf *
     return request;
 }
 
-int certificate_make_request(struct certificate_run *run, struct err *err)
+int certificate_request_json(struct certificate_run *run, const struct pkey *key,
+                             const char *key_secret, struct json **ret, struct err *err)
 {
-    cleanup(pkey_unref) const struct pkey *key = NULL;
     cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM);
-    cleanup(json_unref) struct json *request = NULL;
-    int r = certificate_read_key(run, run->decision.next_key->object.metadata.name, &key, err);
+    int r = make_csr(&run->crt->spec, key, &pem, err);
 
-    if (r == 0)
-        r = make_csr(&run->crt->spec, key, &pem, err);
     if (r < 0)
         return err_wrap(err, "making the certificate signing request");
-    request = request_json(run, &pem);
-    r = write_new(certificate_author(run), request, err);
+    *ret = request_json(run, &pem, key_secret);
+    return 0;
+}
+
+int certificate_make_request(struct certificate_run *run, struct err *err)
+{
+    const char *key_secret = run->decision.next_key->object.metadata.name;
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    cleanup(json_unref) struct json *request = NULL;
+    int r = certificate_read_key(run, key_secret, &key, err);
+
+    if (r < 0)
+        return err_wrap(err, "making the certificate signing request");
+    r = certificate_request_json(run, key, key_secret, &request, err);
+    if (r < 0)
+        return r;
+    r = write_new(certificate_author(run), request, NULL, err);
     if (r == 0)
         event_extra(run->self, run->ctx, &run->crt->object, "Requested",
                     "Created new CertificateRequest resource '%s'",

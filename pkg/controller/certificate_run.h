@@ -4,6 +4,7 @@
  *   certificate.c        gather, decide (certificate_decide.c), act: which step is next
  *   certificate_make.c   the next private key, and the CertificateRequest for it
  *   certificate_store.c  verify what was issued, write the target Secret; repair it
+ *   certificate_short.c  all of it in one run, where the issuer signs at once
  *   certificate_ari.c    the CA's renewal information
  *
  * Only these files include it. A run belongs to one worker.
@@ -41,6 +42,29 @@ int certificate_read_key(struct certificate_run *run, const char *secret_name,
 /* What the CSR names. CN is not added to the SANs by itself (behaviour.md 1.3). */
 int certificate_names(const struct certificate_spec *spec, struct x509_names *ret, struct err *err);
 
+/* Status, and the event of it. */
+int certificate_start(struct certificate_run *run, struct err *err);
+int certificate_finish(struct certificate_run *run, struct err *err);
+
+/* The key of the next certificate: a new one, or with rotationPolicy Never the one in the Secret. ERR_BUSY:
+ * it takes its time; whoever makes it wakes us, and the result has a timer for the case that he does not. */
+int certificate_next_key(struct certificate_run *run, struct reconcile_result *result,
+                         const struct pkey **ret, struct err *err);
+/* Into a Secret with the decision's next_key_name. */
+int certificate_store_next_key(struct certificate_run *run, const struct pkey *key,
+                               struct err *err);
+/* The CertificateRequest for this key, whose Secret has, or would have, the name. */
+int certificate_request_json(struct certificate_run *run, const struct pkey *key,
+                             const char *key_secret, struct json **ret, struct err *err);
+/* Nothing is stored before chain, key, names and dates are right (incident acme.sh 2025-05). */
+int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,
+                       const struct pkey *key, struct err *err);
+/* The target Secret, from an issued request; *ret_stored (may be NULL) holds the private key. */
+int certificate_apply(struct certificate_run *run, const struct certificate_request *request,
+                      const struct pkey *key, struct json **ret_stored, struct err *err);
+
+int certificate_issue_at_once(struct certificate_run *run, struct reconcile_result *result,
+                              struct err *err);
 int certificate_make_key(struct certificate_run *run, struct reconcile_result *result,
                          struct err *err);
 int certificate_make_request(struct certificate_run *run, struct err *err);

@@ -16,9 +16,8 @@ static int read_issued(struct certificate_run *run, const struct object **ret, s
     return read_live(run->self, run->ctx, &kind_certificate_request, &key, ret, err);
 }
 
-/* Nothing is stored before chain, key, names and dates are right (incident acme.sh 2025-05). */
-static int verify_issued(struct certificate_run *run, const struct bytes *chain_pem,
-                         const struct pkey *key, struct err *err)
+int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,
+                       const struct pkey *key, struct err *err)
 {
     cleanup(chain_deinit) struct chain chain = {};
     cleanup(x509_names_deinit) struct x509_names names = {};
@@ -43,12 +42,13 @@ static int verify_issued(struct certificate_run *run, const struct bytes *chain_
 }
 
 /* Under the manager that may take over what cert-manager wrote. */
-static int apply_target(struct certificate_run *run, const struct json *secret, struct err *err)
+static int apply_target(struct certificate_run *run, const struct json *secret,
+                        struct json **ret_stored, struct err *err)
 {
     struct author issuing = certificate_author(run);
 
     issuing.manager = MANAGER_ISSUING;
-    return write_apply(issuing, secret, err);
+    return write_apply(issuing, secret, ret_stored, err);
 }
 
 static const char *pem_text(struct certificate_run *run, const struct bytes *bytes)
@@ -56,24 +56,15 @@ static const char *pem_text(struct certificate_run *run, const struct bytes *byt
     return bytes->len > 0 ? arena_strndup(run->arena, (const char *)bytes->data, bytes->len) : NULL;
 }
 
-int certificate_store(struct certificate_run *run, struct err *err)
+int certificate_apply(struct certificate_run *run, const struct certificate_request *request,
+                      const struct pkey *key, struct json **ret_stored, struct err *err)
 {
-    cleanup(object_unref) const struct object *object = NULL;
-    cleanup(pkey_unref) const struct pkey *key = NULL;
     cleanup(buf_deinit) struct buf key_pem = BUF_SECRET(LIMIT_KEY_PEM);
     cleanup(json_unref) struct json *secret = NULL;
-    const struct certificate_request *request;
+    unsigned char key_hash[SHA256_LEN];
     struct target_secret target;
-    struct err problem = {};
-    int r = read_issued(run, &object, err);
+    int r;
 
-    if (r == 0)
-        r = certificate_read_key(run, run->decision.next_key->object.metadata.name, &key, err);
-    if (r < 0)
-        return r;
-    request = (const struct certificate_request *)object;
-    if (verify_issued(run, &request->status.certificate, key, &problem) < 0)
-        return certificate_fail_unusable(run, &problem, err);
     pkey_to_pem(key, certificate_key_encoding(&run->crt->spec), &key_pem);
     target = (struct target_secret){
         .crt = run->crt,
@@ -87,13 +78,31 @@ int certificate_store(struct certificate_run *run, struct err *err)
         .owner_ref = run->self->options.owner_ref,
     };
     r = target_secret_json(&target, &secret, err);
+    if (r == 0)
+        r = apply_target(run, secret, ret_stored, err);
     if (r < 0)
         return r;
-    r = apply_target(run, secret, err);
+    pkey_public_hash(key, key_hash);
+    writers_note_stored(run->self->writers, run->crt->object.metadata.uid, key_hash);
+    return 0;
+}
+
+int certificate_store(struct certificate_run *run, struct err *err)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    const struct certificate_request *request;
+    struct err problem = {};
+    int r = read_issued(run, &object, err);
+
     if (r == 0)
-        writers_note_stored(run->self->writers, run->crt->object.metadata.uid,
-                            run->decision.request->key_hash);
-    return r;
+        r = certificate_read_key(run, run->decision.next_key->object.metadata.name, &key, err);
+    if (r < 0)
+        return r;
+    request = (const struct certificate_request *)object;
+    if (certificate_verify(run, &request->status.certificate, key, &problem) < 0)
+        return certificate_fail_unusable(run, &problem, err);
+    return certificate_apply(run, request, key, NULL, err);
 }
 
 /* --- repair: the Secret from its own data --- */
@@ -146,5 +155,5 @@ int certificate_repair(struct certificate_run *run, struct err *err)
     /* Where it changes nothing, the next run finds the same version and lets it be. */
     writers_note_repaired(run->self->writers, run->crt->object.metadata.uid,
                           object->metadata.resource_version);
-    return apply_target(run, applied, err);
+    return apply_target(run, applied, NULL, err);
 }

@@ -146,9 +146,14 @@ struct author {
 /* Whole status with the object's resourceVersion. */
 int write_status(struct author author, const struct object *object, const void *status,
                  struct err *err);
+/* The same; what is stored now, as of the calls below: may be NULL. */
+int write_status_stored(struct author author, const struct object *object, const void *status,
+                        struct json **ret_stored, struct err *err);
 /* Create; ERR_EXISTS comes back as it is. */
-int write_new(struct author author, const struct json *object, struct err *err);
-int write_apply(struct author author, const struct json *object, struct err *err);
+int write_new(struct author author, const struct json *object, struct json **ret_stored,
+              struct err *err);
+int write_apply(struct author author, const struct json *object, struct json **ret_stored,
+                struct err *err);
 /* Merge patch of exactly this object (uid precondition). ERR_NOT_FOUND. */
 int write_patch(struct author author, const struct object *object, const struct json *patch,
                 struct err *err);

@@ -36,8 +36,14 @@ static void expect(struct author author, const struct resource *resource, const 
         expectations_add(author.self->expectations, author.lane, author.key, cache, version);
 }
 
-int write_status(struct author author, const struct object *object, const void *status,
-                 struct err *err)
+static void give(struct json **ret_stored, struct json *stored)
+{
+    if (ret_stored)
+        *ret_stored = json_ref(stored);
+}
+
+int write_status_stored(struct author author, const struct object *object, const void *status,
+                        struct json **ret_stored, struct err *err)
 {
     const struct resource *resource = &object->kind->resource;
     cleanup(json_unref) struct json *body = object_status_json(object, status);
@@ -48,7 +54,14 @@ int write_status(struct author author, const struct object *object, const void *
     if (r < 0)
         return err_wrap(err, "writing status of %s '%s'", resource->kind, object->metadata.name);
     expect(author, resource, stored);
+    give(ret_stored, stored);
     return 0;
+}
+
+int write_status(struct author author, const struct object *object, const void *status,
+                 struct err *err)
+{
+    return write_status_stored(author, object, status, NULL, err);
 }
 
 static const struct resource *resource_of(const struct json *object)
@@ -64,7 +77,8 @@ static const char *name_in(const struct json *object)
     return str_or(json_as_text(json_path(object, "metadata.name")), "");
 }
 
-int write_new(struct author author, const struct json *object, struct err *err)
+int write_new(struct author author, const struct json *object, struct json **ret_stored,
+              struct err *err)
 {
     cleanup(json_unref) struct json *stored = NULL;
     const struct resource *resource = resource_of(object);
@@ -74,10 +88,12 @@ int write_new(struct author author, const struct json *object, struct err *err)
     if (r < 0)
         return err_wrap(err, "creating %s '%s'", resource->kind, name_in(object));
     expect(author, resource, stored);
+    give(ret_stored, stored);
     return 0;
 }
 
-int write_apply(struct author author, const struct json *object, struct err *err)
+int write_apply(struct author author, const struct json *object, struct json **ret_stored,
+                struct err *err)
 {
     cleanup(json_unref) struct json *stored = NULL;
     const struct resource *resource = resource_of(object);
@@ -87,6 +103,7 @@ int write_apply(struct author author, const struct json *object, struct err *err
     if (r < 0)
         return err_wrap(err, "applying %s '%s'", resource->kind, name_in(object));
     expect(author, resource, stored);
+    give(ret_stored, stored);
     return 0;
 }
 

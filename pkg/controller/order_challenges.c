@@ -85,7 +85,7 @@ static int create_challenge(struct order_run *run, const struct challenge_spec *
     json_append_text(finalizers, FINALIZER_CHALLENGE);
     json_set(json_need_map(challenge, "metadata"), "finalizers", finalizers);
     json_set(challenge, "spec", fields_encode(&challenge_spec_fields, spec));
-    r = write_new(order_author(run), challenge, err);
+    r = write_new(order_author(run), challenge, NULL, err);
     if (r == ERR_EXISTS)
         return make_room(run, name, err);
     if (r == 0)

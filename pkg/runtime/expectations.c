@@ -22,6 +22,7 @@
 struct waiter { /* a key that waits for something */
     struct tree_node node;
     struct list waits;
+    bool is_held;
     int64_t end_ms;      /* monotonic: the safety end */
     int64_t timer_at_ms; /* wall: the same in the queue; 0: not parked */
     unsigned lane;
@@ -213,7 +214,7 @@ static void wait_end(struct expectations *self, struct wait *wait)
     struct waiter *waiter = wait->waiter;
 
     wait_remove(wait);
-    if (list_empty(&waiter->waits))
+    if (list_empty(&waiter->waits) && !waiter->is_held)
         waiter_release(self, waiter);
 }
 
@@ -261,6 +262,27 @@ void expectations_add(struct expectations *self, unsigned lane, const struct key
     if (earlier)
         wait_remove(earlier);
     wait_add(self, waiter, cache, version);
+}
+
+void expectations_hold(struct expectations *self, unsigned lane, const struct key *key)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct waiter *waiter = waiter_need(self, lane, key);
+
+    waiter->is_held = true;
+    waiter->end_ms = clock_monotonic_ms(self->clock) + SAFETY_MS;
+}
+
+void expectations_release(struct expectations *self, unsigned lane, const struct key *key)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct waiter *waiter = waiter_find(self, lane, key);
+
+    if (!waiter)
+        return; /* it was held for too long */
+    waiter->is_held = false;
+    if (list_empty(&waiter->waits))
+        waiter_release(self, waiter);
 }
 
 static void park(struct expectations *self, struct waiter *waiter)

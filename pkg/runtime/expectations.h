@@ -17,6 +17,10 @@ void expectations_free(struct expectations *expectations);
 DEFINE_CLEANUP(struct expectations, expectations_free);
 void expectations_add(struct expectations *expectations, unsigned lane, const struct key *key,
                       struct cache *cache, const char *version);
+/* From now on the key is not run, until it is released and nothing else is expected of it: for who is
+ * about to write what the key's reconciler shall see only when it is complete. */
+void expectations_hold(struct expectations *expectations, unsigned lane, const struct key *key);
+void expectations_release(struct expectations *expectations, unsigned lane, const struct key *key);
 /* False: the key was parked, do not run it now. */
 bool expectations_met(struct expectations *expectations, unsigned lane, const struct key *key);
 /* Keys with a write that its cache has not seen, parked or not. */

@@ -166,6 +166,23 @@ def test_what_request_and_issuer_ask_for_stands_in_the_certificate(program):
     assert len(serial_of(pem)) == 40  # 20 bytes
 
 
+def test_what_is_signed_at_once_says_so_once(program):
+    private_ca(program)
+    run(program)
+    program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
+    run(program)
+    about = [one for one in program.events() if one["regarding"]["name"].startswith("web")]
+    assert [(one["regarding"]["kind"], one["reason"]) for one in about] == [
+        ("Certificate", "Issuing")
+    ]
+    assert about[0]["note"] == "The certificate has been successfully issued"
+    request = program.object("CertificateRequest", "web-1")
+    types = {one["type"]: one["reason"] for one in request["status"]["conditions"]}
+    assert types == {"Approved": "cert-manager.io", "Ready": "Issued"}
+    certificate = program.object("Certificate", "web")
+    assert [one["type"] for one in certificate["status"]["conditions"]] == ["Ready"]
+
+
 def test_renewal_by_command_has_a_new_key_and_serial_and_keeps_one_request(program, tmp_path):
     private_ca(program)
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))

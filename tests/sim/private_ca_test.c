@@ -54,10 +54,11 @@ static struct chain chain_of(const char *pem)
     return chain;
 }
 
-/* Key, names and dates of the leaf fit, and `root` has signed it. */
+/* Key, names and dates of the leaf fit, and `root` has signed it, which may be itself. */
 static void check_signed_by(struct sim *sim, const char *secret, const char *root)
 {
-    cleanup(xfree) char *both = xasprintf("%s%s", sim_secret(sim, secret, "tls.crt"), root);
+    const char *leaf = sim_secret(sim, secret, "tls.crt");
+    cleanup(xfree) char *both = xasprintf("%s%s", leaf, streq(leaf, root) ? "" : root);
     cleanup(chain_deinit) struct chain chain = chain_of(both);
     cleanup(pkey_unref) const struct pkey *key = NULL;
     const char *pem = sim_secret(sim, secret, "tls.key");
@@ -216,6 +217,233 @@ TEST(a_cluster_issuer_signs_for_every_namespace)
     sim_free(sim);
 }
 
+/* --- the short path (DESIGN 6) --- */
+
+struct way {
+    const char *name, *certificate; /* the Certificate is 'web' */
+    bool renews;                    /* what is looked at is its renewal */
+    int writes;
+};
+#define NAMES "  dnsNames: [www.example.com]\n"
+static const struct way ways[] = {
+    {"CA", LEAF, false, 4},
+    {"self-signed", CERTIFICATE("web", "self", "  commonName: web\n" NAMES), false, 4},
+    {"renewal", LEAF, true, 5}, /* and the old request goes */
+    {"renewal with a longer history", CERTIFICATE("web", "ca", NAMES "  revisionHistoryLimit: 3\n"),
+     true, 4},
+    {"key kept",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web, namespace: default}\n"
+     "spec:\n  dnsNames: [www.example.com]\n  secretName: web-tls\n  issuerRef: {name: ca}\n"
+     "  privateKey: {algorithm: ECDSA, size: 256, rotationPolicy: Never}\n",
+     true, 5},
+};
+
+/* Up to where the writes are counted from. */
+static struct sim *begin(const struct way *way)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with_root(&options);
+
+    sim_apply(sim, way->certificate);
+    if (!way->renews)
+        return sim;
+    sim_run_until_idle(sim);
+    sim_advance(sim, DAYS(60) - SECONDS(1));
+    return sim;
+}
+
+static void go_on(struct sim *sim, const struct way *way)
+{
+    if (way->renews)
+        sim_advance(sim, SECONDS(2));
+    else
+        sim_run_until_idle(sim);
+}
+
+static void end(struct sim *sim, const struct way *way)
+{
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_NULL(sim_condition(sim, "certificate/web", "Issuing"));
+    ASSERT_STREQ(sim_text(sim, "certificate/web", "status.revision"), way->renews ? "2" : "1");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.nextPrivateKeySecretName"));
+    ASSERT_EQ(sim_count(sim, "secret"), 2);
+    ASSERT_EQ(sim_count(sim, "certificaterequest"), way->writes == 4 && way->renews ? 3 : 2);
+    check_signed_by(sim, "web-tls", sim_secret(sim, "web-tls", "ca.crt"));
+}
+
+TEST(a_certificate_costs_four_writes_and_one_event)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct sim *sim = begin(&ways[i]);
+        size_t events = sim_events(sim, "certificate/web");
+        int points = sim_points(sim);
+
+        CASE(ways[i].name);
+        go_on(sim, &ways[i]);
+        end(sim, &ways[i]);
+        ASSERT_EQ(sim_events(sim, "certificate/web") - events, 1);
+        ASSERT_EQ(sim_points(sim) - points, ways[i].writes + 1); /* the store writes events, too */
+        ASSERT_EQ(sim_events(sim, "certificaterequest/web-1"), 0);
+        sim_free(sim);
+    }
+}
+
+TEST(a_kept_key_stays_and_another_is_new)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct sim *sim = begin(&ways[i]);
+        const char *key = ways[i].renews ? sim_secret(sim, "web-tls", "tls.key") : "none";
+
+        CASE(ways[i].name);
+        go_on(sim, &ways[i]);
+        ASSERT_EQ(streq(sim_secret(sim, "web-tls", "tls.key"), key),
+                  streq(ways[i].name, "key kept"));
+        sim_free(sim);
+    }
+}
+
+/* Every write with and without its effect. */
+TEST(a_crash_at_any_point_of_the_short_path_ends_with_one_certificate)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        for (int n = 1; n <= ways[i].writes + 1; n++) {
+            for (int after = 0; after <= 1; after++) {
+                struct sim *sim = begin(&ways[i]);
+                cleanup(xfree) char *row = xasprintf("%s, %s write %d", ways[i].name,
+                                                     after ? "after" : "before", n);
+
+                CASE(row);
+                sim_collect_late(sim, n % 2 == 0);
+                sim_crash_at(sim, sim_points(sim) + n, after);
+                go_on(sim, &ways[i]);
+                ASSERT_TRUE(sim_has_crashed(sim));
+                sim_restart(sim);
+                sim_advance(sim, MINUTES(1));
+                end(sim, &ways[i]);
+                sim_free(sim);
+            }
+        }
+    }
+}
+
+/* The second is in what the first one left to do, be it the short path again or the long one. */
+TEST(two_crashes_in_a_row_end_with_one_certificate)
+{
+    for (int n = 1; n <= 4; n++) {
+        for (int m = 1; m <= 6; m++) {
+            struct sim *sim = begin(&ways[n % 2]);
+            cleanup(xfree) char *row = xasprintf("writes %d and %d", n, m);
+
+            CASE(row);
+            sim_crash_at(sim, sim_points(sim) + n, m % 2 == 0);
+            go_on(sim, &ways[n % 2]);
+            sim_restart(sim);
+            sim_crash_at(sim, sim_points(sim) + m, m % 3 == 0);
+            sim_advance(sim, MINUTES(1));
+            if (sim_has_crashed(sim))
+                sim_restart(sim);
+            sim_advance(sim, MINUTES(1));
+            end(sim, &ways[n % 2]);
+            sim_free(sim);
+        }
+    }
+}
+
+/* 403 by a policy, 409 by somebody else's hand, a full disk: the long path, and nothing is lost. */
+TEST(a_write_that_is_refused_turns_into_the_long_path)
+{
+    static const enum err_code codes[] = {ERR_DENIED, ERR_CONFLICT, ERR_INVALID, ERR_IO,
+                                          ERR_TIMEOUT};
+
+    for (size_t c = 0; c < ARRAY_LEN(codes); c++) {
+        for (int n = 1; n <= 4; n++) {
+            const struct way *way = &ways[n % 2];
+            struct sim *sim = begin(way);
+            cleanup(xfree) char *row = xasprintf("%s at write %d", err_code_name(codes[c]), n);
+
+            CASE(row);
+            sim_refuse_at(sim, sim_points(sim) + n, codes[c]);
+            go_on(sim, way);
+            end(sim, way);
+            sim_free(sim);
+        }
+    }
+}
+
+/* Not approved is not failed: what was signed waits for somebody who may. */
+TEST(a_denied_approval_leaves_the_key_where_the_request_says)
+{
+    struct sim *sim = begin(&ways[1]);
+    int points = sim_points(sim);
+
+    sim_refuse_at(sim, points + 2, ERR_DENIED);
+    sim_crash_at(sim, points + 5, false); /* behind Issuing=True and the key's Secret */
+    go_on(sim, &ways[1]);
+    ASSERT_TRUE(sim_has_crashed(sim));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "True");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+    ASSERT_NULL(sim_condition(sim, "certificaterequest/web-1", "Ready"));
+    ASSERT_STREQ(
+        json_get_text(json_path(sim_get(sim, "certificaterequest/web-1"), "metadata.annotations"),
+                      "cert-manager.io/private-key-secret-name"),
+        sim_text(sim, "certificate/web", "status.nextPrivateKeySecretName"));
+    sim_restart(sim);
+    sim_advance(sim, MINUTES(1));
+    end(sim, &ways[1]);
+    sim_free(sim);
+}
+
+/* The Issuer still says Ready as the CA's Secret is gone. */
+TEST(a_ca_that_goes_away_half_way_is_waited_for)
+{
+    struct sim *sim = begin(&ways[0]);
+
+    sim_patch(sim, "certificate/root", "{spec: {issuerRef: {name: gone}}}");
+    sim_delete(sim, "secret/root-tls");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "True");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "root-tls");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+    sim_patch(sim, "certificate/root", "{spec: {issuerRef: {name: self}}}");
+    sim_run_until_idle(sim);
+    check_leaf(sim);
+    end(sim, &ways[0]);
+    sim_free(sim);
+}
+
+TEST(an_issuance_by_hand_takes_the_short_path_too)
+{
+    struct sim *sim = begin(&ways[0]);
+    int points;
+
+    sim_run_until_idle(sim);
+    sim_set_condition(sim, "certificate/web", "Issuing", "True", "ManuallyTriggered", "by hand");
+    points = sim_points(sim);
+    sim_run_until_idle(sim);
+    ASSERT_EQ(sim_points(sim) - points, 4 + 1 + 1); /* an event, and the old request goes */
+    ASSERT_NULL(sim_condition(sim, "certificate/web", "Issuing"));
+    ASSERT_STREQ(sim_text(sim, "certificate/web", "status.revision"), "2");
+    sim_free(sim);
+}
+
+TEST(an_rsa_key_comes_from_the_keymaker)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with_root(&options);
+    int points = sim_points(sim);
+
+    sim_apply(sim,
+              "apiVersion: cert-manager.io/v1\nkind: Certificate\n"
+              "metadata: {name: web, namespace: default}\n"
+              "spec: {dnsNames: [www.example.com], secretName: web-tls, issuerRef: {name: ca}}\n");
+    sim_run_until_idle(sim);
+    check_leaf(sim);
+    ASSERT_CONTAINS(sim_secret(sim, "web-tls", "tls.key"), "BEGIN RSA PRIVATE KEY");
+    ASSERT_EQ(sim_points(sim) - points, 4 + 1);
+    sim_free(sim);
+}
+
 /* --- requests that nobody's Certificate made --- */
 
 TEST(a_request_by_hand_is_approved_and_issued_in_one_write)
@@ -262,5 +490,14 @@ RUN_TESTS(cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
           cmocka_unit_test(an_expired_ca_is_said_when_it_expires),
           cmocka_unit_test(a_new_ca_signs_what_is_issued_from_then_on),
           cmocka_unit_test(a_cluster_issuer_signs_for_every_namespace),
+          cmocka_unit_test(a_certificate_costs_four_writes_and_one_event),
+          cmocka_unit_test(a_kept_key_stays_and_another_is_new),
+          cmocka_unit_test(a_crash_at_any_point_of_the_short_path_ends_with_one_certificate),
+          cmocka_unit_test(two_crashes_in_a_row_end_with_one_certificate),
+          cmocka_unit_test(a_write_that_is_refused_turns_into_the_long_path),
+          cmocka_unit_test(a_denied_approval_leaves_the_key_where_the_request_says),
+          cmocka_unit_test(a_ca_that_goes_away_half_way_is_waited_for),
+          cmocka_unit_test(an_issuance_by_hand_takes_the_short_path_too),
+          cmocka_unit_test(an_rsa_key_comes_from_the_keymaker),
           cmocka_unit_test(a_request_by_hand_is_approved_and_issued_in_one_write),
           cmocka_unit_test(a_self_signed_request_waits_for_the_secret_with_its_key));

@@ -86,6 +86,7 @@ size_t sim_count(struct sim *sim, const char *kind);                        /* o
 /* The only object of a kind: "order" gives "order/default/web-1-123". Fails if there are others. */
 const char *sim_only(struct sim *sim, const char *kind);
 bool sim_has_event(struct sim *sim, const char *name, const char *reason);
+size_t sim_events(struct sim *sim, const char *name); /* about it */
 
 struct fake_ca *sim_ca(struct sim *sim);
 struct fake_dns *sim_dns(struct sim *sim);
@@ -106,6 +107,8 @@ void sim_set_faults(struct sim *sim, const struct sim_faults *faults);
 /* Of the program's writes the first, the fourth, ... are denied, each in other words, as by a policy engine
  * that tells the number of the request. */
 void sim_refuse_every_third_write(struct sim *sim, bool refuse);
+/* At point `n` a write of the program is refused with this code, once. */
+void sim_refuse_at(struct sim *sim, int n, enum err_code code);
 void sim_set_ca_down(struct sim *sim, bool down);   /* every connection is refused */
 void sim_set_http_down(struct sim *sim, bool down); /* HTTP-01: nobody reaches us */
 

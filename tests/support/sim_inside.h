@@ -49,6 +49,8 @@ struct sim {
     bool quiet; /* a user writes: no faults, no points */
     int points, crash_at;
     bool crash_after, has_crashed;
+    int refuse_at;
+    enum err_code refuse_code;
 
     bool watches_expiry, allows_violations;
     struct strlist lent;

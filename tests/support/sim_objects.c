@@ -248,15 +248,29 @@ const char *sim_only(struct sim *sim, const char *kind)
                                json_get_text(metadata, "name")));
 }
 
-bool sim_has_event(struct sim *sim, const char *name, const char *reason)
+static struct json *events_of(struct sim *sim, const char *name)
 {
     cleanup(named_deinit) struct named named = parse_name(name);
-    cleanup(json_unref) struct json *events = NULL;
+    struct json *events = NULL;
     struct err err = {};
 
     must(
         store_local_events(sim->store, &sim->ctx, &named.kind->resource, &named.key, &events, &err),
         &err, "reading events of", name);
+    return events;
+}
+
+size_t sim_events(struct sim *sim, const char *name)
+{
+    cleanup(json_unref) struct json *events = events_of(sim, name);
+
+    return json_len(events);
+}
+
+bool sim_has_event(struct sim *sim, const char *name, const char *reason)
+{
+    cleanup(json_unref) struct json *events = events_of(sim, name);
+
     json_for_each_item (item, events) {
         if (streq(json_get_text(item, "reason"), reason))
             return true;

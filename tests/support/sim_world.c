@@ -56,6 +56,12 @@ void sim_refuse_every_third_write(struct sim *sim, bool refuse)
     sim->refused = 0;
 }
 
+void sim_refuse_at(struct sim *sim, int n, enum err_code code)
+{
+    sim->refuse_at = n;
+    sim->refuse_code = code;
+}
+
 int sim_store_fault(void *arg, bool after, struct err *err)
 {
     struct sim *sim = arg;
@@ -66,6 +72,8 @@ int sim_store_fault(void *arg, bool after, struct err *err)
     r = pass_point(sim, after, err);
     if (r < 0)
         return r;
+    if (sim->refuse_at == sim->points && !after)
+        return err_set(err, sim->refuse_code, "refused as the test says");
     if (sim->refuses_every_third && !after && sim->refused++ % 3 == 0)
         return err_set(err, ERR_DENIED, "denied by policy, request %u", sim->refused);
     if (is_hit(sim, sim->faults.store))

@@ -552,6 +552,134 @@ TEST(a_request_is_dropped_waited_for_failed_or_stored)
     check_rows(rows, ARRAY_LEN(rows));
 }
 
+/* --- the short path --- */
+
+static void at_once(struct sample *s)
+{
+    s->facts.signs_at_once = true;
+    s->facts.secret = NULL;
+}
+
+static void at_once_as_it_is(struct sample *s)
+{
+    s->facts.signs_at_once = true;
+}
+
+static void at_once_renewal(struct sample *s)
+{
+    at_once_as_it_is(s);
+    renewal_is_due(s);
+}
+
+static void at_once_within_the_backoff(struct sample *s)
+{
+    failed_half_an_hour_ago(s);
+    s->facts.signs_at_once = true;
+}
+
+static void at_once_with_a_key_left(struct sample *s)
+{
+    at_once(s);
+    a_key_is_left(s);
+}
+
+/* A crash behind the request, or behind its status: nobody has the key. */
+static void at_once_with_a_request_left(struct sample *s)
+{
+    at_once(s);
+    s->next = sample_request(s, 2, NEXT_KEY);
+    sample_add_request(s, &s->next);
+}
+
+static void at_once_with_an_issued_request_left(struct sample *s)
+{
+    at_once_with_a_request_left(s);
+    sample_issue(s, &s->next);
+}
+
+/* A crash behind the Secret. */
+static void at_once_stored(struct sample *s)
+{
+    at_once_as_it_is(s);
+    s->next = sample_request(s, 2, NEXT_KEY);
+    sample_issue(s, &s->next);
+    sample_add_request(s, &s->next);
+    sample_store(s, &s->next);
+}
+
+static void at_once_stored_and_edited(struct sample *s)
+{
+    at_once_stored(s);
+    s->crt.spec.dns_names.items = s->other_names;
+}
+
+static void at_once_set_by_hand(struct sample *s)
+{
+    at_once_as_it_is(s);
+    issuing_without_a_name(s);
+}
+
+static void at_once_but_begun_the_long_way(struct sample *s)
+{
+    at_once_as_it_is(s);
+    issuing(s);
+}
+
+static void at_once_never_rotated(struct sample *s)
+{
+    at_once_renewal(s);
+    s->private_key.rotation_policy = ROTATION_NEVER;
+}
+
+static void at_once_never_rotated_and_does_not_fit(struct sample *s)
+{
+    at_once_never_rotated(s);
+    s->private_key.size = 384;
+    s->secret.key_size = 256;
+}
+
+TEST(what_can_be_signed_at_once_is_and_leaves_nothing_behind)
+{
+    static const struct row rows[] = {
+        {"up to date", at_once_as_it_is, CERTIFICATE_NOTHING, NULL, NULL},
+        {"new", at_once, CERTIFICATE_ISSUE_AT_ONCE, "DoesNotExist", "DoesNotExist"},
+        {"renewal", at_once_renewal, CERTIFICATE_ISSUE_AT_ONCE, NULL, "Renewing"},
+        {"within the back-off", at_once_within_the_backoff, CERTIFICATE_NOTHING, "DoesNotExist",
+         NULL},
+        {"a key is left", at_once_with_a_key_left, CERTIFICATE_DROP_KEY, "DoesNotExist", NULL},
+        {"a request is left", at_once_with_a_request_left, CERTIFICATE_DROP_REQUEST, "DoesNotExist",
+         NULL},
+        {"an issued one is left", at_once_with_an_issued_request_left, CERTIFICATE_DROP_REQUEST,
+         "DoesNotExist", NULL},
+        {"stored", at_once_stored, CERTIFICATE_FINISH, NULL, NULL},
+        {"stored and edited", at_once_stored_and_edited, CERTIFICATE_DROP_REQUEST, "SecretMismatch",
+         NULL},
+        {"set by hand", at_once_set_by_hand, CERTIFICATE_ISSUE_AT_ONCE, NULL, "Renewing"},
+        {"on the long way", at_once_but_begun_the_long_way, CERTIFICATE_MAKE_KEY, NULL, NULL},
+        {"key kept", at_once_never_rotated, CERTIFICATE_ISSUE_AT_ONCE, NULL, "Renewing"},
+        {"key kept and does not fit", at_once_never_rotated_and_does_not_fit, CERTIFICATE_START,
+         "SecretMismatch", NULL},
+    };
+
+    check_rows(rows, ARRAY_LEN(rows));
+}
+
+/* The request names the Secret that the key gets should the long path have to go on. */
+TEST(both_paths_give_the_next_key_the_same_name)
+{
+    cleanup(sample_deinit) struct sample s = {};
+    struct certificate_decision short_path, long_path;
+
+    sample_init(&s);
+    at_once(&s);
+    certificate_decide(&s.facts, &s.policy, s.arena, &short_path);
+    s.facts.signs_at_once = false;
+    certificate_decide(&s.facts, &s.policy, s.arena, &long_path);
+    ASSERT_EQ(short_path.action, CERTIFICATE_ISSUE_AT_ONCE);
+    ASSERT_EQ(long_path.action, CERTIFICATE_START);
+    ASSERT_STREQ(short_path.next_key_name, long_path.status.next_private_key_secret_name);
+}
+
 TEST(of_two_requests_for_the_next_revision_one_stays)
 {
     cleanup(sample_deinit) struct sample s = {};
@@ -654,6 +782,8 @@ RUN_TESTS(
     cmocka_unit_test(of_two_next_keys_the_one_that_the_status_does_not_name_goes),
     cmocka_unit_test(the_name_of_the_next_key_is_derived_and_changes_when_a_stranger_has_it),
     cmocka_unit_test(a_request_is_dropped_waited_for_failed_or_stored),
+    cmocka_unit_test(what_can_be_signed_at_once_is_and_leaves_nothing_behind),
+    cmocka_unit_test(both_paths_give_the_next_key_the_same_name),
     cmocka_unit_test(of_two_requests_for_the_next_revision_one_stays),
     cmocka_unit_test(what_the_request_waits_for_stands_behind_the_reason_of_the_issuance),
     cmocka_unit_test(a_failure_is_counted_and_says_when_the_next_attempt_comes),

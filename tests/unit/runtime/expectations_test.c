@@ -177,6 +177,62 @@ TEST(the_newest_of_several_writes_counts)
     assert_queued(&bed, "x");
 }
 
+TEST(a_held_key_is_not_run_until_it_is_released)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+
+    bed_init(&bed);
+    expectations_hold(bed.expectations, LANE_A, &key_x);
+    ASSERT_FALSE(is_met(&bed, &key_x));
+    ASSERT_TRUE(is_met(&bed, &key_y));
+    assert_queued(&bed, "(nothing)");
+    expectations_release(bed.expectations, LANE_A, &key_x);
+    assert_queued(&bed, "x");
+    ASSERT_TRUE(is_met(&bed, &key_x));
+    ASSERT_EQ(expectations_open(bed.expectations), 0);
+    expectations_release(bed.expectations, LANE_A, &key_x); /* twice does no harm */
+    assert_queued(&bed, "(nothing)");
+}
+
+/* Whichever comes last: the release, or the event of what was written while it was held. */
+TEST(a_held_key_waits_for_what_was_written_for_it_too)
+{
+    for (int seen_first = 0; seen_first <= 1; seen_first++) {
+        cleanup(bed_deinit) struct bed bed = {};
+
+        CASE(seen_first ? "seen, then released" : "released, then seen");
+        bed_init(&bed);
+        expectations_hold(bed.expectations, LANE_A, &key_x);
+        ASSERT_FALSE(is_met(&bed, &key_x));
+        expect(&bed, &key_x, bed.things, "10");
+        if (seen_first)
+            see(bed.things, "10");
+        else
+            expectations_release(bed.expectations, LANE_A, &key_x);
+        ASSERT_FALSE(is_met(&bed, &key_x));
+        assert_queued(&bed, "(nothing)");
+        if (seen_first)
+            expectations_release(bed.expectations, LANE_A, &key_x);
+        else
+            see(bed.things, "10");
+        assert_queued(&bed, "x");
+        ASSERT_TRUE(is_met(&bed, &key_x));
+    }
+}
+
+TEST(a_key_that_nobody_releases_comes_back_after_five_minutes)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+
+    bed_init(&bed);
+    expectations_hold(bed.expectations, LANE_A, &key_x);
+    ASSERT_FALSE(is_met(&bed, &key_x));
+    fake_clock_advance(&bed.clock, MINUTES(5));
+    assert_queued(&bed, "x");
+    ASSERT_TRUE(is_met(&bed, &key_x));
+    expectations_release(bed.expectations, LANE_A, &key_x);
+}
+
 TEST(a_parked_key_comes_back_after_five_minutes_whatever_happens)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -279,6 +335,9 @@ RUN_TESTS(cmocka_unit_test(a_key_that_wrote_nothing_is_not_parked),
           cmocka_unit_test(a_key_that_nobody_asked_for_meanwhile_is_not_queued),
           cmocka_unit_test(all_caches_must_have_seen_what_was_written),
           cmocka_unit_test(the_newest_of_several_writes_counts),
+          cmocka_unit_test(a_held_key_is_not_run_until_it_is_released),
+          cmocka_unit_test(a_held_key_waits_for_what_was_written_for_it_too),
+          cmocka_unit_test(a_key_that_nobody_releases_comes_back_after_five_minutes),
           cmocka_unit_test(a_parked_key_comes_back_after_five_minutes_whatever_happens),
           cmocka_unit_test(the_end_of_the_last_wait_counts),
           cmocka_unit_test(a_jump_of_the_wall_clock_does_not_end_a_wait),

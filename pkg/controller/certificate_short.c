@@ -1,0 +1,236 @@
+/*
+ * certificate_short.c - the short path (DESIGN 6): what the issuer signs at once is made in one run, of four
+ * writes and one event.
+ *
+ *   1 CertificateRequest   2 its status: Approved, Ready, certificate   3 target Secret   4 Certificate status
+ *
+ * The private key is nowhere but in this run until 3. The request's own reconciler is held off from
+ * before 1, and sees it when it is issued. Whatever stops us turns into the long path: Issuing=True, and
+ * the key goes into the Secret that the request names, so that what is there already is of use. A crash
+ * behind 1 or 2 leaves a request for a key that is lost, which the next run replaces; behind 3 only the
+ * status is missing (certificate_decide.c, is_stored()).
+ */
+#include "base/log.h"
+#include "controller/certificate_run.h"
+
+struct short_path {
+    struct certificate_run *run;
+    const struct pkey *key;
+    const struct object *request; /* as created, then as issued */
+    struct sign_result signed_;
+};
+
+static void short_path_deinit(struct short_path *path)
+{
+    if (path->key)
+        pkey_unref(path->key);
+    if (path->request)
+        object_unref(path->request);
+}
+DEFINE_CLEANUP_VALUE(struct short_path, short_path_deinit);
+
+/* Takes over what was stored, in full and, for the decisions, as facts. */
+static int take_request(struct short_path *path, const struct json *stored,
+                        const struct request_facts **ret_facts, struct err *err)
+{
+    const struct object *request = NULL;
+    const void *facts = NULL;
+    int r = object_decode(&kind_certificate_request, stored, NULL, &request, err);
+
+    if (r < 0)
+        return r;
+    if (path->request)
+        object_unref(path->request);
+    path->request = request;
+    r = request_facts_decode(stored, &facts, err);
+    *ret_facts = facts;
+    return r;
+}
+
+/* 1. What a policy of the cluster changed in it must not be signed as ours. */
+static int create_request(struct short_path *path, const struct json *request, struct err *err)
+{
+    struct certificate_run *run = path->run;
+    cleanup(json_unref) struct json *stored = NULL;
+    cleanup(object_unref) const struct request_facts *facts = NULL;
+    struct violation changed;
+    int r = write_new(certificate_author(run), request, &stored, err);
+
+    if (r == 0)
+        r = take_request(path, stored, &facts, err);
+    if (r < 0)
+        return r;
+    changed = request_violation(&run->crt->spec, facts, run->arena);
+    if (changed.reason)
+        return err_set(err, ERR_CONFLICT, "the request was changed as it was created: %s",
+                       changed.message);
+    return 0;
+}
+
+static int sign(struct short_path *path, struct err *err)
+{
+    struct certificate_run *run = path->run;
+    struct sign_input input = {.issuer = run->facts.issuer,
+                               .request = (const struct certificate_request *)path->request,
+                               .key = path->key};
+    int r = issuer_type_of(&input.issuer->spec)
+                ->sign(&run->self->issuers, run->ctx, &input, run->arena, &path->signed_, err);
+
+    if (r < 0)
+        return r;
+    if (path->signed_.state != SIGN_ISSUED)
+        return err_set(err, ERR_UNAVAILABLE, "%s", str_or(path->signed_.message, "not signed"));
+    return certificate_verify(run, &path->signed_.certificate, path->key, err);
+}
+
+/* 2. With the uid and version of what was created: whoever denied it meanwhile comes first. */
+static int issue_request(struct short_path *path, const struct request_facts **ret_facts,
+                         struct err *err)
+{
+    struct certificate_run *run = path->run;
+    struct certificate_request_status status =
+        ((const struct certificate_request *)path->request)->status;
+    struct author author = certificate_author(run);
+    struct key key = object_key(path->request);
+    cleanup(json_unref) struct json *stored = NULL;
+    int64_t now_ms = context_now_ms(run->ctx);
+    int r;
+
+    author.manager = MANAGER_REQUESTS;
+    request_approve(&status, now_ms, run->arena);
+    request_issue(&status, &path->signed_, now_ms, run->arena);
+    r = write_status_stored(author, path->request, &status, &stored, err);
+    if (r < 0)
+        return r;
+    expectations_add(run->self->expectations, LANE_REQUESTS, &key, run->self->caches.requests,
+                     json_as_text(json_path(stored, "metadata.resourceVersion")));
+    return take_request(path, stored, ret_facts, err);
+}
+
+static void drop_facts(void *facts)
+{
+    object_unref(facts);
+}
+
+/* For the rest of the run they stand beside what was gathered. */
+static void add_facts(struct certificate_run *run, const struct request_facts *request,
+                      const struct secret_facts *secret)
+{
+    size_t count = run->facts.request_count;
+    const struct request_facts **requests = arena_alloc(run->arena,
+                                                        (count + 1) * sizeof(*requests));
+
+    for (size_t i = 0; i < count; i++)
+        requests[i] = run->facts.requests[i];
+    requests[count] = request;
+    run->facts.requests = requests;
+    run->facts.request_count = count + 1;
+    run->facts.secret = secret;
+    arena_on_free(run->arena, drop_facts, (void *)request);
+    arena_on_free(run->arena, drop_facts, (void *)secret);
+}
+
+/* 2 and 3, and the decision that they lead to. */
+static int store_all(struct short_path *path, struct err *err)
+{
+    struct certificate_run *run = path->run;
+    cleanup(json_unref) struct json *stored = NULL;
+    cleanup(object_unref) const struct request_facts *request = NULL;
+    const struct secret_facts *secret = NULL;
+    int r = issue_request(path, &request, err);
+
+    if (r == 0)
+        r = certificate_apply(run, (const struct certificate_request *)path->request, path->key,
+                              &stored, err);
+    if (r == 0)
+        r = secret_facts_decode(stored, &secret, err);
+    if (r < 0)
+        return r;
+    add_facts(run, take(request), secret);
+    return 0;
+}
+
+static int make_all(struct short_path *path, const struct json *request, struct err *err)
+{
+    int r = create_request(path, request, err);
+
+    if (r == 0)
+        r = sign(path, err);
+    return r < 0 ? r : store_all(path, err);
+}
+
+/* 4, as at the end of the long path. */
+static int finish(struct short_path *path, struct err *err)
+{
+    struct certificate_run *run = path->run;
+    struct certificate_policy policy = certificate_policy_of(run);
+    int r;
+
+    certificate_decide(&run->facts, &policy, run->arena, &run->decision);
+    if (run->decision.action != CERTIFICATE_FINISH)
+        return err_set(err, ERR_CONFLICT, "the Secret '%s' is not as it was applied",
+                       run->crt->spec.secret_name);
+    r = certificate_finish(run, err);
+    if (r == 0 && path->signed_.warning)
+        event(run->self, run->ctx, path->request, EVENT_WARNING, "BadConfig", "%s",
+              path->signed_.warning);
+    return r;
+}
+
+/* What stopped us is for the long path to show. With `key` there may be a request for it. */
+static int go_long(struct certificate_run *run, const struct pkey *key, const struct err *why,
+                   struct err *err)
+{
+    struct certificate_policy policy = certificate_policy_of(run);
+    int r;
+
+    log_debug(run->ctx, "not at once: %s", why->text);
+    run->facts.signs_at_once = false;
+    certificate_decide(&run->facts, &policy, run->arena, &run->decision);
+    if (run->decision.action != CERTIFICATE_START)
+        return err_set(err, why->code, "%s", why->text);
+    r = certificate_start(run, err);
+    if (r < 0 || !key)
+        return r;
+    run->decision.next_key_name = run->decision.status.next_private_key_secret_name;
+    return certificate_store_next_key(run, key, err);
+}
+
+static int request_at_once(struct short_path *path, const struct json *request, struct err *err)
+{
+    struct certificate_run *run = path->run;
+    struct key key = {.namespace = run->key.namespace,
+                      .name = json_as_text(json_path(request, "metadata.name"))};
+    struct err why = {};
+    int r;
+
+    expectations_hold(run->self->expectations, LANE_REQUESTS, &key);
+    r = make_all(path, request, &why);
+    if (r == ERR_CANCELED)
+        (void)err_set(err, r, "%s", why.text);
+    else if (r < 0)
+        r = go_long(run, path->key, &why, err);
+    else
+        r = finish(path, err);
+    expectations_release(run->self->expectations, LANE_REQUESTS, &key);
+    return r;
+}
+
+int certificate_issue_at_once(struct certificate_run *run, struct reconcile_result *result,
+                              struct err *err)
+{
+    cleanup(short_path_deinit) struct short_path path = {.run = run};
+    cleanup(json_unref) struct json *request = NULL;
+    struct err why = {};
+    int r = certificate_next_key(run, result, &path.key, &why);
+
+    if (r == ERR_BUSY)
+        return 0;
+    if (r == ERR_CANCELED)
+        return err_set(err, r, "%s", why.text);
+    if (r == 0)
+        r = certificate_request_json(run, path.key, run->decision.next_key_name, &request, &why);
+    if (r < 0)
+        return go_long(run, NULL, &why, err);
+    return request_at_once(&path, request, err);
+}
