@@ -427,6 +427,22 @@ TEST(an_issuance_by_hand_takes_the_short_path_too)
     sim_free(sim);
 }
 
+/* cm#4846 */
+TEST(a_certificate_that_is_due_as_it_comes_is_not_made_without_end)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with_root(&options);
+    int64_t revision;
+
+    sim_apply(sim, CERTIFICATE("web", "ca", NAMES "  duration: 1h1s\n  renewBefore: 1h\n"));
+    sim_advance(sim, HOURS(1));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_EQ(
+        str_parse_int(sim_text(sim, "certificate/web", "status.revision"), 1, 1000, &revision), 0);
+    ASSERT_TRUE(revision > 2 && revision <= 2 * 24 + 2); /* two for each 24th of its life */
+    sim_free(sim);
+}
+
 TEST(an_rsa_key_comes_from_the_keymaker)
 {
     struct sim_options options = {.start_ms = START};
@@ -498,6 +514,7 @@ RUN_TESTS(cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
           cmocka_unit_test(a_denied_approval_leaves_the_key_where_the_request_says),
           cmocka_unit_test(a_ca_that_goes_away_half_way_is_waited_for),
           cmocka_unit_test(an_issuance_by_hand_takes_the_short_path_too),
+          cmocka_unit_test(a_certificate_that_is_due_as_it_comes_is_not_made_without_end),
           cmocka_unit_test(an_rsa_key_comes_from_the_keymaker),
           cmocka_unit_test(a_request_by_hand_is_approved_and_issued_in_one_write),
           cmocka_unit_test(a_self_signed_request_waits_for_the_secret_with_its_key));
