@@ -92,48 +92,10 @@ def role(namespace, name, rules):
     )
 
 
-def definition(group, plural, kind):
-    """One that takes every field."""
-    head = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-    labels = {"app.kubernetes.io/part-of": "certlet", "app.kubernetes.io/version": "v0.1.0"}
-    keep = {"helm.sh/resource-policy": "keep"}
-    version = {
-        **{"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}},
-        "schema": {
-            "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        },
-    }
-    return {
-        **head,
-        "metadata": {"name": f"{plural}.{group}", "labels": labels, "annotations": keep},
-        "spec": {
-            "group": group,
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "scope": "Cluster" if plural.startswith("cluster") else "Namespaced",
-            "versions": [version],
-        },
-    }
-
-
-KINDS = {
-    **{"certificates": "Certificate", "certificaterequests": "CertificateRequest"},
-    **{"issuers": "Issuer", "clusterissuers": "ClusterIssuer"},
-    **{"orders": "Order", "challenges": "Challenge"},
-}
-
-
 @pytest.fixture(scope="module")
 def cluster(kube):
-    """With the definitions of this tree, or while it has none, some that take everything."""
-    if (ROOT / "crds").exists():
-        kube.kubectl("apply", "--server-side", "-k", ROOT / "crds")
-    else:
-        every = [
-            definition(group, plural, KINDS[plural])
-            for group, plurals in ALL_RESOURCES.items()
-            for plural in plurals
-        ]
-        kube.apply(m.text(*every))
+    """With our definitions; each test takes a namespace of its own."""
+    kube.kubectl("apply", "--server-side", "-k", ROOT / "crds")
     for group, plurals in ALL_RESOURCES.items():
         for plural in plurals:
             kube.kubectl("wait", "--for=condition=Established", f"crd/{plural}.{group}")
