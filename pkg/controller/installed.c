@@ -150,6 +150,24 @@ static int look_at_lease(const struct look *look, struct err *err)
     return r;
 }
 
+/* Two controllers that look at different Leases do not know of each other. */
+static int look_at_foreign_lease(const struct look *look, struct err *err)
+{
+    const struct key key = {.namespace = LEASE_NAMESPACE_OF_CHART,
+                            .name = look->options->lease.name};
+    cleanup(json_unref) struct json *lease = NULL;
+    bool judge;
+    int r;
+
+    if (streq(look->options->lease.namespace, key.namespace))
+        return 0;
+    r = get(look, &lease_resource, &key, "whether cert-manager works beside is not known", &lease,
+            &judge, err);
+    if (r == 0 && judge)
+        judge_foreign_lease(&key, lease, context_now_ms(look->ctx), look->to);
+    return r;
+}
+
 static int find_endpoints(const struct look *look, const struct json *webhook, enum endpoints *ret,
                           struct err *err)
 {
@@ -233,6 +251,8 @@ int installed_look(struct store *store, const struct context *ctx,
         r = look_at_policies(&look, err);
     if (r == 0)
         r = look_at_lease(&look, err);
+    if (r == 0)
+        r = look_at_foreign_lease(&look, err);
     if (r == 0)
         r = installed_look_at_rights(store, ctx, options, to, err);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(webhook_kinds); i++)

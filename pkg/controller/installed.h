@@ -37,6 +37,11 @@ void judge_policies(const struct json *policies, const struct json *bindings, bo
 /* `lease` NULL: there is none. */
 void judge_lease(const struct key *key, const struct json *lease, int64_t now_ms,
                  struct findings *to);
+/* Of the same name where cert-manager's chart has it: two that hold one each both work. */
+void judge_foreign_lease(const struct key *key, const struct json *lease, int64_t now_ms,
+                         struct findings *to);
+/* The namespace of that one. */
+#define LEASE_NAMESPACE_OF_CHART "kube-system"
 
 /* Would a webhook of this configuration be asked about objects of ours? */
 bool webhook_is_asked(const struct json *webhook);

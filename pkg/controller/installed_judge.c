@@ -310,16 +310,27 @@ static void judge_holder(const char *about, const char *holder, int64_t age_ms, 
                      program, age);
 }
 
+static void read_lease(const struct json *lease, int64_t now_ms, const char **ret_holder,
+                       int64_t *ret_age_ms, int64_t *ret_lasts_ms)
+{
+    const struct json *spec = json_get(lease, "spec");
+    int64_t renewed_ms = 0;
+
+    (void)time_parse_rfc3339(str_or(json_get_text(spec, "renewTime"), ""), &renewed_ms,
+                             NULL); /* none: long ago */
+    *ret_holder = json_get_text(spec, "holderIdentity");
+    *ret_age_ms = now_ms - renewed_ms;
+    *ret_lasts_ms = SECONDS(json_get_int(spec, "leaseDurationSeconds", 0));
+}
+
 void judge_lease(const struct key *key, const struct json *lease, int64_t now_ms,
                  struct findings *to)
 {
     cleanup(xfree) char *about = xasprintf("Lease %s/%s", key->namespace, key->name);
-    const struct json *spec = json_get(lease, "spec");
-    const char *holder = json_get_text(spec, "holderIdentity");
-    int64_t lasts_ms = SECONDS(json_get_int(spec, "leaseDurationSeconds", 0)), renewed_ms = 0;
+    int64_t age_ms, lasts_ms;
+    const char *holder;
 
-    (void)time_parse_rfc3339(str_or(json_get_text(spec, "renewTime"), ""), &renewed_ms,
-                             NULL); /* none: long ago */
+    read_lease(lease, now_ms, &holder, &age_ms, &lasts_ms);
     if (!lease)
         findings_add(to, FINDING_PROBLEM, about, "start the controller: " INSTALL,
                      "there is none: no controller has run");
@@ -327,5 +338,20 @@ void judge_lease(const struct key *key, const struct json *lease, int64_t now_ms
         findings_add(to, FINDING_PROBLEM, about, "start the controller",
                      "nobody holds it: no controller works");
     else
-        judge_holder(about, holder, now_ms - renewed_ms, lasts_ms, to);
+        judge_holder(about, holder, age_ms, lasts_ms, to);
+}
+
+void judge_foreign_lease(const struct key *key, const struct json *lease, int64_t now_ms,
+                         struct findings *to)
+{
+    cleanup(xfree) char *about = xasprintf("Lease %s/%s", key->namespace, key->name);
+    int64_t age_ms, lasts_ms;
+    const char *holder;
+
+    read_lease(lease, now_ms, &holder, &age_ms, &lasts_ms);
+    if (!str_empty(holder) && age_ms <= lasts_ms + CLOCKS_DIFFER_MS)
+        findings_add(to, FINDING_PROBLEM, about,
+                     "scale one of them down, or let both use one --leader-election-namespace",
+                     "held by %s (%s): it works beside whoever holds the Lease of certlet", holder,
+                     program_of(holder));
 }

@@ -656,6 +656,13 @@ def test_check_says_who_holds_the_lease(cluster, admin):
     cluster.apply(m.text(lease(f"pod_{uuid}", "2026-01-01T00:00:00.000000Z")))
     assert found()[0] == "problem" and "nobody works" in found()[1]
 
+    chart = lease("pod-external-cert-manager-controller", "2099-01-01T00:00:00.000000Z")
+    chart["metadata"]["namespace"] = "kube-system"
+    cluster.apply(m.text(chart))
+    two = findings(admin, "Lease kube-system/cert-manager-controller", *flags)
+    cluster.delete("leases.coordination.k8s.io/cert-manager-controller", "kube-system")
+    assert two[0][0] == "problem" and "works beside" in two[0][1]
+
 
 def bind(name, namespace, rules):
     group = "rbac.authorization.k8s.io"
@@ -759,7 +766,7 @@ def test_check_of_who_may_not_look_says_what_is_not_known(cluster, user):
     for what in (
         "customresourcedefinitions.apiextensions.k8s.io: whether CRD orders",
         "validatingadmissionpolicies.admissionregistration.k8s.io: whether the policies",
-        "leases.coordination.k8s.io in namespace 'kube-system': whether a controller",
+        "leases.coordination.k8s.io in namespace 'cert-manager': whether a controller",
         "validatingwebhookconfigurations.admissionregistration.k8s.io: whether a webhook",
     ):
         assert f"warning  permissions of yours: not permitted to read {what}" in done.stdout

@@ -243,6 +243,33 @@ TEST(a_lease_says_who_works_and_since_when)
     }
 }
 
+TEST(a_lease_of_cert_manager_elsewhere_is_a_problem_while_it_is_held)
+{
+    static const struct {
+        const char *yaml, *found;
+    } rows[] = {
+        {NULL, ""},
+        {LEASE("", "2026-11-24T12:59:58.000000Z"), ""},
+        {LEASE("x-external-cert-manager-controller", "2026-11-24T12:50:00.000000Z"), ""},
+        {LEASE("x-external-cert-manager-controller", "2026-11-24T12:59:50.000000Z"),
+         "problem Lease a/b: held by x-external-cert-manager-controller (cert-manager): it works"},
+    };
+    const struct key key = {.namespace = "a", .name = "b"};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(json_unref) struct json *lease = yaml_of(rows[i].yaml);
+        cleanup(xfree) char *found = NULL;
+        struct findings findings = {};
+
+        CASE(str_or(rows[i].yaml, "none"));
+        judge_foreign_lease(&key, lease, AT(NOW), &findings);
+        ASSERT_EQ(findings.len, rows[i].found[0] ? 1 : 0);
+        found = lines_of(&findings);
+        if (rows[i].found[0])
+            ASSERT_CONTAINS(found, rows[i].found);
+    }
+}
+
 /* --- webhooks --- */
 
 #define RULE(groups, resources) "rules: [{apiGroups: [" groups "], resources: [" resources "]}]"
@@ -358,6 +385,7 @@ RUN_TESTS(
     cmocka_unit_test(a_policy_counts_when_it_is_there_bound_and_looked_at),
     cmocka_unit_test(policies_that_a_server_cannot_have_are_not_missed),
     cmocka_unit_test(a_lease_says_who_works_and_since_when),
+    cmocka_unit_test(a_lease_of_cert_manager_elsewhere_is_a_problem_while_it_is_held),
     cmocka_unit_test(a_webhook_is_asked_when_a_rule_covers_one_of_our_kinds),
     cmocka_unit_test(a_service_answers_when_a_slice_of_it_has_a_ready_endpoint),
     cmocka_unit_test(a_webhook_without_endpoints_is_a_problem_when_its_failure_refuses_writes),
