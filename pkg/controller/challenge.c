@@ -16,11 +16,13 @@
 #include "controller/order_flow.h"
 #include "solver/pick.h"
 
-#define CLEANUP_GIVE_UP_MS                                                                         \
-    HOURS(1) /* a finalizer must not hold a namespace for ever (users.md row 9) */
-#define CA_DECIDES_WITHIN_MS HOURS(1)
-#define CA_IS_SLOW_MS        SECONDS(10)
-#define CHECK_RETRY_FIRST_MS SECONDS(1)
+/* A finalizer must not hold a namespace for ever (users.md row 9). Where no namespace can be waiting, the end of
+ * an outage of the DNS provider is worth a week. */
+#define CLEANUP_GIVE_UP_MS       HOURS(1)
+#define CLEANUP_GIVE_UP_LATER_MS DAYS(7)
+#define CA_DECIDES_WITHIN_MS     HOURS(1)
+#define CA_IS_SLOW_MS            SECONDS(10)
+#define CHECK_RETRY_FIRST_MS     SECONDS(1)
 /* A name that the CA has refused before is checked for longer before the CA is asked again. */
 #define BUDGET_AFTER_FAILURE 6
 
@@ -129,16 +131,45 @@ static bool has_finalizer(const struct challenge *challenge)
            array_string_has(&challenge->object.metadata.finalizers, FINALIZER_CHALLENGE_LEGACY);
 }
 
+struct survivor {
+    const char *namespace;
+    bool found;
+};
+
+static void find_survivor(void *arg, const void *object)
+{
+    const struct metadata *metadata = &((const struct object *)object)->metadata;
+    struct survivor *survivor = arg;
+
+    if (!metadata->deletion_timestamp_ms && streq(metadata->namespace, survivor->namespace))
+        survivor->found = true;
+}
+
+/* Whoever deletes a namespace, or uninstalls us, deletes all of these at once. Orders count too: the requests of
+ * CSI drivers have no Certificate. */
+static bool may_be_the_end_of_all(const struct run *run)
+{
+    struct survivor survivor = {.namespace = run->key->namespace};
+
+    cache_visit(run->self->caches.certificates, find_survivor, &survivor);
+    if (!survivor.found)
+        cache_visit(run->self->caches.orders, find_survivor, &survivor);
+    return !survivor.found;
+}
+
 /* Counted from our start: what was deleted before, nobody has tried to take back since. */
 static bool may_give_up(const struct run *run)
 {
     int64_t since_ms = run->challenge->object.metadata.deletion_timestamp_ms;
+    int64_t tried_ms;
 
     if (since_ms == 0)
         return false;
     if (since_ms < run->self->started_at_ms)
         since_ms = run->self->started_at_ms;
-    return context_now_ms(run->ctx) - since_ms > CLEANUP_GIVE_UP_MS;
+    tried_ms = context_now_ms(run->ctx) - since_ms;
+    return tried_ms > CLEANUP_GIVE_UP_LATER_MS ||
+           (tried_ms > CLEANUP_GIVE_UP_MS && may_be_the_end_of_all(run));
 }
 
 static int take_back(struct run *run, struct err *why)
@@ -153,6 +184,19 @@ static int take_back(struct run *run, struct err *why)
     return run->ops->clean_up(run->self->solvers, run->ctx, &run->task, why);
 }
 
+/* The last trace of what stays behind. */
+static int give_up(struct run *run, const struct err *why, struct err *err)
+{
+    const struct challenge_spec *spec = &run->challenge->spec;
+    int r = drop_finalizer(run, err);
+
+    if (r == 0)
+        event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "CleanUpGivenUp",
+              "Gave up cleaning up the %s challenge of '%s'; remove what is left of it by hand: %s",
+              enum_name(&challenge_type_names, spec->type), spec->dns_name, why->text);
+    return r;
+}
+
 static int clean_up(struct run *run, struct err *err)
 {
     struct err why = {};
@@ -161,17 +205,16 @@ static int clean_up(struct run *run, struct err *err)
     if (!has_finalizer(run->challenge))
         return 0;
     r = take_back(run, &why);
-    if (r == ERR_CANCELED || r == ERR_BUSY) {
-        *err = why;
-        return r;
-    }
-    if (r < 0 && !may_give_up(run)) {
+    if (r == 0)
+        return drop_finalizer(run, err);
+    if (r != ERR_CANCELED && r != ERR_BUSY) {
+        if (may_give_up(run))
+            return give_up(run, &why, err);
         event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "CleanUpError",
               "Error cleaning up challenge: %s", why.text);
-        *err = why;
-        return r;
     }
-    return drop_finalizer(run, err);
+    *err = why;
+    return r;
 }
 
 /* --- trust --- */

@@ -871,6 +871,87 @@ TEST(a_record_that_cannot_be_taken_back_is_tried_again)
     sim_free(sim);
 }
 
+/* Presented, and then the name server takes no updates. */
+static struct sim *sim_with_refused_clean_up(void)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(1));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(10));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
+    return sim;
+}
+
+static void end_outage_and_expect_no_record(struct sim *sim)
+{
+    ASSERT_EQ(sim_count(sim, "challenge"), 1);
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_FINE);
+    sim_advance(sim, HOURS(1));
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+}
+
+/* The name server takes no updates for a long time: who gives up leaves the record there for ever. */
+TEST(a_record_is_taken_back_however_long_the_name_server_was_away)
+{
+    struct sim *sim = sim_with_refused_clean_up();
+
+    sim_advance(sim, DAYS(5));
+    expect_ready(sim, "certificate/web");
+    end_outage_and_expect_no_record(sim);
+    sim_free(sim);
+}
+
+/* The Order has gone with its Certificate, but the namespace has not. */
+TEST(a_deleted_certificate_leaves_no_record_after_a_long_outage)
+{
+    struct sim *sim = sim_with_refused_clean_up();
+
+    sim_apply(sim, SIM_CERTIFICATE("other", "[www.example.net]", ""));
+    sim_delete(sim, "certificate/web");
+    sim_advance(sim, DAYS(5));
+    ASSERT_EQ(sim_count(sim, "order"), 1); /* the other's */
+    end_outage_and_expect_no_record(sim);
+    sim_free(sim);
+}
+
+static void expect_given_up(struct sim *sim, const char *challenge)
+{
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    ASSERT_TRUE(sim_has_event(sim, challenge, "CleanUpGivenUp"));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    fake_dns_remove_all(sim_dns(sim)); /* as the event says */
+}
+
+/* users.md row 9, cm#1582: a namespace that is deleted must not wait for ever. */
+TEST(clean_up_is_given_up_after_an_hour_where_nothing_else_is_left)
+{
+    struct sim *sim = sim_with_refused_clean_up();
+    const char *challenge = sim_only(sim, "challenge");
+
+    sim_delete(sim, "certificate/web");
+    sim_advance(sim, MINUTES(55));
+    ASSERT_EQ(sim_count(sim, "challenge"), 1);
+    sim_advance(sim, HOURS(1)); /* the retries are half an hour apart by now */
+    expect_given_up(sim, challenge);
+    sim_free(sim);
+}
+
+TEST(clean_up_is_given_up_after_a_week)
+{
+    struct sim *sim = sim_with_refused_clean_up();
+    const char *challenge = sim_only(sim, "challenge");
+
+    sim_advance(sim, DAYS(7));
+    ASSERT_EQ(sim_count(sim, "challenge"), 1);
+    sim_advance(sim, HOURS(1));
+    expect_given_up(sim, challenge);
+    sim_free(sim);
+}
+
 TEST(an_update_whose_answer_was_lost_is_found_again)
 {
     struct sim *sim = sim_with_issuer();
@@ -1115,6 +1196,10 @@ RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
           cmocka_unit_test(a_dead_name_server_is_named_and_delays_nobody_else),
           cmocka_unit_test(names_of_one_namespace_do_not_hold_all_places),
           cmocka_unit_test(a_record_that_cannot_be_taken_back_is_tried_again),
+          cmocka_unit_test(a_record_is_taken_back_however_long_the_name_server_was_away),
+          cmocka_unit_test(a_deleted_certificate_leaves_no_record_after_a_long_outage),
+          cmocka_unit_test(clean_up_is_given_up_after_an_hour_where_nothing_else_is_left),
+          cmocka_unit_test(clean_up_is_given_up_after_a_week),
           cmocka_unit_test(an_update_whose_answer_was_lost_is_found_again),
           cmocka_unit_test(a_failed_attempt_is_repeated_after_an_hour_and_then_twice_the_time),
           cmocka_unit_test(a_certificate_of_six_days_is_tried_again_after_minutes),

@@ -212,6 +212,14 @@ static void take_away(struct fake_dns *fake, const char *name, const char *value
         record->gone_ms = now_ms;
 }
 
+void fake_dns_remove_all(struct fake_dns *fake)
+{
+    for (size_t i = 0; i < fake->len; i++) {
+        if (fake->records[i].gone_ms == 0)
+            fake->records[i].gone_ms = fake->clock->now_ms;
+    }
+}
+
 /* Where the name's records are. */
 static const char *follow(const struct fake_dns *fake, const char *name)
 {

@@ -39,6 +39,7 @@ void fake_dns_add_zone(struct fake_dns *fake, const char *zone); /* "example.com
 void fake_dns_set_mode(struct fake_dns *fake, const char *zone, enum fake_dns_mode mode);
 void fake_dns_set_late(struct fake_dns *fake, const char *zone, int64_t late_ms);
 void fake_dns_add_cname(struct fake_dns *fake, const char *name, const char *target);
+void fake_dns_remove_all(struct fake_dns *fake); /* as an administrator does, by hand */
 
 /* As a validator sees it: through CNAMEs, on the first server. */
 bool fake_dns_shows(const struct fake_dns *fake, const char *name, const char *value);
