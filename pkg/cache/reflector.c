@@ -56,7 +56,8 @@ static int watch_open(struct reflector *self, const struct context *ctx, const c
                       struct store_watch **ret, struct err *err)
 {
     const struct resource *resource = cache_kind(self->cache)->resource;
-    int r = self->store->ops->watch(self->store, ctx, resource, self->namespace, since, ret, err);
+    struct store_view view = {.namespace = self->namespace};
+    int r = self->store->ops->watch(self->store, ctx, resource, &view, since, ret, err);
 
     if (r < 0)
         return err_wrap(err, "watching %s", resource->plural);

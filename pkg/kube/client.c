@@ -209,7 +209,7 @@ static void add_headers(struct attempt *attempt)
 {
     struct strmap *headers = &attempt->headers;
 
-    kube_header_add(headers, "Accept", "application/json");
+    kube_header_add(headers, "Accept", str_or(attempt->call->accept, "application/json"));
     if (attempt->body)
         kube_header_add(headers, "Content-Type",
                         str_or(attempt->call->content_type, "application/json"));

@@ -50,7 +50,7 @@ const struct clock *kube_clock(const struct kube *kube);
 struct kube_param {
     const char *name, *value; /* NULL value: left out */
 };
-#define KUBE_PARAMS_MAX 8
+#define KUBE_PARAMS_MAX 10
 
 struct kube_call {
     struct kube_about about; /* the path is made from it, too */
@@ -58,6 +58,7 @@ struct kube_call {
     const char *path;        /* what is no object: "/version"; NULL: made from `about` */
     const char *method;
     struct kube_param params[KUBE_PARAMS_MAX]; /* up to the first without a name */
+    const char *accept;                        /* NULL: JSON */
     const char *content_type;                  /* of the body; NULL: JSON */
     const struct json *body;                   /* NULL: none */
     bool repeatable; /* doing it twice is as good as once: a lost answer is no reason to give up */

@@ -28,7 +28,8 @@ void kube_object_complete(const struct resource *resource, struct json *object);
 
 /* watch.c */
 int kube_watch(struct store *store, const struct context *ctx, const struct resource *resource,
-               const char *namespace, const char *since, struct store_watch **ret, struct err *err);
+               const struct store_view *view, const char *since, struct store_watch **ret,
+               struct err *err);
 int kube_watch_next(struct store_watch *watch, const struct context *ctx, struct store_event *ret,
                     struct err *err);
 void kube_watch_close(struct store_watch *watch);

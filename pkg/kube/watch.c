@@ -28,7 +28,7 @@ enum { PAGE_ITEMS = 500, PAGE_SHRINKS = 8 };
 struct kube_watch {
     struct store_watch watch;
     const struct resource *resource;
-    char *namespace; /* NULL: all */
+    struct store_view *view;
     char version[sizeof(((struct store_event *)NULL)->version)];
     bool initial; /* until all of the present state was given */
 
@@ -58,21 +58,15 @@ static struct kube_store *store_of(const struct kube_watch *self)
 
 static struct kube_about about(const struct kube_watch *self, const char *doing, const char *verb)
 {
-    return (struct kube_about){
-        .doing = doing, .verb = verb, .resource = self->resource, .namespace = self->namespace};
+    return (struct kube_about){.doing = doing,
+                               .verb = verb,
+                               .resource = self->resource,
+                               .namespace = self->view->namespace};
 }
 
 static struct kube_about about_watch(const struct kube_watch *self)
 {
     return about(self, "watching", "watch");
-}
-
-/* "metadata.name=web", by which RBAC knows that one name is enough; NULL: all objects. */
-static char *selector_of(const struct kube_watch *self)
-{
-    const char *name = self->resource->watched_name;
-
-    return name ? xasprintf("metadata.name=%s", name) : NULL;
 }
 
 static int64_t now_ms(const struct kube_watch *self)
@@ -100,7 +94,7 @@ static void watch_free(struct kube_watch *self)
 {
     stream_end(self);
     json_unref(self->items);
-    xfree(self->namespace);
+    xfree(self->view);
     xfree(self->next_page);
     xfree(self);
 }
@@ -121,9 +115,22 @@ static int take_version(const struct kube_watch *self, const struct json *object
 
 static void dress_object(const struct kube_watch *self, struct json *object)
 {
+    if (self->view->metadata_only) {
+        json_set_text(object, "apiVersion", PARTIAL_API_VERSION);
+        json_set_text(object, "kind", PARTIAL_KIND);
+    }
     kube_object_complete(self->resource, object);
     if (self->resource->watched_without_owners)
         json_remove(json_get(object, "metadata"), "managedFields");
+}
+
+/* What the server is to leave out (kubernetes.md 5). */
+static const char *accept_of(const struct kube_watch *self, bool list)
+{
+    if (!self->view->metadata_only)
+        return NULL;
+    return list ? "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+                : "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 }
 
 /* --- listing --- */
@@ -132,11 +139,14 @@ static int ask_page(struct kube_watch *self, const struct context *ctx, struct j
                     struct err *err)
 {
     cleanup(xfree) char *limit = xasprintf("%u", self->page_items);
-    cleanup(xfree) char *selector = selector_of(self);
     struct kube_call call = {
         .about = about(self, "listing", "list"),
         .method = "GET",
-        .params = {{"limit", limit}, {"continue", self->next_page}, {"fieldSelector", selector}},
+        .params = {{"limit", limit},
+                   {"continue", self->next_page},
+                   {"labelSelector", self->view->label_selector},
+                   {"fieldSelector", self->view->field_selector}},
+        .accept = accept_of(self, true),
         .repeatable = true,
         .max_body = LIMIT_KUBE_LIST,
         .timeout_ms = PAGE_TIMEOUT_MS,
@@ -231,7 +241,6 @@ static int open_stream(struct kube_watch *self, const struct context *ctx,
     unsigned least = store_of(self)->watch_seconds;
     unsigned seconds = least + (unsigned)random_below(least);
     cleanup(xfree) char *timeout = xasprintf("%u", seconds);
-    cleanup(xfree) char *selector = selector_of(self);
     struct context soon = context_with_timeout(ctx, OPEN_MS);
     struct kube_call call = {
         .about = about_watch(self),
@@ -239,10 +248,12 @@ static int open_stream(struct kube_watch *self, const struct context *ctx,
         .params = {{"watch", "1"},
                    {"allowWatchBookmarks", "true"},
                    {"timeoutSeconds", timeout},
-                   {"fieldSelector", selector},
                    {"sendInitialEvents", self->initial ? "true" : NULL},
                    {"resourceVersionMatch", self->initial ? "NotOlderThan" : NULL},
-                   {"resourceVersion", self->initial ? NULL : self->version}},
+                   {"resourceVersion", self->initial ? NULL : self->version},
+                   {"labelSelector", self->view->label_selector},
+                   {"fieldSelector", self->view->field_selector}},
+        .accept = accept_of(self, false),
         .repeatable = true,
         .timeout_ms = SECONDS(seconds) + STREAM_EXTRA_MS,
     };
@@ -485,17 +496,21 @@ void kube_watch_close(struct store_watch *watch)
 }
 
 int kube_watch(struct store *store, const struct context *ctx, const struct resource *resource,
-               const char *namespace, const char *since, struct store_watch **ret, struct err *err)
+               const struct store_view *view, const char *since, struct store_watch **ret,
+               struct err *err)
 {
     cleanup(watch_free) struct kube_watch *self = xalloc(sizeof(*self));
     int r;
 
     self->watch.store = store;
     self->resource = resource;
-    self->namespace = xstrdup(namespace);
+    self->view = store_view_copy(view);
     self->text = BUF_SECRET(LIMIT_KUBE_LINE);
     self->page_items = PAGE_ITEMS;
     self->initial = !since;
+    r = store_view_check(view, err);
+    if (r < 0)
+        return r;
     if (since && strlen(since) >= sizeof(self->version))
         return fail(self, ERR_INVALID, "the version to start from is too long", err);
     if (since)

@@ -39,7 +39,7 @@ enum elector_state { STANDBY, LEADING, ENDED };
 struct elector {
     struct elector_options options;
     char *namespace, *name, *identity;
-    struct resource watched; /* the one Lease */
+    char *selector; /* the one Lease: a right to that will do */
     struct key key;
     struct cancel *cancel;
     struct thread *thread; /* NULL: by hand */
@@ -114,8 +114,7 @@ int elector_new(const struct elector_options *options, struct elector **ret, str
     self->namespace = xstrdup(options->namespace);
     self->name = xstrdup(options->name);
     self->identity = xstrdup(options->identity);
-    self->watched = lease_resource;
-    self->watched.watched_name = self->name;
+    self->selector = xasprintf("metadata.name=%s", options->name);
     self->key = (struct key){.namespace = self->namespace, .name = self->name};
     self->cancel = cancel_new();
     mutex_init(&self->mutex);
@@ -134,6 +133,7 @@ void elector_free(struct elector *self)
     mutex_deinit(&self->mutex);
     xfree(self->namespace);
     xfree(self->name);
+    xfree(self->selector);
     xfree(self->identity);
     xfree(self);
 }
@@ -582,12 +582,13 @@ static void hear_failed(struct elector *self, const struct context *ctx, const s
 static void watch_begin(struct elector *self, const struct context *ctx)
 {
     struct context call = call_context(self, ctx, self->options.retry_ms);
+    struct store_view view = {.namespace = self->namespace, .field_selector = self->selector};
     struct err err = {};
 
     if (now_ms(self) < self->watch_due_ms)
         return;
-    if (self->options.store->ops->watch(self->options.store, &call, &self->watched, self->namespace,
-                                        NULL, &self->watch, &err) == 0)
+    if (self->options.store->ops->watch(self->options.store, &call, &lease_resource, &view, NULL,
+                                        &self->watch, &err) == 0)
         return;
     self->watch_due_ms = now_ms(self) + WATCH_RETRY_MS;
     note_deaf(self, ctx, &err);

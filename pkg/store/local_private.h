@@ -167,7 +167,7 @@ int local_delete(struct store *store, const struct context *ctx, const struct re
 
 /* local_watch.c */
 int local_watch(struct store *store, const struct context *ctx, const struct resource *resource,
-                const char *namespace, const char *since, struct store_watch **ret,
+                const struct store_view *view, const char *since, struct store_watch **ret,
                 struct err *err);
 int local_watch_next(struct store_watch *watch, const struct context *ctx, struct store_event *ret,
                      struct err *err);

@@ -11,6 +11,10 @@
  * rows that are the present state of their object (or its absence) are delivered, some of them for
  * the second time. The bookmark that ends the listing carries `last`, which is less than what was
  * seen and so true.
+ *
+ * The log does not say what an object was before a change. A watch with a selector therefore remembers
+ * whom it has told of (`told_of`), to know who enters and who leaves its view. Only tests and tools select
+ * here: `certlet run` wants all of everything.
  */
 #include <errno.h>
 #include <poll.h>
@@ -19,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "store/local_private.h"
 
 #define BATCH_ROWS  64
@@ -39,8 +44,9 @@ struct local_watch {
     struct list node; /* in the store's watches */
     char resource[RESOURCE_NAME_MAX];
     bool without_owners;
-    const char *only_name; /* lent from the resource; NULL: all */
-    char *namespace;       /* NULL: all */
+    struct store_view *view;
+    struct map *told_of; /* "ns/name" to `inside` or `outside`; NULL: the view has no selector */
+    bool since;          /* it began in the middle: who is not in `told_of` may be in the view */
     int wake_fd;
     bool marked; /* a write that concerns it awaits its commit */
     enum phase phase;
@@ -90,7 +96,8 @@ static void watch_free(struct local_watch *self)
 {
     batch_reset(self);
     fd_close(self->wake_fd);
-    xfree(self->namespace);
+    xfree(self->view);
+    map_free(self->told_of);
     xfree(self->at_namespace);
     xfree(self->at_name);
     xfree(self);
@@ -113,6 +120,7 @@ static int start_at(struct local_watch *self, struct local_store *store, const c
     if (str_parse_int(since, 0, INT64_MAX, &self->last) < 0)
         return err_set(err, ERR_INVALID, "'%s' is not a version of this store", since);
     self->phase = PHASE_LIVE;
+    self->since = true;
     /* A version from the future comes from another life of the file (a restored backup). */
     if (self->last < compacted || self->last > version)
         return err_set(err, ERR_GONE,
@@ -122,17 +130,18 @@ static int start_at(struct local_watch *self, struct local_store *store, const c
 }
 
 static int watch_new(struct local_store *store, const struct resource *resource,
-                     const char *namespace, struct local_watch **ret, struct err *err)
+                     const struct store_view *view, struct local_watch **ret, struct err *err)
 {
     cleanup(watch_free) struct local_watch *self = xalloc(sizeof(*self));
 
     self->watch.store = &store->store;
-    self->namespace = xstrdup(namespace);
-    self->at_namespace = xstrdup(str_or(namespace, ""));
+    self->view = store_view_copy(view);
+    if (self->view->label_selector || self->view->field_selector)
+        self->told_of = map_new(NULL);
+    self->at_namespace = xstrdup(str_or(self->view->namespace, ""));
     self->at_name = xstrdup("");
     local_resource_name(resource, self->resource);
     self->without_owners = resource->watched_without_owners;
-    self->only_name = resource->watched_name;
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (self->wake_fd < 0)
         return err_set_errno(err, errno, "opening a watch");
@@ -141,7 +150,8 @@ static int watch_new(struct local_store *store, const struct resource *resource,
 }
 
 int local_watch(struct store *store, const struct context *ctx, const struct resource *resource,
-                const char *namespace, const char *since, struct store_watch **ret, struct err *err)
+                const struct store_view *view, const char *since, struct store_watch **ret,
+                struct err *err)
 {
     struct local_store *self = local_of(store);
     cleanup(watch_free) struct local_watch *watch = NULL;
@@ -149,9 +159,11 @@ int local_watch(struct store *store, const struct context *ctx, const struct res
     int r;
 
     r = context_check(ctx, err);
+    if (r == 0)
+        r = store_view_check(view, err);
     if (r < 0)
         return r;
-    r = watch_new(self, resource, namespace, &watch, err);
+    r = watch_new(self, resource, view, &watch, err);
     if (r < 0)
         return r;
     locked = mutex_hold(&self->mutex);
@@ -217,12 +229,6 @@ void local_watch_wake_all(struct local_store *store)
 
 /* Reading; the mutex is held. */
 
-/* The statements read namespace and name as columns 0 and 1. */
-static bool is_about_us(const struct local_watch *self, sqlite3_stmt *stmt)
-{
-    return !self->only_name || streq(self->only_name, local_column_text(stmt, 1));
-}
-
 static void listing_goes_on_after(struct local_watch *self, sqlite3_stmt *stmt)
 {
     xfree(self->at_namespace);
@@ -246,13 +252,12 @@ static int read_list(struct local_watch *self, struct local_store *store, struct
     local_bind_text(stmt, 1, self->resource);
     local_bind_text(stmt, 2, self->at_namespace);
     local_bind_text(stmt, 3, self->at_name);
-    local_bind_text(stmt, 4, self->namespace);
+    local_bind_text(stmt, 4, self->view->namespace);
     while (!batch_is_full(self)) {
         rc = sqlite3_step(stmt);
         if (rc != SQLITE_ROW)
             break;
-        if (is_about_us(self, stmt))
-            batch_add(self, STORE_ADDED, sqlite3_column_int64(stmt, 2), stmt);
+        batch_add(self, STORE_ADDED, sqlite3_column_int64(stmt, 2), stmt);
     }
     if (rc == SQLITE_ROW) {
         listing_goes_on_after(self, stmt); /* not sooner: the place where it began is bound */
@@ -290,10 +295,10 @@ static int read_log_row(struct local_watch *self, struct local_store *store, sql
                         struct err *err)
 {
     int64_t version = sqlite3_column_int64(stmt, 2);
-    bool wanted = is_about_us(self, stmt);
+    bool wanted = true;
     int r;
 
-    if (wanted && version <= self->listed_to) {
+    if (version <= self->listed_to) {
         r = row_is_present_state(self, store, stmt, &wanted, err);
         if (r < 0)
             return r;
@@ -313,7 +318,7 @@ static int read_log_rows(struct local_watch *self, struct local_store *store, bo
 
     local_bind_text(stmt, 1, self->resource);
     (void)sqlite3_bind_int64(stmt, 2, self->last);
-    local_bind_text(stmt, 3, self->namespace);
+    local_bind_text(stmt, 3, self->view->namespace);
     while (!batch_is_full(self)) {
         rc = sqlite3_step(stmt);
         *ret_end = rc == SQLITE_DONE;
@@ -384,20 +389,83 @@ static void tell_version(struct local_watch *self, int64_t version, struct store
     self->told_ms = clock_monotonic_ms(local_of(self->watch.store)->clock);
 }
 
-static int deliver_row(struct local_watch *self, struct store_event *ret, struct err *err)
+static int take_row(struct local_watch *self, struct batch_row *ret, struct json **ret_object,
+                    struct err *err)
 {
     struct batch_row *row = &self->rows[self->next];
-    struct json *object = NULL;
-    int r;
+    int r = self->without_owners ? local_parse_without_owners(row->text, row->len, ret_object, err)
+                                 : local_parse(row->text, row->len, ret_object, err);
 
-    r = self->without_owners ? local_parse_without_owners(row->text, row->len, &object, err)
-                             : local_parse(row->text, row->len, &object, err);
     if (r < 0)
         return r;
-    *ret = (struct store_event){.type = row->type, .object = object};
-    tell_version(self, row->version, ret);
+    *ret = *row;
+    ret->text = NULL;
     xfree_secret(row->text);
     self->next++;
+    return 0;
+}
+
+static char inside, outside; /* marks in `told_of` */
+
+/* Was the object in the view before this change, as far as the reader knows? */
+static bool was_inside(const struct local_watch *self, const char *key, enum store_event_type type)
+{
+    const char *mark = map_get(self->told_of, key);
+
+    return mark ? mark == &inside : self->since && type != STORE_ADDED;
+}
+
+/* What the change is to whoever looks through the view; false: nothing. */
+static bool see(struct local_watch *self, const struct json *object, enum store_event_type *type)
+{
+    const struct json *metadata = json_get(object, "metadata");
+    struct key key = {.namespace = str_or(json_get_text(metadata, "namespace"), ""),
+                      .name = str_or(json_get_text(metadata, "name"), "")};
+    bool is_inside = *type != STORE_DELETED && store_view_has(self->view, object);
+    char text[KEY_TEXT_MAX];
+    bool was;
+
+    if (!store_view_could_have(self->view, object))
+        return false;
+    key_format(&key, text);
+    was = was_inside(self, text, *type);
+    if (is_inside || self->since)
+        map_set(self->told_of, text, is_inside ? &inside : &outside);
+    else
+        (void)map_remove(self->told_of, text); /* it may not be there */
+    if (is_inside)
+        *type = was ? STORE_MODIFIED : STORE_ADDED;
+    else
+        *type = STORE_DELETED;
+    return is_inside || was;
+}
+
+static struct json *without_data(const struct json *object)
+{
+    struct json *partial = json_new_map();
+
+    json_set_text(partial, "apiVersion", PARTIAL_API_VERSION);
+    json_set_text(partial, "kind", PARTIAL_KIND);
+    json_set(partial, "metadata", json_ref(json_get(object, "metadata")));
+    return partial;
+}
+
+/* `ret_told` false: the row is of no interest to this watch. */
+static int deliver_row(struct local_watch *self, struct store_event *ret, bool *ret_told,
+                       struct err *err)
+{
+    cleanup(json_unref) struct json *object = NULL;
+    struct batch_row row;
+    int r = take_row(self, &row, &object, err);
+
+    if (r < 0)
+        return r;
+    *ret_told = !self->told_of || see(self, object, &row.type);
+    if (!*ret_told)
+        return 0;
+    *ret = (struct store_event){.type = row.type};
+    ret->object = self->view->metadata_only ? without_data(object) : take(object);
+    tell_version(self, row.version, ret);
     return 0;
 }
 
@@ -424,10 +492,12 @@ static bool has_event(const struct local_watch *self)
     return self->next < self->len || self->phase == PHASE_LISTED || bookmark_is_due(self);
 }
 
-static int deliver(struct local_watch *self, struct store_event *ret, struct err *err)
+static int deliver(struct local_watch *self, struct store_event *ret, bool *ret_told,
+                   struct err *err)
 {
     if (self->next < self->len)
-        return deliver_row(self, ret, err);
+        return deliver_row(self, ret, ret_told, err);
+    *ret_told = true;
     deliver_bookmark(self, self->phase == PHASE_LISTED, ret);
     self->phase = PHASE_LIVE;
     return 0;
@@ -464,13 +534,18 @@ int local_watch_next(struct store_watch *watch, const struct context *ctx, struc
                      struct err *err)
 {
     struct local_watch *self = watch_of(watch);
+    bool told = false;
     int r;
 
     for (;;) {
         if (cancel_is_fired(ctx->cancel))
             return err_set(err, ERR_CANCELED, "canceled");
-        if (has_event(self))
-            return deliver(self, ret, err);
+        if (has_event(self)) {
+            r = deliver(self, ret, &told, err);
+            if (r < 0 || told)
+                return r;
+            continue;
+        }
         drain_wakes(self);
         r = watch_read(self, local_of(watch->store), ctx, err);
         if (r < 0)

@@ -16,9 +16,6 @@ struct resource {      /* static const rows, see api/kinds.h */
     /* Whoever watches or lists it never asks who owns which field: without metadata.managedFields, which is
      * half of all members of a small object. A get() gives them. */
     bool watched_without_owners;
-    /* Watches and lists see the object of this name alone, so that a right to that one will do. NULL: all.
-     * The text must outlive the watch. */
-    const char *watched_name;
     /* Created to be answered and never stored, so without a name: SubjectAccessReview. */
     bool is_question;
 };

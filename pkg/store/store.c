@@ -40,12 +40,13 @@ static int list_next(struct store_watch *watch, const struct context *ctx, struc
 int store_list(struct store *store, const struct context *ctx, const struct resource *resource,
                const char *namespace, struct json **ret, struct err *err)
 {
+    struct store_view view = {.namespace = namespace};
     cleanup(store_watch_close) struct store_watch *watch = NULL;
     cleanup(json_unref) struct json *list = json_new_list();
     bool done = false;
     int r;
 
-    r = store->ops->watch(store, ctx, resource, namespace, NULL, &watch, err);
+    r = store->ops->watch(store, ctx, resource, &view, NULL, &watch, err);
     if (r < 0)
         return r;
     while (!done) {

@@ -35,6 +35,29 @@ struct store_event {
 void store_event_deinit(struct store_event *event);
 DEFINE_CLEANUP_VALUE(struct store_event, store_event_deinit);
 
+/*
+ * Which objects of a resource, and how much of them. Zeroed, or NULL in its place: all of all. An object
+ * that a change brings into the selection arrives as ADDED, one that a change takes out of it as DELETED,
+ * with the version of that change; a watch of the local store that was opened with `since` may tell such
+ * a DELETED of an object that was never in.
+ */
+struct store_view {
+    const char *namespace;      /* NULL: all */
+    const char *label_selector; /* NULL: any (store/selector.h) */
+    const char *field_selector; /* NULL: any; "metadata.name=name" */
+    bool metadata_only;         /* objects are PARTIAL_KIND: apiVersion, kind, metadata */
+};
+#define PARTIAL_API_VERSION "meta.k8s.io/v1"
+#define PARTIAL_KIND        "PartialObjectMetadata"
+/* ERR_INVALID: a selector that is not understood. */
+int store_view_check(const struct store_view *view, struct err *err);
+/* A copy in one block, for xfree(). */
+struct store_view *store_view_copy(const struct store_view *view);
+/* Is the object, of the right resource, in a view that was checked? */
+bool store_view_has(const struct store_view *view, const struct json *object);
+/* Could it be, with other labels? */
+bool store_view_could_have(const struct store_view *view, const struct json *object);
+
 enum event_type { EVENT_NORMAL, EVENT_WARNING };
 struct store_note { /* an Event about an object */
     const struct resource *resource;
@@ -72,10 +95,10 @@ struct store_ops {
                   const struct key *key, const struct store_precondition *precondition,
                   struct err *err);
     /* `since` NULL: the present state as ADDED events, a bookmark with initial_end, then changes.
-     * Else only changes after that version, or ERR_GONE. `namespace` NULL: all. Objects come without
-     * metadata.managedFields if the resource is watched_without_owners. */
+     * Else only changes after that version, or ERR_GONE. `view` may be NULL and is only borrowed. Objects
+     * come without metadata.managedFields if the resource is watched_without_owners. */
     int (*watch)(struct store *store, const struct context *ctx, const struct resource *resource,
-                 const char *namespace, const char *since, struct store_watch **ret,
+                 const struct store_view *view, const char *since, struct store_watch **ret,
                  struct err *err);
     /* Waits for the next event; ERR_TIMEOUT when the context's deadline passes without one (the
      * watch stays usable), ERR_GONE: open it anew without `since`. */

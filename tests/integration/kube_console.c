@@ -176,11 +176,12 @@ static int do_note(struct order *order, struct err *err)
 static int do_open(struct order *order, struct err *err)
 {
     struct store *store = order->console->store;
+    struct store_view view = {.namespace = str_empty(order->key.namespace) ? NULL
+                                                                           : order->key.namespace};
 
     store_watch_close(take(order->console->watch));
-    return store->ops->watch(store, &order->ctx, order->resource,
-                             str_empty(order->key.namespace) ? NULL : order->key.namespace,
-                             word(order, "version"), &order->console->watch, err);
+    return store->ops->watch(store, &order->ctx, order->resource, &view, word(order, "version"),
+                             &order->console->watch, err);
 }
 
 static int do_next(struct order *order, struct err *err)

@@ -190,10 +190,11 @@ static void assert_json(const struct json *value, const char *fmt, ...)
 static struct store_watch *watching(struct store_fixture *f, const struct resource *resource,
                                     const char *since)
 {
+    struct store_view view = {.namespace = f->namespace};
     struct store_watch *watch = NULL;
     struct err err = {};
 
-    ASSERT_OK(f->store->ops->watch(f->store, &f->ctx, resource, f->namespace, since, &watch, &err));
+    ASSERT_OK(f->store->ops->watch(f->store, &f->ctx, resource, &view, since, &watch, &err));
     return watch;
 }
 
@@ -1064,17 +1065,80 @@ TEST(a_watch_sees_neither_other_kinds_nor_other_namespaces)
     expect_nothing(f, watch);
 }
 
+TEST(a_watch_that_ran_into_its_deadline_goes_on)
+{
+    struct store_fixture *f = *test_state;
+    cleanup(store_watch_close) struct store_watch *watch = watching(f, &certificates, NULL);
+    cleanup(json_unref) struct json *a = NULL;
+
+    expect_initial_end(f, watch);
+    expect_nothing(f, watch);
+    a = created(f, &certificates, certificate(f, "a"));
+    expect(f, watch, STORE_ADDED, "a");
+}
+
+static struct store_watch *watching_view(struct store_fixture *f, const struct resource *resource,
+                                         const struct store_view *of)
+{
+    struct store_view view = *of;
+    struct store_watch *watch = NULL;
+    struct err err = {};
+
+    view.namespace = f->namespace;
+    ASSERT_OK(f->store->ops->watch(f->store, &f->ctx, resource, &view, NULL, &watch, &err));
+    return watch;
+}
+
+static void relabel(struct store_fixture *f, const char *name, const char *labels)
+{
+    struct key key = {.namespace = f->namespace, .name = name};
+    cleanup(json_unref) struct json *patch = json_of("{'metadata': {'labels': %s}}", labels);
+    struct err err = {};
+
+    ASSERT_OK(store_patch(f->store, &f->ctx, &secrets, &key, NULL, MANAGER, patch, NULL, &err));
+}
+
+TEST(a_watch_with_a_label_selector_tells_who_enters_and_who_leaves)
+{
+    struct store_fixture *f = *test_state;
+    struct store_view with = {.label_selector = "role=x"}, without = {.label_selector = "role!=x"};
+    cleanup(json_unref) struct json *a = created(
+        f, &secrets, secret(f, "a", "{'metadata': {'labels': {'role': 'x'}}}"));
+    cleanup(json_unref) struct json *b = created(f, &secrets, secret(f, "b", "{}"));
+    cleanup(store_watch_close) struct store_watch *in = watching_view(f, &secrets, &with);
+    cleanup(store_watch_close) struct store_watch *out = watching_view(f, &secrets, &without);
+
+    expect(f, in, STORE_ADDED, "a");
+    expect_initial_end(f, in);
+    expect(f, out, STORE_ADDED, "b");
+    expect_initial_end(f, out);
+    relabel(f, "b", "{'role': 'x'}");
+    expect(f, in, STORE_ADDED, "b");
+    expect(f, out, STORE_DELETED, "b");
+    relabel(f, "b", "{'more': 'y'}");
+    expect(f, in, STORE_MODIFIED, "b");
+    relabel(f, "a", "{'role': null}");
+    expect(f, in, STORE_DELETED, "a");
+    expect(f, out, STORE_ADDED, "a");
+    relabel(f, "a", "{'role': 'y'}");
+    expect(f, out, STORE_MODIFIED, "a");
+    deleted(f, &secrets, "b");
+    expect(f, in, STORE_DELETED, "b");
+    deleted(f, &secrets, "a");
+    expect(f, out, STORE_DELETED, "a");
+    expect_nothing(f, in);
+    expect_nothing(f, out);
+}
+
 TEST(a_watch_of_one_name_sees_no_other)
 {
     struct store_fixture *f = *test_state;
     cleanup(json_unref) struct json *a = created(f, &certificates, certificate(f, "a"));
     cleanup(json_unref) struct json *b = created(f, &certificates, certificate(f, "b"));
     cleanup(json_unref) struct json *c = NULL, *changed = NULL;
-    struct resource only_b = certificates;
-    cleanup(store_watch_close) struct store_watch *watch = NULL;
+    struct store_view only_b = {.field_selector = "metadata.name=b"};
+    cleanup(store_watch_close) struct store_watch *watch = watching_view(f, &certificates, &only_b);
 
-    only_b.watched_name = "b";
-    watch = watching(f, &only_b, NULL);
     expect(f, watch, STORE_ADDED, "b");
     expect_initial_end(f, watch);
     c = created(f, &certificates, certificate(f, "c"));
@@ -1086,16 +1150,58 @@ TEST(a_watch_of_one_name_sees_no_other)
     expect_nothing(f, watch);
 }
 
-TEST(a_watch_that_ran_into_its_deadline_goes_on)
+TEST(a_watch_may_be_of_a_label_alone)
 {
     struct store_fixture *f = *test_state;
-    cleanup(store_watch_close) struct store_watch *watch = watching(f, &certificates, NULL);
-    cleanup(json_unref) struct json *a = NULL;
+    struct store_view any = {.label_selector = "role"}, none = {.label_selector = "!role"};
+    cleanup(json_unref) struct json *a = created(f, &secrets, secret(f, "a", "{}"));
+    cleanup(json_unref) struct json *b = created(
+        f, &secrets, secret(f, "b", "{'metadata': {'labels': {'role': 'z'}}}"));
+    cleanup(store_watch_close) struct store_watch *with = watching_view(f, &secrets, &any);
+    cleanup(store_watch_close) struct store_watch *without = watching_view(f, &secrets, &none);
 
-    expect_initial_end(f, watch);
-    expect_nothing(f, watch);
-    a = created(f, &certificates, certificate(f, "a"));
-    expect(f, watch, STORE_ADDED, "a");
+    expect(f, with, STORE_ADDED, "b");
+    expect_initial_end(f, with);
+    expect(f, without, STORE_ADDED, "a");
+    expect_initial_end(f, without);
+    relabel(f, "b", "{'more': 'y'}");
+    expect(f, with, STORE_MODIFIED, "b");
+    expect_nothing(f, without);
+}
+
+TEST(a_watch_of_metadata_gives_no_data)
+{
+    struct store_fixture *f = *test_state;
+    struct store_view view = {.metadata_only = true};
+    cleanup(json_unref) struct json *a = created(f, &secrets,
+                                                 secret(f, "a", "{'data': {'k': 'dmFsdWU='}}"));
+    cleanup(store_watch_close) struct store_watch *watch = watching_view(f, &secrets, &view);
+    cleanup(store_event_deinit) struct store_event event = next_event(f, watch);
+
+    ASSERT_EQ(event.type, STORE_ADDED);
+    ASSERT_STREQ(json_get_text(event.object, "kind"), PARTIAL_KIND);
+    ASSERT_STREQ(json_get_text(event.object, "apiVersion"), PARTIAL_API_VERSION);
+    ASSERT_STREQ(meta(event.object, "uid"), meta(a, "uid"));
+    ASSERT_NULL(json_get(event.object, "data"));
+    ASSERT_NULL(json_get(event.object, "type"));
+}
+
+TEST(a_selector_that_is_not_understood_is_refused)
+{
+    static const struct store_view views[] = {
+        {.label_selector = "a in b"},         {.label_selector = "=b"},
+        {.label_selector = "!a=b"},           {.field_selector = "type=Opaque"},
+        {.field_selector = "metadata.name="},
+    };
+    struct store_fixture *f = *test_state;
+
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        struct store_watch *watch = NULL;
+        struct err err = {};
+
+        ASSERT_ERR(ERR_INVALID, f->store->ops->watch(f->store, &f->ctx, &secrets, &views[i], NULL,
+                                                     &watch, &err));
+    }
 }
 
 TEST(a_cancelled_watch_says_so)
@@ -1126,7 +1232,8 @@ TEST(a_version_that_left_the_change_log_is_gone)
         return;
     }
     suite->compact(f);
-    r = f->store->ops->watch(f->store, &f->ctx, &certificates, f->namespace,
+    r = f->store->ops->watch(f->store, &f->ctx, &certificates,
+                             &(struct store_view){.namespace = f->namespace},
                              meta(a, "resourceVersion"), &watch, &err);
     if (r == 0) /* an API server may say it in the stream */
         r = f->store->ops->watch_next(watch, &f->ctx, &event, &err);
@@ -1348,6 +1455,10 @@ int store_suite_run(const char *name, const struct store_suite *on)
         CASE_OF(a_watch_sees_neither_other_kinds_nor_other_namespaces),
         CASE_OF(a_watch_of_one_name_sees_no_other),
         CASE_OF(a_watch_that_ran_into_its_deadline_goes_on),
+        CASE_OF(a_watch_with_a_label_selector_tells_who_enters_and_who_leaves),
+        CASE_OF(a_watch_may_be_of_a_label_alone),
+        CASE_OF(a_watch_of_metadata_gives_no_data),
+        CASE_OF(a_selector_that_is_not_understood_is_refused),
         CASE_OF(a_cancelled_watch_says_so),
         CASE_OF(a_version_that_left_the_change_log_is_gone),
         CASE_OF(owned_objects_go_with_their_owner_and_what_they_own),

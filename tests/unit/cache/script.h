@@ -44,7 +44,7 @@ static inline struct script *script_of(struct store *store)
 }
 
 static inline int script_watch(struct store *store, const struct context *ctx,
-                               const struct resource *resource, const char *namespace,
+                               const struct resource *resource, const struct store_view *view,
                                const char *since, struct store_watch **ret, struct err *err)
 {
     struct script *script = script_of(store);

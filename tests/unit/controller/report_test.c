@@ -339,15 +339,14 @@ static int restricted_get(struct store *store, const struct context *ctx,
 }
 
 static int restricted_watch(struct store *store, const struct context *ctx,
-                            const struct resource *resource, const char *namespace,
+                            const struct resource *resource, const struct store_view *view,
                             const char *since, struct store_watch **ret, struct err *err)
 {
     struct restricted *self = CONTAINER_OF(store, struct restricted, store);
     int r = check(store, resource, err);
 
     self->lists++;
-    return r < 0 ? r
-                 : self->inner->ops->watch(self->inner, ctx, resource, namespace, since, ret, err);
+    return r < 0 ? r : self->inner->ops->watch(self->inner, ctx, resource, view, since, ret, err);
 }
 
 static const struct store_ops restricted_ops = {.get = restricted_get, .watch = restricted_watch};

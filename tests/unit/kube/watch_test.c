@@ -31,10 +31,11 @@ static void finish(void)
 static struct store_watch *watching(const struct resource *resource, const char *namespace,
                                     const char *since)
 {
+    struct store_view view = {.namespace = namespace};
     struct store_watch *watch = NULL;
     struct err err = {};
 
-    ASSERT_OK(store->ops->watch(store, &api.ctx, resource, namespace, since, &watch, &err));
+    ASSERT_OK(store->ops->watch(store, &api.ctx, resource, &view, since, &watch, &err));
     return watch;
 }
 
@@ -241,12 +242,12 @@ TEST(a_watch_of_one_name_asks_for_no_other)
               "{'metadata': {'name': 'b', 'resourceVersion': '3'}}]}"},
         {200, EVENT("MODIFIED", "b", "21")},
         {}};
-    struct resource only_b = secrets;
-    struct store_watch *watch;
+    struct store_view only_b = {.namespace = "web", .field_selector = "metadata.name=b"};
+    struct store_watch *watch = NULL;
+    struct err err = {};
 
-    only_b.watched_name = "b";
     start(answers);
-    watch = watching(&only_b, "web", NULL);
+    ASSERT_OK(store->ops->watch(store, &api.ctx, &secrets, &only_b, NULL, &watch, &err));
     expect(watch, "ADDED b 3");
     expect(watch, "INITIAL 20");
     expect(watch, "MODIFIED b 21");
@@ -332,6 +333,41 @@ TEST(a_line_may_be_long_but_not_without_end)
     store_watch_close(watch);
     watch = watching(&certificates, NULL, "7");
     expect_error(watch, ERR_TOO_LARGE, "watching certificates");
+    store_watch_close(watch);
+    finish();
+}
+
+TEST(a_view_becomes_parameters_and_a_smaller_answer)
+{
+    static const struct fake_answer answers[] = {
+        {400, "{'reason': 'BadRequest'}"},
+        {200, "{'metadata': {'resourceVersion': '7'}, 'items': [{'metadata': {'name': 'a',"
+              " 'resourceVersion': '5'}}]}"},
+        {200, EVENT("MODIFIED", "a", "8")},
+        {}};
+    struct store_view view = {.namespace = "web",
+                              .label_selector = "controller.cert-manager.io/fao!=true",
+                              .field_selector = "metadata.name=a",
+                              .metadata_only = true};
+    cleanup(store_event_deinit) struct store_event event = {};
+    struct store_watch *watch = NULL;
+    struct err err = {};
+
+    start(answers);
+    ASSERT_OK(store->ops->watch(store, &api.ctx, &secrets, &view, NULL, &watch, &err));
+    ASSERT_OK(store->ops->watch_next(watch, &api.ctx, &event, &err));
+    ASSERT_STREQ(json_get_text(event.object, "kind"), PARTIAL_KIND);
+    expect(watch, "INITIAL 7");
+    expect(watch, "MODIFIED a 8");
+    for (size_t i = 0; i < 3; i++) {
+        ASSERT_CONTAINS(fake_line(&api, i),
+                        "&labelSelector=controller.cert-manager.io%2Ffao%21%3Dtrue"
+                        "&fieldSelector=metadata.name%3Da");
+        ASSERT_CONTAINS(
+            api.requests[i].headers,
+            i == 1 ? "ccept: application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1;"
+                   : "ccept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1;");
+    }
     store_watch_close(watch);
     finish();
 }
@@ -437,6 +473,7 @@ RUN_TESTS(cmocka_unit_test(the_present_state_comes_in_the_stream_and_changes_fol
           cmocka_unit_test(a_watch_that_is_denied_says_so_at_once),
           cmocka_unit_test(objects_come_complete_and_without_owners_where_nobody_asks_for_them),
           cmocka_unit_test(a_line_may_be_long_but_not_without_end),
+          cmocka_unit_test(a_view_becomes_parameters_and_a_smaller_answer),
           cmocka_unit_test(a_list_of_the_store_is_the_initial_state),
           cmocka_unit_test(a_stream_without_a_byte_for_three_minutes_is_taken_for_dead),
           cmocka_unit_test(a_watch_that_ran_into_the_callers_deadline_goes_on));

@@ -104,14 +104,14 @@ static int way_update(struct store *store, const struct context *ctx,
 }
 
 static int way_watch(struct store *store, const struct context *ctx,
-                     const struct resource *resource, const char *namespace, const char *since,
-                     struct store_watch **ret, struct err *err)
+                     const struct resource *resource, const struct store_view *view,
+                     const char *since, struct store_watch **ret, struct err *err)
 {
     struct way *way = way_of(store);
 
     if (way->watches != WORKS)
         return closed(way, "watching it", err);
-    return way->to->ops->watch(way->to, ctx, resource, namespace, since, ret, err);
+    return way->to->ops->watch(way->to, ctx, resource, view, since, ret, err);
 }
 
 static int way_watch_next(struct store_watch *watch, const struct context *ctx,
