@@ -3,8 +3,11 @@
  * Then whoever finds a version seen (expectations, manager_is_idle()) knows that the keys it
  * wakes are in the queue.
  *
- * While a list runs nothing counts as seen before its end, because the initial events do not come
- * in order of version (kubernetes.md 4).
+ * While a list runs nothing of its source counts as seen before its end, because the initial events do not
+ * come in order of version (kubernetes.md 4).
+ *
+ * Two locks: `writing` is held for a whole event, handlers and observer included, so that several sources
+ * take turns; `mutex` only while something changes or is read.
  */
 #include "cache/cache.h"
 
@@ -22,22 +25,34 @@ struct handler {
     void *arg;
 };
 
+struct cache_source {
+    struct cache *cache;
+    struct store_view *view;
+    uint32_t number; /* in the cache's sources */
+    uint32_t list;   /* number of its latest list; the writer's, as the next two */
+    bool listing;
+    bool wants_list;
+    bool synced; /* these two under the cache's mutex */
+    char seen[VERSION_MAX];
+};
+
 struct cache {
     const struct cache_kind *kind;
-    struct handler *handlers; /* these and the observer are constant after start */
+    struct handler *handlers; /* these, the observer and the sources are constant after start */
     size_t handler_count;
-    void (*observe)(void *arg, struct cache *cache);
+    cache_observe_fn *observe;
     void *observe_arg;
-    uint32_t list; /* number of the latest list; the writer's */
-    bool listing;
-    struct pool pool; /* of entries, frozen objects and members of indexes; the writer's */
+    struct cache_source **sources;
+    size_t source_count;
+
+    struct mutex writing; /* whoever holds it is the writer */
+    struct pool pool;     /* of entries, frozen objects and members of indexes; the writer's */
+    struct tree gone;     /* the writer's */
 
     struct mutex mutex; /* guards what follows; only the writer changes it */
     struct tree entries;
     size_t len;
     struct index *indexes;
-    bool synced;
-    char seen[VERSION_MAX];
     uint64_t undecodable;
 };
 
@@ -46,6 +61,7 @@ struct cache *cache_new(const struct cache_kind *kind)
     struct cache *cache = xalloc(sizeof(*cache));
 
     cache->kind = kind;
+    mutex_init(&cache->writing);
     mutex_init(&cache->mutex);
     pool_init(&cache->pool);
     cache->indexes = xcalloc(kind->index_count, sizeof(*cache->indexes));
@@ -57,6 +73,74 @@ struct cache *cache_new(const struct cache_kind *kind)
 const struct cache_kind *cache_kind(const struct cache *cache)
 {
     return cache->kind;
+}
+
+/* --- sources --- */
+
+struct cache_source *cache_add_source(struct cache *cache, const struct store_view *view)
+{
+    struct cache_source *source = xalloc(sizeof(*source));
+    size_t size = (cache->source_count + 1) * sizeof(*cache->sources);
+
+    assert(cache->source_count < CACHE_SOURCES_MAX);
+    source->cache = cache;
+    source->view = store_view_copy(view);
+    source->number = (uint32_t)cache->source_count;
+    cache->sources = xrealloc(cache->sources, size);
+    cache->sources[cache->source_count++] = source;
+    return source;
+}
+
+static void source_free(struct cache_source *source)
+{
+    xfree(source->view);
+    xfree(source);
+}
+
+struct cache_source *cache_source_for(struct cache *cache, const struct json *object)
+{
+    for (size_t i = 0; i < cache->source_count; i++)
+        if (store_view_has(cache->sources[i]->view, object))
+            return cache->sources[i];
+    return NULL;
+}
+
+struct cache *cache_source_cache(const struct cache_source *source)
+{
+    return source->cache;
+}
+
+const struct store_view *cache_source_view(const struct cache_source *source)
+{
+    return source->view;
+}
+
+/* An entry's mark: 12 bits of its source, 20 of the number of a list, which goes round. */
+enum { MARK_LIST_BITS = 20 };
+static_assert(CACHE_SOURCES_MAX <= 1 << (32 - MARK_LIST_BITS), "a mark has room for all sources");
+
+static uint32_t mark_of(const struct cache_source *source)
+{
+    return source->number << MARK_LIST_BITS | (source->list & ((1U << MARK_LIST_BITS) - 1));
+}
+
+static bool holds(const struct cache_source *source, const struct entry *entry)
+{
+    return entry->node.mark >> MARK_LIST_BITS == source->number;
+}
+
+/* Can an object of this namespace come by this source? */
+static bool covers(const struct cache_source *source, const char *namespace)
+{
+    return str_empty(source->view->namespace) || streq(source->view->namespace, namespace);
+}
+
+struct cache_source *cache_source_in(struct cache *cache, const char *namespace)
+{
+    for (size_t i = 0; i < cache->source_count; i++)
+        if (covers(cache->sources[i], namespace))
+            return cache->sources[i];
+    return NULL;
 }
 
 /* --- entries --- */
@@ -132,8 +216,13 @@ void cache_free(struct cache *cache)
         (void)tree_remove(&cache->entries, compare_key, &key); /* it is `node` */
         entry_free(cache, entry_of(node));
     }
+    gone_clear(&cache->gone);
     pool_deinit(&cache->pool);
     mutex_deinit(&cache->mutex);
+    mutex_deinit(&cache->writing);
+    for (size_t i = 0; i < cache->source_count; i++)
+        source_free(cache->sources[i]);
+    xfree(cache->sources);
     xfree(cache->indexes);
     xfree(cache->handlers);
     xfree(cache);
@@ -256,25 +345,44 @@ void cache_visit_index(struct cache *cache, const char *index, const char *value
         index_each(named, value, visit_object, &visit);
 }
 
+static bool all_are_synced(const struct cache *cache)
+{
+    for (size_t i = 0; i < cache->source_count; i++)
+        if (!cache->sources[i]->synced)
+            return false;
+    return true;
+}
+
 bool cache_is_synced(struct cache *cache)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
 
-    return cache->synced;
+    (void)locked; /* held for its scope */
+    return all_are_synced(cache);
 }
 
-bool cache_has_seen(struct cache *cache, const char *version)
+bool cache_source_is_synced(struct cache_source *source)
 {
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
 
-    return cache->seen[0] && version_compare(cache->seen, version) >= 0;
+    (void)locked; /* held for its scope */
+    return source->synced;
 }
 
-void cache_seen_version(struct cache *cache, char to[VERSION_MAX])
+bool cache_source_has_seen(struct cache_source *source, const char *version)
 {
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
 
-    memcpy(to, cache->seen, VERSION_MAX);
+    (void)locked; /* held for its scope */
+    return source->seen[0] && version_compare(source->seen, version) >= 0;
+}
+
+void cache_source_seen_version(struct cache_source *source, char to[VERSION_MAX])
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
+
+    (void)locked; /* held for its scope */
+    memcpy(to, source->seen, VERSION_MAX);
 }
 
 uint64_t cache_undecodable(struct cache *cache)
@@ -294,22 +402,23 @@ void cache_add_handler(struct cache *cache, cache_handler_fn *handler, void *arg
     cache->handlers[cache->handler_count++] = (struct handler){.fn = handler, .arg = arg};
 }
 
-void cache_set_observer(struct cache *cache, void (*observe)(void *arg, struct cache *cache),
-                        void *arg)
+void cache_set_observer(struct cache *cache, cache_observe_fn *observe, void *arg)
 {
     cache->observe = observe;
     cache->observe_arg = arg;
 }
 
-static void tell(struct cache *cache, const struct key *key, const void *before, const void *after)
+static void tell(struct cache_source *source, const struct key *key, const void *before,
+                 const void *after)
 {
-    bool initial = !cache_is_synced(cache);
+    struct cache *cache = source->cache;
+    bool initial = !cache_source_is_synced(source);
 
     for (size_t i = 0; i < cache->handler_count; i++)
         cache->handlers[i].fn(cache->handlers[i].arg, key, before, after, initial);
 }
 
-/* --- writing: one thread, so it may look without the lock --- */
+/* --- writing: by one thread at a time, so it may look without the mutex --- */
 
 struct identity {
     struct key key; /* borrowed from the JSON */
@@ -368,18 +477,19 @@ static struct frozen freeze(struct cache *cache, const struct entry *entry, cons
     return frozen;
 }
 
-static void exchange(struct cache *cache, struct entry *entry, struct frozen frozen,
+static void exchange(struct cache_source *source, struct entry *entry, struct frozen frozen,
                      uint64_t version)
 {
-    pool_free(&cache->pool, entry->frozen, entry->frozen_size);
+    pool_free(&source->cache->pool, entry->frozen, entry->frozen_size);
     entry->frozen = frozen.data;
     entry->frozen_size = (uint32_t)frozen.size;
-    entry->node.mark = cache->list;
+    entry->node.mark = mark_of(source);
     entry->version = version;
 }
 
-static void add(struct cache *cache, const struct identity *id, const void *object)
+static void add(struct cache_source *source, const struct identity *id, const void *object)
 {
+    struct cache *cache = source->cache;
     struct entry *entry = entry_new(cache, id);
     struct frozen frozen = freeze(cache, entry, object);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
@@ -387,17 +497,18 @@ static void add(struct cache *cache, const struct identity *id, const void *obje
     tree_add(&cache->entries, &entry->node, compare_key, &id->key);
     cache->len++;
     update_indexes(cache, entry, NULL, object);
-    exchange(cache, entry, frozen, id->version);
+    exchange(source, entry, frozen, id->version);
 }
 
-static void change(struct cache *cache, struct entry *entry, uint64_t version, const void *before,
-                   const void *after)
+static void change(struct cache_source *source, struct entry *entry, uint64_t version,
+                   const void *before, const void *after)
 {
+    struct cache *cache = source->cache;
     struct frozen frozen = freeze(cache, entry, after);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
 
     update_indexes(cache, entry, before, after);
-    exchange(cache, entry, frozen, version);
+    exchange(source, entry, frozen, version);
 }
 
 static void take_out(struct cache *cache, struct entry *entry, const void *object)
@@ -410,34 +521,75 @@ static void take_out(struct cache *cache, struct entry *entry, const void *objec
     cache->len--;
 }
 
-static void entry_remove(struct cache *cache, struct entry *entry)
+static void entry_remove(struct cache_source *source, struct entry *entry)
 {
+    struct cache *cache = source->cache;
     const void *object = entry_thaw(cache->kind, entry);
     struct key key = entry_key(entry);
 
     take_out(cache, entry, object);
-    tell(cache, &key, object, NULL);
+    tell(source, &key, object, NULL);
     cache->kind->unref(object);
     entry_free(cache, entry);
 }
 
-/* Two watches split by label can hand one object over in any order: the newer version wins. A list
- * is believed as it is, for the store may have been set back to an older backup. */
-static bool is_outdated(const struct cache *cache, const struct entry *entry,
-                        const struct identity *id)
+/* --- which of two events is the later one --- */
+
+/* Is there another source that may still bring states of such an object, from before this version? */
+static bool may_come_back(const struct cache_source *source, const struct key *key,
+                          uint64_t version)
 {
-    return !cache->listing && version_number_is_newer(entry->version, id->version);
+    const struct cache *cache = source->cache;
+
+    for (size_t i = 0; i < cache->source_count; i++) {
+        const struct cache_source *other = cache->sources[i];
+
+        if (other != source && covers(other, key->namespace) &&
+            (!other->seen[0] || version_number_is_newer(version, version_number(other->seen))))
+            return true;
+    }
+    return false;
 }
 
-static bool is_known(const struct cache *cache, struct entry *entry, const struct identity *id)
+static void note_gone(struct cache_source *source, const struct key *key, uint64_t version)
 {
-    return entry->version == id->version || is_outdated(cache, entry, id);
+    if (may_come_back(source, key, version))
+        gone_add(&source->cache->gone, key, source, version);
+}
+
+static bool is_heard_of_by_all(const struct gone *gone, void *arg)
+{
+    return !may_come_back(gone->source, &gone->key, gone->version);
+}
+
+/*
+ * Of one name the newest version wins, also over another object by that name: versions are the store's.
+ * A list is believed as it is over what its own source has brought before, for the store may have been
+ * set back to an older backup; what another source has brought may be ahead of it.
+ */
+static bool is_outdated(const struct cache_source *source, const struct entry *entry,
+                        const struct identity *id)
+{
+    const struct gone *gone;
+
+    if (entry)
+        return version_number_is_newer(entry->version, id->version) &&
+               !(source->listing && holds(source, entry));
+    gone = gone_find(&source->cache->gone, &id->key);
+    return gone && version_number_is_newer(gone->version, id->version) &&
+           !(source->listing && gone->source == source);
+}
+
+static bool is_known(const struct entry *entry, const struct identity *id)
+{
+    return entry->uid == id->uid && entry->version == id->version;
 }
 
 /* `entry` NULL: it is new. */
-static int replace(struct cache *cache, struct entry *entry, const struct store_event *event,
-                   const struct identity *id, struct err *err)
+static int replace(struct cache_source *source, struct entry *entry,
+                   const struct store_event *event, const struct identity *id, struct err *err)
 {
+    struct cache *cache = source->cache;
     const void *object = NULL, *before;
     int r = cache->kind->decode(event->object, &object, err);
 
@@ -450,38 +602,25 @@ static int replace(struct cache *cache, struct entry *entry, const struct store_
     }
     before = entry ? entry_thaw(cache->kind, entry) : NULL;
     if (entry)
-        change(cache, entry, id->version, before, object);
+        change(source, entry, id->version, before, object);
     else
-        add(cache, id, object);
-    tell(cache, &id->key, before, object);
+        add(source, id, object);
+    tell(source, &id->key, before, object);
     if (before)
         cache->kind->unref(before);
     cache->kind->unref(object);
     return 0;
 }
 
-static int put(struct cache *cache, const struct store_event *event, struct err *err)
+static void mark(struct cache_source *source, struct entry *entry)
 {
-    struct identity id;
-    struct entry *entry;
-    int r = identity_read(event, &id, err);
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
 
-    if (r < 0)
-        return r;
-    entry = entry_find(cache, &id.key);
-    if (entry && entry->uid != id.uid) {
-        entry_remove(cache, entry); /* another object by the same name: handlers see two events */
-        entry = NULL;
-    }
-    if (entry) {
-        entry->node.mark = cache->list;
-        if (is_known(cache, entry, &id))
-            return 0;
-    }
-    return replace(cache, entry, event, &id, err);
+    (void)locked; /* held for its scope */
+    entry->node.mark = mark_of(source);
 }
 
-static int drop(struct cache *cache, const struct store_event *event, struct err *err)
+static int put(struct cache_source *source, const struct store_event *event, struct err *err)
 {
     struct identity id;
     struct entry *entry;
@@ -489,20 +628,60 @@ static int drop(struct cache *cache, const struct store_event *event, struct err
 
     if (r < 0)
         return r;
-    entry = entry_find(cache, &id.key);
-    if (entry && entry->uid == id.uid && !is_outdated(cache, entry, &id))
-        entry_remove(cache, entry);
+    entry = entry_find(source->cache, &id.key);
+    if (entry && holds(source, entry) && entry->uid == id.uid)
+        mark(source, entry);
+    if (is_outdated(source, entry, &id) || (entry && is_known(entry, &id)))
+        return 0;
+    if (entry && entry->uid != id.uid) {
+        entry_remove(source, entry); /* another object by the same name: handlers see two events */
+        entry = NULL;
+    }
+    return replace(source, entry, event, &id, err);
+}
+
+/* An object that another source holds has moved there, or that one will tell of its end. */
+static int drop(struct cache_source *source, const struct store_event *event, struct err *err)
+{
+    struct identity id;
+    struct entry *entry;
+    int r = identity_read(event, &id, err);
+
+    if (r < 0)
+        return r;
+    entry = entry_find(source->cache, &id.key);
+    if (entry && (!holds(source, entry) || entry->uid != id.uid || is_outdated(source, entry, &id)))
+        return 0;
+    note_gone(source, &id.key, id.version);
+    if (entry)
+        entry_remove(source, entry);
     return 0;
 }
 
-void cache_begin_list(struct cache *cache)
+/* --- lists --- */
+
+void cache_begin_list(struct cache_source *source)
 {
-    cache->listing = true;
-    cache->list++;
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->writing);
+
+    (void)locked; /* held for its scope */
+    source->listing = true;
+    source->wants_list = false;
+    source->list++;
+}
+
+bool cache_source_wants_list(struct cache_source *source)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->writing);
+    bool wants = source->wants_list;
+
+    (void)locked; /* held for its scope */
+    source->wants_list = false;
+    return wants;
 }
 
 struct sweep {
-    uint32_t list;
+    const struct cache_source *source;
     struct entry **items;
     size_t len;
 };
@@ -511,54 +690,103 @@ static void sweep_node(void *arg, struct tree_node *node)
 {
     struct sweep *sweep = arg;
 
-    if (node->mark != sweep->list)
+    if (holds(sweep->source, entry_of(node)) && node->mark != mark_of(sweep->source))
         sweep->items[sweep->len++] = entry_of(node);
 }
 
-static void end_list(struct cache *cache)
+static void sweep(struct cache_source *source)
 {
+    struct cache *cache = source->cache;
     cleanup(xfree) struct entry **unnamed = xcalloc(cache->len + 1, sizeof(struct entry *));
-    struct sweep sweep = {.list = cache->list, .items = unnamed};
+    struct sweep sweep = {.source = source, .items = unnamed};
 
     tree_each(&cache->entries, tree_all, NULL, sweep_node, &sweep);
-    for (size_t i = 0; i < sweep.len; i++)
-        entry_remove(cache, sweep.items[i]);
-    cache->listing = false;
-    mutex_lock(&cache->mutex);
-    cache->synced = true;
-    mutex_unlock(&cache->mutex);
+    for (size_t i = 0; i < sweep.len; i++) {
+        struct key key = entry_key(sweep.items[i]);
+
+        note_gone(source, &key, sweep.items[i]->version);
+        entry_remove(source, sweep.items[i]);
+    }
 }
 
-static void set_seen(struct cache *cache, const char *version)
+/* What the other sources have brought is from a time that did not happen, and may have kept what
+ * this list had to say from coming in. */
+static void doubt_others(struct cache_source *source)
 {
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    struct cache *cache = source->cache;
 
-    (void)snprintf(cache->seen, sizeof(cache->seen), "%s", version);
+    gone_clear(&cache->gone);
+    for (size_t i = 0; i < cache->source_count; i++)
+        if (cache->sources[i] != source)
+            cache->sources[i]->wants_list = true;
 }
 
-static int apply(struct cache *cache, const struct store_event *event, struct err *err)
+static void end_list(struct cache_source *source, const char *version)
+{
+    bool set_back = source->seen[0] &&
+                    version_number_is_newer(version_number(source->seen), version_number(version));
+
+    sweep(source);
+    source->listing = false;
+    if (set_back)
+        doubt_others(source);
+    mutex_lock(&source->cache->mutex);
+    source->synced = true;
+    mutex_unlock(&source->cache->mutex);
+}
+
+/* --- events --- */
+
+static void set_seen(struct cache_source *source, const char *version)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
+
+    (void)snprintf(source->seen, sizeof(source->seen), "%s", version);
+}
+
+static int apply(struct cache_source *source, const struct store_event *event, struct err *err)
 {
     switch (event->type) {
     case STORE_ADDED:
     case STORE_MODIFIED:
-        return put(cache, event, err);
+        return put(source, event, err);
     case STORE_DELETED:
-        return drop(cache, event, err);
+        return drop(source, event, err);
     case STORE_BOOKMARK:
-        if (event->initial_end && cache->listing)
-            end_list(cache);
+        if (event->initial_end && source->listing)
+            end_list(source, event->version);
         return 0;
     }
     return err_set(err, ERR_PROTOCOL, "unknown type of event %d", (int)event->type);
 }
 
-int cache_apply(struct cache *cache, const struct store_event *event, struct err *err)
+int cache_apply(struct cache_source *source, const struct store_event *event, struct err *err)
 {
-    int r = apply(cache, event, err);
+    struct cache *cache = source->cache;
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->writing);
+    int r = apply(source, event, err);
 
-    if (!cache->listing)
-        set_seen(cache, event->version);
+    (void)locked; /* held for its scope */
+    if (!source->listing)
+        set_seen(source, event->version);
+    if (event->type == STORE_BOOKMARK) /* often enough: they come each minute */
+        gone_remove_if(&cache->gone, is_heard_of_by_all, NULL);
     if (cache->observe)
-        cache->observe(cache->observe_arg, cache);
+        cache->observe(cache->observe_arg, source);
     return r;
+}
+
+bool cache_source_would_change(struct cache_source *source, const struct store_event *event)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
+    struct identity id;
+    const struct entry *entry;
+
+    (void)locked; /* held for its scope */
+    if (event->type == STORE_BOOKMARK || identity_read(event, &id, NULL) < 0)
+        return false;
+    if (event->type != STORE_DELETED)
+        return true;
+    entry = entry_find(source->cache, &id.key);
+    return entry && holds(source, entry);
 }

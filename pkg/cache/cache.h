@@ -6,12 +6,24 @@
  * A cache keeps objects frozen, in a form of a few hundred bytes that is the kind's own business;
  * cache_get() and friends thaw what they hand out, so that a reader has an object of its own while the
  * cache moves on. That takes a microsecond or two, and twice the same question gives two objects. Kinds
- * come in as functions. Any thread may read; one thread (the reflector's) writes. Handlers run on that
- * thread without the lock held.
+ * come in as functions. Any thread may read; the reflectors' threads write, one at a time. Handlers run on
+ * the writing thread, without what readers wait for.
  *
  * A relist marks and sweeps in place: an object with the same uid and version is not decoded again, and
  * what is gone is handed to the handlers as deleted. An object that does not decode is logged,
  * counted, and does not stop the others.
+ *
+ * Sources. A cache is fed by one watch or by several, each of which sees a part of the objects (a
+ * namespace, those with a label): their views do not overlap, but an object may move from one to another,
+ * and then arrives as DELETED on one and as ADDED on the other, in any order. Of one name the newest version
+ * wins, whoever brings it; only the source that holds an object can take it away; and what is late of a
+ * deleted one does not come back. What remains is that an object may be absent for the moment between
+ * the two events. So in a cache whose sources are split by label absence is no fact: who would act
+ * on it asks the store first (controller/secrets.h).
+ *
+ * Versions that have been seen are each source's own. The one that carries an object just written is known
+ * by its view (cache_source_for()), and when that one has seen the version, the cache has that state, or
+ * a later one, or none; what other sources have seen does not matter.
  */
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
@@ -19,6 +31,7 @@
 #include "store/store.h"
 
 struct cache;
+struct cache_source;
 
 /* Calls `emit(arg, value)` for each index value of the object. */
 typedef void cache_emit_fn(void *arg, const char *value);
@@ -45,6 +58,7 @@ struct cache_kind { /* static const */
     const void *form;
     const struct cache_index *indexes;
     size_t index_count;
+    bool optional; /* a server without this kind counts as one without objects of it */
 };
 
 struct cache *cache_new(const struct cache_kind *kind);
@@ -82,26 +96,38 @@ typedef void cache_handler_fn(void *arg, const struct key *key, const void *befo
 void cache_add_handler(struct cache *cache, cache_handler_fn *handler,
                        void *arg); /* before the first event */
 
-/* The first whole list has been seen. */
-bool cache_is_synced(struct cache *cache);
+/* Before the first event. `view` NULL: all; copied, and must have been checked. Lives as long as the cache;
+ * at most CACHE_SOURCES_MAX. */
+#define CACHE_SOURCES_MAX 4096
+struct cache_source *cache_add_source(struct cache *cache, const struct store_view *view);
+/* The one in whose view the object is, as it is now; NULL: nobody watches it. */
+struct cache_source *cache_source_for(struct cache *cache, const struct json *object);
+/* The same by namespace alone, for kinds that are not split otherwise. */
+struct cache_source *cache_source_in(struct cache *cache, const char *namespace);
+struct cache *cache_source_cache(const struct cache_source *source);
+const struct store_view *cache_source_view(const struct cache_source *source);
+/* Its first whole list has been seen. */
+bool cache_source_is_synced(struct cache_source *source);
 /* Has it seen this version or a later one (an object's or a bookmark's)? */
-bool cache_has_seen(struct cache *cache, const char *version);
+bool cache_source_has_seen(struct cache_source *source, const char *version);
+/* Of all sources; true when there is none. */
+bool cache_is_synced(struct cache *cache);
 /* Called after each event, on the writing thread: the expectations hang here. */
-void cache_set_observer(struct cache *cache, void (*observe)(void *arg, struct cache *cache),
-                        void *arg);
+typedef void cache_observe_fn(void *arg, struct cache_source *source);
+void cache_set_observer(struct cache *cache, cache_observe_fn *observe, void *arg);
 
-/* --- reflector: keeps one cache in step --- */
+/* --- reflector: keeps one source of a cache in step --- */
 
 struct reflector;
-struct reflector *reflector_new(struct store *store, struct cache *cache, const char *namespace);
+struct reflector *reflector_new(struct store *store, struct cache_source *source);
 void reflector_free(struct reflector *reflector);
 DEFINE_CLEANUP(struct reflector, reflector_free);
-/* Body of its thread: until cancelled. Errors are logged and retried with back-off (0.8 s doubling to
- * 30 s, jitter); ERR_GONE lists anew at once. */
+/* Body of its thread: until cancelled. Errors are logged, once as long as they stay the same, and retried
+ * with back-off (0.8 s doubling to 30 s, jitter); ERR_GONE lists anew at once. */
 void reflector_run(struct reflector *reflector, const struct context *ctx);
 /* For one-threaded tests: takes what is there now, without waiting. Number of events, or an error. */
 int reflector_step(struct reflector *reflector, const struct context *ctx, struct err *err);
-/* Has the cache seen all that the store has now? Asks the store, with a watch of its own that must
+/* Has the cache seen all that the store has in this view now? Asks the store, with a watch of its own that must
  * answer at once. Any thread. */
 bool reflector_is_current(struct reflector *reflector, const struct context *ctx);
 

@@ -14,7 +14,8 @@
 #define VERSION_MAX sizeof(((struct store_event *)NULL)->version)
 
 struct entry {
-    struct tree_node node; /* in the cache, by key; mark: the list that named it last */
+    struct tree_node
+        node; /* in the cache, by key; mark: its source and the list that named it last */
     void *frozen;
     uint64_t version, uid; /* version_number(), hash */
     uint32_t frozen_size;
@@ -26,6 +27,24 @@ struct cache_names entry_names(const struct entry *entry);
 /* A reference to a new object. */
 const void *entry_thaw(const struct cache_kind *kind, const struct entry *entry);
 int entry_compare_key(const struct key *key, const struct entry *entry);
+
+/* --- gone.c: the deletions that some sources have not heard of yet --- */
+
+/* Behind a deletion, another source may still bring states that are older. */
+struct gone {
+    struct tree_node node;             /* by key */
+    const struct cache_source *source; /* that told of it */
+    uint64_t version;                  /* nothing older may come back */
+    struct key key;
+    char text[];
+};
+const struct gone *gone_find(const struct tree *gone, const struct key *key);
+void gone_add(struct tree *gone, const struct key *key, const struct cache_source *source,
+              uint64_t version);
+/* Those for which `is_over` says so. */
+void gone_remove_if(struct tree *gone, bool (*is_over)(const struct gone *gone, void *arg),
+                    void *arg);
+void gone_clear(struct tree *gone);
 
 /* One index: hash of the value, then key. */
 struct hashes {

@@ -4,6 +4,7 @@
  * backs off; only ERR_GONE asks for a new list, and only a second one in a row has to wait.
  */
 #include <poll.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -18,24 +19,29 @@
 
 struct reflector {
     struct store *store;
-    struct cache *cache;
-    char *namespace; /* NULL: all */
+    struct cache_source *source;
     struct store_watch *watch;
     bool list_wanted;    /* until the end of the list */
     bool gone;           /* the last thing heard was ERR_GONE */
+    bool absent;         /* the store has no such kind, which is no error for this one; atomic */
+    uint64_t told;       /* hash of the trouble that stands in the log; 0: none */
     unsigned failures;   /* in a row */
     int64_t last_try_ms; /* monotonic: when the latest back-off ended */
 };
 
-struct reflector *reflector_new(struct store *store, struct cache *cache, const char *namespace)
+struct reflector *reflector_new(struct store *store, struct cache_source *source)
 {
     struct reflector *self = xalloc(sizeof(*self));
 
     self->store = store;
-    self->cache = cache;
-    self->namespace = xstrdup(namespace);
+    self->source = source;
     self->list_wanted = true;
     return self;
+}
+
+static const struct cache_kind *kind_of(const struct reflector *self)
+{
+    return cache_kind(cache_source_cache(self->source));
 }
 
 static void watch_end(struct reflector *self)
@@ -48,16 +54,15 @@ void reflector_free(struct reflector *self)
     if (!self)
         return;
     watch_end(self);
-    xfree(self->namespace);
     xfree(self);
 }
 
 static int watch_open(struct reflector *self, const struct context *ctx, const char *since,
                       struct store_watch **ret, struct err *err)
 {
-    const struct resource *resource = cache_kind(self->cache)->resource;
-    struct store_view view = {.namespace = self->namespace};
-    int r = self->store->ops->watch(self->store, ctx, resource, &view, since, ret, err);
+    const struct resource *resource = kind_of(self)->resource;
+    int r = self->store->ops->watch(self->store, ctx, resource, cache_source_view(self->source),
+                                    since, ret, err);
 
     if (r < 0)
         return err_wrap(err, "watching %s", resource->plural);
@@ -69,13 +74,23 @@ static int watch_begin(struct reflector *self, const struct context *ctx, struct
     char seen[24];
     int r;
 
-    cache_seen_version(self->cache, seen);
+    cache_source_seen_version(self->source, seen);
     r = watch_open(self, ctx, self->list_wanted ? NULL : seen, &self->watch, err);
     if (r < 0)
         return r;
     if (self->list_wanted)
-        cache_begin_list(self->cache);
+        cache_begin_list(self->source);
     return 0;
+}
+
+static void set_absent(struct reflector *self, bool absent)
+{
+    __atomic_store_n(&self->absent, absent, __ATOMIC_SEQ_CST);
+}
+
+static bool is_absent(const struct reflector *self)
+{
+    return __atomic_load_n(&self->absent, __ATOMIC_SEQ_CST);
 }
 
 /* What one object has wrong is no reason to stop the others. */
@@ -84,7 +99,11 @@ static void take_in(struct reflector *self, const struct context *ctx,
 {
     struct err err = {};
 
-    if (cache_apply(self->cache, event, &err) < 0)
+    set_absent(self, false);
+    if (self->told)
+        log_info(ctx, "watching %s works now", kind_of(self)->resource->plural);
+    self->told = 0;
+    if (cache_apply(self->source, event, &err) < 0)
         log_warning(ctx, "%s; what was known of it stays", err.text);
     if (event->initial_end)
         self->list_wanted = false;
@@ -97,7 +116,7 @@ static int take_next(struct reflector *self, const struct context *ctx, struct e
     int r = self->store->ops->watch_next(self->watch, ctx, &event, err);
 
     if (r < 0)
-        return err_wrap(err, "watching %s", cache_kind(self->cache)->resource->plural);
+        return err_wrap(err, "watching %s", kind_of(self)->resource->plural);
     take_in(self, ctx, &event);
     return 0;
 }
@@ -114,7 +133,58 @@ static bool fail(struct reflector *self, int code)
     return self->gone && !again;
 }
 
+/* The server does not have this kind (yet): for the cache, a list of nothing. */
+static bool admit_absence(struct reflector *self, int code)
+{
+    struct store_event nothing = {.type = STORE_BOOKMARK, .initial_end = true};
+
+    if (code != ERR_UNSUPPORTED || !kind_of(self)->optional)
+        return false;
+    set_absent(self, true);
+    self->list_wanted = true;
+    cache_begin_list(self->source);
+    (void)cache_apply(self->source, &nothing, NULL); /* a bookmark cannot fail */
+    return true;
+}
+
 /* --- on its own thread --- */
+
+/* What to do about it, where that is not a matter of waiting. */
+static char *advice(const struct reflector *self, int code)
+{
+    const struct resource *resource = kind_of(self)->resource;
+    const char *namespace = cache_source_view(self->source)->namespace;
+
+    if (code == ERR_UNSUPPORTED)
+        return kind_of(self)->optional
+                   ? xstrdup("; going on without it until it appears")
+                   : xasprintf("; install the CustomResourceDefinition of %s (the folder crds)",
+                               resource->plural);
+    if (code != ERR_DENIED)
+        return xstrdup("");
+    if (!str_empty(namespace))
+        return xasprintf("; give our ServiceAccount a Role in namespace '%s' with verbs list and "
+                         "watch on %s, or leave the namespace out of --namespace",
+                         namespace, resource->plural);
+    return xasprintf(
+        "; give our ServiceAccount a ClusterRole with verbs list and watch on %s%s",
+        resource->plural,
+        resource->namespaced ? ", or name the namespaces that it may see in --namespace" : "");
+}
+
+/* The first time, and when it is another one; what stays the same is for those who look closely. */
+static void log_trouble(struct reflector *self, const struct context *ctx, const struct err *err,
+                        int64_t delay_ms)
+{
+    cleanup(xfree) char *todo = advice(self, err->code);
+    uint64_t hash = str_hash(err->text, strlen(err->text)) | 1;
+
+    if (hash == self->told)
+        log_debug(ctx, "%s; trying again in %.1f s", err->text, (double)delay_ms / 1000);
+    else
+        log_warning(ctx, "%s%s; trying again in %.1f s", err->text, todo, (double)delay_ms / 1000);
+    self->told = hash;
+}
 
 static int64_t back_off_ms(struct reflector *self, int64_t now_ms)
 {
@@ -132,8 +202,18 @@ static int64_t back_off_ms(struct reflector *self, int64_t now_ms)
     return delay_ms;
 }
 
+/* What another source has found out. */
+static void heed_doubt(struct reflector *self)
+{
+    if (!cache_source_wants_list(self->source))
+        return;
+    watch_end(self);
+    self->list_wanted = true;
+}
+
 static int turn(struct reflector *self, const struct context *ctx, struct err *err)
 {
+    heed_doubt(self);
     if (!self->watch)
         return watch_begin(self, ctx, err);
     return take_next(self, ctx, err);
@@ -151,8 +231,9 @@ int64_t reflector_turn(struct reflector *self, const struct context *ctx)
         log_debug(ctx, "%s; listing again", err.text);
         return 0;
     }
+    (void)admit_absence(self, r); /* else it is missing, which is said */
     delay_ms = back_off_ms(self, clock_monotonic_ms(ctx->clock));
-    log_warning(ctx, "%s; trying again in %.1f s", err.text, (double)delay_ms / 1000);
+    log_trouble(self, ctx, &err, delay_ms);
     return delay_ms;
 }
 
@@ -191,6 +272,7 @@ static int take_all(struct reflector *self, const struct context *ctx, struct er
     struct err end = {};
     int count = 0, r = 0;
 
+    heed_doubt(self);
     if (!self->watch)
         r = watch_begin(self, ctx, err);
     if (r < 0)
@@ -209,6 +291,8 @@ int reflector_step(struct reflector *self, const struct context *ctx, struct err
         if (r < 0)
             (void)fail(self, r); /* twice in a row: the next step tries again */
     }
+    if (r < 0 && admit_absence(self, r))
+        return 0;
     return r;
 }
 
@@ -219,15 +303,17 @@ bool reflector_is_current(struct reflector *self, const struct context *ctx)
     char seen[24];
     int r;
 
-    if (!cache_is_synced(self->cache))
+    if (is_absent(self))
+        return true;
+    if (!cache_source_is_synced(self->source))
         return false;
-    cache_seen_version(self->cache, seen);
+    cache_source_seen_version(self->source, seen);
     r = watch_open(self, ctx, seen, &watch, NULL);
     while (r == 0) {
         cleanup(store_event_deinit) struct store_event event = {};
 
         r = watch->store->ops->watch_next(watch, &at_once, &event, NULL);
-        if (r == 0 && event.type != STORE_BOOKMARK)
+        if (r == 0 && cache_source_would_change(self->source, &event))
             return false;
     }
     return r == ERR_TIMEOUT;

@@ -249,10 +249,29 @@ void caches_init(struct caches *caches)
         *slot(caches, i) = cache_new(&rows[i].kind);
 }
 
-void caches_add_to(struct caches *caches, struct manager *manager)
+/* --- sources --- */
+
+static void add_source(struct cache *cache, struct manager *manager, const char *namespace)
 {
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        manager_add_cache(manager, *slot(caches, i));
+    struct store_view view = {.namespace = namespace};
+
+    manager_add_source(manager, cache, &view);
+}
+
+/* With a list of namespaces, what is in none is not looked at: ClusterIssuers (cli-metrics-helm.md 1.2). */
+void caches_add_to(struct caches *caches, struct manager *manager,
+                   const struct controllers_options *options)
+{
+    const struct strlist *namespaces = &options->only_namespaces;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct cache *cache = *slot(caches, i);
+
+        if (namespaces->len == 0)
+            add_source(cache, manager, NULL);
+        for (size_t j = 0; j < namespaces->len && rows[i].kind.resource->namespaced; j++)
+            add_source(cache, manager, namespaces->items[j]);
+    }
 }
 
 void caches_deinit(struct caches *caches)

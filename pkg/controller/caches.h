@@ -7,7 +7,9 @@
 #include "controller/controllers.h"
 
 void caches_init(struct caches *caches);
-void caches_add_to(struct caches *caches, struct manager *manager); /* reflectors for all of them */
+/* Reflectors for all of them: one for each kind and namespace. */
+void caches_add_to(struct caches *caches, struct manager *manager,
+                   const struct controllers_options *options);
 void caches_deinit(struct caches *caches);
 /* The one with objects of this resource; NULL: there is none. */
 struct cache *cache_of(struct caches *caches, const struct resource *resource);

@@ -234,7 +234,8 @@ static int sign(struct run *run, const struct issuer *issuer, struct reconcile_r
         return r;
     result->requeue_at_ms = signed_.requeue_at_ms;
     if (signed_.order_version)
-        expectations_add(run->self->expectations, LANE_REQUESTS, run->key, run->self->caches.orders,
+        expectations_add(run->self->expectations, LANE_REQUESTS, run->key,
+                         cache_source_in(run->self->caches.orders, run->key->namespace),
                          signed_.order_version);
     switch (signed_.state) {
     case SIGN_ISSUED:

@@ -102,7 +102,8 @@ static int issue_request(struct short_path *path, const struct request_facts **r
     r = write_status_stored(author, path->request, &status, &stored, err);
     if (r < 0)
         return r;
-    expectations_add(run->self->expectations, LANE_REQUESTS, &key, run->self->caches.requests,
+    expectations_add(run->self->expectations, LANE_REQUESTS, &key,
+                     cache_source_in(run->self->caches.requests, key.namespace),
                      json_as_text(json_path(stored, "metadata.resourceVersion")));
     return take_request(path, stored, ret_facts, err);
 }

@@ -68,7 +68,7 @@ struct controllers_options {
     unsigned lanes_off; /* --controllers: bit (1 << enum lane); their objects stay as they are */
     struct strlist issuers_off; /* --controllers: types whose requests are another program's */
     int64_t dns_check_budget_ms, http_check_budget_ms; /* 0: 5 min, 60 s */
-    const char *only_namespace;                        /* --namespace; NULL: all */
+    struct strlist only_namespaces; /* --namespace; empty: all, and ClusterIssuers */
 };
 
 struct challenges; /* in-memory notes of the challenge reconciler */

@@ -31,9 +31,10 @@ static void expect(struct author author, const struct resource *resource, const 
 {
     const char *version = json_as_text(json_path(stored, "metadata.resourceVersion"));
     struct cache *cache = cache_of(&author.self->caches, resource);
+    struct cache_source *source = cache && stored ? cache_source_for(cache, stored) : NULL;
 
-    if (version && cache)
-        expectations_add(author.self->expectations, author.lane, author.key, cache, version);
+    if (version && source)
+        expectations_add(author.self->expectations, author.lane, author.key, source, version);
 }
 
 static void give(struct json **ret_stored, struct json *stored)

@@ -74,7 +74,8 @@ static void make_rows(struct controllers *self, struct controller rows[LANE_COUN
 static void copy_options(struct controllers_options *to, const struct controllers_options *from)
 {
     *to = *from;
-    to->copied_annotation_prefixes = (struct strlist){};
+    to->only_namespaces = to->copied_annotation_prefixes = (struct strlist){};
+    strlist_copy(&to->only_namespaces, &from->only_namespaces);
     strlist_copy(&to->copied_annotation_prefixes, &from->copied_annotation_prefixes);
     to->issuers_off = (struct strlist){};
     strlist_copy(&to->issuers_off, &from->issuers_off);
@@ -133,7 +134,6 @@ int controllers_new(const struct controllers_parts *parts,
         .metrics = parts->metrics,
         .workers = parts->workers,
         .max_per_controller = parts->max_per_controller,
-        .namespace = options->only_namespace,
     };
     int r;
 
@@ -148,7 +148,7 @@ int controllers_new(const struct controllers_parts *parts,
     self->queue = manager_queue(self->manager);
     self->expectations = manager_expectations(self->manager);
     watches_add(self);
-    caches_add_to(&self->caches, self->manager);
+    caches_add_to(&self->caches, self->manager, &self->options);
     r = start_keymaker(self, parts, err);
     if (r < 0) {
         controllers_free(self);
@@ -173,5 +173,6 @@ void controllers_free(struct controllers *self)
     caches_deinit(&self->caches);
     strlist_deinit(&self->options.copied_annotation_prefixes);
     strlist_deinit(&self->options.issuers_off);
+    strlist_deinit(&self->options.only_namespaces);
     xfree(self);
 }

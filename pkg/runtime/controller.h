@@ -33,7 +33,6 @@ struct manager_options {
     struct metrics *metrics; /* may be NULL; must not be printed once the manager is freed */
     int workers;             /* threads shared by all; 0 in one-threaded tests */
     int max_per_controller;  /* --concurrent-workers */
-    const char *namespace;   /* NULL: all */
 };
 struct manager *manager_new(const struct manager_options *options,
                             const struct controller *controllers, size_t count);
@@ -41,8 +40,10 @@ void manager_free(struct manager *manager); /* stopped or never started */
 DEFINE_CLEANUP(struct manager, manager_free);
 struct workqueue *manager_queue(struct manager *manager);
 struct expectations *manager_expectations(struct manager *manager);
-/* Before start: a cache to be kept in step by a reflector. The manager does not own the cache. */
-void manager_add_cache(struct manager *manager, struct cache *cache);
+/* Before start: a cache to be kept in step by a reflector with a thread of its own, once for each view
+ * (NULL: all; borrowed, must have been checked). The manager does not own the cache. */
+void manager_add_source(struct manager *manager, struct cache *cache,
+                        const struct store_view *view);
 
 /* Starts the reflectors ahead of manager_start(), so that the first lists are read beside what else there
  * is to do. manager_start() then waits until the caches have seen what was written in between. */

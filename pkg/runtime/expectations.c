@@ -1,9 +1,9 @@
 /*
- * Each key has what it waits for: at most one version per cache, the newest. Each cache has the same
+ * Each key has what it waits for: at most one version per source, the newest. Each source has the same
  * waits in order of version, so that an event looks only at what it ends.
  *
- * The race with the reflector: add looks at the cache with our lock held, and the reflector comes
- * here, for that lock, after its cache has seen the version. So either add sees it, or observe finds
+ * The race with the reflector: add looks at the source with our lock held, and the reflector comes
+ * here, for that lock, after its source has seen the version. So either add sees it, or observe finds
  * what add has left. Locks are taken in the order expectations, then cache or workqueue.
  */
 #include "runtime/expectations.h"
@@ -30,9 +30,9 @@ struct waiter { /* a key that waits for something */
     char text[]; /* namespace, name */
 };
 
-struct watched { /* a cache that somebody waited for, once */
+struct watched { /* a source that somebody waited for, once */
     struct list node;
-    struct cache *cache;
+    struct cache_source *source;
     struct tree waits; /* by version, then order */
 };
 
@@ -154,47 +154,47 @@ static int compare_wait(const void *arg, const struct tree_node *node)
     return order != 0 ? order : (a->order > b->order) - (a->order < b->order);
 }
 
-static struct watched *watched_find(struct expectations *self, const struct cache *cache)
+static struct watched *watched_find(struct expectations *self, const struct cache_source *source)
 {
-    list_for_each (node, &self->watched) { /* a handful of kinds */
+    list_for_each (node, &self->watched) { /* a handful of kinds, in each namespace */
         struct watched *watched = list_entry(node, struct watched, node);
 
-        if (watched->cache == cache)
+        if (watched->source == source)
             return watched;
     }
     return NULL;
 }
 
-static struct watched *watched_need(struct expectations *self, struct cache *cache)
+static struct watched *watched_need(struct expectations *self, struct cache_source *source)
 {
-    struct watched *watched = watched_find(self, cache);
+    struct watched *watched = watched_find(self, source);
 
     if (watched)
         return watched;
     watched = xalloc(sizeof(*watched));
-    watched->cache = cache;
+    watched->source = source;
     list_append(&self->watched, &watched->node);
     return watched;
 }
 
-static struct wait *wait_find(const struct waiter *waiter, const struct cache *cache)
+static struct wait *wait_find(const struct waiter *waiter, const struct cache_source *source)
 {
     list_for_each (node, &waiter->waits) {
         struct wait *wait = list_entry(node, struct wait, of_waiter);
 
-        if (wait->watched->cache == cache)
+        if (wait->watched->source == source)
             return wait;
     }
     return NULL;
 }
 
-static void wait_add(struct expectations *self, struct waiter *waiter, struct cache *cache,
+static void wait_add(struct expectations *self, struct waiter *waiter, struct cache_source *source,
                      const char *version)
 {
     struct wait *wait = xalloc(sizeof(*wait));
 
     wait->waiter = waiter;
-    wait->watched = watched_need(self, cache);
+    wait->watched = watched_need(self, source);
     wait->order = self->next_order++;
     (void)snprintf(wait->version, sizeof(wait->version), "%s", version);
     list_append(&waiter->waits, &wait->of_waiter);
@@ -247,21 +247,21 @@ void expectations_free(struct expectations *self)
 /* --- calls --- */
 
 void expectations_add(struct expectations *self, unsigned lane, const struct key *key,
-                      struct cache *cache, const char *version)
+                      struct cache_source *source, const char *version)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
     struct waiter *waiter;
     struct wait *earlier;
 
-    if (cache_has_seen(cache, version))
+    if (cache_source_has_seen(source, version))
         return;
     waiter = waiter_need(self, lane, key);
-    earlier = wait_find(waiter, cache);
+    earlier = wait_find(waiter, source);
     if (earlier && version_compare(earlier->version, version) > 0)
         return;
     if (earlier)
         wait_remove(earlier);
-    wait_add(self, waiter, cache, version);
+    wait_add(self, waiter, source, version);
 }
 
 void expectations_hold(struct expectations *self, unsigned lane, const struct key *key)
@@ -321,17 +321,17 @@ bool expectations_met(struct expectations *self, unsigned lane, const struct key
     return is_met;
 }
 
-void expectations_observe(void *expectations, struct cache *cache)
+void expectations_observe(void *expectations, struct cache_source *source)
 {
     struct expectations *self = expectations;
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    struct watched *watched = watched_find(self, cache);
+    struct watched *watched = watched_find(self, source);
     struct tree_node *first;
 
     if (!watched)
         return;
     for (first = tree_first(&watched->waits);
-         first && cache_has_seen(cache, wait_of(first)->version);
+         first && cache_source_has_seen(source, wait_of(first)->version);
          first = tree_first(&watched->waits))
         wait_end(self, wait_of(first));
 }

@@ -1,5 +1,5 @@
 /*
- * manager.c - the threads: one reflector per cache, the workers that all controllers share, and one
+ * manager.c - the threads: one reflector per source of a cache, the workers that all controllers share, and one
  * that watches the clock. What a worker does with a key stands in controller.c.
  *
  * Stop (DESIGN 4): the queue closes, so that workers take no more keys; runs that are under way get
@@ -19,9 +19,9 @@
 #define CURRENT_LOOK_MS 100         /* safety; changes wake it */
 #define SYNC_REMIND_MS  SECONDS(10) /* a first list that takes longer is worth a line */
 
-struct source { /* a cache and what keeps it in step */
+struct source { /* of a cache, and what keeps it in step */
     struct manager *manager;
-    struct cache *cache;
+    struct cache_source *of;
     struct reflector *reflector;
     struct thread *thread;
 };
@@ -33,7 +33,6 @@ struct worker {
 
 struct manager {
     struct manager_options options;
-    char *namespace;
     struct loop loop;
     struct controller *controllers;
     struct source **sources;
@@ -73,7 +72,6 @@ struct manager *manager_new(const struct manager_options *options,
     struct manager *self = xalloc(sizeof(*self));
 
     self->options = *options;
-    self->namespace = xstrdup(options->namespace);
     self->controllers = xmemdup(controllers, count * sizeof(*controllers));
     self->loop.queue = queue_new(options, controllers, count);
     self->loop.expectations = expectations_new(self->loop.queue, options->clock);
@@ -91,7 +89,7 @@ struct manager *manager_new(const struct manager_options *options,
 
 static void source_free(struct source *source)
 {
-    cache_set_observer(source->cache, NULL, NULL);
+    cache_set_observer(cache_source_cache(source->of), NULL, NULL);
     reflector_free(source->reflector);
     xfree(source);
 }
@@ -112,7 +110,6 @@ void manager_free(struct manager *self)
     cond_deinit(&self->changed);
     mutex_deinit(&self->mutex);
     xfree(self->controllers);
-    xfree(self->namespace);
     xfree(self);
 }
 
@@ -126,32 +123,37 @@ struct expectations *manager_expectations(struct manager *self)
     return self->loop.expectations;
 }
 
-static void cache_moved(void *arg, struct cache *cache)
+static void source_moved(void *arg, struct cache_source *source)
 {
     struct manager *self = arg;
 
-    expectations_observe(self->loop.expectations, cache);
-    if (!cache_is_synced(cache))
+    expectations_observe(self->loop.expectations, source);
+    if (!cache_source_is_synced(source))
         return;
     mutex_lock(&self->mutex);
     cond_broadcast(&self->changed); /* manager_start() may wait for the last list, or change */
     mutex_unlock(&self->mutex);
 }
 
-void manager_add_cache(struct manager *self, struct cache *cache)
+void manager_add_source(struct manager *self, struct cache *cache, const struct store_view *view)
 {
     struct source *source = xalloc(sizeof(*source));
     size_t size = (self->source_count + 1) * sizeof(*self->sources);
 
     source->manager = self;
-    source->cache = cache;
-    source->reflector = reflector_new(self->options.store, cache, self->namespace);
-    cache_set_observer(cache, cache_moved, self);
+    source->of = cache_add_source(cache, view);
+    source->reflector = reflector_new(self->options.store, source->of);
+    cache_set_observer(cache, source_moved, self);
     self->sources = xrealloc(self->sources, size);
     self->sources[self->source_count++] = source;
 }
 
 /* --- threads --- */
+
+static const char *plural_of(const struct source *source)
+{
+    return cache_kind(cache_source_cache(source->of))->resource->plural;
+}
 
 static struct context thread_context(const struct manager *self, struct cancel *cancel)
 {
@@ -219,7 +221,7 @@ static int start_reflectors(struct manager *self, struct err *err)
     for (size_t i = 0; i < self->source_count && r == 0; i++) {
         struct source *source = self->sources[i];
 
-        (void)snprintf(name, sizeof(name), "w-%.20s", cache_kind(source->cache)->resource->plural);
+        (void)snprintf(name, sizeof(name), "w-%.20s", plural_of(source));
         r = thread_start(name, reflector_main, source, &source->thread, err);
     }
     return r;
@@ -259,7 +261,7 @@ static int start_clock_watch(struct manager *self, struct err *err)
 static const struct source *first_unsynced(const struct manager *self)
 {
     for (size_t i = 0; i < self->source_count; i++)
-        if (!cache_is_synced(self->sources[i]->cache))
+        if (!cache_source_is_synced(self->sources[i]->of))
             return self->sources[i];
     return NULL;
 }
@@ -288,12 +290,10 @@ static int wait_until_synced(struct manager *self, const struct context *ctx, st
     for (missing = first_unsynced(self); missing; missing = first_unsynced(self)) {
         r = context_check(ctx, err);
         if (r < 0)
-            return err_wrap(err, "waiting for the first list of %s",
-                            cache_kind(missing->cache)->resource->plural);
+            return err_wrap(err, "waiting for the first list of %s", plural_of(missing));
         ms = context_remaining_ms(ctx, SYNC_REMIND_MS);
         if (!cond_wait_for(&self->changed, &self->mutex, ms < SYNC_REMIND_MS ? ms : SYNC_REMIND_MS))
-            log_info(ctx, "still waiting for the first list of %s",
-                     cache_kind(missing->cache)->resource->plural);
+            log_info(ctx, "still waiting for the first list of %s", plural_of(missing));
     }
     return 0;
 }
@@ -317,7 +317,7 @@ static int wait_until_current(struct manager *self, const struct context *ctx, s
     int r;
 
     for (missing = first_behind(self); missing; missing = first_behind(self)) {
-        const char *plural = cache_kind(missing->cache)->resource->plural;
+        const char *plural = plural_of(missing);
 
         (void)cond_wait_for(&self->changed, &self->mutex, CURRENT_LOOK_MS); /* looks again */
         r = context_check(ctx, err);

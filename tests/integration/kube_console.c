@@ -272,11 +272,11 @@ static void on_change(void *arg, const struct key *key, const void *before, cons
     tell(arg, !before ? "added" : after ? "modified" : "deleted", name, seen->version);
 }
 
-static void on_event(void *arg, struct cache *cache)
+static void on_event(void *arg, struct cache_source *source)
 {
     struct reflection *self = arg;
 
-    if (self->synced || !cache_is_synced(cache))
+    if (self->synced || !cache_source_is_synced(source))
         return;
     self->synced = true;
     tell(self, "synced", NULL, NULL);
@@ -302,7 +302,8 @@ static void reflection_free(struct reflection *self)
 static int do_reflect(struct order *order, struct err *err)
 {
     struct reflection *self = xalloc(sizeof(*self));
-    const char *namespace = str_empty(order->key.namespace) ? NULL : order->key.namespace;
+    struct store_view view = {.namespace = str_empty(order->key.namespace) ? NULL
+                                                                           : order->key.namespace};
 
     self->console = order->console;
     self->id = json_get_int(order->words, "id", 0);
@@ -314,7 +315,7 @@ static int do_reflect(struct order *order, struct err *err)
     self->cache = cache_new(&self->kind);
     cache_add_handler(self->cache, on_change, self);
     cache_set_observer(self->cache, on_event, self);
-    self->reflector = reflector_new(order->console->store, self->cache, namespace);
+    self->reflector = reflector_new(order->console->store, cache_add_source(self->cache, &view));
     list_append(&order->console->reflections, &self->link);
     return thread_start("reflector", reflect, self, &self->thread, err);
 }

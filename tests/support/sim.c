@@ -79,12 +79,15 @@ static void start(struct sim *sim)
     struct err err = {};
 
     strlist_add(&options.copied_annotation_prefixes, "*");
+    if (sim->options.only_namespaces)
+        strlist_split(&options.only_namespaces, sim->options.only_namespaces, ',');
     parts.http = sim->http = http_new_fake(sim_http_handle, sim);
     sim->dns = fake_dns_client(sim->zones);
     connect_solvers(sim);
     parts.accounts = sim->accounts = accounts_new();
     must(controllers_new(&parts, &options, &sim->controllers, &err), &err, "controllers_new");
     strlist_deinit(&options.copied_annotation_prefixes);
+    strlist_deinit(&options.only_namespaces);
     tell_limits(sim);
 }
 

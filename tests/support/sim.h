@@ -36,6 +36,7 @@ struct sim_options {
     int max_challenges;        /* 0: 60 */
     bool owner_ref;            /* --enable-certificate-owner-ref */
     bool others_approve;       /* no approval of our own */
+    const char *only_namespaces; /* --namespace: "a,b"; NULL: all */
 };
 struct sim *sim_new(int64_t start_ms);
 struct sim *sim_new_with(const struct sim_options *options);

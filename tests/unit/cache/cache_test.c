@@ -30,17 +30,31 @@ static void hear(void *arg, const struct key *key, const void *before, const voi
                   text, initial ? "!" : "");
 }
 
-static void observe(void *arg, struct cache *cache)
+static void observe(void *arg, struct cache_source *source)
 {
     struct heard *heard = arg;
 
     heard->observed++;
-    cache_seen_version(cache, heard->seen);
+    cache_source_seen_version(source, heard->seen);
+}
+
+/* Of a cache that has one. */
+static struct cache_source *source_of(struct cache *cache)
+{
+    return cache_source_for(cache, NULL);
+}
+
+static struct cache *plain_cache(const struct cache_kind *kind)
+{
+    struct cache *cache = cache_new(kind);
+
+    (void)cache_add_source(cache, NULL); /* source_of() finds it */
+    return cache;
 }
 
 static struct cache *listening_cache(struct heard *heard)
 {
-    struct cache *cache = cache_new(&thing_kind);
+    struct cache *cache = plain_cache(&thing_kind);
 
     *heard = (struct heard){};
     cache_add_handler(cache, hear, heard);
@@ -55,7 +69,7 @@ static int feed(struct cache *cache, enum store_event_type type, const char *key
     struct err err = {};
 
     thing_event(&event, type, key, uid, version, colour, parts);
-    return cache_apply(cache, &event, &err);
+    return cache_apply(source_of(cache), &event, &err);
 }
 
 static void put(struct cache *cache, const char *key, const char *version, const char *colour)
@@ -79,7 +93,7 @@ static void end_list(struct cache *cache, const char *version)
 
     thing_event(&event, STORE_BOOKMARK, NULL, NULL, version, NULL, NULL);
     event.initial_end = true;
-    ASSERT_OK(cache_apply(cache, &event, &err));
+    ASSERT_OK(cache_apply(source_of(cache), &event, &err));
 }
 
 static void assert_heard(struct heard *heard, const char *expected)
@@ -184,7 +198,7 @@ TEST(handlers_hear_of_added_changed_and_deleted)
     struct heard heard;
     cleanup(cache_free) struct cache *cache = listening_cache(&heard);
 
-    cache_begin_list(cache);
+    cache_begin_list(source_of(cache));
     put(cache, "a/x", "1", "red");
     assert_heard(&heard, "+a/x! ");
     end_list(cache, "1");
@@ -214,7 +228,7 @@ TEST(a_relist_decodes_what_has_changed_and_sweeps_what_is_gone)
     cleanup(cache_free) struct cache *cache = listening_cache(&heard);
     int decoded;
 
-    cache_begin_list(cache);
+    cache_begin_list(source_of(cache));
     put(cache, "a/gone", "1", "red");
     put(cache, "a/same", "2", "red");
     put(cache, "a/changed", "3", "red");
@@ -222,7 +236,7 @@ TEST(a_relist_decodes_what_has_changed_and_sweeps_what_is_gone)
     decoded = things_decoded;
     heard.text[0] = '\0';
 
-    cache_begin_list(cache);
+    cache_begin_list(source_of(cache));
     put(cache, "a/same", "2", "red");
     put(cache, "a/changed", "7", "blue");
     put(cache, "a/new", "8", "blue");
@@ -241,13 +255,13 @@ TEST(a_list_that_broke_off_sweeps_nothing)
     struct heard heard;
     cleanup(cache_free) struct cache *cache = listening_cache(&heard);
 
-    cache_begin_list(cache);
+    cache_begin_list(source_of(cache));
     put(cache, "a/x", "1", "red");
     put(cache, "a/y", "2", "red");
     end_list(cache, "2");
-    cache_begin_list(cache);
+    cache_begin_list(source_of(cache));
     put(cache, "a/x", "1", "red");
-    cache_begin_list(cache); /* again from the start */
+    cache_begin_list(source_of(cache)); /* again from the start */
     put(cache, "a/y", "2", "red");
     ASSERT_EQ(cache_len(cache), 2);
     end_list(cache, "3");
@@ -262,11 +276,11 @@ TEST(an_object_that_does_not_decode_is_counted_and_does_not_stop_others)
     cleanup(store_event_deinit) struct store_event event = {};
 
     thing_event(&event, STORE_ADDED, "a/bad", "u", "1", "broken", NULL);
-    ASSERT_ERR(ERR_INVALID, cache_apply(cache, &event, &err));
+    ASSERT_ERR(ERR_INVALID, cache_apply(source_of(cache), &event, &err));
     ASSERT_STREQ(err.text, "decoding Thing 'a/bad': spec.colour: 'broken' is no colour");
     put(cache, "a/good", "2", "red");
     ASSERT_EQ(cache_undecodable(cache), 1);
-    ASSERT_TRUE(cache_has_seen(cache, "1"));
+    ASSERT_TRUE(cache_source_has_seen(source_of(cache), "1"));
     assert_listed(cache, NULL, "a/good ");
 }
 
@@ -278,7 +292,7 @@ TEST(what_was_known_stays_when_a_change_does_not_decode)
     put(cache, "a/x", "1", "red");
     ASSERT_EQ(feed(cache, STORE_MODIFIED, "a/x", "a/x", "2", "broken", NULL), ERR_INVALID);
     ASSERT_STREQ(text_in(cache, "a/x", "spec.colour"), "red");
-    cache_begin_list(cache);
+    cache_begin_list(source_of(cache));
     ASSERT_EQ(feed(cache, STORE_ADDED, "a/x", "a/x", "2", "broken", NULL), ERR_INVALID);
     end_list(cache, "3"); /* it is there, so it is not swept */
     ASSERT_STREQ(text_in(cache, "a/x", "spec.colour"), "red");
@@ -295,7 +309,7 @@ TEST(an_object_without_a_name_is_refused)
     struct err err = {};
 
     event.object = object;
-    ASSERT_ERR(ERR_INVALID, cache_apply(cache, &event, &err));
+    ASSERT_ERR(ERR_INVALID, cache_apply(source_of(cache), &event, &err));
     ASSERT_EQ(cache_len(cache), 0);
 }
 
@@ -330,7 +344,7 @@ TEST(an_older_version_of_the_same_object_changes_nothing)
     put(cache, "a/x", "9", "blue"); /* from the slower of two watches */
     drop(cache, "a/x", "9");
     ASSERT_STREQ(text_in(cache, "a/x", "spec.colour"), "red");
-    cache_begin_list(cache);
+    cache_begin_list(source_of(cache));
     put(cache, "a/x", "9", "blue"); /* a list is believed: a backup was restored */
     end_list(cache, "9");
     ASSERT_STREQ(text_in(cache, "a/x", "spec.colour"), "blue");
@@ -355,21 +369,21 @@ TEST(a_version_counts_as_seen_after_the_list_and_by_each_event_then)
     cleanup(store_event_deinit) struct store_event bookmark = {};
     struct err err = {};
 
-    ASSERT_FALSE(cache_has_seen(cache, "1"));
-    cache_begin_list(cache);
+    ASSERT_FALSE(cache_source_has_seen(source_of(cache), "1"));
+    cache_begin_list(source_of(cache));
     put(cache, "a/x", "9", "red"); /* initial events are in no order */
-    ASSERT_FALSE(cache_has_seen(cache, "1"));
+    ASSERT_FALSE(cache_source_has_seen(source_of(cache), "1"));
     ASSERT_FALSE(cache_is_synced(cache));
     end_list(cache, "10");
     ASSERT_TRUE(cache_is_synced(cache));
-    ASSERT_TRUE(cache_has_seen(cache, "9"));
-    ASSERT_TRUE(cache_has_seen(cache, "10"));
-    ASSERT_FALSE(cache_has_seen(cache, "11"));
+    ASSERT_TRUE(cache_source_has_seen(source_of(cache), "9"));
+    ASSERT_TRUE(cache_source_has_seen(source_of(cache), "10"));
+    ASSERT_FALSE(cache_source_has_seen(source_of(cache), "11"));
     put(cache, "a/y", "11", "red");
-    ASSERT_TRUE(cache_has_seen(cache, "11"));
+    ASSERT_TRUE(cache_source_has_seen(source_of(cache), "11"));
     thing_event(&bookmark, STORE_BOOKMARK, NULL, NULL, "100", NULL, NULL);
-    ASSERT_OK(cache_apply(cache, &bookmark, &err));
-    ASSERT_TRUE(cache_has_seen(cache, "99"));
+    ASSERT_OK(cache_apply(source_of(cache), &bookmark, &err));
+    ASSERT_TRUE(cache_source_has_seen(source_of(cache), "99"));
     ASSERT_STREQ(heard.seen, "100");
     ASSERT_EQ(heard.observed, 4);
 }
@@ -379,16 +393,17 @@ static void hear_what_was_seen(void *arg, const struct key *key, const void *bef
 {
     struct cache *cache = arg;
 
-    ASSERT_FALSE(cache_has_seen(cache, "2")); /* or who waits for it would miss our keys */
+    ASSERT_FALSE(
+        cache_source_has_seen(source_of(cache), "2")); /* or who waits for it would miss our keys */
 }
 
 TEST(a_version_is_seen_only_after_its_handlers_have_run)
 {
-    cleanup(cache_free) struct cache *cache = cache_new(&thing_kind);
+    cleanup(cache_free) struct cache *cache = plain_cache(&thing_kind);
 
     cache_add_handler(cache, hear_what_was_seen, cache);
     put(cache, "a/x", "2", "red");
-    ASSERT_TRUE(cache_has_seen(cache, "2"));
+    ASSERT_TRUE(cache_source_has_seen(source_of(cache), "2"));
 }
 
 static void count_visit(void *arg, const void *object)
@@ -438,7 +453,7 @@ static void hear_colours(void *arg, const struct key *key, const void *before, c
 
 TEST(a_cache_holds_nothing_but_the_frozen_form)
 {
-    cleanup(cache_free) struct cache *cache = cache_new(&thing_kind);
+    cleanup(cache_free) struct cache *cache = plain_cache(&thing_kind);
     char heard[100] = "", names[40] = "";
     struct key key = {.namespace = "a", .name = "x"};
     cleanup(thing_unref) const void *first = NULL;
@@ -496,7 +511,7 @@ static void read_on(void *arg)
 
 TEST(threads_read_while_the_objects_change)
 {
-    cleanup(cache_free) struct cache *cache = cache_new(&thing_kind);
+    cleanup(cache_free) struct cache *cache = plain_cache(&thing_kind);
     struct reading readings[2] = {{.cache = cache}, {.cache = cache}};
     struct thread *threads[2] = {};
     char version[24];
@@ -568,7 +583,7 @@ TEST(an_entry_costs_little_beside_its_object)
                                            .indexes = indexes,
                                            .index_count = ARRAY_LEN(indexes)};
     enum { COUNT = 30000 };
-    cleanup(cache_free) struct cache *cache = cache_new(&kind);
+    cleanup(cache_free) struct cache *cache = plain_cache(&kind);
     size_t before = bytes_in_use(), each;
     char key[64], uid[40], version[24];
 

@@ -424,8 +424,10 @@ static struct bed *bed_new(void)
     bed->controllers.clock = &bed->clock.clock;
     bed->controllers.queue = workqueue_new(&bed->clock.clock, lanes, LANE_COUNT);
     caches_init(&bed->controllers.caches);
-    bed->certificates = reflector_new(bed->store, bed->controllers.caches.certificates, NULL);
-    bed->secrets = reflector_new(bed->store, bed->controllers.caches.secrets, NULL);
+    bed->certificates = reflector_new(bed->store,
+                                      cache_add_source(bed->controllers.caches.certificates, NULL));
+    bed->secrets = reflector_new(bed->store,
+                                 cache_add_source(bed->controllers.caches.secrets, NULL));
     ASSERT_OK(export_new(&options, &bed->controllers, &bed->export, &err));
     return bed;
 }

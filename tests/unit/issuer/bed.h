@@ -25,6 +25,7 @@ struct bed {
     int reads;
     int answer; /* 0; else the error of every read */
     struct cache *secrets;
+    struct cache_source *secrets_source;
     struct issuers issuers;
     struct arena *arena;
 };
@@ -91,6 +92,7 @@ static inline void bed_init(struct bed *bed)
     bed->ctx = context_background(&bed->clock.clock);
     bed->objects = json_new_map();
     bed->secrets = cache_new(&kind);
+    bed->secrets_source = cache_add_source(bed->secrets, NULL);
     bed->arena = arena_new(0);
     bed->issuers = (struct issuers){.store = &bed->store,
                                     .secrets = bed->secrets,
@@ -144,7 +146,7 @@ static inline void bed_put(struct bed *bed, const struct bed_secret *from, bool 
         return;
     event.object = json_deep(secret);
     (void)snprintf(event.version, sizeof(event.version), "%s", str_or(from->version, "1"));
-    ASSERT_OK(cache_apply(bed->secrets, &event, &err));
+    ASSERT_OK(cache_apply(bed->secrets_source, &event, &err));
     store_event_deinit(&event);
 }
 

@@ -16,6 +16,7 @@ struct bed {
     struct controller controller;
     struct loop loop;
     struct cache *cache;
+    struct cache_source *source;
     /* what the next run does, and what it was given */
     int result;
     int64_t retry_at_ms, requeue_at_ms;
@@ -40,7 +41,7 @@ static int reconcile(void *self, const struct context *ctx, const struct key *ke
     bed->seen = *ctx;
     (void)snprintf(bed->object, sizeof(bed->object), "%s", ctx->object);
     if (bed->writes)
-        expectations_add(bed->loop.expectations, 0, key, bed->cache, bed->writes);
+        expectations_add(bed->loop.expectations, 0, key, bed->source, bed->writes);
     ret_result->requeue_at_ms = bed->requeue_at_ms;
     if (bed->result == 0)
         return 0;
@@ -75,6 +76,7 @@ static void bed_init(struct bed *bed)
     bed->loop.queue = workqueue_new(&bed->clock.clock, &lane, 1);
     bed->loop.expectations = expectations_new(bed->loop.queue, &bed->clock.clock);
     bed->cache = cache_new(&thing_kind);
+    bed->source = cache_add_source(bed->cache, NULL);
     cache_set_observer(bed->cache, expectations_observe, bed->loop.expectations);
     log_setup(LOG_DEBUG, LOG_TEXT, &bed->clock.clock);
     log_set_sink(keep_line, bed);
@@ -239,7 +241,7 @@ TEST(a_key_is_not_run_on_a_view_older_than_its_own_write)
     ASSERT_EQ(counted(&bed, "sync_call_count"), 1);
     ASSERT_TRUE(workqueue_is_idle(bed.loop.queue));
     thing_event(&event, STORE_ADDED, "ns/x", "u", "10", "red", NULL);
-    ASSERT_OK(cache_apply(bed.cache, &event, &err));
+    ASSERT_OK(cache_apply(bed.source, &event, &err));
     work = workqueue_try_get(bed.loop.queue);
     ASSERT_TRUE(controller_process(&bed.loop, &bed.ctx, work));
     ASSERT_EQ(bed.runs, 2);

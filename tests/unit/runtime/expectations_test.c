@@ -13,17 +13,17 @@ struct bed {
     struct fake_clock clock;
     struct workqueue *queue;
     struct expectations *expectations;
-    struct cache *things, *others;
+    struct cache *caches[2];
+    struct cache_source *things, *others;
 };
 
 static const struct key key_x = {"ns", "x"}, key_y = {"ns", "y"};
 
-static struct cache *observed_cache(struct bed *bed)
+static struct cache_source *observed_source(struct bed *bed, size_t i)
 {
-    struct cache *cache = cache_new(&thing_kind);
-
-    cache_set_observer(cache, expectations_observe, bed->expectations);
-    return cache;
+    bed->caches[i] = cache_new(&thing_kind);
+    cache_set_observer(bed->caches[i], expectations_observe, bed->expectations);
+    return cache_add_source(bed->caches[i], NULL);
 }
 
 static void discard(void *arg, enum log_level level, const char *line)
@@ -38,31 +38,32 @@ static void bed_init(struct bed *bed)
     fake_clock_init(&bed->clock, AT("2026-01-01T00:00:00Z"));
     bed->queue = workqueue_new(&bed->clock.clock, lanes, LANE_COUNT);
     bed->expectations = expectations_new(bed->queue, &bed->clock.clock);
-    bed->things = observed_cache(bed);
-    bed->others = observed_cache(bed);
+    bed->things = observed_source(bed, 0);
+    bed->others = observed_source(bed, 1);
 }
 
 static void bed_deinit(struct bed *bed)
 {
     expectations_free(bed->expectations);
     workqueue_free(bed->queue);
-    cache_free(bed->things);
-    cache_free(bed->others);
+    cache_free(bed->caches[0]);
+    cache_free(bed->caches[1]);
 }
 DEFINE_CLEANUP_VALUE(struct bed, bed_deinit);
 
-static void see(struct cache *cache, const char *version)
+static void see(struct cache_source *source, const char *version)
 {
     cleanup(store_event_deinit) struct store_event event = {};
     struct err err = {};
 
     thing_event(&event, STORE_BOOKMARK, NULL, NULL, version, NULL, NULL);
-    ASSERT_OK(cache_apply(cache, &event, &err));
+    ASSERT_OK(cache_apply(source, &event, &err));
 }
 
-static void expect(struct bed *bed, const struct key *key, struct cache *cache, const char *version)
+static void expect(struct bed *bed, const struct key *key, struct cache_source *source,
+                   const char *version)
 {
-    expectations_add(bed->expectations, LANE_A, key, cache, version);
+    expectations_add(bed->expectations, LANE_A, key, source, version);
 }
 
 static bool is_met(struct bed *bed, const struct key *key)
@@ -104,6 +105,25 @@ TEST(a_key_is_parked_until_its_cache_has_seen_what_it_wrote)
     assert_queued(&bed, "x");
     ASSERT_TRUE(is_met(&bed, &key_x));
     ASSERT_EQ(expectations_open(bed.expectations), 0);
+}
+
+/* Two watches of one kind: a bookmark of the other one says nothing of what this one carries. */
+TEST(a_key_waits_for_the_source_that_carries_what_it_wrote_and_for_no_other)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+    struct cache_source *theirs;
+
+    bed_init(&bed);
+    theirs = cache_add_source(bed.caches[0], &(struct store_view){.label_selector = "!ours"});
+    expect(&bed, &key_x, bed.things, "10");
+    see(theirs, "99");
+    ASSERT_FALSE(is_met(&bed, &key_x));
+    expect(&bed, &key_y, theirs, "100");
+    see(bed.things, "100");
+    ASSERT_TRUE(is_met(&bed, &key_x));
+    ASSERT_FALSE(is_met(&bed, &key_y));
+    see(theirs, "100");
+    ASSERT_TRUE(is_met(&bed, &key_y));
 }
 
 TEST(what_was_seen_before_it_is_expected_is_not_waited_for)
@@ -330,6 +350,7 @@ TEST(ten_thousand_waits_end_one_by_one)
 
 RUN_TESTS(cmocka_unit_test(a_key_that_wrote_nothing_is_not_parked),
           cmocka_unit_test(a_key_is_parked_until_its_cache_has_seen_what_it_wrote),
+          cmocka_unit_test(a_key_waits_for_the_source_that_carries_what_it_wrote_and_for_no_other),
           cmocka_unit_test(what_was_seen_before_it_is_expected_is_not_waited_for),
           cmocka_unit_test(a_key_added_again_during_its_run_waits_too),
           cmocka_unit_test(a_key_that_nobody_asked_for_meanwhile_is_not_queued),

@@ -38,7 +38,7 @@ static int write_status(struct bed *bed, const struct context *ctx, const struct
     if (r < 0)
         return r;
     atomic_fetch_add(&bed->writes, 1);
-    expectations_add(manager_expectations(bed->manager), 0, key, bed->cache,
+    expectations_add(manager_expectations(bed->manager), 0, key, cache_source_for(bed->cache, NULL),
                      json_as_text(json_path(stored, "metadata.resourceVersion")));
     return 0;
 }
@@ -103,7 +103,7 @@ static void make_manager(struct bed *bed, struct store *store, int workers)
     bed->cache = cache_new(&thing_kind);
     bed->manager = manager_new(&options, &controller, 1);
     cache_add_handler(bed->cache, changed, bed);
-    manager_add_cache(bed->manager, bed->cache);
+    manager_add_source(bed->manager, bed->cache, NULL);
 }
 
 static void bed_init(struct bed *bed, int workers)
