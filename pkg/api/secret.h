@@ -24,9 +24,12 @@ int secret_value(const struct secret *secret, const char *key, struct buf *to, s
 struct secret_facts {
     struct object object; /* without last-applied-configuration, which may hold a key */
     const char *type;
-    struct array_string keys;                /* names of data, sorted */
-    bool has_data;                           /* tls.key and tls.crt are there and not empty */
-    bool key_ok, cert_ok;                    /* they decode */
+    struct array_string keys; /* names of data, sorted */
+    bool has_data;            /* tls.key and tls.crt are there and not empty */
+    bool key_ok, cert_ok;     /* they decode */
+    /* Only its metadata was seen, and of that only names, uid, version, what belongs to us (labels,
+     * annotations, owners) and a deletion are kept. All else here is empty, and says nothing. */
+    bool is_partial;
     int key_algorithm, key_size;             /* of tls.key; enum key_algorithm */
     unsigned char key_hash[SHA256_LEN];      /* of tls.key's public part */
     unsigned char cert_key_hash[SHA256_LEN]; /* of the leaf's public key */
@@ -46,7 +49,7 @@ struct secret_facts {
     const char *foreign_owner;
 };
 extern const struct object_form secret_facts_form;
-/* From a Secret's JSON. */
+/* From a Secret's JSON, or a PARTIAL_KIND's (store/store.h). */
 int secret_facts_decode(const struct json *value, const struct secret_facts **ret, struct err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "api/kinds.h"
 #include "api/secret_data.h"
 #include "base/limits.h"
+#include "store/store.h"
 
 enum { SCRATCH_SIZE = 4096 };
 
@@ -238,6 +239,48 @@ static void read_data(struct secret_facts *facts, const struct json *data, struc
     facts->combined_fits = facts->has_data && combined_fits(data, &key_pem, &cert_pem);
 }
 
+/* Metadata alone: foreign Secrets are many, so that little of each is kept. */
+
+static bool is_ours(const char *key)
+{
+    return strstr(key, "cert-manager.io/") || strstr(key, "certlet.dev/");
+}
+
+static void keep_ours(struct array_pair *pairs)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < pairs->len; i++)
+        if (is_ours(pairs->items[i].key))
+            pairs->items[kept++] = pairs->items[i];
+    pairs->len = kept;
+}
+
+static void keep_our_owners(struct metadata *metadata)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < metadata->owner_references.len; i++)
+        if (is_ours(str_or(metadata->owner_references.items[i].api_version, "")))
+            metadata->owner_references.items[kept++] = metadata->owner_references.items[i];
+    metadata->owner_references.len = kept;
+}
+
+static void keep_part(struct secret_facts *facts)
+{
+    struct metadata *metadata = &facts->object.metadata;
+
+    facts->is_partial = true;
+    facts->type = NULL;
+    metadata->generate_name = NULL;
+    metadata->generation = 0;
+    metadata->creation_timestamp_ms = 0;
+    metadata->finalizers.len = 0;
+    keep_ours(&metadata->labels);
+    keep_ours(&metadata->annotations);
+    keep_our_owners(metadata);
+}
+
 /* The annotations go through the scratch arena, so it is a secret one. */
 int secret_facts_decode(const struct json *value, const struct secret_facts **ret, struct err *err)
 {
@@ -249,8 +292,12 @@ int secret_facts_decode(const struct json *value, const struct secret_facts **re
     if (r < 0)
         return r;
     metadata_drop_last_applied(&facts.object.metadata);
-    read_managed_fields(&facts, value, scratch);
-    read_data(&facts, json_get(value, "data"), scratch);
+    if (streq(json_get_text(value, "kind"), PARTIAL_KIND)) {
+        keep_part(&facts);
+    } else {
+        read_managed_fields(&facts, value, scratch);
+        read_data(&facts, json_get(value, "data"), scratch);
+    }
     *ret = (const struct secret_facts *)object_seal(&secret_facts_form, &facts);
     return 0;
 }

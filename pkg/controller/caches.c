@@ -251,11 +251,29 @@ void caches_init(struct caches *caches)
 
 /* --- sources --- */
 
-static void add_source(struct cache *cache, struct manager *manager, const char *namespace)
-{
-    struct store_view view = {.namespace = namespace};
+/* Ours in full, of the others that there are such (kubernetes.md 5). */
+static const struct store_view whole = {};
+static const struct store_view our_secrets = {.label_selector = LABEL_FAO "=true"};
+static const struct store_view their_secrets = {.label_selector = LABEL_FAO "!=true",
+                                                .metadata_only = true};
 
+static void add_source(struct cache *cache, struct manager *manager, const struct store_view *of,
+                       const char *namespace)
+{
+    struct store_view view = *of;
+
+    view.namespace = namespace;
     manager_add_source(manager, cache, &view);
+}
+
+static void add_sources(struct cache *cache, struct manager *manager,
+                        const struct controllers_options *options, const char *namespace)
+{
+    bool split = options->split_secrets && cache_kind(cache)->resource == &kind_secret.resource;
+
+    add_source(cache, manager, split ? &our_secrets : &whole, namespace);
+    if (split)
+        add_source(cache, manager, &their_secrets, namespace);
 }
 
 /* With a list of namespaces, what is in none is not looked at: ClusterIssuers (cli-metrics-helm.md 1.2). */
@@ -268,9 +286,9 @@ void caches_add_to(struct caches *caches, struct manager *manager,
         struct cache *cache = *slot(caches, i);
 
         if (namespaces->len == 0)
-            add_source(cache, manager, NULL);
+            add_sources(cache, manager, options, NULL);
         for (size_t j = 0; j < namespaces->len && rows[i].kind.resource->namespaced; j++)
-            add_source(cache, manager, namespaces->items[j]);
+            add_sources(cache, manager, options, namespaces->items[j]);
     }
 }
 

@@ -7,7 +7,7 @@
 #include "controller/controllers.h"
 
 void caches_init(struct caches *caches);
-/* Reflectors for all of them: one for each kind and namespace. */
+/* Reflectors for all of them: one for each kind and namespace, of Secrets perhaps two. */
 void caches_add_to(struct caches *caches, struct manager *manager,
                    const struct controllers_options *options);
 void caches_deinit(struct caches *caches);

@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 #include "controller/certificate_run.h"
+#include "controller/secrets.h"
 #include "controller/writers.h"
 
 #define DUPLICATE_RECHECK_MS MINUTES(3)
@@ -17,6 +18,7 @@
 struct gathered { /* references that keep the facts alive */
     struct cache_refs requests, secrets, rivals, orders;
     const struct secret_facts *secret;
+    bool secret_is_live; /* not the cache's word */
     const struct issuer *issuer;
     const struct secret_facts **next_keys;
 };
@@ -54,16 +56,44 @@ static const char *owner_among(const struct cache_refs *rivals, const struct sec
     return oldest ? oldest->object.metadata.name : NULL;
 }
 
-static void gather_owner(struct certificate_run *run, struct gathered *gathered)
+static void gather_rivals(struct certificate_run *run, struct gathered *gathered)
 {
     const struct metadata *metadata = &run->crt->object.metadata;
     cleanup(xfree) char *value = index_name_value(metadata->namespace, run->crt->spec.secret_name);
-    const char *owner;
 
     cache_by_index(run->self->caches.certificates, INDEX_SECRET_NAME, value, &gathered->rivals);
-    owner = owner_among(&gathered->rivals, gathered->secret);
-    if (owner && !streq(owner, metadata->name))
-        run->facts.owner = owner;
+}
+
+/* What follows from the target Secret. */
+static void gather_secret(struct certificate_run *run, const struct gathered *gathered)
+{
+    const struct metadata *metadata = &run->crt->object.metadata;
+    const struct secret_facts *secret = gathered->secret;
+    struct writers *writers = run->self->writers;
+    const char *owner = owner_among(&gathered->rivals, secret);
+
+    run->facts.secret = secret;
+    run->facts.owner = owner && !streq(owner, metadata->name) ? owner : NULL;
+    run->facts.foreign_writer = writers_rival(
+        writers, metadata->uid, secret, context_now_ms(run->ctx), &run->facts.foreign_until_ms);
+    run->facts.repair_is_futile = writers_repair_is_futile(writers, metadata->uid, secret);
+}
+
+/* In place of what the cache has of the target Secret: what it is now. */
+static int read_secret(struct certificate_run *run, struct gathered *gathered, struct err *err)
+{
+    struct key key = {.namespace = run->key.namespace, .name = run->crt->spec.secret_name};
+    const struct secret_facts *live = NULL;
+    int r = secret_facts_live(run->self, run->ctx, &key, &live, err);
+
+    if (r < 0)
+        return r;
+    if (gathered->secret)
+        object_unref(&gathered->secret->object);
+    gathered->secret = live;
+    gathered->secret_is_live = true;
+    gather_secret(run, gathered);
+    return 0;
 }
 
 /* Ours by uid, and still labelled: without the label it could neither be used nor replaced. */
@@ -73,7 +103,24 @@ static bool is_next_key_of(const struct certificate *crt, const struct object *s
            streq(object_label(secret, LABEL_NEXT_PRIVATE_KEY), "true");
 }
 
-static void gather_next_keys(struct certificate_run *run, struct gathered *gathered)
+/* A next key whose label somebody took off is as good as before. */
+static int complete_next_key(struct certificate_run *run, const void **secret, struct err *err)
+{
+    const struct secret_facts *partial = *secret, *live = NULL;
+    struct key key = object_key(&partial->object);
+    int r;
+
+    if (!partial->is_partial)
+        return 0;
+    r = secret_facts_live(run->self, run->ctx, &key, &live, err);
+    if (r < 0 || !live)
+        return r; /* gone: the cache will hear of it */
+    object_unref(&partial->object);
+    *secret = live;
+    return 0;
+}
+
+static int gather_next_keys(struct certificate_run *run, struct gathered *gathered, struct err *err)
 {
     const char *named = run->crt->status.next_private_key_secret_name;
     struct key key = {.namespace = run->key.namespace, .name = named};
@@ -84,16 +131,21 @@ static void gather_next_keys(struct certificate_run *run, struct gathered *gathe
     gathered->next_keys = arena_alloc(run->arena,
                                       (gathered->secrets.len + 1) * sizeof(*gathered->next_keys));
     for (size_t i = 0; i < gathered->secrets.len; i++) {
-        const struct secret_facts *secret = gathered->secrets.items[i];
+        int r;
 
-        if (is_next_key_of(run->crt, &secret->object))
-            gathered->next_keys[run->facts.next_key_count++] = secret;
+        if (!is_next_key_of(run->crt, gathered->secrets.items[i]))
+            continue;
+        r = complete_next_key(run, &gathered->secrets.items[i], err);
+        if (r < 0)
+            return r;
+        gathered->next_keys[run->facts.next_key_count++] = gathered->secrets.items[i];
     }
     run->facts.next_keys = gathered->next_keys;
     if (str_empty(named))
-        return;
+        return 0;
     found = cache_get(run->self->caches.secrets, &key);
     run->facts.foreign_next_key = found && !is_next_key_of(run->crt, found);
+    return 0;
 }
 
 /* Why the request in flight does not move: its Order's reason, or what the request itself says. */
@@ -142,7 +194,7 @@ static bool signs_at_once(const struct certificate_run *run)
     return run->self->options.approve && ops && ops->signs_at_once && issuer_is_ready(issuer);
 }
 
-static void gather(struct certificate_run *run, struct gathered *gathered)
+static int gather(struct certificate_run *run, struct gathered *gathered, struct err *err)
 {
     struct controllers *self = run->self;
     struct key secret = {.namespace = run->key.namespace, .name = run->crt->spec.secret_name};
@@ -154,20 +206,53 @@ static void gather(struct certificate_run *run, struct gathered *gathered)
     run->facts = (struct certificate_facts){
         .crt = run->crt,
         .issuer = gathered->issuer,
-        .secret = gathered->secret,
         .requests = (const struct request_facts *const *)gathered->requests.items,
         .request_count = gathered->requests.len,
     };
     gather_spec_problem(run);
-    run->facts.foreign_writer = writers_rival(self->writers, run->crt->object.metadata.uid,
-                                              gathered->secret, context_now_ms(run->ctx),
-                                              &run->facts.foreign_until_ms);
-    run->facts.repair_is_futile = writers_repair_is_futile(
-        self->writers, run->crt->object.metadata.uid, gathered->secret);
     run->facts.signs_at_once = signs_at_once(run);
-    gather_owner(run, gathered);
-    gather_next_keys(run, gathered);
+    gather_rivals(run, gathered);
+    gather_secret(run, gathered);
     gather_waiting(run, gathered);
+    if (gathered->secret && gathered->secret->is_partial) {
+        int r = read_secret(run, gathered, err);
+
+        if (r < 0)
+            return r;
+    }
+    return gather_next_keys(run, gathered, err);
+}
+
+/* Would this decision be wrong if the Secret were there after all? */
+static bool trusts_absence(const struct certificate_run *run)
+{
+    const struct certificate_decision *decision = &run->decision;
+    const struct conditions *before = &run->crt->status.conditions;
+    bool begins = decision->action == CERTIFICATE_START ||
+                  decision->action == CERTIFICATE_ISSUE_AT_ONCE;
+    bool reuses_key = decision->action == CERTIFICATE_MAKE_KEY &&
+                      !certificate_rotates_key(&run->crt->spec);
+    bool ends_readiness = condition_is(before, "Ready", CONDITION_TRUE) &&
+                          !condition_is(&decision->status.conditions, "Ready", CONDITION_TRUE);
+
+    return begins || reuses_key || ends_readiness;
+}
+
+/* Decides, and once more when it turns on a Secret that the cache does not have: a cache that is late, or a
+ * label that was taken off, must not lead to a new certificate (secrets.h). */
+static int decide(struct certificate_run *run, struct gathered *gathered, struct err *err)
+{
+    struct certificate_policy policy = certificate_policy_of(run);
+    int r;
+
+    certificate_decide(&run->facts, &policy, run->arena, &run->decision);
+    if (gathered->secret || gathered->secret_is_live || !secret_may_be_missed(run->self) ||
+        !trusts_absence(run))
+        return 0;
+    r = read_secret(run, gathered, err);
+    if (r == 0 && gathered->secret)
+        certificate_decide(&run->facts, &policy, run->arena, &run->decision);
+    return r;
 }
 
 /* --- act: one function per action --- */
@@ -311,13 +396,15 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     cleanup(gathered_deinit) struct gathered gathered = {};
     struct certificate_run run = {
         .self = self, .ctx = ctx, .key = *key, .crt = crt, .arena = arena};
-    struct certificate_policy policy = certificate_policy_of(&run);
     int r;
 
     if (!crt || crt->object.metadata.deletion_timestamp_ms)
         return 0; /* deleted: nothing to keep in step, the Secret stays */
-    gather(&run, &gathered);
-    certificate_decide(&run.facts, &policy, arena, &run.decision);
+    r = gather(&run, &gathered, err);
+    if (r == 0)
+        r = decide(&run, &gathered, err);
+    if (r < 0)
+        return r;
     ret_result->requeue_at_ms = run.decision.next_ms;
     log_debug(ctx, "decided: %s", certificate_action_name(run.decision.action));
     r = act(&run, ret_result, err);

@@ -9,6 +9,7 @@
 
 #include "controller/caches.h"
 #include "controller/facts.h"
+#include "controller/secrets.h"
 
 struct run {
     struct controllers *self;
@@ -167,7 +168,8 @@ static const char *replaced_certificate(struct run *run, const struct issuer *is
         !crt->status.acme->ari->suggested_window)
         return NULL;
     key.name = crt->spec.secret_name;
-    secret = cache_get(run->self->caches.secrets, &key);
+    if (secret_facts_get(run->self, run->ctx, &key, &secret, NULL) < 0)
+        return NULL; /* it is a courtesy to the CA, no reason to wait */
     if (!secret || !secret->ari_id)
         return NULL;
     if (!streq(object_annotation(&secret->object, ANNOTATION_ISSUER_NAME),

@@ -69,6 +69,9 @@ struct controllers_options {
     struct strlist issuers_off; /* --controllers: types whose requests are another program's */
     int64_t dns_check_budget_ms, http_check_budget_ms; /* 0: 5 min, 60 s */
     struct strlist only_namespaces; /* --namespace; empty: all, and ClusterIssuers */
+    /* Secrets without our label as metadata only: less memory, and a live read where it matters. For an API
+     * server; the local store has what is in it at hand anyway. */
+    bool split_secrets;
 };
 
 struct challenges; /* in-memory notes of the challenge reconciler */

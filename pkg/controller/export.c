@@ -20,6 +20,7 @@
 #include "controller/caches.h"
 #include "controller/export_files.h"
 #include "controller/hooks.h"
+#include "controller/secrets.h"
 #include "pki/names.h"
 
 struct todo {       /* a Certificate to be looked at */
@@ -152,11 +153,10 @@ static void secret_changed(void *arg, const struct key *key, const void *before,
                            bool initial)
 {
     struct export *self = arg;
-    const struct secret_facts *old = before, *new = after;
     cleanup(cache_refs_deinit) struct cache_refs refs = {};
     cleanup(xfree) char *value = NULL;
 
-    if (initial || !new || (old && memcmp(old->data_hash, new->data_hash, SHA256_LEN) == 0))
+    if (initial || !after || !secret_data_changed(before, after))
         return; /* at the start every Certificate comes by itself */
     value = index_name_value(key->namespace, key->name);
     cache_by_index(self->controllers->caches.certificates, INDEX_SECRET_NAME, value, &refs);

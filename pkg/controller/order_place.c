@@ -8,6 +8,7 @@
 
 #include "controller/order_run.h"
 #include "controller/placed.h"
+#include "controller/secrets.h"
 #include "metrics/metrics.h"
 
 /* --- budgets --- */
@@ -39,9 +40,10 @@ static const struct certificate *certificate_of(struct order_run *run)
 static bool is_renewal(struct order_run *run, const struct certificate *crt)
 {
     struct key key = {.namespace = run->key->namespace, .name = crt->spec.secret_name};
-    cleanup(object_unref)
-        const struct secret_facts *secret = cache_get(run->self->caches.secrets, &key);
+    cleanup(object_unref) const struct secret_facts *secret = NULL;
 
+    if (secret_facts_get(run->self, run->ctx, &key, &secret, NULL) < 0)
+        return false; /* to count it as a new order is the safe side */
     return secret && secret->cert_ok &&
            array_string_same_set(&secret->leaf_dns_names, &run->order->spec.dns_names) &&
            context_now_ms(run->ctx) - secret->not_before_ms < DAYS(120);

@@ -15,6 +15,7 @@
 #include "controller/challenges.h"
 #include "controller/facts.h"
 #include "controller/placed.h"
+#include "controller/secrets.h"
 #include "controller/writers.h"
 
 struct wake {
@@ -300,12 +301,6 @@ static void cluster_issuer_changed(void *self, const struct key *key, const void
         wake_users_of_issuer(&wake, "ClusterIssuer", key);
 }
 
-/* A gate saved to an annotation is no reason to look at the account again. */
-static bool secret_data_changed(const struct secret_facts *before, const struct secret_facts *after)
-{
-    return !before || !after || memcmp(before->data_hash, after->data_hash, SHA256_LEN) != 0;
-}
-
 /* A corrected key of a name server ends the back-off of what was refused with the old one. */
 static void wake_users_of_secret(const struct wake *wake, enum lane lane, struct cache *issuers,
                                  const char *kind, const char *secret)
@@ -338,7 +333,7 @@ static void secret_changed(void *self, const struct key *key, const void *before
     add_index(&wake, LANE_CERTIFICATES, caches->certificates, INDEX_SECRET_NAME, value);
     add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
     if (!secret_data_changed(before, after))
-        return;
+        return; /* a gate saved to an annotation is no reason to look at the account again */
     ca_keys_forget(wake.self->issuers.ca_keys, key);
     add_index(&wake, LANE_REQUESTS, caches->requests, INDEX_KEY_SECRET, value);
     wake_users_of_secret(&wake, LANE_ISSUERS, caches->issuers, "Issuer", value);

@@ -12,9 +12,10 @@
     "spec:\n  acme:\n    server: " FAKE_CA_DIRECTORY                                               \
     "\n    privateKeySecretRef: {name: account}\n" SIM_BY_DNS
 
-TEST(only_the_namespaces_of_the_list_are_served_and_no_cluster_issuers)
+static void live(bool split_secrets)
 {
-    struct sim_options options = {.start_ms = START, .only_namespaces = "red,blue"};
+    struct sim_options options = {
+        .start_ms = START, .only_namespaces = "red,blue", .split_secrets = split_secrets};
     struct sim *sim = sim_new_with(&options);
 
     sim_apply(sim, IN("red") IN("blue") IN("green") CLUSTER_ISSUER);
@@ -31,4 +32,15 @@ TEST(only_the_namespaces_of_the_list_are_served_and_no_cluster_issuers)
     sim_free(sim);
 }
 
-RUN_TESTS(cmocka_unit_test(only_the_namespaces_of_the_list_are_served_and_no_cluster_issuers));
+TEST(only_the_namespaces_of_the_list_are_served_and_no_cluster_issuers)
+{
+    live(false);
+}
+
+TEST(the_same_with_secrets_by_two_watches_in_each)
+{
+    live(true);
+}
+
+RUN_TESTS(cmocka_unit_test(only_the_namespaces_of_the_list_are_served_and_no_cluster_issuers),
+          cmocka_unit_test(the_same_with_secrets_by_two_watches_in_each));

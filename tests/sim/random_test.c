@@ -42,6 +42,7 @@ struct story {
     struct sim *sim;
     int certificates, years;
     uint64_t seed;
+    bool split_secrets;
     int64_t end_ms, trouble_until_ms, peace_until_ms;
     int crashes, outages, edits;
     bool will_crash;
@@ -99,6 +100,7 @@ static void begin(struct story *story)
                .validation_ms = SECONDS(2),
                .backdate_ms = HOURS(1)},
         .ari_every_ms = DAYS(1),
+        .split_secrets = story->split_secrets,
     };
 
     story->sim = sim_new_with(&options);
@@ -164,6 +166,16 @@ static void damage_secret(struct story *story, const char *name, int i)
         sim_patch(story->sim, secret, "{data: {tls.crt: bm90aGluZw==}}");
 }
 
+/* With two watches it passes from one to the other. */
+static void strip_label(struct story *story, const char *name, int i)
+{
+    cleanup(xfree) char *secret = xasprintf("secret/c%d-tls", i);
+
+    if (sim_get(story->sim, secret))
+        sim_patch(story->sim, secret,
+                  "{metadata: {labels: {controller.cert-manager.io/fao: null}}}");
+}
+
 static void start_over(struct story *story, const char *name, int i)
 {
     sim_delete(story->sim, name);
@@ -180,7 +192,7 @@ static void edit_something(struct story *story)
 {
     static void (*const edits[])(struct story * story, const char *name, int i) = {
         edit_names,    edit_key,      edit_metadata, delete_secret,
-        damage_secret, renew_by_hand, start_over,
+        damage_secret, renew_by_hand, start_over,    strip_label,
     };
     int i = (int)below(story, (uint64_t)story->certificates);
     cleanup(xfree) char *name = xasprintf("certificate/c%d", i);
@@ -329,21 +341,39 @@ static void print_summary(const struct story *story)
         counts->failed_validations);
 }
 
+static void live(struct story *story)
+{
+    story->seed = (uint64_t)setting("SIM_SEED", 20260101);
+    begin(story);
+    while (sim_now(story->sim) < story->end_ms)
+        live_on(story);
+    end(story);
+    print_summary(story);
+    sim_free(story->sim);
+}
+
 /* cm#9083: objects that come in an order nobody thought of. */
 TEST(years_of_trouble_leave_every_certificate_in_force)
 {
     struct story story = {
         .certificates = (int)setting("SIM_CERTIFICATES", 50),
         .years = (int)setting("SIM_YEARS", 3),
-        .seed = (uint64_t)setting("SIM_SEED", 20260101),
     };
 
-    begin(&story);
-    while (sim_now(story.sim) < story.end_ms)
-        live_on(&story);
-    end(&story);
-    print_summary(&story);
-    sim_free(story.sim);
+    live(&story);
 }
 
-RUN_TESTS(cmocka_unit_test(years_of_trouble_leave_every_certificate_in_force));
+/* The same as in a cluster: Secrets come by two watches, one of them without data, both late by chance. */
+TEST(years_of_trouble_with_secrets_by_two_watches_do_too)
+{
+    struct story story = {
+        .certificates = (int)setting("SIM_CERTIFICATES", 20),
+        .years = (int)setting("SIM_YEARS", 2),
+        .split_secrets = true,
+    };
+
+    live(&story);
+}
+
+RUN_TESTS(cmocka_unit_test(years_of_trouble_leave_every_certificate_in_force),
+          cmocka_unit_test(years_of_trouble_with_secrets_by_two_watches_do_too));

@@ -71,6 +71,7 @@ static void start(struct sim *sim)
         .resource_namespace = "cert-manager",
         .approve = !sim->options.others_approve,
         .owner_ref = sim->options.owner_ref,
+        .split_secrets = sim->options.split_secrets,
         .max_challenges = sim->options.max_challenges > 0 ? sim->options.max_challenges : 60,
         .backoff_min_ms = HOURS(1),
         .backoff_max_ms = HOURS(32),
@@ -145,6 +146,8 @@ static void open_store(struct sim *sim)
     struct err err = {};
 
     must(store_local_open(&options, &sim->store, &err), &err, "store_local_open");
+    if (sim->options.split_secrets)
+        sim_be_late(sim);
 }
 
 static void make_world(struct sim *sim)
@@ -233,11 +236,23 @@ const struct fake_clock *sim_clock(const struct sim *sim)
     return &sim->clock;
 }
 
+/* One run, or at least all events that are not withheld. */
+static bool process_next(struct sim *sim)
+{
+    int ran;
+
+    sim->withheld = 0;
+    sim->runs = true;
+    ran = manager_process_next(sim->controllers->manager, &sim->ctx);
+    sim->runs = false;
+    return ran > 0 || sim->withheld > 0;
+}
+
 /* All that is due now. */
 static void run_due(struct sim *sim)
 {
     sim->runs_at_this_time = 0;
-    while (!sim->has_crashed && manager_process_next(sim->controllers->manager, &sim->ctx) > 0) {
+    while (!sim->has_crashed && process_next(sim)) {
         if (++sim->runs_at_this_time < SPIN_MAX)
             continue;
         sim_print_state(sim);

@@ -30,13 +30,14 @@
 struct sim;
 struct sim_options {
     int64_t start_ms;
-    uint64_t seed;             /* 0: 1 */
-    struct fake_ca_options ca; /* validate, fault and seed are the simulator's */
-    int64_t ari_every_ms;      /* Retry-After of renewal information; 0: the CA's */
-    int max_challenges;        /* 0: 60 */
-    bool owner_ref;            /* --enable-certificate-owner-ref */
-    bool others_approve;       /* no approval of our own */
+    uint64_t seed;               /* 0: 1 */
+    struct fake_ca_options ca;   /* validate, fault and seed are the simulator's */
+    int64_t ari_every_ms;        /* Retry-After of renewal information; 0: the CA's */
+    int max_challenges;          /* 0: 60 */
+    bool owner_ref;              /* --enable-certificate-owner-ref */
+    bool others_approve;         /* no approval of our own */
     const char *only_namespaces; /* --namespace: "a,b"; NULL: all */
+    bool split_secrets; /* as in a cluster; then the program's watches are late by chance, too */
 };
 struct sim *sim_new(int64_t start_ms);
 struct sim *sim_new_with(const struct sim_options *options);

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "controller/facts.h"
+#include "controller/secrets.h"
 #include "support/sim_inside.h"
 
 /* --- while it runs --- */
@@ -159,9 +160,11 @@ static void check_ready(struct sim *sim, const struct certificate *crt)
 {
     const char *name = crt->object.metadata.name;
     struct key key = {.namespace = crt->object.metadata.namespace, .name = crt->spec.secret_name};
-    cleanup(object_unref)
-        const struct secret_facts *secret = cache_get(sim->controllers->caches.secrets, &key);
+    cleanup(object_unref) const struct secret_facts *secret = NULL;
+    struct err err = {};
+    int r = secret_facts_get(sim->controllers, &sim->ctx, &key, &secret, &err);
 
+    check(sim, r == 0, err.text, name);
     check(sim, secret && secret->key_ok && secret->cert_ok, "Ready without a key and a certificate",
           name);
     check(sim, memcmp(secret->key_hash, secret->cert_key_hash, SHA256_LEN) == 0,

@@ -19,6 +19,11 @@ struct sim_planned_fault { /* sim_fail_ca() */
     int left;
 };
 
+struct sim_late { /* an event that a watch has not told of yet; zeroed: none */
+    struct store_watch *watch;
+    struct store_event event;
+};
+
 struct sim {
     struct sim_options options;
     struct fake_clock clock;
@@ -46,7 +51,12 @@ struct sim {
     bool ca_is_down, http_is_down;
     bool refuses_every_third;
     unsigned refused;
-    bool quiet; /* a user writes: no faults, no points */
+    bool quiet;                        /* a user writes: no faults, no points */
+    const struct store_ops *store_ops; /* the store's own; its watches are late while `runs` */
+    struct store_ops late_ops;
+    struct sim_late late[32];
+    bool runs;
+    unsigned withheld; /* events, in this pass */
     int points, crash_at;
     bool crash_after, has_crashed;
     int refuse_at;
@@ -63,6 +73,7 @@ uint64_t sim_random_next(uint64_t *state);
 
 /* sim_world.c */
 int sim_store_fault(void *arg, bool after, struct err *err);
+void sim_be_late(struct sim *sim); /* from now on, watches of the store are */
 int sim_dns_fault(void *arg, bool after, struct err *err);
 fake_ca_fault_fn sim_ca_fault;
 fake_ca_validate_fn sim_validate;

@@ -81,6 +81,72 @@ int sim_store_fault(void *arg, bool after, struct err *err)
     return 0;
 }
 
+/* --- watches that are late --- */
+
+static struct sim *late_sim; /* one at a time (sim.h) */
+
+static struct sim_late *late_of(const struct store_watch *watch)
+{
+    for (size_t i = 0; i < ARRAY_LEN(late_sim->late); i++)
+        if (late_sim->late[i].watch == watch)
+            return &late_sim->late[i];
+    return NULL;
+}
+
+static int hold_back(struct store_watch *watch, const struct store_event *event, struct err *err)
+{
+    struct sim_late *late = late_of(NULL);
+
+    ASSERT_TRUE(late);
+    *late = (struct sim_late){.watch = watch, .event = *event};
+    late_sim->withheld++;
+    return err_set(err, ERR_TIMEOUT, "nothing yet");
+}
+
+/* Half of the time an event has not arrived yet, so that two watches tell of one change at different
+ * times. */
+static int late_watch_next(struct store_watch *watch, const struct context *ctx,
+                           struct store_event *ret, struct err *err)
+{
+    struct sim_late *late = late_of(watch);
+    struct store_event event = {};
+    int r = 0;
+
+    if (late)
+        event = late->event;
+    else
+        r = late_sim->store_ops->watch_next(watch, ctx, &event, err);
+    if (r < 0)
+        return r;
+    if (late)
+        *late = (struct sim_late){};
+    if (late_sim->runs && sim_random(late_sim, 2) == 0)
+        return hold_back(watch, &event, err);
+    *ret = event;
+    return 0;
+}
+
+static void late_watch_close(struct store_watch *watch)
+{
+    struct sim_late *late = late_of(watch);
+
+    if (late) {
+        store_event_deinit(&late->event);
+        *late = (struct sim_late){};
+    }
+    late_sim->store_ops->watch_close(watch);
+}
+
+void sim_be_late(struct sim *sim)
+{
+    late_sim = sim;
+    sim->store_ops = sim->store->ops;
+    sim->late_ops = *sim->store->ops;
+    sim->late_ops.watch_next = late_watch_next;
+    sim->late_ops.watch_close = late_watch_close;
+    sim->store->ops = &sim->late_ops;
+}
+
 int sim_dns_fault(void *arg, bool after, struct err *err)
 {
     struct sim *sim = arg;

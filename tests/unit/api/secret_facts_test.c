@@ -187,6 +187,37 @@ TEST(facts_of_a_typical_secret_are_small)
     ASSERT_TRUE(arena_size(facts->object.arena) <= 1280);
 }
 
+/* Of a foreign Secret so much that it can be recognised, and no more: there may be very many. */
+TEST(of_metadata_alone_only_names_and_what_is_ours_are_kept)
+{
+    cleanup(facts_unref) const struct secret_facts *facts = decode(
+        "apiVersion: meta.k8s.io/v1\nkind: PartialObjectMetadata\n"
+        "metadata:\n  name: s\n  namespace: ns\n  uid: u\n  resourceVersion: '7'\n"
+        "  labels: {app: web, cert-manager.io/next-private-key: 'true'}\n"
+        "  annotations: {cert-manager.io/certificate-name: web, note: long}\n"
+        "  finalizers: [a/b]\n"
+        "  ownerReferences:\n"
+        "  - {apiVersion: apps/v1, kind: Deployment, name: d, uid: d}\n"
+        "  - {apiVersion: cert-manager.io/v1, kind: Certificate, name: c, uid: c, controller: true}\n"
+        "  managedFields: [{manager: kubectl, fieldsV1: {'f:data': {'f:tls.key': {}}}}]\n");
+    cleanup(facts_unref) const struct secret_facts *whole = decode(HEAD);
+    const struct metadata *metadata = &facts->object.metadata;
+
+    ASSERT_TRUE(facts->is_partial);
+    ASSERT_STREQ(metadata->name, "s");
+    ASSERT_STREQ(metadata->uid, "u");
+    ASSERT_STREQ(metadata->resource_version, "7");
+    ASSERT_EQ(metadata->labels.len, 1);
+    ASSERT_STREQ(object_label(&facts->object, "cert-manager.io/next-private-key"), "true");
+    ASSERT_EQ(metadata->annotations.len, 1);
+    ASSERT_STREQ(object_annotation(&facts->object, "cert-manager.io/certificate-name"), "web");
+    ASSERT_EQ(metadata->owner_references.len, 1);
+    ASSERT_TRUE(object_is_controlled_by(&facts->object, "c"));
+    ASSERT_EQ(metadata->finalizers.len, 0);
+    ASSERT_NULL(facts->foreign_owner);
+    ASSERT_FALSE(whole->is_partial);
+}
+
 RUN_TESTS(cmocka_unit_test(a_pair_is_known_by_hashes_names_and_dates),
           cmocka_unit_test(what_does_not_decode_is_a_fact_and_no_error),
           cmocka_unit_test(the_hash_of_the_data_does_not_depend_on_order),
@@ -194,4 +225,5 @@ RUN_TESTS(cmocka_unit_test(a_pair_is_known_by_hashes_names_and_dates),
           cmocka_unit_test(what_the_issuing_manager_applied_is_kept_by_name),
           cmocka_unit_test(another_manager_of_the_pair_is_named),
           cmocka_unit_test(no_bytes_of_a_key_are_kept),
-          cmocka_unit_test(facts_of_a_typical_secret_are_small));
+          cmocka_unit_test(facts_of_a_typical_secret_are_small),
+          cmocka_unit_test(of_metadata_alone_only_names_and_what_is_ours_are_kept));
