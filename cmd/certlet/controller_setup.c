@@ -133,6 +133,8 @@ static int setup_controllers(struct controller_run *self, struct err *err)
         .approve = self->choice.approve,
         .lanes_off = self->choice.lanes_off,
         .issuers_off = self->choice.issuers_off,
+        .only_namespaces = self->flags.namespaces,
+        .split_secrets = true,
     };
 
     return engine_setup_controllers(&self->engine, options, err);
