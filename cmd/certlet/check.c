@@ -152,7 +152,7 @@ int command_check(int argc, char **argv)
          .type = OPTION_TEXT,
          .target = &flags.lease_namespace,
          .value = "NAMESPACE",
-         .default_text = "cert-manager",
+         .default_text = "kube-system",
          .help = "with --cluster: where the controller's Lease is"},
         {.name = "service-account",
          .type = OPTION_TEXT,

@@ -12,7 +12,6 @@ from support.bed import Kube
 from support.kube_store import find_program, install_kinds, run_suite
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-VERSIONS = ("1.36.3", "1.34.4")
 
 
 @contextlib.contextmanager
@@ -40,10 +39,9 @@ def compactor(kube):
 
 
 @pytest.mark.kube
-@pytest.mark.parametrize("version", VERSIONS)
-def test_an_api_server_passes_the_suite_of_the_local_store(bed, version, tmp_path):
+def test_an_api_server_passes_the_suite_of_the_local_store(bed, kube_version, tmp_path):
     program = find_program(ROOT)
-    with Kube(tmp_path, version) as kube, compactor(kube) as url:
+    with Kube(tmp_path, kube_version) as kube, compactor(kube) as url:
         install_kinds(kube)
         code, said = run_suite(program, kube.kubeconfig, "--compact-url", url)
     assert code == 0, said

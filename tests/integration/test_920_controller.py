@@ -12,6 +12,7 @@ from support.certlet import solver_flags
 from support.controller import (
     ACCOUNT,
     LEASE,
+    LEASE_NAMESPACE,
     NAMESPACE,
     Controller,
     condition,
@@ -173,7 +174,7 @@ def test_health_and_metrics_are_served(controller):
 
 
 def test_the_lease_is_cert_managers_and_names_the_holder(controller, cluster):
-    lease = cluster.get(f"leases.coordination.k8s.io/{LEASE}", NAMESPACE)
+    lease = cluster.get(f"leases.coordination.k8s.io/{LEASE}", LEASE_NAMESPACE)
     assert lease["spec"]["holderIdentity"] and lease["spec"]["leaseDurationSeconds"] == 15
     assert "leading as" in controller.log_text()
 

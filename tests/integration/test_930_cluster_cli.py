@@ -766,7 +766,7 @@ def test_check_of_who_may_not_look_says_what_is_not_known(cluster, user):
     for what in (
         "customresourcedefinitions.apiextensions.k8s.io: whether CRD orders",
         "validatingadmissionpolicies.admissionregistration.k8s.io: whether the policies",
-        "leases.coordination.k8s.io in namespace 'cert-manager': whether a controller",
+        "leases.coordination.k8s.io in namespace 'kube-system': whether a controller",
         "validatingwebhookconfigurations.admissionregistration.k8s.io: whether a webhook",
     ):
         assert f"warning  permissions of yours: not permitted to read {what}" in done.stdout

@@ -13,7 +13,7 @@ from .server import LOOPBACK, BedError, Server, reserve_port, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 NAMESPACE, ACCOUNT = "cert-manager", "certlet"
-LEASE = "cert-manager-controller"
+LEASE_NAMESPACE, LEASE = "kube-system", "cert-manager-controller"
 CRDS = (
     "certificates.cert-manager.io",
     "certificaterequests.cert-manager.io",
@@ -67,7 +67,6 @@ class Controller(Server):
             "controller",
             f"--kubeconfig={self.kubeconfig}",
             f"--cluster-resource-namespace={NAMESPACE}",
-            f"--leader-election-namespace={NAMESPACE}",
             *LEASE_FLAGS,
             f"--metrics-listen-address={LOOPBACK}:{self.metrics_port}",
             f"--internal-healthz-listen-address={LOOPBACK}:{self.health_port}",
@@ -122,7 +121,7 @@ class Controller(Server):
     # --- leading ---
 
     def holder(self):
-        lease = self.kube.get(f"leases.coordination.k8s.io/{LEASE}", NAMESPACE)
+        lease = self.kube.get(f"leases.coordination.k8s.io/{LEASE}", LEASE_NAMESPACE)
         return (lease or {}).get("spec", {}).get("holderIdentity", "")
 
     def wait_to_lead(self, seconds=60):
