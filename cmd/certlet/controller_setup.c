@@ -176,8 +176,11 @@ int controller_setup(struct controller_run *self, struct err *err)
         load_config,  open_stores, setup_network, setup_controllers,
         listen_ports, list,        setup_elector, start_elector,
     };
-    int r = engine_init(&self->engine, err);
+    int r;
 
+    self->engine.text_format = LOG_KLOG; /* as whoever collects a cluster's logs expects */
+    self->engine.json_format = LOG_KLOG_JSON;
+    r = engine_init(&self->engine, err);
     if (r < 0)
         return r;
     self->instance = make_instance();

@@ -252,7 +252,8 @@ int engine_init(struct engine *self, struct err *err)
 {
     self->ctx = context_background(clock_system());
     log_setup(self->flags->verbosity >= 4 ? LOG_DEBUG : LOG_INFO,
-              streq(self->flags->logging_format, "json") ? LOG_JSON : LOG_TEXT, self->ctx.clock);
+              streq(self->flags->logging_format, "json") ? self->json_format : self->text_format,
+              self->ctx.clock);
     self->metrics = metrics_new();
     self->accounts = accounts_new();
     return catch_signals(self, err);

@@ -7,6 +7,7 @@
 #ifndef CERTLET_ENGINE_H
 #define CERTLET_ENGINE_H
 
+#include "base/log.h"
 #include "controller/controllers.h"
 #include "dns/dns.h"
 #include "options.h"
@@ -42,6 +43,7 @@ void engine_flags_deinit(struct engine_flags *flags);
 
 struct engine { /* in order of setting up; torn down the other way round */
     const struct engine_flags *flags;
+    enum log_format text_format, json_format; /* what --logging-format=text and json are */
     struct context ctx;
     int signal_fd, wake_fd;
     struct metrics *metrics;
@@ -61,7 +63,7 @@ struct engine { /* in order of setting up; torn down the other way round */
 /* Logging, signals, metrics; zeroes nothing: `self` is as ENGINE says. */
 #define ENGINE(flags_)                                                                             \
     {                                                                                              \
-        .flags = flags_, .signal_fd = -1, .wake_fd = -1                                            \
+        .flags = flags_, .json_format = LOG_JSON, .signal_fd = -1, .wake_fd = -1                   \
     }
 int engine_init(struct engine *self, struct err *err);
 /* From here on the first signal fires the guard's cancel, and stays in signal_fd. */

@@ -35,11 +35,21 @@ static struct {
 
 static const struct {
     const char *text, *json;
+    char klog;
+    int verbosity;
 } level_names[] = {
-    [LOG_ERROR] = {"ERROR", "error"},
-    [LOG_WARNING] = {"WARN ", "warning"},
-    [LOG_INFO] = {"INFO ", "info"},
-    [LOG_DEBUG] = {"DEBUG", "debug"},
+    [LOG_ERROR] = {"ERROR", "error", 'E', 0},
+    [LOG_WARNING] = {"WARN ", "warning", 'W', 0},
+    [LOG_INFO] = {"INFO ", "info", 'I', 0},
+    [LOG_DEBUG] = {"DEBUG", "debug", 'I', 4},
+};
+
+struct record { /* of one line */
+    enum log_level level;
+    struct log_place place;
+    int64_t now_ms;
+    const struct context *ctx;
+    const char *message;
 };
 
 void log_setup(enum log_level most, enum log_format format, const struct clock *clock)
@@ -164,26 +174,110 @@ static void add_context(struct buf *line, const struct context *ctx, add_field_f
     add_field(line, "id", id);
 }
 
-static void format_text(struct buf *line, enum log_level level, int64_t now_ms,
-                        const struct context *ctx, const char *message)
+static void format_text(struct buf *line, const struct record *record)
 {
-    add_time(line, now_ms);
-    buf_addf(line, " %s ", level_names[level].text);
-    add_context(line, ctx, add_text_field);
-    add_text(line, message, MESSAGE_MAX, false, false);
+    add_time(line, record->now_ms);
+    buf_addf(line, " %s ", level_names[record->level].text);
+    add_context(line, record->ctx, add_text_field);
+    add_text(line, record->message, MESSAGE_MAX, false, false);
 }
 
-static void format_json(struct buf *line, enum log_level level, int64_t now_ms,
-                        const struct context *ctx, const char *message)
+static void format_json(struct buf *line, const struct record *record)
 {
     buf_add_str(line, "{\"ts\":\"");
-    add_time(line, now_ms);
-    buf_addf(line, "\",\"level\":\"%s\",\"msg\":\"", level_names[level].json);
-    add_text(line, message, MESSAGE_MAX, true, true);
+    add_time(line, record->now_ms);
+    buf_addf(line, "\",\"level\":\"%s\",\"msg\":\"", level_names[record->level].json);
+    add_text(line, record->message, MESSAGE_MAX, true, true);
     buf_add_char(line, '"');
-    add_context(line, ctx, add_json_field);
+    add_context(line, record->ctx, add_json_field);
     buf_add_char(line, '}');
 }
+
+/* --- as Kubernetes' programs do --- */
+
+/* "Certificate default/web", "ClusterIssuer ca" as kind, namespace and name. */
+static void add_klog_object(struct buf *line, const char *object, add_field_fn *add_field)
+{
+    const char *space = strchr(object, ' '), *name = space ? space + 1 : object;
+    const char *slash = strchr(name, '/');
+    char part[FIELD_MAX];
+
+    if (space) {
+        (void)snprintf(part, sizeof(part), "%.*s", (int)(space - object), object);
+        add_field(line, "kind", part);
+    }
+    if (slash) {
+        (void)snprintf(part, sizeof(part), "%.*s", (int)(slash - name), name);
+        add_field(line, "namespace", part);
+    }
+    add_field(line, "name", slash ? slash + 1 : name);
+}
+
+static void add_klog_context(struct buf *line, const struct context *ctx, add_field_fn *add_field)
+{
+    char id[17] = "";
+
+    if (!ctx)
+        return;
+    if (ctx->reconcile_id)
+        (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)ctx->reconcile_id);
+    add_field(line, "controller", ctx->controller);
+    if (!str_empty(ctx->object))
+        add_klog_object(line, ctx->object, add_field);
+    add_field(line, "reconcileID", id);
+}
+
+/* There it is quoted, whatever it holds. */
+static void add_klog_field(struct buf *line, const char *name, const char *value)
+{
+    if (str_empty(value))
+        return;
+    buf_addf(line, " %s=\"", name);
+    add_text(line, value, FIELD_MAX, false, true);
+    buf_add_char(line, '"');
+}
+
+/* "2026-11-24T13:00:00.123000Z" as "1124 13:00:00.123000". klog says local time; a pod has none but UTC. */
+static void add_klog_time(struct buf *line, int64_t now_ms)
+{
+    char text[TIME_TEXT_MAX];
+
+    time_format_micro(now_ms, text);
+    buf_addf(line, "%.2s%.2s %.15s", text + 5, text + 8, text + 11);
+}
+
+static void format_klog(struct buf *line, const struct record *record)
+{
+    buf_add_char(line, level_names[record->level].klog);
+    add_klog_time(line, record->now_ms);
+    buf_addf(line, " %7d %s:%d] \"", (int)getpid(), record->place.file, record->place.line);
+    add_text(line, record->message, MESSAGE_MAX, false, true);
+    buf_add_char(line, '"');
+    add_klog_context(line, record->ctx, add_klog_field);
+}
+
+static void format_klog_json(struct buf *line, const struct record *record)
+{
+    buf_addf(line, "{\"ts\":%lld,\"caller\":\"%s:%d\",\"msg\":\"", (long long)record->now_ms,
+             record->place.file, record->place.line);
+    add_text(line, record->message, MESSAGE_MAX, true, true);
+    buf_add_char(line, '"');
+    if (record->level != LOG_ERROR)
+        buf_addf(line, ",\"v\":%d", level_names[record->level].verbosity);
+    if (record->level == LOG_WARNING)
+        add_json_field(line, "level", level_names[record->level].json);
+    add_klog_context(line, record->ctx, add_json_field);
+    buf_add_char(line, '}');
+}
+
+static void (*const formats[])(struct buf *line, const struct record *record) = {
+    [LOG_TEXT] = format_text,
+    [LOG_JSON] = format_json,
+    [LOG_KLOG] = format_klog,
+    [LOG_KLOG_JSON] = format_klog_json,
+};
+
+/* --- writing --- */
 
 static void write_line(struct buf *line)
 {
@@ -201,26 +295,25 @@ static void write_line(struct buf *line)
     }
 }
 
-static void emit(enum log_level level, const struct context *ctx, const char *message)
+static void emit(struct record *record)
 {
     cleanup(buf_deinit) struct buf line = BUF(LINE_MAX_BYTES);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&logger.mutex);
-    int64_t now_ms = clock_wall_ms(logger.clock ? logger.clock : clock_system());
 
-    if (logger.format == LOG_JSON)
-        format_json(&line, level, now_ms, ctx, message);
-    else
-        format_text(&line, level, now_ms, ctx, message);
+    record->now_ms = clock_wall_ms(logger.clock ? logger.clock : clock_system());
+    formats[logger.format](&line, record);
     if (logger.sink)
-        logger.sink(logger.sink_arg, level, buf_str(&line));
+        logger.sink(logger.sink_arg, record->level, buf_str(&line));
     else
         write_line(&line);
 }
 
-void log_write(enum log_level level, const struct context *ctx, const char *fmt, ...)
+void log_write(enum log_level level, struct log_place place, const struct context *ctx,
+               const char *fmt, ...)
 {
     int saved = errno, len;
     char message[MESSAGE_MAX];
+    struct record record = {.level = level, .place = place, .ctx = ctx, .message = message};
     va_list args;
 
     if (!log_enabled(level))
@@ -232,6 +325,6 @@ void log_write(enum log_level level, const struct context *ctx, const char *fmt,
         message[0] = '\0';
     if (len >= MESSAGE_MAX)
         str_ellipsis(message, sizeof(message));
-    emit(level, ctx, message);
+    emit(&record);
     errno = saved;
 }

@@ -101,7 +101,8 @@ static void report(const struct context *ctx, const struct answer *answer, const
     if (answer->log_level == NOT_LOGGED)
         return;
     duration_words(wait_ms, words);
-    log_write((enum log_level)answer->log_level, ctx, "%s; trying again in %s", err->text, words);
+    log_write((enum log_level)answer->log_level, LOG_HERE, ctx, "%s; trying again in %s", err->text,
+              words);
 }
 
 static enum run_result failed(struct loop *loop, const struct context *ctx, const struct work *work,

@@ -70,6 +70,47 @@ TEST(a_json_line_is_one_object)
                  "{\"ts\":\"2026-11-24T13:00:00.123Z\",\"level\":\"warning\",\"msg\":\"x\"}");
 }
 
+TEST(a_klog_line_is_what_collectors_of_kubernetes_expect)
+{
+    struct context ctx = certificate_context();
+    char expected[300];
+
+    start(LOG_DEBUG, LOG_KLOG);
+    log_info(&ctx, "say \"%s\"", "hi");
+    snprintf(expected, sizeof(expected),
+             "I1124 13:00:00.123000 %7d log_test.c:%d] \"say \\\"hi\\\"\" "
+             "controller=\"certificates\" kind=\"Certificate\" namespace=\"default\" "
+             "name=\"web\" reconcileID=\"4f2a\"",
+             (int)getpid(), __LINE__ - 5);
+    ASSERT_STREQ(seen.last, expected);
+    ctx = context_background(&fake.clock);
+    ctx.object = "ClusterIssuer ca";
+    log_error(&ctx, "x");
+    ASSERT_EQ(seen.last[0], 'E');
+    ASSERT_CONTAINS(seen.last, "] \"x\" kind=\"ClusterIssuer\" name=\"ca\"");
+    log_warning(NULL, "x");
+    ASSERT_EQ(seen.last[0], 'W');
+}
+
+TEST(a_klog_json_line_has_time_caller_message_and_verbosity)
+{
+    struct context ctx = certificate_context();
+    char expected[300];
+
+    start(LOG_DEBUG, LOG_KLOG_JSON);
+    log_debug(&ctx, "x");
+    snprintf(expected, sizeof(expected),
+             "{\"ts\":1795525200123,\"caller\":\"log_test.c:%d\",\"msg\":\"x\",\"v\":4,"
+             "\"controller\":\"certificates\",\"kind\":\"Certificate\","
+             "\"namespace\":\"default\",\"name\":\"web\",\"reconcileID\":\"4f2a\"}",
+             __LINE__ - 5);
+    ASSERT_STREQ(seen.last, expected);
+    log_error(NULL, "wrong");
+    ASSERT_CONTAINS(seen.last, "\"msg\":\"wrong\"}");
+    log_warning(NULL, "x");
+    ASSERT_CONTAINS(seen.last, "\"v\":0,\"level\":\"warning\"}");
+}
+
 TEST(foreign_text_can_neither_end_a_line_nor_break_json)
 {
     static const struct {
@@ -205,6 +246,8 @@ TEST(threads_may_log_at_once)
 
 RUN_TESTS(cmocka_unit_test(a_text_line_has_time_level_fields_and_message),
           cmocka_unit_test(a_json_line_is_one_object),
+          cmocka_unit_test(a_klog_line_is_what_collectors_of_kubernetes_expect),
+          cmocka_unit_test(a_klog_json_line_has_time_caller_message_and_verbosity),
           cmocka_unit_test(foreign_text_can_neither_end_a_line_nor_break_json),
           cmocka_unit_test(a_field_is_quoted_when_it_must_be),
           cmocka_unit_test(a_huge_message_is_cut_and_the_line_still_whole),
