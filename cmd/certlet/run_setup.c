@@ -243,11 +243,13 @@ static int start_lists(struct run *run, struct err *err)
 static int start(struct run *run, struct err *err)
 {
     struct context ctx = engine_guarded(&run->engine);
-    int r = manager_start(run->engine.controllers->manager, &ctx, err);
+    struct manager *manager = run->engine.controllers->manager;
+    int r = manager_catch_up(manager, &ctx, err);
 
-    if (r < 0)
-        return r;
-    r = export_start_hooks(run->export, &run->engine.ctx, err);
+    if (r == 0)
+        r = manager_start(manager, &ctx, err);
+    if (r == 0)
+        r = export_start_hooks(run->export, &run->engine.ctx, err);
     if (r < 0)
         return r;
     run->watching = cancel_new();

@@ -46,8 +46,11 @@ void manager_add_source(struct manager *manager, struct cache *cache,
                         const struct store_view *view);
 
 /* Starts the reflectors ahead of manager_start(), so that the first lists are read beside what else there
- * is to do. manager_start() then waits until the caches have seen what was written in between. */
+ * is to do. */
 int manager_list(struct manager *manager, struct err *err);
+/* After that: waits until the caches have seen what was written in between. Only of a local store can that be
+ * asked at once; an API server has other writers anyway. */
+int manager_catch_up(struct manager *manager, const struct context *ctx, struct err *err);
 /* Starts reflectors, waits until all caches are synced, then starts the workers. */
 int manager_start(struct manager *manager, const struct context *ctx, struct err *err);
 bool manager_is_synced(struct manager *manager);

@@ -336,7 +336,18 @@ static int sync_caches(struct manager *self, const struct context *ctx, struct e
 
     cancel_add_waker(ctx->cancel, &waker);
     r = wait_until_synced(self, ctx, err);
-    if (r == 0 && self->listed_ahead)
+    cancel_remove_waker(ctx->cancel, &waker);
+    return r;
+}
+
+int manager_catch_up(struct manager *self, const struct context *ctx, struct err *err)
+{
+    struct cancel_waker waker = {.wake = wake_start, .arg = self};
+    int r;
+
+    cancel_add_waker(ctx->cancel, &waker);
+    r = wait_until_synced(self, ctx, err);
+    if (r == 0)
         r = wait_until_current(self, ctx, err);
     cancel_remove_waker(ctx->cancel, &waker);
     return r;

@@ -248,6 +248,8 @@ TEST(what_is_written_beside_the_first_lists_is_seen_before_any_run)
         create(&bed, key);
     }
     ASSERT_EQ(bed.runs, 0);
+    ASSERT_OK(manager_catch_up(bed.manager, &bed.ctx, &err));
+    ASSERT_EQ(cache_len(bed.cache), COUNT + 1);
     ASSERT_OK(manager_start(bed.manager, &bed.ctx, &err));
     ASSERT_EQ(cache_len(bed.cache), COUNT + 1);
     wait_until_idle(&bed);
