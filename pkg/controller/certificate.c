@@ -185,13 +185,14 @@ static void gather_spec_problem(struct certificate_run *run)
         run->facts.spec_problem = arena_strdup(run->arena, problem.text);
 }
 
-/* What is needed is there, as far as the caches know: we approve, and the issuer asks nobody else. */
+/* What is needed is there, as far as the caches know: we approve and sign, and the issuer asks nobody else. */
 static bool signs_at_once(const struct certificate_run *run)
 {
     const struct issuer *issuer = run->facts.issuer;
     const struct issuer_ops *ops = issuer ? issuer_type_of(&issuer->spec) : NULL;
 
-    return run->self->options.approve && ops && ops->signs_at_once && issuer_is_ready(issuer);
+    return run->self->options.approve && ops && ops->signs_at_once && issuer_is_ready(issuer) &&
+           !issuer_is_off(run->self, issuer);
 }
 
 static int gather(struct certificate_run *run, struct gathered *gathered, struct err *err)

@@ -255,25 +255,13 @@ static bool signs_at_once(const struct issuer *issuer)
     return issuer_type_of(&issuer->spec)->signs_at_once;
 }
 
-static int reconcile(struct run *run, struct reconcile_result *result, struct err *err)
+/* To be signed by this issuer, which may be missing. */
+static int issue(struct run *run, const struct issuer *issuer, struct reconcile_result *result,
+                 struct err *err)
 {
-    const struct conditions *conditions = &run->status.conditions;
-    cleanup(object_unref) const struct issuer *issuer = NULL;
     const char *obstacle, *reason = NULL;
     int r;
 
-    if (!streq(issuer_reference_group(&run->request->spec.issuer_ref), "cert-manager.io"))
-        return 0; /* another program's issuer */
-    if (condition_is(conditions, "Denied", CONDITION_TRUE))
-        return deny(run, err);
-    if (is_ended(conditions))
-        return 0;
-    if (!condition_is(conditions, "Approved", CONDITION_TRUE)) {
-        if (!run->self->options.approve)
-            return 0; /* somebody else approves; the change wakes us */
-        approve(run);
-    }
-    issuer = issuer_of(run->self, &run->request->spec.issuer_ref, run->key->namespace);
     obstacle = issuer_obstacle(run, issuer, &reason);
     if (!obstacle && !run->facts->has_certificate && signs_at_once(issuer))
         return sign(run, issuer, result, err);
@@ -284,6 +272,31 @@ static int reconcile(struct run *run, struct reconcile_result *result, struct er
     if (r != 0 || obstacle || run->facts->has_certificate)
         return r < 0 ? r : 0; /* what was written wakes the next run */
     return sign(run, issuer, result, err);
+}
+
+static int reconcile(struct run *run, struct reconcile_result *result, struct err *err)
+{
+    const struct conditions *conditions = &run->status.conditions;
+    const struct issuer_reference *ref = &run->request->spec.issuer_ref;
+    cleanup(object_unref) const struct issuer *issuer = NULL;
+    bool is_denied = condition_is(conditions, "Denied", CONDITION_TRUE), is_off;
+
+    if (!streq(issuer_reference_group(ref), "cert-manager.io"))
+        return 0; /* another program's issuer */
+    issuer = issuer_of(run->self, ref, run->key->namespace);
+    is_off = issuer_is_off(run->self, issuer);
+    if (is_denied)
+        return is_off ? 0 : deny(run, err);
+    if (is_ended(conditions))
+        return 0;
+    if (!condition_is(conditions, "Approved", CONDITION_TRUE)) {
+        if (!run->self->options.approve)
+            return 0; /* somebody else approves; the change wakes us */
+        approve(run);
+    }
+    if (is_off)
+        return save(run, err) < 0 ? err->code : 0; /* the rest is another program's */
+    return issue(run, issuer, result, err);
 }
 
 int certificate_request_reconcile(void *controllers, const struct context *ctx,

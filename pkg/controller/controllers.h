@@ -66,7 +66,8 @@ struct controllers_options {
         backoff_max_ms;     /* --certificate-request-{minimum,maximum}-backoff-duration */
     int64_t check_retry_ms; /* --dns01-check-retry-period */
     unsigned lanes_off; /* --controllers: bit (1 << enum lane); their objects stay as they are */
-    struct strlist issuers_off; /* --controllers: types whose requests are another program's */
+    struct strlist
+        issuers_off; /* --controllers: types whose requests are another program's, in any case */
     int64_t dns_check_budget_ms, http_check_budget_ms; /* 0: 5 min, 60 s */
     struct strlist only_namespaces; /* --namespace; empty: all, and ClusterIssuers */
     /* Secrets without our label as metadata only: less memory, and a live read where it matters. For an API
@@ -136,6 +137,8 @@ void request_issue(struct certificate_request_status *status, const struct sign_
 const struct issuer *issuer_of(struct controllers *self, const struct issuer_reference *ref,
                                const char *namespace);
 bool issuer_is_ready(const struct issuer *issuer);
+/* Are its requests another program's (options.issuers_off)? NULL: nobody knows, so no. */
+bool issuer_is_off(const struct controllers *self, const struct issuer *issuer);
 
 /* One run of a reconciler, as the author of what it writes. A write is expected by (lane, key): the key is
  * not run again until its own cache has seen it. */

@@ -25,6 +25,18 @@ bool issuer_is_ready(const struct issuer *issuer)
     return condition_is(&issuer->status.conditions, "Ready", CONDITION_TRUE);
 }
 
+bool issuer_is_off(const struct controllers *self, const struct issuer *issuer)
+{
+    const struct strlist *off = &self->options.issuers_off;
+    const char *type = issuer ? issuer_type_name(&issuer->spec) : NULL;
+
+    for (size_t i = 0; type && i < off->len; i++) {
+        if (streq_ci(off->items[i], type))
+            return true;
+    }
+    return false;
+}
+
 /* --- writes --- */
 
 static void expect(struct author author, const struct resource *resource, const struct json *stored)

@@ -71,6 +71,8 @@ struct issuer_ops {
 extern const struct issuer_ops issuer_acme, issuer_ca, issuer_self_signed;
 const struct issuer_ops *issuer_type_of(
     const struct issuer_spec *spec); /* NULL: none, or not built */
+/* Its type by name, also one that is not built; NULL: none. */
+const char *issuer_type_name(const struct issuer_spec *spec);
 
 /* Namespace in which the issuer's Secret references resolve. */
 const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer);

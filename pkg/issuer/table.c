@@ -16,6 +16,15 @@ const struct issuer_ops *issuer_type_of(const struct issuer_spec *spec)
     return NULL;
 }
 
+const char *issuer_type_name(const struct issuer_spec *spec)
+{
+    const struct issuer_ops *ops = issuer_type_of(spec);
+
+    if (ops)
+        return ops->type;
+    return spec->vault ? "vault" : spec->venafi ? "venafi" : NULL;
+}
+
 const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer)
 {
     return issuer->object.kind->resource.namespaced ? issuer->object.metadata.namespace

@@ -460,6 +460,49 @@ TEST(an_rsa_key_comes_from_the_keymaker)
     sim_free(sim);
 }
 
+/* --- another program's issuers: --controllers=-certificaterequests-issuer-TYPE --- */
+
+/* Approving is a controller of its own; what an issuer says and signs is not ours. */
+TEST(requests_of_an_issuer_type_that_is_switched_off_are_approved_and_left)
+{
+    static const struct {
+        const char *off, *issuer;
+    } cases[] = {
+        {"ca", "ca: {secretName: root-tls}"}, {"ca", "ca: {secretName: missing}"},
+        {"selfsigned", "selfSigned: {}"},     {"vault", "vault: {server: 'https://v', path: p}"},
+        {"venafi", "venafi: {zone: z}"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sim_options options = {.start_ms = START, .issuer_off = cases[i].off};
+        struct sim *sim = sim_new_with(&options);
+        cleanup(xfree) char *issuer = xasprintf(ISSUER("theirs", "%s"), cases[i].issuer);
+
+        CASE(issuer);
+        sim_apply(sim, issuer);
+        sim_run_until_idle(sim);
+        sim_apply(sim, CERTIFICATE("web", "theirs", NAMES) REQUEST("hand", "theirs", ""));
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "True");
+        ASSERT_STREQ(sim_condition(sim, "certificaterequest/web-1", "Approved"), "True");
+        ASSERT_NULL(sim_condition(sim, "certificaterequest/web-1", "Ready"));
+        ASSERT_NULL(sim_condition(sim, "certificaterequest/hand", "Ready"));
+        sim_free(sim);
+    }
+}
+
+TEST(a_denied_request_of_an_issuer_type_that_is_switched_off_is_left)
+{
+    struct sim_options options = {.start_ms = START, .issuer_off = "ca", .others_approve = true};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, CA REQUEST("hand", "ca", ""));
+    sim_set_condition(sim, "certificaterequest/hand", "Denied", "True", "Admin", "by hand");
+    sim_run_until_idle(sim);
+    ASSERT_NULL(sim_condition(sim, "certificaterequest/hand", "Ready"));
+    sim_free(sim);
+}
+
 /* --- requests that nobody's Certificate made --- */
 
 TEST(a_request_by_hand_is_approved_and_issued_in_one_write)
@@ -516,5 +559,7 @@ RUN_TESTS(cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
           cmocka_unit_test(an_issuance_by_hand_takes_the_short_path_too),
           cmocka_unit_test(a_certificate_that_is_due_as_it_comes_is_not_made_without_end),
           cmocka_unit_test(an_rsa_key_comes_from_the_keymaker),
+          cmocka_unit_test(requests_of_an_issuer_type_that_is_switched_off_are_approved_and_left),
+          cmocka_unit_test(a_denied_request_of_an_issuer_type_that_is_switched_off_is_left),
           cmocka_unit_test(a_request_by_hand_is_approved_and_issued_in_one_write),
           cmocka_unit_test(a_self_signed_request_waits_for_the_secret_with_its_key));

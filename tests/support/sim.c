@@ -82,6 +82,8 @@ static void start(struct sim *sim)
     strlist_add(&options.copied_annotation_prefixes, "*");
     if (sim->options.only_namespaces)
         strlist_split(&options.only_namespaces, sim->options.only_namespaces, ',');
+    if (sim->options.issuer_off)
+        strlist_add(&options.issuers_off, sim->options.issuer_off);
     parts.http = sim->http = http_new_fake(sim_http_handle, sim);
     sim->dns = fake_dns_client(sim->zones);
     connect_solvers(sim);
@@ -89,6 +91,7 @@ static void start(struct sim *sim)
     must(controllers_new(&parts, &options, &sim->controllers, &err), &err, "controllers_new");
     strlist_deinit(&options.copied_annotation_prefixes);
     strlist_deinit(&options.only_namespaces);
+    strlist_deinit(&options.issuers_off);
     tell_limits(sim);
 }
 

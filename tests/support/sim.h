@@ -37,6 +37,7 @@ struct sim_options {
     bool owner_ref;              /* --enable-certificate-owner-ref */
     bool others_approve;         /* no approval of our own */
     const char *only_namespaces; /* --namespace: "a,b"; NULL: all */
+    const char *issuer_off;      /* --controllers=-certificaterequests-issuer-TYPE; NULL: none */
     bool split_secrets; /* as in a cluster; then the program's watches are late by chance, too */
 };
 struct sim *sim_new(int64_t start_ms);
