@@ -190,19 +190,30 @@ int controller_setup(struct controller_run *self, struct err *err)
     return r;
 }
 
+static void end_events_in_time(struct controller_run *self)
+{
+    int64_t began_ms = self->engine.stop_ms;
+
+    if (self->lease_store)
+        store_kube_end_by(self->lease_store, began_ms + STOP_LEASE_EVENTS_MS);
+    if (self->engine.store)
+        store_kube_end_by(self->engine.store, began_ms + STOP_EVENTS_MS);
+}
+
 /* The Lease goes as soon as nothing of ours writes any more, so that the next one need not wait. */
 void controller_teardown(struct controller_run *self)
 {
     __atomic_store_n(&self->is_stopping, true, __ATOMIC_SEQ_CST);
     engine_stop(&self->engine);
     if (self->elector)
-        elector_stop(self->elector);
+        elector_stop_within(self->elector, engine_stop_left_ms(&self->engine, STOP_LEASE_MS));
+    end_events_in_time(self);
     if (self->health_listener)
         server_unlisten(self->engine.server, self->health_listener);
-    engine_deinit(&self->engine);
     elector_free(self->elector);
-    store_close(self->lease_store);
+    store_close(self->lease_store); /* it sends events, which the engine's metrics count */
     http_free(self->lease_api);
+    engine_deinit(&self->engine);
     http_free(self->api);
     kube_config_free(self->config);
     xfree(self->instance);

@@ -278,13 +278,24 @@ void engine_tidy(struct engine *self, int64_t *last_ms)
     give_memory_back();
 }
 
+int64_t engine_stop_left_ms(const struct engine *self, int64_t part_ms)
+{
+    int64_t left_ms = self->stop_ms + part_ms - clock_monotonic_ms(self->ctx.clock);
+
+    return left_ms > 0 ? left_ms : 0;
+}
+
 void engine_stop(struct engine *self)
 {
+    struct context ctx;
+
+    self->stop_ms = clock_monotonic_ms(self->ctx.clock);
     let_second_signal_through(self);
     if (!self->is_listing)
         return;
     manager_stop(self->controllers->manager);
-    accounts_save_gates(self->accounts, self->store, &self->ctx, true);
+    ctx = context_with_timeout(&self->ctx, engine_stop_left_ms(self, STOP_GATES_MS));
+    accounts_save_gates(self->accounts, self->store, &ctx, true);
 }
 
 void engine_deinit(struct engine *self)

@@ -16,6 +16,7 @@
 #define RETRY_MS      SECONDS(10) /* +- 25 % */
 #define SEND_MS       SECONDS(30)
 #define STOP_MS       SECONDS(2)
+#define STOP_MIN_MS   100 /* whatever is left: an API server at hand answers in that time */
 #define NOTHING_TO_DO HOURS(1)
 enum { TRIES_MAX = 12, PENDING_MAX = 1000, SERIES_MAX = 4000 };
 
@@ -46,6 +47,7 @@ struct kube_notes {
     size_t pending;     /* of them not posted yet */
     uint32_t named;     /* makes names differ within a millisecond */
     bool news, stopping, stopped;
+    int64_t end_by_ms; /* monotonic; 0: nobody said */
 };
 
 static void series_free(void *value)
@@ -385,16 +387,35 @@ static void run(void *arg)
     cond_broadcast(&self->changed);
 }
 
+void kube_notes_end_by(struct kube_notes *self, int64_t by_ms)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    (void)locked; /* held for its scope */
+    self->end_by_ms = by_ms;
+}
+
+/* With the lock held. */
+static int64_t stop_until_ms(const struct kube_notes *self)
+{
+    int64_t now_ms = mono_ms(self);
+
+    if (self->end_by_ms == 0)
+        return now_ms + STOP_MS;
+    return self->end_by_ms > now_ms + STOP_MIN_MS ? self->end_by_ms : now_ms + STOP_MIN_MS;
+}
+
 static void stop_thread(struct kube_notes *self)
 {
-    int64_t until_ms = mono_ms(self) + STOP_MS;
+    int64_t until_ms;
 
     if (!self->thread)
         return;
     mutex_lock(&self->mutex);
     self->stopping = true;
     cond_broadcast(&self->changed);
-    for (int64_t left_ms = STOP_MS; !self->stopped && left_ms > 0;
+    until_ms = stop_until_ms(self);
+    for (int64_t left_ms = until_ms - mono_ms(self); !self->stopped && left_ms > 0;
          left_ms = until_ms - mono_ms(self))
         (void)cond_wait_for(&self->changed, &self->mutex, left_ms); /* the loop looks */
     mutex_unlock(&self->mutex);

@@ -24,8 +24,9 @@ struct kube_notes_options {
 
 int kube_notes_new(const struct kube_notes_options *options, struct kube_notes **ret,
                    struct err *err);
-/* Sends what waits, for up to 2 s. */
+/* Sends what waits, for up to 2 s, or until the time that somebody has said. */
 void kube_notes_free(struct kube_notes *self);
+void kube_notes_end_by(struct kube_notes *self, int64_t by_ms); /* monotonic */
 DEFINE_CLEANUP(struct kube_notes, kube_notes_free);
 
 void kube_notes_add(struct kube_notes *self, const struct store_note *note);

@@ -304,6 +304,14 @@ static void kube_close(struct store *store)
     xfree(self);
 }
 
+void store_kube_end_by(struct store *store, int64_t by_ms)
+{
+    struct kube_store *self = kube_store_of(store);
+
+    if (self->notes)
+        kube_notes_end_by(self->notes, by_ms);
+}
+
 int store_kube_version(struct store *store, const struct context *ctx, struct json **ret,
                        struct err *err)
 {

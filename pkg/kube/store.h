@@ -40,4 +40,8 @@ int store_kube_open(const struct store_kube_options *options, struct store **ret
 int store_kube_version(struct store *store, const struct context *ctx, struct json **ret,
                        struct err *err);
 
+/* When its close has ended, by the monotonic clock, even if events are left to send; else it may take 2 s
+ * for them. Only of a store from store_kube_open(). */
+void store_kube_end_by(struct store *store, int64_t by_ms);
+
 #endif

@@ -22,7 +22,8 @@
 #define MANAGER      "cert-manager-leader-election"
 #define EVENT_REASON "LeaderElection"
 
-#define RELEASE_MS     SECONDS(2)  /* a stop as a whole has 3 s */
+#define RELEASE_MS     SECONDS(2)
+#define RELEASE_MIN_MS 100 /* whatever is left: an API server at hand answers in that time */
 #define WATCH_RETRY_MS SECONDS(30) /* looks find all that the watch does, only later */
 #define NEVER_MS       DAYS(1)
 enum { RELEASE_TRIES = 3, EVENTS_AT_ONCE = 100 };
@@ -674,14 +675,14 @@ static int try_release(struct elector *self, const struct context *ctx, bool loo
     return write_record(self, ctx, LEASE_RELEASE, err);
 }
 
-static void release(struct elector *self)
+static void release(struct elector *self, int64_t within_ms)
 {
     struct context ctx = context_background(self->options.clock);
     bool look_first = self->in_doubt;
     struct err err = {};
     int r = ERR_CONFLICT;
 
-    ctx = context_with_timeout(&ctx, RELEASE_MS);
+    ctx = context_with_timeout(&ctx, within_ms > RELEASE_MIN_MS ? within_ms : RELEASE_MIN_MS);
     for (int i = 0; r < 0 && i < RELEASE_TRIES && context_check(&ctx, NULL) == 0; i++) {
         r = try_release(self, &ctx, look_first, &err);
         look_first = true;
@@ -692,7 +693,7 @@ static void release(struct elector *self)
         tell(self, &ctx, "Stop", "stopped leading");
 }
 
-void elector_stop(struct elector *self)
+void elector_stop_within(struct elector *self, int64_t within_ms)
 {
     cancel_fire(self->cancel);
     thread_join(take(self->thread));
@@ -701,6 +702,11 @@ void elector_stop(struct elector *self)
         return;
     share_end(self, true);
     if (self->state == LEADING || self->in_doubt)
-        release(self);
+        release(self, within_ms);
     self->state = ENDED;
+}
+
+void elector_stop(struct elector *self)
+{
+    elector_stop_within(self, RELEASE_MS);
 }

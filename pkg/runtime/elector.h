@@ -44,8 +44,9 @@ int elector_new(const struct elector_options *options, struct elector **ret, str
 void elector_free(struct elector *self); /* stops it first */
 DEFINE_CLEANUP(struct elector, elector_free);
 int elector_start(struct elector *self, struct err *err);
-/* After the workers have ended: releases the Lease if we hold it, within 2 s. */
+/* After the workers have ended: releases the Lease if we hold it, within 2 s, or within the given time. */
 void elector_stop(struct elector *self);
+void elector_stop_within(struct elector *self, int64_t within_ms);
 
 /* False also when the thread has not noticed yet that the time is up. */
 bool elector_is_leader(struct elector *self);
