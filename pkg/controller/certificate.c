@@ -292,7 +292,7 @@ int certificate_start(struct certificate_run *run, struct err *err)
     return 0;
 }
 
-static int act_fail(struct certificate_run *run, struct err *err)
+int certificate_fail(struct certificate_run *run, struct err *err)
 {
     int r = certificate_save(run, err);
 
@@ -310,7 +310,7 @@ int certificate_fail_unusable(struct certificate_run *run, const struct err *pro
 
     run->facts.unusable = arena_strdup(run->arena, problem->text);
     certificate_decide(&run->facts, &policy, run->arena, &run->decision);
-    return act_fail(run, err);
+    return certificate_fail(run, err);
 }
 
 int certificate_finish(struct certificate_run *run, struct err *err)
@@ -357,7 +357,7 @@ static int act(struct certificate_run *run, struct reconcile_result *result, str
     case CERTIFICATE_FINISH:
         return certificate_finish(run, err);
     case CERTIFICATE_FAIL:
-        return act_fail(run, err);
+        return certificate_fail(run, err);
     case CERTIFICATE_REPAIR:
         return certificate_repair(run, err);
     case CERTIFICATE_FETCH_ARI:

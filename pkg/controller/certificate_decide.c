@@ -561,6 +561,10 @@ static void decide_issuing(struct decider *d)
         }
     }
     d->out->next_key = key;
+    if (!request && facts->changed) {
+        fail(d, "RequestChanged", facts->changed);
+        return;
+    }
     if (!request) {
         d->out->replaces_young = replaces_young(d);
         act(d, CERTIFICATE_MAKE_REQUEST);

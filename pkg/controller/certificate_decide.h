@@ -52,6 +52,7 @@ struct certificate_facts {
     const char *spec_problem;   /* what validation says of the spec; NULL: fine */
     const char *waiting_for;    /* why the request in flight does not move; NULL: it does */
     const char *unusable;       /* why what the issuer sent cannot be stored; NULL */
+    const char *changed;        /* what was made of a request of ours as it was created; NULL */
     bool repair_is_futile;      /* it was tried on this version of the Secret */
     int64_t foreign_until_ms;   /* with foreign_writer: we hold still so long */
     const char *foreign_writer; /* who overwrote the Secret twice; NULL: nobody */
@@ -94,6 +95,11 @@ struct violation request_violation(const struct certificate_spec *spec,
 /* 2.4: metadata and extra data keys of the Secret. */
 struct violation repair_violation(const struct certificate_facts *facts, bool owner_ref,
                                   struct arena *arena);
+/* Is it, as it is stored, what was made for this revision and key? A policy of the cluster may have changed it:
+ * then the next one would be changed, too. */
+struct violation request_changed(const struct certificate *crt, const struct request_facts *request,
+                                 int64_t revision, const unsigned char key_hash[SHA256_LEN],
+                                 struct arena *arena);
 bool key_fits_spec(const struct certificate_spec *spec, int algorithm, int size,
                    struct arena *arena, const char **ret_why);
 /* --- certificate_renewal.c --- */

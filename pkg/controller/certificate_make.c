@@ -4,6 +4,7 @@
 #include "base/base64.h"
 #include "base/limits.h"
 #include "controller/certificate_run.h"
+#include "controller/facts.h"
 #include "controller/keymaker.h"
 
 #define NAME_WHOLE_MAX 233         /* behaviour.md 16: a revision of 19 digits has room behind it */
@@ -168,6 +169,11 @@ static char *request_name(struct certificate_run *run, int64_t revision)
                         hash, (long long)revision);
 }
 
+static int64_t next_revision(const struct certificate_run *run)
+{
+    return run->crt->status.revision.is_set ? run->crt->status.revision.value + 1 : 1;
+}
+
 static void add_pair(struct array_pair *to, const char *key, const char *value)
 {
     to->items[to->len++] = (struct pair){.key = key, .value = value};
@@ -178,7 +184,7 @@ static struct json *request_json(struct certificate_run *run, const struct buf *
 {
     const struct certificate_spec *spec = &run->crt->spec;
     const struct metadata *metadata = &run->crt->object.metadata;
-    int64_t revision = run->crt->status.revision.is_set ? run->crt->status.revision.value + 1 : 1;
+    int64_t revision = next_revision(run);
     struct certificate_request_spec body = {
         .duration = spec->duration,
         .issuer_ref = spec->issuer_ref,
@@ -214,9 +220,77 @@ int certificate_request_json(struct certificate_run *run, const struct pkey *key
     return 0;
 }
 
+/* What the store has made of the request, if that is not what it was to be. */
+static const char *what_was_changed(struct certificate_run *run, const struct pkey *key,
+                                    const struct request_facts *facts)
+{
+    int64_t revision = next_revision(run);
+    unsigned char key_hash[SHA256_LEN];
+    struct violation changed;
+
+    pkey_public_hash(key, key_hash);
+    changed = request_changed(run->crt, facts, revision, key_hash, run->arena);
+    if (!changed.reason)
+        return NULL;
+    return arena_printf(run->arena,
+                        "a policy of the cluster changed CertificateRequest '%s' as it was "
+                        "created, so it cannot be used; exempt it there, or let the "
+                        "Certificate ask for the same: %s",
+                        facts->request.object.metadata.name, changed.message);
+}
+
+int certificate_create_request(struct certificate_run *run, const struct json *request,
+                               const struct pkey *key, struct json **ret_stored,
+                               const struct request_facts **ret_facts, const char **ret_changed,
+                               struct err *err)
+{
+    cleanup(json_unref) struct json *stored = NULL;
+    cleanup(object_unref) const struct object *facts = NULL;
+    int r = write_new(certificate_author(run), request, &stored, err);
+
+    if (r == 0)
+        r = request_facts_decode(stored, (const void **)&facts, err);
+    if (r < 0)
+        return r;
+    *ret_changed = what_was_changed(run, key, (const struct request_facts *)facts);
+    if (*ret_changed)
+        return write_delete(run->self, run->ctx, facts, err);
+    *ret_stored = take(stored);
+    *ret_facts = (const struct request_facts *)take(facts);
+    return 0;
+}
+
+/* To drop it and to make it again would have no end: the attempt has failed. */
+static int fail_changed(struct certificate_run *run, const char *changed, struct err *err)
+{
+    struct certificate_policy policy = certificate_policy_of(run);
+
+    run->facts.changed = changed;
+    certificate_decide(&run->facts, &policy, run->arena, &run->decision);
+    return certificate_fail(run, err);
+}
+
+/* Its reconciler is held off until we know that it may stay. */
+static int create_held(struct certificate_run *run, const struct json *request,
+                       const struct pkey *key, const char **ret_changed, struct err *err)
+{
+    struct key name = {.namespace = run->key.namespace,
+                       .name = json_as_text(json_path(request, "metadata.name"))};
+    cleanup(json_unref) struct json *stored = NULL;
+    const struct request_facts *facts = NULL;
+    int r;
+
+    expectations_hold(run->self->expectations, LANE_REQUESTS, &name);
+    r = certificate_create_request(run, request, key, &stored, &facts, ret_changed, err);
+    expectations_release(run->self->expectations, LANE_REQUESTS, &name);
+    if (facts)
+        object_unref(&facts->request.object);
+    return r;
+}
+
 int certificate_make_request(struct certificate_run *run, struct err *err)
 {
-    const char *key_secret = run->decision.next_key->object.metadata.name;
+    const char *key_secret = run->decision.next_key->object.metadata.name, *changed = NULL;
     cleanup(pkey_unref) const struct pkey *key = NULL;
     cleanup(json_unref) struct json *request = NULL;
     int r = certificate_read_key(run, key_secret, &key, err);
@@ -226,7 +300,9 @@ int certificate_make_request(struct certificate_run *run, struct err *err)
     r = certificate_request_json(run, key, key_secret, &request, err);
     if (r < 0)
         return r;
-    r = write_new(certificate_author(run), request, NULL, err);
+    r = create_held(run, request, key, &changed, err);
+    if (r == 0 && changed)
+        return fail_changed(run, changed, err);
     if (r == 0)
         event_extra(run->self, run->ctx, &run->crt->object, "Requested",
                     "Created new CertificateRequest resource '%s'",

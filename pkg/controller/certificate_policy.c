@@ -261,3 +261,32 @@ struct violation request_violation(const struct certificate_spec *spec,
         arena_printf(arena, "Fields of the existing CertificateRequest are not up to date: [%s]",
                      fields));
 }
+
+/* What we look at in it without saying so in the spec. */
+static const char *changed_elsewhere(const struct certificate *crt,
+                                     const struct request_facts *request, int64_t revision,
+                                     const unsigned char key_hash[SHA256_LEN])
+{
+    if (memcmp(request->key_hash, key_hash, SHA256_LEN) != 0)
+        return "spec.request";
+    if (request->revision != revision)
+        return "metadata.annotations[" ANNOTATION_REVISION "]";
+    if (!object_is_controlled_by(&request->request.object, crt->object.metadata.uid))
+        return "metadata.ownerReferences";
+    return NULL;
+}
+
+struct violation request_changed(const struct certificate *crt, const struct request_facts *request,
+                                 int64_t revision, const unsigned char key_hash[SHA256_LEN],
+                                 struct arena *arena)
+{
+    struct violation found = request_violation(&crt->spec, request, arena);
+    const char *field;
+
+    if (found.reason)
+        return found;
+    field = changed_elsewhere(crt, request, revision, key_hash);
+    if (!field)
+        return no_violation;
+    return violation("RequestChanged", arena_printf(arena, "[%s] is not as it was sent", field));
+}

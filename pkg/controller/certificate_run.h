@@ -45,6 +45,7 @@ int certificate_names(const struct certificate_spec *spec, struct x509_names *re
 /* Status, and the event of it. */
 int certificate_start(struct certificate_run *run, struct err *err);
 int certificate_finish(struct certificate_run *run, struct err *err);
+int certificate_fail(struct certificate_run *run, struct err *err);
 
 /* The key of the next certificate: a new one, or with rotationPolicy Never the one in the Secret. ERR_BUSY:
  * it takes its time; whoever makes it wakes us, and the result has a timer for the case that he does not. */
@@ -56,12 +57,24 @@ int certificate_store_next_key(struct certificate_run *run, const struct pkey *k
 /* The CertificateRequest for this key, whose Secret has, or would have, the name. */
 int certificate_request_json(struct certificate_run *run, const struct pkey *key,
                              const char *key_secret, struct json **ret, struct err *err);
+/* Creates it. With `ret_changed` set, a policy of the cluster has made something else of it, and it is gone
+ * again; else the answer is lent to the caller as it is stored, and as facts. */
+int certificate_create_request(struct certificate_run *run, const struct json *request,
+                               const struct pkey *key, struct json **ret_stored,
+                               const struct request_facts **ret_facts, const char **ret_changed,
+                               struct err *err);
 /* Nothing is stored before chain, key, names and dates are right (incident acme.sh 2025-05). */
 int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,
                        const struct pkey *key, struct err *err);
 /* The target Secret, from an issued request; *ret_stored (may be NULL) holds the private key. */
 int certificate_apply(struct certificate_run *run, const struct certificate_request *request,
                       const struct pkey *key, struct json **ret_stored, struct err *err);
+
+/* Of the target Secret as it was stored: is it as it was applied? The decision is as of then: to finish. */
+int certificate_check_stored(struct certificate_run *run, const struct json *stored,
+                             struct err *err);
+/* Takes over a reference, to the end of the run. */
+void certificate_keep(struct certificate_run *run, const struct object *object);
 
 int certificate_issue_at_once(struct certificate_run *run, struct reconcile_result *result,
                               struct err *err);

@@ -50,21 +50,15 @@ static int take_request(struct short_path *path, const struct json *stored,
 /* 1. What a policy of the cluster changed in it must not be signed as ours. */
 static int create_request(struct short_path *path, const struct json *request, struct err *err)
 {
-    struct certificate_run *run = path->run;
     cleanup(json_unref) struct json *stored = NULL;
     cleanup(object_unref) const struct request_facts *facts = NULL;
-    struct violation changed;
-    int r = write_new(certificate_author(run), request, &stored, err);
+    const char *changed = NULL;
+    int r = certificate_create_request(path->run, request, path->key, &stored, &facts, &changed,
+                                       err);
 
-    if (r == 0)
-        r = take_request(path, stored, &facts, err);
-    if (r < 0)
-        return r;
-    changed = request_violation(&run->crt->spec, facts, run->arena);
-    if (changed.reason)
-        return err_set(err, ERR_CONFLICT, "the request was changed as it was created: %s",
-                       changed.message);
-    return 0;
+    if (r == 0 && changed)
+        return err_set(err, ERR_CONFLICT, "%s", changed);
+    return r < 0 ? r : object_decode(&kind_certificate_request, stored, NULL, &path->request, err);
 }
 
 static int sign(struct short_path *path, struct err *err)
@@ -108,14 +102,8 @@ static int issue_request(struct short_path *path, const struct request_facts **r
     return take_request(path, stored, ret_facts, err);
 }
 
-static void drop_facts(void *facts)
-{
-    object_unref(facts);
-}
-
-/* For the rest of the run they stand beside what was gathered. */
-static void add_facts(struct certificate_run *run, const struct request_facts *request,
-                      const struct secret_facts *secret)
+/* For the rest of the run it stands beside what was gathered. */
+static void add_facts(struct certificate_run *run, const struct request_facts *request)
 {
     size_t count = run->facts.request_count;
     const struct request_facts **requests = arena_alloc(run->arena,
@@ -126,9 +114,7 @@ static void add_facts(struct certificate_run *run, const struct request_facts *r
     requests[count] = request;
     run->facts.requests = requests;
     run->facts.request_count = count + 1;
-    run->facts.secret = secret;
-    arena_on_free(run->arena, drop_facts, (void *)request);
-    arena_on_free(run->arena, drop_facts, (void *)secret);
+    certificate_keep(run, &request->request.object);
 }
 
 /* 2 and 3, and the decision that they lead to. */
@@ -136,19 +122,15 @@ static int store_all(struct short_path *path, struct err *err)
 {
     struct certificate_run *run = path->run;
     cleanup(json_unref) struct json *stored = NULL;
-    cleanup(object_unref) const struct request_facts *request = NULL;
-    const struct secret_facts *secret = NULL;
+    const struct request_facts *request = NULL;
     int r = issue_request(path, &request, err);
 
-    if (r == 0)
-        r = certificate_apply(run, (const struct certificate_request *)path->request, path->key,
-                              &stored, err);
-    if (r == 0)
-        r = secret_facts_decode(stored, &secret, err);
     if (r < 0)
         return r;
-    add_facts(run, take(request), secret);
-    return 0;
+    add_facts(run, request);
+    r = certificate_apply(run, (const struct certificate_request *)path->request, path->key,
+                          &stored, err);
+    return r < 0 ? r : certificate_check_stored(run, stored, err);
 }
 
 static int make_all(struct short_path *path, const struct json *request, struct err *err)
@@ -164,14 +146,8 @@ static int make_all(struct short_path *path, const struct json *request, struct 
 static int finish(struct short_path *path, struct err *err)
 {
     struct certificate_run *run = path->run;
-    struct certificate_policy policy = certificate_policy_of(run);
-    int r;
+    int r = certificate_finish(run, err);
 
-    certificate_decide(&run->facts, &policy, run->arena, &run->decision);
-    if (run->decision.action != CERTIFICATE_FINISH)
-        return err_set(err, ERR_CONFLICT, "the Secret '%s' is not as it was applied",
-                       run->crt->spec.secret_name);
-    r = certificate_finish(run, err);
     if (r == 0 && path->signed_.warning)
         event(run->self, run->ctx, path->request, EVENT_WARNING, "BadConfig", "%s",
               path->signed_.warning);

@@ -87,8 +87,39 @@ int certificate_apply(struct certificate_run *run, const struct certificate_requ
     return 0;
 }
 
+static void drop_kept(void *object)
+{
+    object_unref(object);
+}
+
+void certificate_keep(struct certificate_run *run, const struct object *object)
+{
+    arena_on_free(run->arena, drop_kept, (void *)object);
+}
+
+int certificate_check_stored(struct certificate_run *run, const struct json *stored,
+                             struct err *err)
+{
+    struct certificate_policy policy = certificate_policy_of(run);
+    const struct secret_facts *secret = NULL;
+    int r = secret_facts_decode(stored, &secret, err);
+
+    if (r < 0)
+        return r;
+    certificate_keep(run, &secret->object);
+    run->facts.secret = secret;
+    certificate_decide(&run->facts, &policy, run->arena, &run->decision);
+    if (run->decision.action == CERTIFICATE_FINISH)
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "a policy of the cluster changes the Secret '%s' as it is written, so that "
+                   "it does not hold what was issued; exempt it there",
+                   run->crt->spec.secret_name);
+}
+
 int certificate_store(struct certificate_run *run, struct err *err)
 {
+    cleanup(json_unref) struct json *stored = NULL;
     cleanup(object_unref) const struct object *object = NULL;
     cleanup(pkey_unref) const struct pkey *key = NULL;
     const struct certificate_request *request;
@@ -102,7 +133,8 @@ int certificate_store(struct certificate_run *run, struct err *err)
     request = (const struct certificate_request *)object;
     if (certificate_verify(run, &request->status.certificate, key, &problem) < 0)
         return certificate_fail_unusable(run, &problem, err);
-    return certificate_apply(run, request, key, NULL, err);
+    r = certificate_apply(run, request, key, &stored, err);
+    return r < 0 ? r : certificate_check_stored(run, stored, err);
 }
 
 /* --- repair: the Secret from its own data --- */

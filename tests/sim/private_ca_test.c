@@ -412,6 +412,75 @@ TEST(a_ca_that_goes_away_half_way_is_waited_for)
     sim_free(sim);
 }
 
+/* --- a policy of the cluster that changes what is created --- */
+
+static const char *const changes[] = {
+    "{spec: {duration: 1h}}",
+    "{spec: {usages: [code signing]}}",
+    "{spec: {isCA: true}}",
+    "{spec: {request: " CSR "}}", /* for another key */
+    "{metadata: {annotations: {cert-manager.io/certificate-revision: null}}}",
+    "{metadata: {ownerReferences: null}}",
+};
+#define CHANGED CERTIFICATE("web", "ca", NAMES "  duration: 2160h\n")
+
+/* It was dropped and made again without a pause: hundreds a minute. */
+TEST(a_request_that_is_changed_as_it_is_created_is_a_failure_with_back_off)
+{
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+        for (int others_approve = 0; others_approve <= 1; others_approve++) {
+            struct sim_options options = {.start_ms = START};
+            struct sim *sim = sim_with_root(&options);
+
+            CASE(changes[i]);
+            sim_change_written(sim, "certificaterequest", changes[i]);
+            if (others_approve) { /* the long path from the start */
+                sim_let_others_approve(sim, true);
+                sim_restart(sim);
+            }
+            sim_apply(sim, CHANGED);
+            sim_run_until_idle(sim);
+            ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
+            ASSERT_STREQ(sim_reason(sim, "certificate/web", "Issuing"), "RequestChanged");
+            ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "policy");
+            ASSERT_TRUE(sim_written(sim) <= 2);
+            ASSERT_EQ(sim_count(sim, "certificaterequest"), 1); /* root's */
+            ASSERT_EQ(sim_count(sim, "secret"), 1);
+            sim_advance(sim, HOURS(6));
+            ASSERT_TRUE(sim_written(sim) > 2 && sim_written(sim) <= 2 * 3);
+            sim_change_written(sim, "certificaterequest", NULL);
+            sim_let_others_approve(sim, false);
+            sim_restart(sim);
+            sim_advance(sim, HOURS(6));
+            check_leaf(sim);
+            sim_free(sim);
+        }
+    }
+}
+
+/* It was issued anew without a pause. */
+TEST(a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_without_end)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with_root(&options);
+    const char *request;
+
+    sim_change_written(sim, "secret", "{data: {tls.crt: bm9uZQ==}}");
+    sim_apply(sim, LEAF);
+    sim_run_until_idle(sim);
+    request = sim_text(sim, "certificaterequest/web-1", "metadata.uid");
+    sim_advance(sim, HOURS(1));
+    ASSERT_STREQ(sim_text(sim, "certificaterequest/web-1", "metadata.uid"), request);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "False");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "policy");
+    ASSERT_TRUE(sim_written(sim) <= 200); /* one each 30 s, and they change nothing */
+    sim_change_written(sim, "secret", NULL);
+    sim_delete(sim, "secret/web-tls");
+    sim_run_until_idle(sim);
+    check_leaf(sim);
+    sim_free(sim);
+}
+
 TEST(an_issuance_by_hand_takes_the_short_path_too)
 {
     struct sim *sim = begin(&ways[0]);
@@ -556,6 +625,9 @@ RUN_TESTS(cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
           cmocka_unit_test(a_write_that_is_refused_turns_into_the_long_path),
           cmocka_unit_test(a_denied_approval_leaves_the_key_where_the_request_says),
           cmocka_unit_test(a_ca_that_goes_away_half_way_is_waited_for),
+          cmocka_unit_test(a_request_that_is_changed_as_it_is_created_is_a_failure_with_back_off),
+          cmocka_unit_test(
+              a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_without_end),
           cmocka_unit_test(an_issuance_by_hand_takes_the_short_path_too),
           cmocka_unit_test(a_certificate_that_is_due_as_it_comes_is_not_made_without_end),
           cmocka_unit_test(an_rsa_key_comes_from_the_keymaker),

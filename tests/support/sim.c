@@ -120,6 +120,11 @@ void sim_restart(struct sim *sim)
     start(sim);
 }
 
+void sim_let_others_approve(struct sim *sim, bool others)
+{
+    sim->options.others_approve = others;
+}
+
 void sim_collect_late(struct sim *sim, bool late)
 {
     store_local_collect_late(sim->store, late);
@@ -149,6 +154,7 @@ static void open_store(struct sim *sim)
     struct err err = {};
 
     must(store_local_open(&options, &sim->store, &err), &err, "store_local_open");
+    sim_stand_between(sim);
     if (sim->options.split_secrets)
         sim_be_late(sim);
 }
@@ -223,6 +229,7 @@ void sim_free(struct sim *sim)
     remove_webroot(sim);
     strlist_deinit(&sim->lent);
     json_unref(sim->objects);
+    json_unref(sim->change);
     log_set_sink(NULL, NULL);
     xfree(sim);
 }

@@ -112,6 +112,9 @@ void sim_set_faults(struct sim *sim, const struct sim_faults *faults);
 void sim_refuse_every_third_write(struct sim *sim, bool refuse);
 /* At point `n` a write of the program is refused with this code, once. */
 void sim_refuse_at(struct sim *sim, int n, enum err_code code);
+/* Merged into every object of the kind that is created or applied, as by a mutating policy; NULL: no more. */
+void sim_change_written(struct sim *sim, const char *kind, const char *yaml);
+int sim_written(const struct sim *sim);             /* of the kind, from then on */
 void sim_set_ca_down(struct sim *sim, bool down);   /* every connection is refused */
 void sim_set_http_down(struct sim *sim, bool down); /* HTTP-01: nobody reaches us */
 
@@ -123,6 +126,7 @@ void sim_crash_at(struct sim *sim, int n, bool after);
 bool sim_has_crashed(const struct sim *sim);
 /* Ends the program (in order, unless it has crashed) and starts it again. */
 void sim_restart(struct sim *sim);
+void sim_let_others_approve(struct sim *sim, bool others); /* from the next start on */
 void sim_collect_late(struct sim *sim, bool late); /* garbage collection only at a restart */
 
 /* --- what must hold --- */

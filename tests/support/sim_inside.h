@@ -52,8 +52,11 @@ struct sim {
     bool refuses_every_third;
     unsigned refused;
     bool quiet;                        /* a user writes: no faults, no points */
-    const struct store_ops *store_ops; /* the store's own; its watches are late while `runs` */
-    struct store_ops late_ops;
+    const struct store_ops *store_ops; /* the store's own */
+    struct store_ops ops;              /* what the program has: its watches are late while `runs` */
+    const struct kind *changed_kind;   /* sim_change_written() */
+    struct json *change;               /* NULL: none */
+    int written;
     struct sim_late late[32];
     bool runs;
     unsigned withheld; /* events, in this pass */
@@ -73,7 +76,8 @@ uint64_t sim_random_next(uint64_t *state);
 
 /* sim_world.c */
 int sim_store_fault(void *arg, bool after, struct err *err);
-void sim_be_late(struct sim *sim); /* from now on, watches of the store are */
+void sim_stand_between(struct sim *sim); /* what the program does to the store passes here */
+void sim_be_late(struct sim *sim);       /* from now on, watches of the store are */
 int sim_dns_fault(void *arg, bool after, struct err *err);
 fake_ca_fault_fn sim_ca_fault;
 fake_ca_validate_fn sim_validate;

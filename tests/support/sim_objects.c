@@ -101,6 +101,22 @@ void sim_patch(struct sim *sim, const char *name, const char *yaml)
     sim->quiet = false;
 }
 
+void sim_change_written(struct sim *sim, const char *kind, const char *yaml)
+{
+    cleanup(yaml_stream_free) struct yaml_stream *stream = NULL;
+    cleanup(xfree) char *any = xasprintf("%s/any", kind);
+    cleanup(named_deinit) struct named named = parse_name(any);
+    struct err err = {};
+
+    sim->changed_kind = named.kind;
+    sim->written = 0;
+    json_unref(take(sim->change));
+    if (!yaml)
+        return;
+    must(yaml_parse(yaml, strlen(yaml), &stream, &err), &err, "reading", yaml);
+    sim->change = json_deep(yaml_document(stream, 0));
+}
+
 void sim_delete(struct sim *sim, const char *name)
 {
     cleanup(named_deinit) struct named named = parse_name(name);

@@ -83,13 +83,13 @@ int sim_store_fault(void *arg, bool after, struct err *err)
 
 /* --- watches that are late --- */
 
-static struct sim *late_sim; /* one at a time (sim.h) */
+static struct sim *the_sim; /* one at a time (sim.h) */
 
 static struct sim_late *late_of(const struct store_watch *watch)
 {
-    for (size_t i = 0; i < ARRAY_LEN(late_sim->late); i++)
-        if (late_sim->late[i].watch == watch)
-            return &late_sim->late[i];
+    for (size_t i = 0; i < ARRAY_LEN(the_sim->late); i++)
+        if (the_sim->late[i].watch == watch)
+            return &the_sim->late[i];
     return NULL;
 }
 
@@ -99,7 +99,7 @@ static int hold_back(struct store_watch *watch, const struct store_event *event,
 
     ASSERT_TRUE(late);
     *late = (struct sim_late){.watch = watch, .event = *event};
-    late_sim->withheld++;
+    the_sim->withheld++;
     return err_set(err, ERR_TIMEOUT, "nothing yet");
 }
 
@@ -115,12 +115,12 @@ static int late_watch_next(struct store_watch *watch, const struct context *ctx,
     if (late)
         event = late->event;
     else
-        r = late_sim->store_ops->watch_next(watch, ctx, &event, err);
+        r = the_sim->store_ops->watch_next(watch, ctx, &event, err);
     if (r < 0)
         return r;
     if (late)
         *late = (struct sim_late){};
-    if (late_sim->runs && sim_random(late_sim, 2) == 0)
+    if (the_sim->runs && sim_random(the_sim, 2) == 0)
         return hold_back(watch, &event, err);
     *ret = event;
     return 0;
@@ -134,17 +134,60 @@ static void late_watch_close(struct store_watch *watch)
         store_event_deinit(&late->event);
         *late = (struct sim_late){};
     }
-    late_sim->store_ops->watch_close(watch);
+    the_sim->store_ops->watch_close(watch);
 }
 
 void sim_be_late(struct sim *sim)
 {
-    late_sim = sim;
+    sim->ops.watch_next = late_watch_next;
+    sim->ops.watch_close = late_watch_close;
+}
+
+/* --- a policy that changes what is written --- */
+
+static struct json *changed(const struct resource *resource, const struct json *object)
+{
+    struct json *changed = json_deep(object);
+
+    if (!the_sim->changed_kind || resource != &the_sim->changed_kind->resource)
+        return changed;
+    the_sim->written++;
+    if (the_sim->change)
+        json_merge_patch(changed, the_sim->change);
+    return changed;
+}
+
+static int create_changed(struct store *store, const struct context *ctx,
+                          const struct resource *resource, const char *manager,
+                          const struct json *object, struct json **ret, struct err *err)
+{
+    cleanup(json_unref) struct json *written = changed(resource, object);
+
+    return the_sim->store_ops->create(store, ctx, resource, manager, written, ret, err);
+}
+
+static int apply_changed(struct store *store, const struct context *ctx,
+                         const struct resource *resource, const char *manager,
+                         const struct json *object, struct json **ret, struct err *err)
+{
+    cleanup(json_unref) struct json *written = changed(resource, object);
+
+    return the_sim->store_ops->apply(store, ctx, resource, manager, written, ret, err);
+}
+
+void sim_stand_between(struct sim *sim)
+{
+    the_sim = sim;
     sim->store_ops = sim->store->ops;
-    sim->late_ops = *sim->store->ops;
-    sim->late_ops.watch_next = late_watch_next;
-    sim->late_ops.watch_close = late_watch_close;
-    sim->store->ops = &sim->late_ops;
+    sim->ops = *sim->store->ops;
+    sim->ops.create = create_changed;
+    sim->ops.apply = apply_changed;
+    sim->store->ops = &sim->ops;
+}
+
+int sim_written(const struct sim *sim)
+{
+    return sim->written;
 }
 
 int sim_dns_fault(void *arg, bool after, struct err *err)
