@@ -97,7 +97,7 @@ static int read_secret(struct certificate_run *run, struct gathered *gathered, s
 }
 
 /* Ours by uid, and still labelled: without the label it could neither be used nor replaced. */
-static bool is_next_key_of(const struct certificate *crt, const struct object *secret)
+bool certificate_is_next_key(const struct certificate *crt, const struct object *secret)
 {
     return object_is_controlled_by(secret, crt->object.metadata.uid) &&
            streq(object_label(secret, LABEL_NEXT_PRIVATE_KEY), "true");
@@ -133,7 +133,7 @@ static int gather_next_keys(struct certificate_run *run, struct gathered *gather
     for (size_t i = 0; i < gathered->secrets.len; i++) {
         int r;
 
-        if (!is_next_key_of(run->crt, gathered->secrets.items[i]))
+        if (!certificate_is_next_key(run->crt, gathered->secrets.items[i]))
             continue;
         r = complete_next_key(run, &gathered->secrets.items[i], err);
         if (r < 0)
@@ -144,7 +144,7 @@ static int gather_next_keys(struct certificate_run *run, struct gathered *gather
     if (str_empty(named))
         return 0;
     found = cache_get(run->self->caches.secrets, &key);
-    run->facts.foreign_next_key = found && !is_next_key_of(run->crt, found);
+    run->facts.foreign_next_key = found && !certificate_is_next_key(run->crt, found);
     return 0;
 }
 

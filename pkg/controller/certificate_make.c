@@ -70,11 +70,33 @@ static struct json *next_key_json(struct certificate_run *run, const struct pkey
     return secret;
 }
 
+static bool is_usable(const struct certificate_run *run, const struct pkey *key,
+                      const struct secret_facts *secret)
+{
+    unsigned char key_hash[SHA256_LEN];
+
+    pkey_public_hash(key, key_hash);
+    return certificate_is_next_key(run->crt, &secret->object) && secret->key_ok &&
+           memcmp(secret->key_hash, key_hash, SHA256_LEN) == 0;
+}
+
+/* What is not ours, or not this key, would be passed over, and another one made. */
 int certificate_store_next_key(struct certificate_run *run, const struct pkey *key, struct err *err)
 {
-    cleanup(json_unref) struct json *secret = next_key_json(run, key);
+    cleanup(json_unref) struct json *secret = next_key_json(run, key), *stored = NULL;
+    cleanup(object_unref) const struct secret_facts *facts = NULL;
+    int r = write_new(certificate_author(run), secret, &stored, err);
 
-    return write_new(certificate_author(run), secret, NULL, err);
+    if (r == 0)
+        r = secret_facts_decode(stored, &facts, err);
+    if (r < 0 || is_usable(run, key, facts))
+        return r;
+    r = write_delete(run->self, run->ctx, &facts->object, err);
+    return r < 0 ? r
+                 : err_set(err, ERR_INVALID,
+                           "a policy of the cluster changes the Secret '%s' as it is created, so "
+                           "that it cannot be used; exempt it there",
+                           run->decision.next_key_name);
 }
 
 static void tell_key(struct certificate_run *run)

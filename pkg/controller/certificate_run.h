@@ -51,7 +51,9 @@ int certificate_fail(struct certificate_run *run, struct err *err);
  * it takes its time; whoever makes it wakes us, and the result has a timer for the case that he does not. */
 int certificate_next_key(struct certificate_run *run, struct reconcile_result *result,
                          const struct pkey **ret, struct err *err);
-/* Into a Secret with the decision's next_key_name. */
+/* Is it this Certificate's: by uid, and still with the label? */
+bool certificate_is_next_key(const struct certificate *crt, const struct object *secret);
+/* Into a Secret with the decision's next_key_name. What a policy of the cluster makes useless is gone again. */
 int certificate_store_next_key(struct certificate_run *run, const struct pkey *key,
                                struct err *err);
 /* The CertificateRequest for this key, whose Secret has, or would have, the name. */

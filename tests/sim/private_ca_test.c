@@ -481,6 +481,37 @@ TEST(a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_withou
     sim_free(sim);
 }
 
+/* One was made after the other, each left behind as a stranger's. */
+TEST(a_next_key_that_is_changed_as_it_is_created_is_not_left_behind)
+{
+    static const char *const changed[] = {
+        "{metadata: {labels: {cert-manager.io/next-private-key: null}}}",
+        "{metadata: {ownerReferences: null}}",
+        "{data: {tls.key: bm9uZQ==}}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
+        struct sim_options options = {.start_ms = START};
+        struct sim *sim = sim_with_root(&options);
+
+        CASE(changed[i]);
+        sim_let_others_approve(sim, true);
+        sim_restart(sim);
+        sim_change_written(sim, "secret", changed[i]);
+        sim_apply(sim, LEAF);
+        sim_advance(sim, HOURS(1));
+        ASSERT_EQ(sim_count(sim, "secret"), 1);
+        ASSERT_TRUE(sim_written(sim) <= 200);
+        ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "policy");
+        sim_change_written(sim, "secret", NULL);
+        sim_let_others_approve(sim, false);
+        sim_restart(sim);
+        sim_advance(sim, HOURS(1));
+        check_leaf(sim);
+        sim_free(sim);
+    }
+}
+
 TEST(an_issuance_by_hand_takes_the_short_path_too)
 {
     struct sim *sim = begin(&ways[0]);
@@ -628,6 +659,7 @@ RUN_TESTS(cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
           cmocka_unit_test(a_request_that_is_changed_as_it_is_created_is_a_failure_with_back_off),
           cmocka_unit_test(
               a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_without_end),
+          cmocka_unit_test(a_next_key_that_is_changed_as_it_is_created_is_not_left_behind),
           cmocka_unit_test(an_issuance_by_hand_takes_the_short_path_too),
           cmocka_unit_test(a_certificate_that_is_due_as_it_comes_is_not_made_without_end),
           cmocka_unit_test(an_rsa_key_comes_from_the_keymaker),
