@@ -151,7 +151,7 @@ static int gather_next_keys(struct certificate_run *run, struct gathered *gather
 /* Why the request in flight does not move: its Order's reason, or what the request itself says. */
 static void gather_waiting(struct certificate_run *run, struct gathered *gathered)
 {
-    int64_t next = run->crt->status.revision.is_set ? run->crt->status.revision.value + 1 : 1;
+    int64_t next = certificate_next_revision(&run->crt->status);
 
     for (size_t i = 0; i < run->facts.request_count; i++) {
         const struct request_facts *request = run->facts.requests[i];

@@ -72,6 +72,18 @@ static const char *time_text(struct decider *d, int64_t ms)
     return arena_strdup(d->arena, text);
 }
 
+int64_t certificate_next_revision(const struct certificate_status *status)
+{
+    bool has_next = status->revision.is_set && status->revision.value < INT64_MAX;
+
+    return has_next ? status->revision.value + 1 : 1;
+}
+
+static int64_t attempts_of(const struct certificate_status *status)
+{
+    return status->failed_issuance_attempts.is_set ? status->failed_issuance_attempts.value : 0;
+}
+
 static const struct request_facts *request_of_revision(const struct certificate_facts *facts,
                                                        int64_t revision)
 {
@@ -173,9 +185,7 @@ static const char *next_key_name(struct decider *d)
     /* Derived, so that a crash between status and Secret finds the same name; the generation of attempts
      * keeps a foreign Secret of that name out of the way. */
     const struct metadata *metadata = &d->facts->crt->object.metadata;
-    int64_t attempt = d->out->status.failed_issuance_attempts.is_set
-                          ? d->out->status.failed_issuance_attempts.value
-                          : 0;
+    int64_t attempt = attempts_of(&d->out->status);
     char *seed = arena_printf(d->arena, "%s/%lld/%lld/%s", metadata->uid,
                               (long long)d->next_revision, (long long)attempt,
                               str_or(d->facts->crt->status.next_private_key_secret_name, ""));
@@ -374,20 +384,18 @@ static void decide_idle(struct decider *d)
 static void fail(struct decider *d, const char *reason, const char *why)
 {
     struct certificate_status *status = &d->out->status;
-    int64_t attempts = status->failed_issuance_attempts.is_set
-                           ? status->failed_issuance_attempts.value
-                           : 0;
+    int64_t before = attempts_of(status), attempts = before < INT64_MAX ? before + 1 : before;
     int64_t again_ms;
 
     status->last_failure_time_ms = d->policy->now_ms;
-    status->failed_issuance_attempts = (struct opt_int){true, attempts + 1};
+    status->failed_issuance_attempts = (struct opt_int){true, attempts};
     status->next_private_key_secret_name = NULL;
     again_ms = backoff_end_ms(&d->facts->crt->spec, status, d->policy);
     d->out->reason = reason;
     d->out->message = arena_printf(
         d->arena,
         "The certificate request has failed to complete and will be retried: %s (attempt %lld, next not before %s)",
-        why, (long long)attempts + 1, time_text(d, again_ms));
+        why, (long long)attempts, time_text(d, again_ms));
     set_condition(d, "Issuing", CONDITION_FALSE, reason, d->out->message);
     act(d, CERTIFICATE_FAIL);
 }
@@ -589,7 +597,7 @@ void certificate_decide(const struct certificate_facts *facts,
     struct decider d = {.facts = facts, .policy = policy, .arena = arena, .out = ret};
 
     *ret = (struct certificate_decision){.status = *stored};
-    d.next_revision = stored->revision.is_set ? stored->revision.value + 1 : 1;
+    d.next_revision = certificate_next_revision(stored);
     d.current = stored->revision.is_set ? request_of_revision(facts, stored->revision.value) : NULL;
     copy_validity(&d);
     if (facts->owner)

@@ -80,6 +80,9 @@ void certificate_decide(const struct certificate_facts *facts,
                         const struct certificate_policy *policy, struct arena *arena,
                         struct certificate_decision *ret);
 
+/* Of the certificate that comes next. Users may write a status, too: behind the last number comes 1. */
+int64_t certificate_next_revision(const struct certificate_status *status);
+
 /* --- certificate_policy.c --- */
 
 struct violation {

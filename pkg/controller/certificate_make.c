@@ -191,11 +191,6 @@ static char *request_name(struct certificate_run *run, int64_t revision)
                         hash, (long long)revision);
 }
 
-static int64_t next_revision(const struct certificate_run *run)
-{
-    return run->crt->status.revision.is_set ? run->crt->status.revision.value + 1 : 1;
-}
-
 static void add_pair(struct array_pair *to, const char *key, const char *value)
 {
     to->items[to->len++] = (struct pair){.key = key, .value = value};
@@ -206,7 +201,7 @@ static struct json *request_json(struct certificate_run *run, const struct buf *
 {
     const struct certificate_spec *spec = &run->crt->spec;
     const struct metadata *metadata = &run->crt->object.metadata;
-    int64_t revision = next_revision(run);
+    int64_t revision = certificate_next_revision(&run->crt->status);
     struct certificate_request_spec body = {
         .duration = spec->duration,
         .issuer_ref = spec->issuer_ref,
@@ -246,7 +241,7 @@ int certificate_request_json(struct certificate_run *run, const struct pkey *key
 static const char *what_was_changed(struct certificate_run *run, const struct pkey *key,
                                     const struct request_facts *facts)
 {
-    int64_t revision = next_revision(run);
+    int64_t revision = certificate_next_revision(&run->crt->status);
     unsigned char key_hash[SHA256_LEN];
     struct violation changed;
 

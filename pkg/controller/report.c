@@ -8,6 +8,7 @@
 #include "api/kinds.h"
 #include "api/secret.h"
 #include "base/limits.h"
+#include "controller/certificate_decide.h"
 #include "pki/cert.h"
 
 /* Flags of the running process are not known here: cert-manager's defaults. */
@@ -176,7 +177,7 @@ static const struct object *child_of(const struct objects *objects, const struct
 static const struct certificate_request *request_of(const struct loading *loading,
                                                     const struct certificate *crt)
 {
-    int64_t next = crt->status.revision.is_set ? crt->status.revision.value + 1 : 1;
+    int64_t next = certificate_next_revision(&crt->status);
     const struct object *request;
 
     for (size_t i = 0; (request = child_of(&loading->requests, &crt->object, i)); i++) {

@@ -730,6 +730,26 @@ TEST(a_failure_is_counted_and_says_when_the_next_attempt_comes)
                  "(attempt 3, next not before 2026-01-11T04:00:00Z)");
 }
 
+/* Whoever may edit a namespace may write any number into the status. */
+TEST(the_last_number_of_all_is_not_counted_beyond)
+{
+    cleanup(sample_deinit) struct sample s = {};
+    struct certificate_decision decision;
+
+    sample_init(&s);
+    failed(&s);
+    s.next.revision = 1;
+    s.crt.status.revision = (struct opt_int){true, INT64_MAX};
+    s.crt.status.failed_issuance_attempts = (struct opt_int){true, INT64_MAX};
+    ASSERT_EQ(certificate_next_revision(&s.crt.status), 1);
+    s.requests[0] = &s.next; /* the only one */
+    s.facts.request_count = 1;
+    decide(&s, &decision);
+    ASSERT_STREQ(certificate_action_name(decision.action),
+                 certificate_action_name(CERTIFICATE_FAIL));
+    ASSERT_EQ(decision.status.failed_issuance_attempts.value, INT64_MAX);
+}
+
 TEST(a_finished_issuance_leaves_a_new_revision_and_nothing_of_the_failures_before)
 {
     cleanup(sample_deinit) struct sample s = {};
@@ -787,5 +807,6 @@ RUN_TESTS(
     cmocka_unit_test(of_two_requests_for_the_next_revision_one_stays),
     cmocka_unit_test(what_the_request_waits_for_stands_behind_the_reason_of_the_issuance),
     cmocka_unit_test(a_failure_is_counted_and_says_when_the_next_attempt_comes),
+    cmocka_unit_test(the_last_number_of_all_is_not_counted_beyond),
     cmocka_unit_test(a_finished_issuance_leaves_a_new_revision_and_nothing_of_the_failures_before),
     cmocka_unit_test(times_in_the_status_go_with_a_certificate_that_cannot_be_read));
