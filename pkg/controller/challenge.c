@@ -34,6 +34,7 @@ struct run {
     const struct issuer *issuer;
     const struct solver_ops *ops;
     struct acme_client *client;
+    struct challenge_means *means; /* NULL: not presented by this process */
     struct solver_task task;
     struct challenge_status status; /* as it should be */
     struct arena *arena;
@@ -64,7 +65,7 @@ static int end(struct run *run, int state, const char *reason, struct err *err)
     r = save(run, err);
     if (r < 0)
         return r;
-    challenges_forget(run->self->challenges, run->challenge->object.metadata.uid);
+    challenges_note_ended(run->self->challenges, run->challenge->object.metadata.uid);
     if (state == STATE_VALID)
         event(run->self, run->ctx, &run->challenge->object, EVENT_NORMAL, "DomainVerified",
               "Domain '%s' verified with '%s' validation", run->challenge->spec.dns_name,
@@ -350,11 +351,21 @@ static int take_state(struct run *run, const struct acme_authorization *authoriz
     }
 }
 
+static void note_means(struct run *run)
+{
+    challenge_means_unref(run->means);
+    run->means = challenges_note_means(run->self->challenges, run->challenge->object.metadata.uid,
+                                       run->issuer, run->client);
+    run->task.secrets = run->means->secrets;
+}
+
 static int present(struct run *run, struct err *err)
 {
     struct err why = {};
-    int r = run->ops->present(run->self->solvers, run->ctx, &run->task, &why);
+    int r;
 
+    note_means(run);
+    r = run->ops->present(run->self->solvers, run->ctx, &run->task, &why);
     if (r == 0)
         return 0;
     if (r == ERR_CANCELED || r == ERR_BUSY) {
@@ -600,6 +611,20 @@ static int reconcile_open(struct run *run, const struct err *why, struct err *er
     return run->challenge->status.presented ? go_on(run, err) : begin(run, err);
 }
 
+/* For cleaning up: what is gone now is as it was when it was presented. */
+static void go_by_means(struct run *run)
+{
+    if (!run->means)
+        return;
+    run->task.secrets = run->means->secrets;
+    if (!run->issuer) {
+        run->issuer = run->means->issuer;
+        run->task.secret_namespace = issuer_secret_namespace(&run->self->issuers, run->issuer);
+    }
+    if (!run->client)
+        run->client = run->means->client;
+}
+
 static int reconcile(struct run *run, struct err *err)
 {
     const struct challenge *challenge = run->challenge;
@@ -616,6 +641,7 @@ static int reconcile(struct run *run, struct err *err)
     if (!challenge->object.metadata.deletion_timestamp_ms &&
         !state_is_final(challenge->status.state))
         return reconcile_open(run, &why, err);
+    go_by_means(run);
     if (!run->task.solver)
         run->task.solver = solver_without_order(run);
     return clean_up(run, err);
@@ -635,11 +661,13 @@ int challenge_reconcile(void *controllers, const struct context *ctx, const stru
                       .challenge = challenge,
                       .arena = arena,
                       .result = ret_result};
+    int r;
 
     if (!challenge)
         return 0;
     issuer = issuer_of(self, &challenge->spec.issuer_ref, key->namespace);
     run.issuer = issuer;
+    run.means = challenges_means(self->challenges, challenge->object.metadata.uid);
     run.status = challenge->status;
     run.task = (struct solver_task){
         .dns_name = challenge->spec.dns_name,
@@ -649,5 +677,7 @@ int challenge_reconcile(void *controllers, const struct context *ctx, const stru
         .secret_namespace = issuer ? issuer_secret_namespace(&self->issuers, issuer)
                                    : key->namespace,
     };
-    return reconcile(&run, err);
+    r = reconcile(&run, err);
+    challenge_means_unref(run.means);
+    return r;
 }

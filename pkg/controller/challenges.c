@@ -7,8 +7,58 @@
 struct challenges {
     struct mutex mutex;
     struct map *asked; /* uid to int64_t */
+    struct map *means; /* uid to struct challenge_means */
     struct map *line;  /* "namespace/name", in order of coming; no values */
 };
+
+/* --- means --- */
+
+void challenge_means_unref(struct challenge_means *means)
+{
+    if (!means || __atomic_sub_fetch(&means->refs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    object_unref(&means->issuer->object);
+    acme_client_unref(means->client);
+    solver_secrets_free(means->secrets);
+    xfree(means);
+}
+
+static void unref_means(void *means)
+{
+    challenge_means_unref(means);
+}
+
+static struct challenge_means *means_ref(struct challenge_means *means)
+{
+    if (means)
+        __atomic_add_fetch(&means->refs, 1, __ATOMIC_RELAXED);
+    return means;
+}
+
+struct challenge_means *challenges_note_means(struct challenges *self, const char *uid,
+                                              const struct issuer *issuer,
+                                              struct acme_client *client)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct challenge_means *means = xalloc(sizeof(*means));
+
+    object_ref(&issuer->object);
+    means->issuer = issuer;
+    means->client = acme_client_ref(client);
+    means->secrets = solver_secrets_new();
+    means->refs = 1;
+    map_set(self->means, uid, means);
+    return means_ref(means);
+}
+
+struct challenge_means *challenges_means(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    return means_ref(map_get(self->means, uid));
+}
+
+/* --- the rest --- */
 
 bool challenge_holds_place(const struct challenge *challenge)
 {
@@ -21,6 +71,7 @@ struct challenges *challenges_new(void)
 
     mutex_init(&self->mutex);
     self->asked = map_new(xfree);
+    self->means = map_new(unref_means);
     self->line = map_new(NULL);
     return self;
 }
@@ -30,6 +81,7 @@ void challenges_free(struct challenges *self)
     if (!self)
         return;
     map_free(self->asked);
+    map_free(self->means);
     map_free(self->line);
     mutex_deinit(&self->mutex);
     xfree(self);
@@ -50,11 +102,19 @@ void challenges_note_asked(struct challenges *self, const char *uid, int64_t at_
     map_set(self->asked, uid, xmemdup(&at_ms, sizeof(at_ms)));
 }
 
+void challenges_note_ended(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_remove(self->asked, uid);
+}
+
 void challenges_forget(struct challenges *self, const char *uid)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
     map_remove(self->asked, uid);
+    map_remove(self->means, uid);
 }
 
 void challenges_queue(struct challenges *self, const struct key *key)

@@ -77,6 +77,7 @@ static int change_record(struct solvers *solvers, const struct context *ctx,
                                 .store = solvers->store,
                                 .dns01 = task->solver->dns01,
                                 .secret_namespace = task->secret_namespace,
+                                .secrets = task->secrets,
                                 .value = task->key};
     int r;
 

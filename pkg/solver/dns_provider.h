@@ -14,7 +14,8 @@ struct dns_change { /* borrowed for the call */
     struct store *store;
     const struct acme_dns01 *dns01;
     const char *secret_namespace;
-    const char *zone, *name; /* with final dot */
+    struct solver_secrets *secrets; /* as in struct solver_task */
+    const char *zone, *name;        /* with final dot */
     const char *value;
 };
 

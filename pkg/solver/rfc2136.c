@@ -108,13 +108,13 @@ static int decode_secret(const struct buf *text, struct buf *to, struct err *err
     return 0;
 }
 
-static int read_secret(struct store *store, const struct context *ctx, const char *namespace,
+static int read_secret(const struct secret_source *source, const struct context *ctx,
                        const struct secret_key_selector *ref, struct buf *to, struct err *err)
 {
     cleanup(buf_deinit) struct buf text = BUF_SECRET(TSIG_TEXT_MAX);
     int r;
 
-    r = secret_ref_read(store, ctx, namespace, ref, &text, err);
+    r = secret_ref_read(source, ctx, ref, &text, err);
     if (r < 0)
         return r;
     r = decode_secret(&text, to, err);
@@ -122,14 +122,13 @@ static int read_secret(struct store *store, const struct context *ctx, const cha
         return err_wrap(err,
                         "key '%s' of secret '%s/%s' must hold the tsig secret as base64 text, as "
                         "in the name server's configuration",
-                        ref->key, namespace, ref->name);
+                        ref->key, source->namespace, ref->name);
     return 0;
 }
 
 /* ret->tsig.key_name is NULL when updates go unsigned. */
-static int load_key(struct store *store, const struct context *ctx,
-                    const struct dns01_rfc2136 *config, const char *namespace, struct tsig_key *ret,
-                    struct err *err)
+static int load_key(const struct secret_source *source, const struct context *ctx,
+                    const struct dns01_rfc2136 *config, struct tsig_key *ret, struct err *err)
 {
     cleanup(tsig_key_deinit) struct tsig_key key = {.secret = BUF_SECRET(TSIG_TEXT_MAX)};
     int r;
@@ -138,7 +137,7 @@ static int load_key(struct store *store, const struct context *ctx,
         return 0;
     r = algorithm_of(config->tsig_algorithm, &key.tsig.algorithm, err);
     if (r == 0)
-        r = read_secret(store, ctx, namespace, config->tsig_secret_secret_ref, &key.secret, err);
+        r = read_secret(source, ctx, config->tsig_secret_secret_ref, &key.secret, err);
     if (r < 0)
         return r;
     key.tsig.key_name = config->tsig_key_name;
@@ -167,12 +166,13 @@ static int check_config(struct store *store, const struct context *ctx,
                         const struct acme_dns01 *dns01, const char *secret_namespace,
                         struct err *err)
 {
+    struct secret_source source = {.store = store, .namespace = secret_namespace};
     cleanup(tsig_key_deinit) struct tsig_key key = {};
     int r;
 
     r = check_settings(dns01->rfc2136, err);
     if (r == 0 && store)
-        r = load_key(store, ctx, dns01->rfc2136, secret_namespace, &key, err);
+        r = load_key(&source, ctx, dns01->rfc2136, &key, err);
     return r < 0 ? err_wrap(err, "dns01.rfc2136") : 0;
 }
 
@@ -182,6 +182,10 @@ static int update(const struct dns_change *change, const struct context *ctx, bo
                   struct err *err)
 {
     const struct dns01_rfc2136 *config = change->dns01->rfc2136;
+    struct secret_source source = {.store = change->store,
+                                   .namespace = change->secret_namespace,
+                                   .kept = change->secrets,
+                                   .use_kept = is_delete};
     cleanup(tsig_key_deinit) struct tsig_key key = {};
     struct dns_server server;
     struct dns_update update = {.zone = change->zone,
@@ -193,7 +197,7 @@ static int update(const struct dns_change *change, const struct context *ctx, bo
 
     r = check_settings(config, err);
     if (r == 0)
-        r = load_key(change->store, ctx, config, change->secret_namespace, &key, err);
+        r = load_key(&source, ctx, config, &key, err);
     if (r < 0)
         return err_wrap(err, "dns01.rfc2136");
     (void)server_of(config, &server, err); /* settings are checked */

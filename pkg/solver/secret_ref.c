@@ -2,21 +2,97 @@
 
 #include "api/kinds.h"
 #include "api/secret.h"
+#include "base/map.h"
 
-int secret_ref_read(struct store *store, const struct context *ctx, const char *namespace,
+/* --- what was read before --- */
+
+struct solver_secrets {
+    struct map *values; /* "namespace/name/key" to struct buf */
+};
+
+static void value_free(void *value)
+{
+    buf_deinit(value);
+    xfree(value);
+}
+
+struct solver_secrets *solver_secrets_new(void)
+{
+    struct solver_secrets *self = xalloc(sizeof(*self));
+
+    self->values = map_new(value_free);
+    return self;
+}
+
+void solver_secrets_free(struct solver_secrets *self)
+{
+    if (!self)
+        return;
+    map_free(self->values);
+    xfree(self);
+}
+
+static char *name_of(const struct secret_source *source, const struct secret_key_selector *ref)
+{
+    return xasprintf("%s/%s/%s", source->namespace, ref->name, ref->key);
+}
+
+static void keep(const struct secret_source *source, const struct secret_key_selector *ref,
+                 const struct buf *to, size_t start)
+{
+    cleanup(xfree) char *name = name_of(source, ref);
+    struct buf *copy = xalloc(sizeof(*copy));
+
+    *copy = BUF_SECRET(to->max);
+    buf_add(copy, to->data + start, to->len - start);
+    map_set(source->kept->values, name, copy);
+}
+
+static bool find_kept(const struct secret_source *source, const struct secret_key_selector *ref,
+                      struct buf *to)
+{
+    cleanup(xfree) char *name = name_of(source, ref);
+    const struct buf *value = map_get(source->kept->values, name);
+
+    if (!value)
+        return false;
+    buf_add(to, value->data, value->len);
+    return true;
+}
+
+/* --- what is there now --- */
+
+static int read_now(const struct secret_source *source, const struct context *ctx,
                     const struct secret_key_selector *ref, struct buf *to, struct err *err)
 {
-    struct key key = {.namespace = namespace, .name = ref->name};
+    struct key key = {.namespace = source->namespace, .name = ref->name};
     cleanup(json_unref) struct json *value = NULL;
     cleanup(object_unref) const struct object *object = NULL;
     int r;
 
-    if (str_empty(ref->name) || str_empty(ref->key))
-        return err_set(err, ERR_INVALID, "a reference to a secret needs 'name' and 'key'");
-    r = store_get(store, ctx, &kind_secret.resource, &key, &value, err);
+    r = store_get(source->store, ctx, &kind_secret.resource, &key, &value, err);
     if (r == 0)
         r = object_decode(&kind_secret, value, NULL, &object, err);
     if (r < 0)
-        return err_wrap(err, "reading secret '%s/%s'", namespace, ref->name);
+        return err_wrap(err, "reading secret '%s/%s'", source->namespace, ref->name);
     return secret_value((const struct secret *)object, ref->key, to, err);
+}
+
+int secret_ref_read(const struct secret_source *source, const struct context *ctx,
+                    const struct secret_key_selector *ref, struct buf *to, struct err *err)
+{
+    size_t start = to->len;
+    struct err why = {};
+    int r;
+
+    if (str_empty(ref->name) || str_empty(ref->key))
+        return err_set(err, ERR_INVALID, "a reference to a secret needs 'name' and 'key'");
+    r = read_now(source, ctx, ref, to, &why);
+    if (r == ERR_NOT_FOUND && source->kept && source->use_kept && find_kept(source, ref, to))
+        return 0;
+    if (r < 0 && err)
+        *err = why;
+    if (r == 0 && source->kept)
+        keep(source, ref, to, start);
+    return r;
 }

@@ -5,10 +5,17 @@
 #define SOLVER_SECRET_REF_H
 
 #include "api/object.h"
-#include "store/store.h"
+#include "solver/solver.h"
+
+struct secret_source { /* borrowed for the call */
+    struct store *store;
+    const char *namespace;
+    struct solver_secrets *kept; /* NULL, or: gets what is read */
+    bool use_kept;               /* when there is no such Secret any more */
+};
 
 /* Appends it as it is now. ERR_NOT_FOUND: no such Secret, or no such key in it. */
-int secret_ref_read(struct store *store, const struct context *ctx, const char *namespace,
+int secret_ref_read(const struct secret_source *source, const struct context *ctx,
                     const struct secret_key_selector *ref, struct buf *to, struct err *err);
 
 #endif

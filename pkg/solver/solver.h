@@ -8,6 +8,7 @@
  *   rfc2136.c       native provider: dynamic update with TSIG
  *   http01.c        answers by the program's own server, or by a file (webroot.c)
  *   http01_check.c  HTTP-01 as a solver, and its self-check
+ *   secret_ref.c    Secrets that a configuration refers to
  *   config.c        is a solver's configuration usable?
  *
  * present and cleanup are idempotent and by exact value, so they work after a restart without any
@@ -35,12 +36,20 @@ struct solvers { /* constant after start; parts are borrowed */
     uint16_t http01_port;                /* where a self-check asks: 80; tests use another */
 };
 
+/* Values of Secrets that a record was written with: in memory only, wiped in the end. One thread at a time. */
+struct solver_secrets;
+struct solver_secrets *solver_secrets_new(void);
+void solver_secrets_free(struct solver_secrets *secrets);
+DEFINE_CLEANUP(struct solver_secrets, solver_secrets_free);
+
 struct solver_task {      /* one name to prove; borrowed for the call */
     const char *dns_name; /* without "*."; may be an IP for HTTP-01 */
     bool wildcard;
     const char *token, *key;          /* as in Challenge.spec: DNS-01 key is the TXT value */
     const struct acme_solver *solver; /* of the Issuer */
     const char *secret_namespace;     /* where secret references resolve */
+    /* NULL, or: present adds what it has read, and clean_up goes by that when a Secret is gone. */
+    struct solver_secrets *secrets;
 };
 
 struct solver_ops {

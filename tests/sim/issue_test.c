@@ -214,7 +214,27 @@ TEST(a_certificate_deleted_while_it_is_issued_takes_its_records_along)
     sim_free(sim);
 }
 
-/* Another program, or this one with its state lost: nothing is issued again. */
+/* A namespace that is deleted loses its Issuer first, perhaps. */
+TEST(records_are_taken_back_when_their_issuer_is_gone)
+{
+    struct sim *sim = sim_new(START);
+
+    fake_dns_set_late(sim_dns(sim), "example.com", HOURS(1));
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com, example.com]", ""));
+    sim_advance(sim, MINUTES(1));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 2);
+    sim_delete(sim, "issuer/acme");
+    sim_delete(sim, "secret/acme-account");
+    sim_run_until_idle(sim);
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 2);
+    sim_delete(sim, "certificate/web");
+    sim_run_until_idle(sim);
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    sim_free(sim);
+}
+
 /* The solver that wrote the record is not in the Issuer any more; another one for the name is. */
 TEST(records_are_taken_back_by_the_solver_that_the_issuer_has_now)
 {
@@ -236,6 +256,7 @@ TEST(records_are_taken_back_by_the_solver_that_the_issuer_has_now)
     sim_free(sim);
 }
 
+/* Another program, or this one with its state lost: nothing is issued again. */
 TEST(a_secret_that_fits_is_adopted_without_an_order)
 {
     struct sim *sim = sim_new(START);
@@ -331,6 +352,7 @@ RUN_TESTS(cmocka_unit_test(a_name_is_proved_by_dns_01),
           cmocka_unit_test(a_deleted_certificate_leaves_its_secret_and_nothing_else),
           cmocka_unit_test(a_certificate_deleted_while_it_is_issued_takes_its_records_along),
           cmocka_unit_test(records_are_taken_back_by_the_solver_that_the_issuer_has_now),
+          cmocka_unit_test(records_are_taken_back_when_their_issuer_is_gone),
           cmocka_unit_test(a_secret_that_fits_is_adopted_without_an_order),
           cmocka_unit_test(a_certificate_of_other_names_is_not_adopted),
           cmocka_unit_test(the_preferred_chain_is_taken_where_the_ca_has_it),

@@ -216,6 +216,27 @@ TEST(a_missing_secret_sends_no_unsigned_update)
     ASSERT_EQ(bed.updates, 0);
 }
 
+TEST(a_record_is_taken_back_by_the_secret_that_it_was_written_with)
+{
+    static struct secret_key_selector ref = {"tsig", "secret"};
+    cleanup(solver_secrets_free) struct solver_secrets *secrets = solver_secrets_new();
+    SETUP(plain_zone);
+
+    bed.rfc2136.tsig_secret_secret_ref = &ref;
+    bed.rfc2136.tsig_key_name = "certlet.";
+    bed.task.secrets = secrets;
+    ASSERT_OK(present(&bed, &err));
+    bed.secrets.len = 0; /* gone */
+    ASSERT_ERR(ERR_NOT_FOUND, present(&bed, &err));
+    ASSERT_EQ(bed.updates, 1);
+    bed.secret[0] = '\0';
+    ASSERT_OK(clean_up(&bed, &err));
+    ASSERT_EQ(bed.updates, 2);
+    ASSERT_STREQ(bed.secret, "secret");
+    bed.task.secrets = NULL;
+    ASSERT_ERR(ERR_NOT_FOUND, clean_up(&bed, &err));
+}
+
 TEST(half_a_key_sends_no_unsigned_update)
 {
     static struct secret_key_selector ref = {"tsig", "secret"};
@@ -464,6 +485,7 @@ RUN_TESTS(cmocka_unit_test(the_record_is_added_to_its_zone_and_deleted_by_its_ex
           cmocka_unit_test(a_zone_cut_below_the_registered_domain_is_respected),
           cmocka_unit_test(the_nameserver_protocol_and_key_are_those_of_the_solver),
           cmocka_unit_test(a_missing_secret_sends_no_unsigned_update),
+          cmocka_unit_test(a_record_is_taken_back_by_the_secret_that_it_was_written_with),
           cmocka_unit_test(half_a_key_sends_no_unsigned_update),
           cmocka_unit_test(a_refused_update_is_passed_up),
           cmocka_unit_test(a_refusal_names_the_secret_that_signed_and_not_what_is_in_it),
