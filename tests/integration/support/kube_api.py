@@ -96,6 +96,16 @@ class KubeApi:
         lines = self._answer("GET", self.path(resource, namespace) + query)[0].splitlines()
         return [json.loads(line) for line in lines]
 
+    def stream(self, path, timeout=30):
+        """The events of a watch, as they come; ends with the server's end of it."""
+        request = urllib.request.Request(self.url + path, headers=self._headers)
+        try:
+            with self._opener.open(request, timeout=timeout) as answer:
+                yield from map(json.loads, answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise KubeError("GET", path, error.code, error.read()) from None
+
     def create(self, resource, body, namespace=None):
         return self.request("POST", self.path(resource, namespace), body)
 
