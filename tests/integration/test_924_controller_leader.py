@@ -1,0 +1,241 @@
+"""Who works: hand-over between two controllers, orderly stops, foreign holders of the Lease."""
+
+import datetime
+import signal
+import time
+
+import pytest
+
+from support.bed import wait_until
+from support.certlet import solver_flags
+from support.controller import LEASE, LEASE_NAMESPACE, Controller, install
+from support.scene import CERTIFICATES, CHALLENGES, Scene, repeated
+
+pytestmark = pytest.mark.kube
+LEASES = "leases.coordination.k8s.io"
+STOPS_WITHIN_S = 6  # 3 s is what it should take; the checkers and a busy machine take their part
+
+
+@pytest.fixture(scope="module")
+def cluster(kube):
+    install(kube)
+    return kube
+
+
+@pytest.fixture
+def start(binary, cluster, bind, tmp_path):
+    """Starts controllers; they end with the test, and their Lease goes."""
+    started = []
+
+    def new(name):
+        process = Controller(binary, tmp_path / name, cluster, solver_flags(bind), name=name)
+        started.append(process)
+        process.start()
+        return process
+
+    yield new
+    for process in started:
+        process.stop()
+    cluster.delete(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)
+
+
+@pytest.fixture
+def scene(cluster, bind, pebble, request):
+    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[5:45].strip("-")
+    scene = Scene(cluster, bind, pebble, name)
+    yield scene
+    scene.remove()
+    wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
+    assert not scene.records()
+
+
+def leads(process):
+    return process.metric("leader_election_master_status") == 1
+
+
+def wait_alone(process, *others):
+    process.wait_to_lead()
+    assert leads(process) and not any(leads(other) for other in others)
+
+
+# --- hand-over ---
+
+
+def is_under_way(scene, names):
+    """Some of them have Challenges, and not all are ready."""
+    return scene.list(CHALLENGES) and not all(scene.is_ready(name) for name in names)
+
+
+@pytest.mark.parametrize("how", ["term", "kill"])
+def test_the_other_one_goes_on_and_issues_nothing_twice(start, scene, how):
+    first = start("first")
+    wait_alone(first)
+    second = start("second")
+    assert second.health("/readyz") == (200, "ok") and not leads(second)
+    scene.ask("before")
+    scene.wait_ready()
+    during = [f"during-{number}" for number in range(4)]
+    scene.ask(*during)
+    wait_until(lambda: is_under_way(scene, during), 60, "issuing to be under way", every=0)
+    began = time.monotonic()
+    if how == "kill":
+        first.kill()
+    else:
+        first.interrupt()
+        assert first.child.wait(20) == 0
+        assert time.monotonic() - began < STOPS_WITHIN_S
+        assert first.stop() == 0
+    scene.ask("after")
+    second.wait_to_lead()
+    taken = time.monotonic() - began
+    scene.wait_ready()
+    print(f"{how}: leading after {taken:.1f} s, all issued after {time.monotonic() - began:.1f} s")
+    assert taken < (10 if how == "term" else 30)
+    assert scene.finalizes() == len(scene.names) == 6
+    # The answer to a newOrder may have died with the first one; Pebble lists orders, so it is found.
+    assert scene.orders() == 6
+    scene.wait_tidy()
+    assert first.child is None and leads(second)
+
+
+# --- stops ---
+
+
+def test_a_standby_ends_at_once_and_leaves_the_lease_alone(start, cluster):
+    first = start("first")
+    wait_alone(first)
+    second = start("second")
+    before = first.holder()
+    began = time.monotonic()
+    second.interrupt()
+    assert second.child.wait(20) == 0 and time.monotonic() - began < STOPS_WITHIN_S
+    assert first.holder() == before != ""
+
+
+def test_a_stop_gives_the_lease_back(start, cluster):
+    process = start("first")
+    wait_alone(process)
+    assert process.holder()
+    began = time.monotonic()
+    process.interrupt()
+    assert process.child.wait(20) == 0 and time.monotonic() - began < STOPS_WITHIN_S
+    lease = cluster.get(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)["spec"]
+    assert lease.get("holderIdentity", "") == "" and lease["leaseDurationSeconds"] == 1
+
+
+def test_a_second_signal_ends_it_at_once(start, cluster):
+    """The API server answers nothing, so that giving the Lease back takes as long as it may."""
+    process = start("first")
+    wait_alone(process)
+    cluster.pause()
+    try:
+        process.interrupt()
+        wait_until(lambda: "shutdown" in process.health("/readyz")[1], 10, "the stop to begin", every=0)
+        process.interrupt()
+        assert process.child.wait(10) == 130
+    finally:
+        cluster.resume()
+    process.child = None
+
+
+def test_an_api_server_that_answers_nothing_does_not_keep_us(start, cluster, scene):
+    """What a stop would write: the pauses of the account that has just been used, events, the Lease."""
+    process = start("first")
+    wait_alone(process)
+    scene.ask("web")
+    scene.wait_ready()
+    scene.ask("under-way")
+    wait_until(lambda: scene.list(CHALLENGES), 60, "a Challenge", every=0)
+    cluster.pause()
+    try:
+        began = time.monotonic()
+        process.interrupt()
+        process.child.wait(20)
+        taken = time.monotonic() - began
+        print(f"stopped after {taken:.1f} s")
+        assert taken < STOPS_WITHIN_S
+    finally:
+        cluster.resume()
+    wait_alone(start("second"))  # when the Lease that was not given back has run out
+    scene.wait_ready()
+    assert scene.finalizes() == 2
+
+
+# --- foreign holders ---
+
+
+def micro_now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Rival:
+    """Holds the Lease as cert-manager's controller does: 60 s, renewed."""
+
+    identity = "cert-manager-5d8f7c9b4-x2x7q-external-cert-manager-controller"
+
+    def __init__(self, cluster):
+        self._cluster = cluster
+
+    def _spec(self, **changes):
+        return {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": 60,
+            "renewTime": micro_now(),
+            **changes,
+        }
+
+    def take(self):
+        if not self._cluster.get(f"{LEASES}/{LEASE}", LEASE_NAMESPACE):
+            spec = self._spec(acquireTime=micro_now(), leaseTransitions=0)
+            self._cluster.create(LEASES, {"metadata": {"name": LEASE}, "spec": spec}, LEASE_NAMESPACE)
+        self.renew(acquireTime=micro_now())
+
+    def renew(self, **changes):
+        self._cluster.patch(f"{LEASES}/{LEASE}", {"spec": self._spec(**changes)}, LEASE_NAMESPACE)
+
+    def release(self):
+        self.renew(holderIdentity="", leaseDurationSeconds=1, acquireTime=micro_now())
+
+
+def test_a_foreign_holder_keeps_us_standing_by_until_it_releases(start, cluster, scene):
+    rival = Rival(cluster)
+    rival.take()
+    with repeated(rival.renew, every=1):
+        process = start("first")
+        assert process.health("/readyz") == (200, "ok")
+        wait_until(lambda: rival.identity in process.log_text(), 20, "the holder to be named")
+        scene.ask("web")
+        # Longer than a Lease of ours lasts; the rival's renewals tell the time.
+        began = cluster.get(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)["spec"]["renewTime"]
+        limit = datetime.datetime.fromisoformat(began.rstrip("Z")) + datetime.timedelta(seconds=17)
+        wait_until(
+            lambda: cluster.get(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)["spec"]["renewTime"] > limit.isoformat(),
+            40,
+            "17 s of renewals",
+            every=0.5,
+        )
+        assert not leads(process) and process.child.poll() is None
+        one = scene.get(f"{CERTIFICATES}/web")
+        assert "conditions" not in one.get("status", {}) and scene.orders() == 0
+        assert process.holder() == rival.identity
+    began = time.monotonic()
+    rival.release()
+    process.wait_to_lead()
+    assert time.monotonic() - began < 10
+    scene.wait_ready()
+    lease = cluster.get(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)["spec"]
+    assert lease["leaseTransitions"] == 1 and lease["leaseDurationSeconds"] == 15
+
+
+def test_a_lease_that_is_stolen_ends_the_process_with_a_word(start, cluster, scene):
+    process = start("first")
+    wait_alone(process)
+    scene.ask("web")
+    scene.wait_ready()
+    Rival(cluster).take()
+    assert process.child.wait(20) == 1
+    assert process.child.returncode != -signal.SIGKILL
+    last = [line for line in process.log_text().splitlines() if line.startswith("E")]
+    assert any("Lease is lost" in line and Rival.identity in line for line in last), last
+    process.child = None
+    assert process.holder() == Rival.identity
