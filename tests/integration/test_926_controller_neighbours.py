@@ -1,0 +1,154 @@
+"""What Argo CD and `kubectl wait` read from our statuses, at every version of them (kubernetes.md 15)."""
+
+import collections
+
+import pytest
+
+from support.bed import BedError, wait_until
+from support.certlet import solver_flags
+from support.controller import Controller, install
+from support.files import names_of
+from support.kube_api import KubeError
+from support.scene import CERTIFICATES, ISSUERS, Scene, Watcher, text_of
+
+pytestmark = pytest.mark.kube
+
+
+@pytest.fixture(scope="module")
+def cluster(kube):
+    install(kube)
+    return kube
+
+
+@pytest.fixture(scope="module")
+def controller(binary, cluster, bind, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("controller")
+    flags = [*solver_flags(bind), "--leader-elect=false"]
+    with Controller(binary, folder, cluster, flags) as process:
+        yield process
+
+
+class Watched:
+    """Every version of the Certificates and Issuers of the control plane, by (kind, namespace, name)."""
+
+    def __init__(self, cluster):
+        self.versions = collections.defaultdict(list)
+        self._watchers = [Watcher(cluster, what, self._see) for what in (CERTIFICATES, ISSUERS)]
+
+    def _see(self, kind, one):
+        if kind != "DELETED":
+            metadata = one["metadata"]
+            self.versions[one["kind"], metadata["namespace"], metadata["name"]].append(one)
+
+    def __enter__(self):
+        for watcher in self._watchers:
+            watcher.__enter__()
+        return self
+
+    def __exit__(self, *failure):
+        for watcher in self._watchers:
+            watcher.__exit__(*failure)
+
+
+@pytest.fixture
+def watched(cluster):
+    with Watched(cluster) as seen:
+        yield seen
+
+
+@pytest.fixture
+def scene(watched, controller, cluster, bind, pebble, request):
+    name = request.node.name.replace("_", "-")[5:45].strip("-")
+    scene = Scene(cluster, bind, pebble, name)
+    yield scene
+    scene.remove()
+    wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
+    assert not scene.records()
+
+
+def conditions(one):
+    return {c["type"]: c["status"] for c in one.get("status", {}).get("conditions", [])}
+
+
+def argo_of_certificate(one):
+    found = conditions(one)
+    if found.get("Issuing") == "True":
+        return "Progressing"
+    return {"True": "Healthy", "False": "Degraded"}.get(found.get("Ready"), "Progressing")
+
+
+def argo_of_issuer(one):
+    return {"True": "Healthy", "False": "Degraded"}.get(conditions(one).get("Ready"), "Progressing")
+
+
+def changes(words):
+    """Without repetitions."""
+    return [word for n, word in enumerate(words) if n == 0 or words[n - 1] != word]
+
+
+def renewed_by_hand(scene, name):
+    """As cmctl renew does it; False: somebody else has written meanwhile."""
+    one = scene.get(f"{CERTIFICATES}/{name}")
+    issuing = {"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by hand"}
+    one["status"]["conditions"].append(issuing)
+    try:
+        scene.kube.replace(f"{CERTIFICATES}/{name}", one, scene.namespace, "status")
+    except KubeError as error:
+        if error.code != 409:
+            raise
+        return False
+    return True
+
+
+def test_argo_cd_sees_progress_and_health_and_never_a_degraded_certificate(scene, watched):
+    scene.ask("web")
+    scene.wait_ready()
+    wait_until(lambda: renewed_by_hand(scene, "web"), 20, "no conflict")
+    scene.kube.wait_for(
+        f"{CERTIFICATES}/web", scene.namespace, lambda found: found["status"].get("revision") == 2, 60
+    )
+    key = ("Certificate", scene.namespace, "web")
+    wait_until(
+        lambda: watched.versions[key][-1]["status"].get("revision") == 2, 20, "the watch to see it"
+    )
+    health = [argo_of_certificate(version) for version in watched.versions[key]]
+    assert changes(health) == ["Progressing", "Healthy", "Progressing", "Healthy"]
+    issuer = [argo_of_issuer(version) for version in watched.versions["Issuer", scene.namespace, "acme"]]
+    assert changes(issuer) == ["Progressing", "Healthy"]
+
+
+def test_kubectl_wait_does_not_take_yesterdays_ready_for_todays(controller, cluster, scene):
+    scene.ask("web")
+    scene.wait_ready()
+    wait = ("wait", "--for=condition=Ready", "certificate/web", "-n", scene.namespace)
+    assert "condition met" in cluster.kubectl(*wait, "--timeout=30s")
+    scene.make_issuer("1h")
+    more = [scene.host("web"), scene.host("more")]
+    controller.pause()
+    try:
+        scene.ask("web", dnsNames=more)
+        with pytest.raises(BedError, match="timed out"):  # nobody has looked at it yet
+            cluster.kubectl(*wait, "--timeout=1s")
+    finally:
+        controller.resume()
+    scene.wait_presented("more")
+    with pytest.raises(BedError, match="timed out"):  # the new one is under way
+        cluster.kubectl(*wait, "--timeout=1s")
+    scene.release()
+    assert "condition met" in cluster.kubectl(*wait, "--timeout=60s")
+    assert names_of(text_of(scene.get("secrets/web-tls"), "tls.crt")) == sorted(more)
+
+
+def test_every_version_says_which_generation_it_is_about(scene, watched):
+    """A Ready=True whose observedGeneration is the present one stands for a Secret of that generation."""
+    scene.ask("web")
+    scene.wait_ready()
+    scene.ask("web", dnsNames=[scene.host("web"), scene.host("two")])
+    scene.kube.wait_for(
+        f"{CERTIFICATES}/web", scene.namespace, lambda found: found["status"].get("revision") == 2, 60
+    )
+    for one in watched.versions["Certificate", scene.namespace, "web"]:
+        for condition in one.get("status", {}).get("conditions", []):
+            assert 0 < condition["observedGeneration"] <= one["metadata"]["generation"]
+            if condition["type"] == "Ready" and condition["status"] == "True":
+                assert one["status"]["revision"] == condition["observedGeneration"]
