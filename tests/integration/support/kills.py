@@ -43,6 +43,14 @@ class Tally:
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
+    def text(self):
+        return (
+            f"kills {self.kills}, certificates {self.certificates}, orders {self.orders}, "
+            f"finalized {self.finalized}, cut off {self.cut_off}; lost {len(self.lost)}, "
+            f"twice {max(self.twice, 0)}, not ready {len(self.unready)}, "
+            f"without their hook {len(self.unhooked)}, records left {len(self.records)}"
+        )
+
     def faults(self):
         """{what: what was found} of all that must not be. The order whose answer died with us is found in
         the account's list, which Pebble has."""
