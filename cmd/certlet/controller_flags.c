@@ -282,8 +282,7 @@ int controller_flags_parse(int argc, char **argv, struct controller_flags *flags
              .default_text = "0.0.0.0:9403", .config = "healthzListenAddress",
              .help = "where /livez, /healthz and /readyz are served; 0: nowhere"),
 #include "engine_flags.inc"
-        FLAG("http01-listen", TEXT, engine.http01_listen, .hidden = true, .default_text = ":8089",
-             .help = "for " HTTP01),
+        FLAG("http01-listen", TEXT, engine.http01_listen, .hidden = true, .help = "for tests"),
         FLAG("http01-self-check-port", NUMBER, engine.http01_port, .hidden = true,
              .default_text = "80", .help = "for tests"),
         UNBUILT("acme-http01-solver-image", HTTP01, .config = "acmeHTTP01Config.solverImage"),

@@ -196,7 +196,8 @@ int engine_setup_network(struct engine *self, struct err *err)
         return r;
     dns_limit(self->dns, http.max_per_host);
     http01.server = self->server;
-    r = http01_new(&http01, &self->http01, err);
+    if (!str_empty(http01.listen) || !str_empty(http01.webroot))
+        r = http01_new(&http01, &self->http01, err);
     if (r == 0)
         r = setup_nameservers(self, err);
     connect_solvers(self);

@@ -19,13 +19,26 @@
 
 /* --- present and clean up --- */
 
+/* Only in a cluster nobody is there to answer. */
+static int refuse(const struct solver_task *task, struct err *err)
+{
+    if (name_is_ip(task->dns_name))
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "an IP address is proved by HTTP-01 only, which in a cluster is not built in "
+            "this version");
+    return err_set(err, ERR_UNSUPPORTED,
+                   "HTTP-01 in a cluster is not built in this version; let a dns01 solver of the "
+                   "issuer match '%s'",
+                   task->dns_name);
+}
+
 static int usable(const struct solvers *solvers, const struct solver_task *task, struct err *err)
 {
     bool is_name = name_is_dns_san(task->dns_name) && !str_starts(task->dns_name, "*.");
 
     if (!solvers->http01)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "nothing answers http-01 here: use --http01-listen or --http01-webroot");
+        return refuse(task, err);
     if (!is_name && !name_is_ip(task->dns_name))
         return err_set(err, ERR_INVALID, "'%s' is neither a DNS name nor an IP address",
                        task->dns_name);

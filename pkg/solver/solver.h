@@ -29,7 +29,7 @@ struct solvers { /* constant after start; parts are borrowed */
     struct store *store;
     struct dns *dns;
     struct http *http;
-    struct http01 *http01;
+    struct http01 *http01;               /* NULL: in a cluster, nobody answers */
     struct dns_servers recursive;        /* --dns01-recursive-nameservers, or the system's */
     bool recursive_only;                 /* --dns01-recursive-nameservers-only */
     struct dns_servers http01_resolvers; /* --acme-http01-solver-nameservers; empty: the system's */

@@ -245,7 +245,14 @@ TEST(without_anybody_to_answer_it_is_said)
 
     http01_free(take(bed.solvers.http01));
     ASSERT_ERR(ERR_UNSUPPORTED, present(&bed, &err));
+    ASSERT_CONTAINS(err.text, "HTTP-01 in a cluster is not built in this version");
+    ASSERT_CONTAINS(err.text, "dns01 solver");
+    ASSERT_CONTAINS(err.text, "'www.example.com'");
     ASSERT_OK(clean_up(&bed, &err));
+    bed.task.dns_name = "192.0.2.1";
+    ASSERT_ERR(ERR_UNSUPPORTED, present(&bed, &err));
+    ASSERT_CONTAINS(err.text, "is not built in this version");
+    ASSERT_NULL(strstr(err.text, "dns01"));
 }
 
 /* --- for real, on loopback --- */
