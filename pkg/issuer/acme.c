@@ -79,6 +79,8 @@ static int read_secret(const struct setup *setup, const char *name, const struct
     cleanup(json_unref) struct json *value = NULL;
     int r = store_get(setup->issuers->store, setup->ctx, &kind_secret.resource, &key, &value, err);
 
+    if (r == ERR_NOT_FOUND)
+        return err_set(err, r, "secret '%s/%s' does not exist", setup->namespace, name);
     if (r == 0)
         r = object_decode(&kind_secret, value, NULL, ret, err);
     if (r < 0)

@@ -71,6 +71,8 @@ static int read_now(const struct secret_source *source, const struct context *ct
     int r;
 
     r = store_get(source->store, ctx, &kind_secret.resource, &key, &value, err);
+    if (r == ERR_NOT_FOUND)
+        return err_set(err, r, "secret '%s/%s' does not exist", source->namespace, ref->name);
     if (r == 0)
         r = object_decode(&kind_secret, value, NULL, &object, err);
     if (r < 0)

@@ -212,7 +212,7 @@ TEST(a_missing_secret_sends_no_unsigned_update)
     bed.rfc2136.tsig_secret_secret_ref = &ref;
     bed.rfc2136.tsig_key_name = "certlet.";
     ASSERT_ERR(ERR_NOT_FOUND, present(&bed, &err));
-    ASSERT_CONTAINS(err.text, "reading secret 'certs/absent'");
+    ASSERT_CONTAINS(err.text, "secret 'certs/absent' does not exist");
     ASSERT_EQ(bed.updates, 0);
 }
 
