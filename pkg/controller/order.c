@@ -245,6 +245,9 @@ static int advance(struct order_run *run, struct err *err)
     if (order_has_retry(run->order))
         return order_take_retry(run, err);
     order_find_ours(run);
+    r = order_drop_misplaced(run, err);
+    if (r <= 0)
+        return r;
     tally = tally_of(run);
     if (tally.failed == 0) {
         r = order_settle_authorizations(run, err);

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "controller/order_run.h"
+#include "pki/names.h"
 #include "solver/pick.h"
+#include "solver/solver.h"
 
 static bool is_followed(const struct order_run *run, const struct challenge *challenge)
 {
@@ -18,6 +20,101 @@ void order_find_ours(struct order_run *run)
             run->ours[run->ours_count++] = run->challenges.items[i];
     }
 }
+
+/* --- the way that the Issuer has for a name --- */
+
+/* "*.example.com" for wildcards */
+static const char *identifier_of(struct order_run *run, const struct challenge_spec *spec)
+{
+    return arena_printf(run->arena, "%s%s", spec->wildcard ? "*." : "", spec->dns_name);
+}
+
+static void add_offered(struct strlist *types, const struct acme_authorization *authorization)
+{
+    for (size_t i = 0; i < authorization->challenge_count; i++)
+        strlist_add(types, str_or(authorization->challenges[i].type, ""));
+}
+
+static int pick(struct order_run *run, const struct challenge_spec *spec,
+                const struct strlist *types, const struct acme_solver **ret, int *ret_type,
+                struct err *err)
+{
+    struct solver_question question = {.identifier = identifier_of(run, spec),
+                                       .labels = &run->order->object.metadata.labels,
+                                       .offered = types};
+
+    return solver_pick(run->issuer->spec.acme, &question, ret, ret_type, err);
+}
+
+static bool is_of_another_type(struct order_run *run, const struct challenge_spec *spec,
+                               const struct strlist *types)
+{
+    const struct acme_solver *solver;
+    struct err ignored = {};
+    int type;
+
+    return pick(run, spec, types, &solver, &type, &ignored) < 0 || type != spec->type;
+}
+
+/* --- Challenges that the Issuer has outlived --- */
+
+/* Nothing was made for it, it says why, and the Issuer may prove the name in another way by now. What the CA
+ * offers is not known here. */
+static bool looks_misplaced(struct order_run *run, const struct challenge *challenge)
+{
+    cleanup(strlist_deinit) struct strlist types = {};
+
+    if (challenge->status.presented || str_empty(challenge->status.reason) ||
+        state_is_final(challenge->status.state))
+        return false;
+    if (!challenge->spec.wildcard)
+        strlist_add(&types, solver_http01.acme_type);
+    if (!name_is_ip(challenge->spec.dns_name))
+        strlist_add(&types, solver_dns01.acme_type);
+    return is_of_another_type(run, &challenge->spec, &types);
+}
+
+/* 1: *ret says it; 0: the Order waits or has ended. */
+static int ask_if_misplaced(struct order_run *run, const struct challenge *challenge, bool *ret,
+                            struct err *err)
+{
+    cleanup(acme_authorization_deinit) struct acme_authorization read = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    cleanup(strlist_deinit) struct strlist types = {};
+    struct err why = {};
+    int r = acme_authorization_get(run->client, run->ctx, challenge->spec.authorization_url, &read,
+                                   &problem, &why);
+
+    if (r < 0)
+        return order_settle(run, r, &problem, &why, "fetch authorization", err);
+    add_offered(&types, &read);
+    *ret = read.status == ACME_STATUS_PENDING && is_of_another_type(run, &challenge->spec, &types);
+    return 1;
+}
+
+int order_drop_misplaced(struct order_run *run, struct err *err)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < run->ours_count; i++) {
+        const struct challenge *challenge = run->ours[i];
+        bool misplaced = looks_misplaced(run, challenge);
+        int r = misplaced ? ask_if_misplaced(run, challenge, &misplaced, err) : 1;
+
+        if (r <= 0)
+            return r;
+        if (!misplaced)
+            run->ours[kept++] = challenge;
+        else if (!challenge->object.metadata.deletion_timestamp_ms)
+            r = write_delete(run->self, run->ctx, &challenge->object, err);
+        if (r < 0)
+            return r;
+    }
+    run->ours_count = kept;
+    return 1;
+}
+
+/* --- one for each authorization --- */
 
 static const struct challenge *challenge_of(const struct order_run *run,
                                             const char *authorization_url)
@@ -101,8 +198,6 @@ static int begin_challenge(struct order_run *run, const char *authorization_url,
     const struct acme_solver *solver;
     const struct acme_challenge *challenge;
     cleanup(xfree) char *key = NULL;
-    struct solver_question question = {.labels = &run->order->object.metadata.labels,
-                                       .offered = &types};
     struct challenge_spec spec = {
         .authorization_url = authorization_url,
         .dns_name = authorization->identifier.value,
@@ -111,17 +206,14 @@ static int begin_challenge(struct order_run *run, const char *authorization_url,
     };
     int r;
 
-    for (size_t i = 0; i < authorization->challenge_count; i++)
-        strlist_add(&types, str_or(authorization->challenges[i].type, ""));
-    question.identifier = arena_printf(run->arena, "%s%s", spec.wildcard ? "*." : "",
-                                       spec.dns_name);
-    r = solver_pick(run->issuer->spec.acme, &question, &solver, &spec.type, err);
+    add_offered(&types, authorization);
+    r = pick(run, &spec, &types, &solver, &spec.type, err);
     if (r < 0)
         return r;
     challenge = offered(authorization, solver_of(spec.type)->acme_type);
     r = acme_token_check(challenge->token, err);
     if (r < 0)
-        return err_wrap(err, "name '%s'", question.identifier);
+        return err_wrap(err, "name '%s'", identifier_of(run, &spec));
     key = spec.type == CHALLENGE_DNS01
               ? acme_dns01_value(challenge->token, acme_client_key(run->client))
               : acme_key_authorization(challenge->token, acme_client_key(run->client));

@@ -75,6 +75,9 @@ int order_check_spec(struct order_run *run, struct order *ret, const struct obje
 
 /* Fills `ours`. What somebody else wrote under our Order neither holds it up nor fails it. */
 void order_find_ours(struct order_run *run);
+/* Deletes those that have presented nothing and whose name the Issuer proves in another way by now, as after
+ * its user gave it a solver that can. 1: the others are left in `ours`; 0: the Order waits or has ended. */
+int order_drop_misplaced(struct order_run *run, struct err *err);
 /* 1: each authorization is valid or has its Challenge; 0: the Order waits or has ended. */
 int order_settle_authorizations(struct order_run *run, struct err *err);
 

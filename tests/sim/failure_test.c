@@ -116,6 +116,55 @@ TEST(a_name_without_a_solver_waits_for_one)
     sim_free(sim);
 }
 
+static struct sim *sim_without_http01(void)
+{
+    struct sim_options options = {.start_ms = START, .no_http01 = true};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ACME_ISSUER("acme", SIM_BY_HTTP));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, HOURS(3));
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "HTTP-01 in a cluster");
+    return sim;
+}
+
+TEST(a_challenge_that_could_not_begin_makes_room_when_its_issuer_gets_another_way)
+{
+    static const char *const issuers[] = {
+        SIM_ISSUER, /* in place of the solver that cannot, and beside it */
+        SIM_ACME_ISSUER("acme", "    solvers:\n    - {http01: {ingress: {}}}\n"
+                                "    - {selector: {dnsZones: [example.com]}, dns01: {rfc2136: "
+                                "{nameserver: " FAKE_DNS_PRIMARY "}}}\n"),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(issuers); i++) {
+        struct sim *sim = sim_without_http01();
+
+        CASE(issuers[i]);
+        sim_apply(sim, issuers[i]);
+        sim_run_until_idle(sim);
+        sim_advance(sim, MINUTES(1));
+        expect_ready(sim, "certificate/web");
+        ASSERT_EQ(sim_orders_placed(sim), 1); /* the same one goes on */
+        sim_free(sim);
+    }
+}
+
+TEST(a_challenge_that_could_not_begin_stays_while_its_issuer_has_no_other_way)
+{
+    struct sim *sim = sim_without_http01();
+    cleanup(xfree) char *uid = xstrdup(sim_text(sim, sim_only(sim, "challenge"), "metadata.uid"));
+
+    sim_apply(sim, SIM_ACME_ISSUER("acme",
+                                   "    solvers:\n    - {http01: {ingress: {}}}\n"
+                                   "    - {selector: {dnsZones: [example.org]}, dns01: {rfc2136: "
+                                   "{nameserver: " FAKE_DNS_PRIMARY "}}}\n"));
+    sim_advance(sim, HOURS(3));
+    ASSERT_STREQ(sim_text(sim, sim_only(sim, "challenge"), "metadata.uid"), uid);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "HTTP-01 in a cluster");
+    sim_free(sim);
+}
+
 TEST(a_missing_account_key_that_must_not_be_made_is_waited_for)
 {
     struct sim *sim = sim_new(START);
@@ -1156,56 +1205,59 @@ TEST(the_budget_of_an_exact_set_is_kept)
     sim_free(sim);
 }
 
-RUN_TESTS(cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
-          cmocka_unit_test(nothing_is_ordered_before_somebody_has_approved),
-          cmocka_unit_test(a_missing_issuer_is_waited_for),
-          cmocka_unit_test(an_issuer_that_is_not_ready_says_why_on_the_certificate),
-          cmocka_unit_test(a_name_without_a_solver_waits_for_one),
-          cmocka_unit_test(a_missing_account_key_that_must_not_be_made_is_waited_for),
-          cmocka_unit_test(a_missing_tsig_secret_is_waited_for),
-          cmocka_unit_test(an_invalid_spec_says_which_field),
-          cmocka_unit_test(a_name_that_the_ca_refuses_delays_nobody_else),
-          cmocka_unit_test(a_429_with_retry_after_does_not_fail_the_order),
-          cmocka_unit_test(a_429_holds_all_work_of_the_account),
-          cmocka_unit_test(a_bare_429_is_backed_off_from),
-          cmocka_unit_test(a_retry_after_of_nothing_is_backed_off_from),
-          cmocka_unit_test(a_retry_after_of_a_year_is_not_waited_for),
-          cmocka_unit_test(a_pause_shows_the_url_to_end_it),
-          cmocka_unit_test(who_has_ended_a_pause_need_not_wait_for_the_next_look),
-          cmocka_unit_test(a_retry_by_hand_is_one_try),
-          cmocka_unit_test(retries_by_hand_are_one_a_minute),
-          cmocka_unit_test(a_storm_of_bad_nonces_is_got_over),
-          cmocka_unit_test(no_transient_answer_ends_an_order),
-          cmocka_unit_test(a_lost_answer_does_not_finalize_twice),
-          cmocka_unit_test(a_lost_order_is_found_although_the_ca_could_not_be_asked_at_first),
-          cmocka_unit_test(a_lost_order_is_abandoned_where_the_ca_keeps_no_list),
-          cmocka_unit_test(a_lost_order_is_not_taken_from_another_certificate),
-          cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_finalized_once),
-          cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_inherited),
-          cmocka_unit_test(many_lost_orders_are_all_found),
-          cmocka_unit_test(a_lost_order_is_not_looked_for_among_ended_ones_again),
-          cmocka_unit_test(an_open_order_of_another_duration_is_not_taken),
-          cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_not_kept_by_who_is_stuck),
-          cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
-          cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
-          cmocka_unit_test(an_order_that_never_gets_ready_is_told_and_has_an_end),
-          cmocka_unit_test(one_answer_that_the_account_does_not_exist_is_not_believed),
-          cmocka_unit_test(one_answer_that_the_account_does_not_exist_does_not_fail_a_challenge),
-          cmocka_unit_test(another_account_key_makes_another_account),
-          cmocka_unit_test(a_failed_validation_is_a_failed_attempt_and_leaves_no_record),
-          cmocka_unit_test(a_dead_name_server_is_named_and_delays_nobody_else),
-          cmocka_unit_test(names_of_one_namespace_do_not_hold_all_places),
-          cmocka_unit_test(a_record_that_cannot_be_taken_back_is_tried_again),
-          cmocka_unit_test(a_record_is_taken_back_however_long_the_name_server_was_away),
-          cmocka_unit_test(a_deleted_certificate_leaves_no_record_after_a_long_outage),
-          cmocka_unit_test(clean_up_is_given_up_after_an_hour_where_nothing_else_is_left),
-          cmocka_unit_test(clean_up_is_given_up_after_a_week),
-          cmocka_unit_test(an_update_whose_answer_was_lost_is_found_again),
-          cmocka_unit_test(a_failed_attempt_is_repeated_after_an_hour_and_then_twice_the_time),
-          cmocka_unit_test(a_certificate_of_six_days_is_tried_again_after_minutes),
-          cmocka_unit_test(an_edit_ends_the_back_off),
-          cmocka_unit_test(a_trigger_by_hand_ends_the_back_off),
-          cmocka_unit_test(a_store_that_fails_now_and_then_loses_nothing),
-          cmocka_unit_test(a_refusal_that_reads_differently_each_time_is_backed_off_from),
-          cmocka_unit_test(a_failed_name_is_not_asked_for_more_than_the_ca_allows),
-          cmocka_unit_test(the_budget_of_an_exact_set_is_kept));
+RUN_TESTS(
+    cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
+    cmocka_unit_test(nothing_is_ordered_before_somebody_has_approved),
+    cmocka_unit_test(a_missing_issuer_is_waited_for),
+    cmocka_unit_test(an_issuer_that_is_not_ready_says_why_on_the_certificate),
+    cmocka_unit_test(a_name_without_a_solver_waits_for_one),
+    cmocka_unit_test(a_challenge_that_could_not_begin_makes_room_when_its_issuer_gets_another_way),
+    cmocka_unit_test(a_challenge_that_could_not_begin_stays_while_its_issuer_has_no_other_way),
+    cmocka_unit_test(a_missing_account_key_that_must_not_be_made_is_waited_for),
+    cmocka_unit_test(a_missing_tsig_secret_is_waited_for),
+    cmocka_unit_test(an_invalid_spec_says_which_field),
+    cmocka_unit_test(a_name_that_the_ca_refuses_delays_nobody_else),
+    cmocka_unit_test(a_429_with_retry_after_does_not_fail_the_order),
+    cmocka_unit_test(a_429_holds_all_work_of_the_account),
+    cmocka_unit_test(a_bare_429_is_backed_off_from),
+    cmocka_unit_test(a_retry_after_of_nothing_is_backed_off_from),
+    cmocka_unit_test(a_retry_after_of_a_year_is_not_waited_for),
+    cmocka_unit_test(a_pause_shows_the_url_to_end_it),
+    cmocka_unit_test(who_has_ended_a_pause_need_not_wait_for_the_next_look),
+    cmocka_unit_test(a_retry_by_hand_is_one_try),
+    cmocka_unit_test(retries_by_hand_are_one_a_minute),
+    cmocka_unit_test(a_storm_of_bad_nonces_is_got_over),
+    cmocka_unit_test(no_transient_answer_ends_an_order),
+    cmocka_unit_test(a_lost_answer_does_not_finalize_twice),
+    cmocka_unit_test(a_lost_order_is_found_although_the_ca_could_not_be_asked_at_first),
+    cmocka_unit_test(a_lost_order_is_abandoned_where_the_ca_keeps_no_list),
+    cmocka_unit_test(a_lost_order_is_not_taken_from_another_certificate),
+    cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_finalized_once),
+    cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_inherited),
+    cmocka_unit_test(many_lost_orders_are_all_found),
+    cmocka_unit_test(a_lost_order_is_not_looked_for_among_ended_ones_again),
+    cmocka_unit_test(an_open_order_of_another_duration_is_not_taken),
+    cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_not_kept_by_who_is_stuck),
+    cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
+    cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
+    cmocka_unit_test(an_order_that_never_gets_ready_is_told_and_has_an_end),
+    cmocka_unit_test(one_answer_that_the_account_does_not_exist_is_not_believed),
+    cmocka_unit_test(one_answer_that_the_account_does_not_exist_does_not_fail_a_challenge),
+    cmocka_unit_test(another_account_key_makes_another_account),
+    cmocka_unit_test(a_failed_validation_is_a_failed_attempt_and_leaves_no_record),
+    cmocka_unit_test(a_dead_name_server_is_named_and_delays_nobody_else),
+    cmocka_unit_test(names_of_one_namespace_do_not_hold_all_places),
+    cmocka_unit_test(a_record_that_cannot_be_taken_back_is_tried_again),
+    cmocka_unit_test(a_record_is_taken_back_however_long_the_name_server_was_away),
+    cmocka_unit_test(a_deleted_certificate_leaves_no_record_after_a_long_outage),
+    cmocka_unit_test(clean_up_is_given_up_after_an_hour_where_nothing_else_is_left),
+    cmocka_unit_test(clean_up_is_given_up_after_a_week),
+    cmocka_unit_test(an_update_whose_answer_was_lost_is_found_again),
+    cmocka_unit_test(a_failed_attempt_is_repeated_after_an_hour_and_then_twice_the_time),
+    cmocka_unit_test(a_certificate_of_six_days_is_tried_again_after_minutes),
+    cmocka_unit_test(an_edit_ends_the_back_off),
+    cmocka_unit_test(a_trigger_by_hand_ends_the_back_off),
+    cmocka_unit_test(a_store_that_fails_now_and_then_loses_nothing),
+    cmocka_unit_test(a_refusal_that_reads_differently_each_time_is_backed_off_from),
+    cmocka_unit_test(a_failed_name_is_not_asked_for_more_than_the_ca_allows),
+    cmocka_unit_test(the_budget_of_an_exact_set_is_kept));

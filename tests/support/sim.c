@@ -54,8 +54,10 @@ static void connect_solvers(struct sim *sim)
 
     must(http01_new(&http01, &sim->http01, &err), &err, "http01_new");
     strlist_add(&servers, FAKE_DNS_RECURSIVE);
-    sim->solvers = (struct solvers){
-        .store = sim->store, .dns = sim->dns, .http = sim->http, .http01 = sim->http01};
+    sim->solvers = (struct solvers){.store = sim->store,
+                                    .dns = sim->dns,
+                                    .http = sim->http,
+                                    .http01 = sim->options.no_http01 ? NULL : sim->http01};
     must(dns_servers_parse(&servers, &sim->solvers.recursive, &err), &err, "dns_servers_parse");
 }
 

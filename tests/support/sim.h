@@ -36,6 +36,7 @@ struct sim_options {
     int max_challenges;          /* 0: 60 */
     bool owner_ref;              /* --enable-certificate-owner-ref */
     bool others_approve;         /* no approval of our own */
+    bool no_http01;              /* nobody answers it, as in a cluster */
     const char *only_namespaces; /* --namespace: "a,b"; NULL: all */
     const char *issuer_off;      /* --controllers=-certificaterequests-issuer-TYPE; NULL: none */
     bool split_secrets; /* as in a cluster; then the program's watches are late by chance, too */
