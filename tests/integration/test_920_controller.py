@@ -1,6 +1,5 @@
 """`certlet controller` in a control plane, under the ServiceAccount and the RBAC of deploy/."""
 
-import base64
 import json
 import time
 
@@ -16,11 +15,14 @@ from support.controller import (
     LEASE_NAMESPACE,
     NAMESPACE,
     Controller,
+    acme_issuer,
+    apply,
     condition,
     install,
     is_true,
+    new_namespace,
+    secret_data,
     wait_ready,
-    apply,
 )
 from support.files import names_of, verify
 from support.kube import account_user
@@ -51,19 +53,7 @@ def controller(binary, cluster, bind, tmp_path_factory):
 @pytest.fixture
 def namespace(cluster, request):
     """One of its own for each test."""
-    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[5:60].strip("-")
-    cluster.create("namespaces", {"metadata": {"name": name}})
-    return name
-
-
-def acme_issuer(cluster, bind, pebble, namespace):
-    solver = m.rfc2136_solver(bind)
-    apply(cluster, m.tsig_secret(bind, namespace=namespace))
-    apply(cluster, m.issuer(pebble, [solver], namespace=namespace))
-
-
-def secret_text(cluster, name, key, namespace):
-    return base64.b64decode(cluster.get(f"secrets/{name}", namespace)["data"][key]).decode()
+    return new_namespace(cluster, request.node.name)
 
 
 # --- issuing ---
@@ -76,9 +66,9 @@ def test_a_certificate_is_issued_by_dns01(
     names = [f"{namespace}.example.test", f"*.{namespace}.example.test"]
     apply(cluster, m.certificate("web", names, namespace=namespace))
     one = wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
-    chain = secret_text(cluster, "web-tls", "tls.crt", namespace)
+    chain = secret_data(cluster, "web-tls", namespace)["tls.crt"]
     assert sorted(names_of(chain)) == sorted(names)
-    key = secret_text(cluster, "web-tls", "tls.key", namespace)
+    key = secret_data(cluster, "web-tls", namespace)["tls.key"]
     of_key = pki.openssl("pkey", "-pubout", stdin=key)
     assert of_key == pki.openssl("x509", "-noout", "-pubkey", stdin=chain)
     verify(chain, pebble.root_pem(), tmp_path)

@@ -1,12 +1,15 @@
 """`certlet controller` against a control plane of the bed, under its ServiceAccount and the RBAC that we ship."""
 
+import base64
 import json
 import pathlib
 import re
 import signal
 import urllib.error
 import urllib.request
+import zlib
 
+from . import manifests
 from .certlet import SANITIZERS, SANITIZER_EXIT
 from .kube import account_user
 from .server import LOOPBACK, BedError, Server, reserve_port, wait_until
@@ -134,6 +137,27 @@ class Controller(Server):
 
 
 # --- objects ---
+
+
+def new_namespace(kube, test_name):
+    """A namespace called after a test; its name."""
+    words = re.sub("[^a-z0-9]+", "-", test_name.lower().removeprefix("test_"))
+    name = f"{words[:40].strip('-')}-{zlib.crc32(test_name.encode()):08x}"
+    kube.create("namespaces", {"metadata": {"name": name}})
+    return name
+
+
+def acme_issuer(kube, bind, ca, namespace, name="acme", **acme):
+    """An ACME Issuer that proves names by `bind`, whose key comes with it."""
+    apply(kube, manifests.tsig_secret(bind, namespace=namespace))
+    solvers = [manifests.rfc2136_solver(bind)]
+    apply(kube, manifests.issuer(ca, solvers, name=name, namespace=namespace, **acme))
+
+
+def secret_data(kube, name, namespace):
+    """{key: text} of a Secret; {} while there is none."""
+    data = (kube.get(f"secrets/{name}", namespace) or {}).get("data") or {}
+    return {key: base64.b64decode(value).decode("latin-1") for key, value in data.items()}
 
 
 def condition(one, kind):

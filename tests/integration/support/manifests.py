@@ -77,6 +77,20 @@ def cluster_issuer(ca, solvers, name="acme", **acme):
     return {**one, "kind": "ClusterIssuer"}
 
 
+def private_issuer(name, spec, namespace=None):
+    """An Issuer that signs by itself, {"selfSigned": {}} or {"ca": {...}}; without a namespace a ClusterIssuer."""
+    kind = "Issuer" if namespace else "ClusterIssuer"
+    return _object("cert-manager.io/v1", kind, name, namespace, spec=spec)
+
+
+def root_certificate(issuer_name, namespace, name="root", **spec):
+    """A CA certificate, with Secret 'NAME-tls'."""
+    spec = {"isCA": True, "commonName": f"certlet test {name}", "duration": "87600h", **spec}
+    one = certificate(name, [], issuer_name, namespace, **spec)
+    del one["spec"]["dnsNames"]
+    return one
+
+
 def external_account(kid, key, namespace="default", name="eab"):
     """(Secret, value of spec.acme.externalAccountBinding) for one of Pebble's eab keys."""
     reference = {"keyID": kid, "keySecretRef": {"name": name, "key": "secret"}}

@@ -1,0 +1,563 @@
+"""What a cluster asks of a private CA, by `certlet controller`: from the root to the leaf, who approves, who may
+ask, in which namespaces, what kubectl makes of it, and a TLS server that shows the Secret.
+"""
+
+import base64
+import contextlib
+import json
+import socket
+import ssl
+
+import pytest
+
+from support import manifests as m
+from support import pki
+from support.bed import wait_until
+from support.controller import (
+    ACCOUNT,
+    NAMESPACE,
+    Controller,
+    apply,
+    condition,
+    install,
+    is_true,
+    new_namespace,
+    secret_data,
+    wait_ready,
+)
+from support.files import names_of, serial_of, subject_of, verify
+from support.kube import account_user
+from support.plugin import Plugin
+from support.server import LOOPBACK, BedError, Server, reserve_port
+
+pytestmark = pytest.mark.kube
+CERTIFICATES = "certificates.cert-manager.io"
+REQUESTS = "certificaterequests.cert-manager.io"
+ISSUERS = "issuers.cert-manager.io"
+KINDS = ("certificate", "certificaterequest", "issuer", "clusterissuer", "order", "challenge")
+TRUST = "trust"  # where ClusterIssuers have their Secrets
+FLAGS = [f"--cluster-resource-namespace={TRUST}"]
+
+
+@pytest.fixture(scope="module")
+def cluster(kube):
+    install(kube)
+    kube.create("namespaces", {"metadata": {"name": TRUST}})
+    return kube
+
+
+@pytest.fixture(scope="module")
+def controller(binary, cluster, tmp_path_factory):
+    with Controller(binary, tmp_path_factory.mktemp("controller"), cluster, FLAGS) as process:
+        process.wait_to_lead()
+        yield process
+
+
+@pytest.fixture
+def instead(binary, cluster, controller, tmp_path):
+    """instead(flags): another controller, while the one of all tests is stopped."""
+
+    @contextlib.contextmanager
+    def run(*flags):
+        leads = controller.log_text().count("leading as")
+        controller.stop()
+        try:
+            with Controller(binary, tmp_path / "instead", cluster, flags, name="instead") as process:
+                process.wait_to_lead()
+                yield process
+        finally:
+            controller.start()
+            wait_until(lambda: controller.log_text().count("leading as") > leads, 60, "the first to lead")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def plugin(binary, cluster, tmp_path_factory):
+    return Plugin(binary, cluster, tmp_path_factory.mktemp("plugin"))
+
+
+@pytest.fixture
+def namespace(cluster, request):
+    return new_namespace(cluster, request.node.name)
+
+
+@pytest.fixture
+def private_ca(cluster, namespace):
+    """A namespace with self ─► root ─► ca."""
+    apply(
+        cluster,
+        m.private_issuer("self", {"selfSigned": {}}, namespace),
+        m.root_certificate("self", namespace),
+        m.private_issuer("ca", {"ca": {"secretName": "root-tls"}}, namespace),
+    )
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def cluster_ca(cluster, controller):
+    """The issuerRef of the ClusterIssuer at the end of cluster-self ─► cluster-root ─► cluster-ca."""
+    own = {"issuerRef": {"name": "cluster-self", "kind": "ClusterIssuer"}}
+    apply(
+        cluster,
+        m.private_issuer("cluster-self", {"selfSigned": {}}),
+        m.root_certificate("cluster-self", TRUST, "cluster-root", **own),
+        m.private_issuer("cluster-ca", {"ca": {"secretName": "cluster-root-tls"}}),
+    )
+    cluster.wait_for("clusterissuers.cert-manager.io/cluster-ca", condition=is_true)
+    return {"name": "cluster-ca", "kind": "ClusterIssuer"}
+
+
+def leaf(name, namespace, issuer="ca", **spec):
+    return m.certificate(name, [f"{name}.example.test"], issuer, namespace, **spec)
+
+
+def wait_for_revision(cluster, name, namespace, revision):
+    def holds(one):
+        return is_true(one) and one["status"].get("revision", 0) >= revision
+
+    return cluster.wait_for(f"{CERTIFICATES}/{name}", namespace, condition=holds, seconds=60)
+
+
+def of_secret(cluster, name, namespace):
+    """Its data after a look: the key is that of the certificate, and its own ca.crt verifies it."""
+    data = secret_data(cluster, name, namespace)
+    of_key = pki.openssl("pkey", "-pubout", stdin=data["tls.key"])
+    assert of_key == pki.openssl("x509", "-noout", "-pubkey", stdin=data["tls.crt"])
+    return data
+
+
+# --- from the root to the leaf ---
+
+
+def test_root_ca_and_leaf_are_issued_and_verify(controller, cluster, private_ca, tmp_path):
+    apply(cluster, leaf("web", private_ca))
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    root, web = (of_secret(cluster, f"{name}-tls", private_ca) for name in ("root", "web"))
+    assert web["ca.crt"] == root["tls.crt"]
+    assert "OK" in verify(web["tls.crt"], web["ca.crt"], tmp_path)
+    assert names_of(web["tls.crt"]) == ["web.example.test"]
+    assert condition(cluster.get(f"{ISSUERS}/ca", private_ca), "Ready")[1] == "KeyPairVerified"
+
+
+def test_cluster_issuers_have_their_secrets_in_the_resource_namespace(
+    controller, cluster, cluster_ca, namespace, tmp_path
+):
+    apply(cluster, leaf("web", namespace, issuerRef=cluster_ca))
+    wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+    web = of_secret(cluster, "web-tls", namespace)
+    assert web["ca.crt"] == of_secret(cluster, "cluster-root-tls", TRUST)["tls.crt"]
+    assert "OK" in verify(web["tls.crt"], web["ca.crt"], tmp_path)
+    annotations = cluster.get("secrets/web-tls", namespace)["metadata"]["annotations"]
+    assert annotations["cert-manager.io/issuer-kind"] == "ClusterIssuer"
+
+
+MANY = 10
+
+
+def own_requests(cluster, namespace):
+    """What the controller asked the API server in a namespace, as {verb and resource: how often}."""
+    counts = {}
+    for event in cluster.api_server.audit(account_user(NAMESPACE, ACCOUNT)):
+        about = event.get("objectRef", {})
+        if about.get("namespace") == namespace and event["verb"] != "watch":
+            name = "/".join(filter(None, (about["resource"], about.get("subresource"))))
+            counts[event["verb"], name] = counts.get((event["verb"], name), 0) + 1
+    return counts
+
+
+def wait_for_events(cluster, namespace, name):
+    """Those up to the first about `name` are in the audit log: they are sent in their order."""
+
+    def holds():
+        events = cluster.list("events", namespace)
+        sent = own_requests(cluster, namespace).get(("create", "events"), 0)
+        return any(one["involvedObject"]["name"] == name for one in events) and sent >= len(events)
+
+    wait_until(holds, 20, f"the event of {name}")
+
+
+@pytest.mark.parametrize("kind", ["Issuer", "ClusterIssuer"])
+def test_a_certificate_costs_four_writes_an_event_and_a_read_at_most(
+    controller, cluster, cluster_ca, private_ca, kind
+):
+    namespace = private_ca
+    reference = cluster_ca if kind == "ClusterIssuer" else {"name": "ca", "kind": kind}
+    apply(cluster, leaf("first", namespace, issuerRef=reference))
+    wait_ready(cluster, f"{CERTIFICATES}/first", namespace)
+    wait_for_events(cluster, namespace, "first")
+    before = own_requests(cluster, namespace)
+    for i in range(MANY):
+        apply(cluster, leaf(f"c{i}", namespace, issuerRef=reference))
+    for i in range(MANY):
+        wait_ready(cluster, f"{CERTIFICATES}/c{i}", namespace)
+
+    def counts():
+        now = own_requests(cluster, namespace)
+        return {key: n - before.get(key, 0) for key, n in now.items() if n > before.get(key, 0)}
+
+    wait_until(lambda: counts().get(("create", "events"), 0) >= MANY, 20, "the events in the audit log")
+    asked = counts()
+    reads = sum(asked.pop((verb, name), 0) for verb, name in list(asked) if verb in ("get", "list"))
+    assert reads <= MANY
+    assert asked == {
+        ("create", "certificaterequests"): MANY,
+        ("update", "certificaterequests/status"): MANY,
+        ("patch", "secrets"): MANY,
+        ("update", "certificates/status"): MANY,
+        ("create", "events"): MANY,
+    }
+
+
+def test_rotated_ca_signs_what_is_issued_from_then_on(
+    controller, cluster, private_ca, plugin, tmp_path
+):
+    apply(cluster, leaf("web", private_ca))
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    old_root, old = (of_secret(cluster, f"{name}-tls", private_ca) for name in ("root", "web"))
+    assert plugin("renew", "-n", private_ca, "root").returncode == 0
+    wait_for_revision(cluster, "root", private_ca, 2)
+    new_root = of_secret(cluster, "root-tls", private_ca)
+    assert new_root["tls.crt"] != old_root["tls.crt"]
+    assert of_secret(cluster, "web-tls", private_ca) == old
+    assert plugin("renew", "-n", private_ca, "web").returncode == 0
+    wait_for_revision(cluster, "web", private_ca, 2)
+    new = of_secret(cluster, "web-tls", private_ca)
+    assert new["ca.crt"] == new_root["tls.crt"]
+    assert "OK" in verify(new["tls.crt"], new_root["tls.crt"], tmp_path)
+
+
+def test_a_ca_secret_that_is_missing_is_told_and_used_when_it_comes(
+    controller, cluster, namespace, tmp_path
+):
+    ca, key = pki.new_certificate(tmp_path, "theirs", "their CA", "basicConstraints=critical,CA:TRUE")
+    apply(
+        cluster,
+        m.private_issuer("ca", {"ca": {"secretName": "theirs"}}, namespace),
+        leaf("web", namespace),
+    )
+    words = f"secret '{namespace}/theirs' does not exist"
+    cluster.wait_for(
+        f"{CERTIFICATES}/web",
+        namespace,
+        condition=lambda one: words in ((condition(one, "Issuing") or ("", "", ""))[2] or ""),
+    )
+    data = {"tls.crt": ca.read_text(), "tls.key": key.read_text()}
+    apply(cluster, m.secret("theirs", data, namespace))
+    wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+    assert "their CA" in subject_of(of_secret(cluster, "web-tls", namespace)["ca.crt"])
+
+
+# --- Secrets that are there already ---
+
+
+def test_a_secret_of_cert_manager_is_adopted_and_its_label_is_no_matter(
+    controller, cluster, private_ca, namespace
+):
+    """As an older cert-manager has left it: no label of the controller, its annotations, its field manager."""
+    apply(cluster, leaf("web", private_ca))
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    made = cluster.get("secrets/web-tls", private_ca)
+    cluster.delete(f"{CERTIFICATES}/web", private_ca)
+    wait_until(lambda: only_of_root(cluster, private_ca), 60, "the garbage collector")
+    cluster.delete("secrets/web-tls", private_ca)
+    annotations = made["metadata"]["annotations"]
+    theirs = {
+        "metadata": {"name": "web-tls", "annotations": annotations},
+        "type": made["type"],
+        "data": made["data"],
+    }
+    cluster.create("secrets", theirs, private_ca)
+    apply(cluster, leaf("web", private_ca))
+    one = wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    assert cluster.get("secrets/web-tls", private_ca)["data"] == made["data"]
+    assert condition(one, "Issuing") is None
+    assert only_of_root(cluster, private_ca)
+    # A user who takes labels away, ours and all, gets no other certificate.
+    take_off = {"metadata": {"labels": None}}
+    cluster.patch("secrets/web-tls", take_off, private_ca)
+    apply(cluster, leaf("other", private_ca))
+    wait_ready(cluster, f"{CERTIFICATES}/other", private_ca)
+    assert cluster.get("secrets/web-tls", private_ca)["data"] == made["data"]
+    assert is_true(cluster.get(f"{CERTIFICATES}/web", private_ca))
+
+
+def only_of_root(cluster, namespace):
+    owners = [one["metadata"]["ownerReferences"][0]["name"] for one in cluster.list(REQUESTS, namespace)]
+    return "web" not in owners
+
+
+def test_template_and_output_formats_follow_the_spec_without_a_new_certificate(
+    controller, cluster, private_ca
+):
+    apply(cluster, leaf("web", private_ca, secretTemplate={"labels": {"team": "web"}}))
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    first = secret_data(cluster, "web-tls", private_ca)
+    formats = [{"type": "DER"}, {"type": "CombinedPEM"}]
+    template = {"labels": {"tier": "front"}, "annotations": {"note": "hello"}}
+    apply(cluster, leaf("web", private_ca, secretTemplate=template, additionalOutputFormats=formats))
+    secret = cluster.wait_for(
+        "secrets/web-tls", private_ca, condition=lambda one: "tls-combined.pem" in one["data"]
+    )
+    labels = secret["metadata"]["labels"]
+    assert labels["tier"] == "front" and "team" not in labels
+    assert secret["metadata"]["annotations"]["note"] == "hello"
+    now = secret_data(cluster, "web-tls", private_ca)
+    assert now["tls.crt"] == first["tls.crt"] and now["tls.key"] == first["tls.key"]
+    assert now["tls-combined.pem"] == now["tls.key"] + "\n" + now["tls.crt"]
+    der = base64.b64decode(secret["data"]["key.der"])
+    assert ssl.DER_cert_to_PEM_cert(der).count("\n") > 2 and der[0] == 0x30
+
+
+# --- kubectl ---
+
+
+def test_both_kinds_of_apply_work_and_again_change_nothing(controller, cluster, private_ca):
+    text = m.text(leaf("web", private_ca))
+
+    def client_side(manifest):
+        return cluster.kubectl("apply", "-f", "-", stdin=manifest)
+
+    assert "created" in client_side(text)
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    chain = secret_data(cluster, "web-tls", private_ca)["tls.crt"]
+    before = cluster.get(f"{CERTIFICATES}/web", private_ca)
+    assert "unchanged" in client_side(text)
+    assert "serverside-applied" in cluster.apply(text)
+    after = cluster.get(f"{CERTIFICATES}/web", private_ca)
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+    assert after["status"] == before["status"]
+    more = m.certificate("web", ["web.example.test", "more.example.test"], "ca", private_ca)
+    assert "configured" in client_side(m.text(more))
+    wait_for_revision(cluster, "web", private_ca, 2)
+    now = secret_data(cluster, "web-tls", private_ca)["tls.crt"]
+    assert now != chain and names_of(now) == ["more.example.test", "web.example.test"]
+    assert "serverside-applied" in cluster.apply(text)
+    wait_for_revision(cluster, "web", private_ca, 3)
+
+
+def test_renewal_by_a_status_update_as_cmctl_does_it(controller, cluster, private_ca):
+    apply(cluster, leaf("web", private_ca))
+    one = wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    first = secret_data(cluster, "web-tls", private_ca)["tls.crt"]
+    issuing = {
+        **{"type": "Issuing", "status": "True", "reason": "ManuallyTriggered"},
+        "message": "Certificate re-issuance manually triggered",
+        "lastTransitionTime": one["status"]["notBefore"],
+        "observedGeneration": one["metadata"]["generation"],
+    }
+    patch = {"status": {"conditions": [*one["status"]["conditions"], issuing]}}
+    how = ("--subresource=status", "--type=merge", "-n", private_ca, "-p", json.dumps(patch))
+    assert "patched" in cluster.kubectl("patch", "certificate", "web", *how)
+    one = wait_for_revision(cluster, "web", private_ca, 2)
+    wait_until(
+        lambda: condition(cluster.get(f"{CERTIFICATES}/web", private_ca), "Issuing") is None, 20, "its end"
+    )
+    assert serial_of(secret_data(cluster, "web-tls", private_ca)["tls.crt"]) != serial_of(first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kubectl_explain_tells_every_field(cluster, kind):
+    def described(path):
+        return cluster.kubectl("explain", path).partition("DESCRIPTION:")[2]
+
+    for path in (kind, f"{kind}.spec", f"{kind}.status"):
+        text = described(path)
+        assert len(text.split()) > 5 and "<empty>" not in text, path
+    assert "<empty>" not in cluster.kubectl("explain", f"{kind}.spec")
+
+
+# --- who approves ---
+
+
+def request_of(cluster, namespace, name):
+    def is_there(one):
+        return one and not is_true(one)
+
+    return cluster.wait_for(f"{REQUESTS}/{name}", namespace, condition=is_there)
+
+
+def test_an_external_approver_decides(instead, cluster, private_ca, plugin):
+    wait_ready(cluster, f"{ISSUERS}/ca", private_ca)
+    with instead(*FLAGS, "--controllers=*,-certificaterequests-approver"):
+        apply(cluster, leaf("yes", private_ca), leaf("no", private_ca))
+        for name in ("yes", "no"):
+            one = request_of(cluster, private_ca, f"{name}-1")
+            assert condition(one, "Approved") is None
+        done = plugin("approve", "-n", private_ca, "yes-1", "--reason", "Tested", "--message", "fine by me")
+        assert done.returncode == 0, done.stderr
+        wait_ready(cluster, f"{CERTIFICATES}/yes", private_ca)
+        assert condition(cluster.get(f"{REQUESTS}/yes-1", private_ca), "Approved") == (
+            "True",
+            "Tested",
+            "fine by me",
+        )
+        done = plugin("deny", "-n", private_ca, "no-1", "--reason", "Policy", "--message", "not this name")
+        assert done.returncode == 0, done.stderr
+
+        def has_failed(one):
+            return (condition(one, "Issuing") or ("",))[0] == "False"
+
+        one = cluster.wait_for(f"{CERTIFICATES}/no", private_ca, condition=has_failed)
+        status, reason, message = condition(one, "Issuing")
+        assert reason == "Policy" and "not this name" in message
+        assert one["status"]["failedIssuanceAttempts"] == 1
+        assert plugin.row("no", private_ca)["nextAttempt"] > one["status"]["lastFailureTime"]
+        assert condition(cluster.get(f"{REQUESTS}/no-1", private_ca), "Ready")[1] == "Denied"
+        assert cluster.get("secrets/no-tls", private_ca) is None
+
+
+@pytest.fixture
+def csi_driver(cluster, namespace):
+    """A user who may create CertificateRequests in the namespace, and nothing else."""
+    group = "rbac.authorization.k8s.io"
+    kubeconfig = cluster.service_account(namespace, "csi-driver")
+    rule = {"apiGroups": ["cert-manager.io"], "resources": ["certificaterequests"]}
+    subject = {"kind": "ServiceAccount", "name": "csi-driver", "namespace": namespace}
+    head = {"apiVersion": f"{group}/v1", "metadata": {"name": "csi-driver", "namespace": namespace}}
+    apply(
+        cluster,
+        {**head, "kind": "Role", "rules": [{**rule, "verbs": ["create", "get", "watch", "list", "delete"]}]},
+        {
+            **head,
+            "kind": "RoleBinding",
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "csi-driver"},
+            "subjects": [subject],
+        },
+    )
+    assert kubeconfig
+    user = cluster.as_service_account(namespace, "csi-driver")
+
+    def may():
+        with contextlib.suppress(BedError):
+            return user.list(REQUESTS, namespace) is not None
+        return False
+
+    wait_until(may, 20, "its role")
+    return user
+
+
+def test_a_request_of_a_user_without_a_certificate_is_issued(
+    controller, cluster, private_ca, csi_driver, kube_version, tmp_path
+):
+    """As a CSI driver asks for a volume of a pod: its key never leaves the node."""
+    csr = pki.new_csr(["pod.example.test"])
+    asked = {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "CertificateRequest",
+        "metadata": {"generateName": "volume-"},
+        "spec": {
+            "request": base64.b64encode(csr.encode()).decode(),
+            "issuerRef": {"name": "ca", "kind": "Issuer", "group": "cert-manager.io"},
+            "duration": "2h",
+            "usages": ["client auth", "digital signature"],
+        },
+    }
+    name = csi_driver.create(REQUESTS, asked, private_ca)["metadata"]["name"]
+    one = csi_driver.wait_for(f"{REQUESTS}/{name}", private_ca, condition=is_true)
+    chain = base64.b64decode(one["status"]["certificate"]).decode()
+    assert names_of(chain) == ["pod.example.test"]
+    assert "OK" in verify(chain, base64.b64decode(one["status"]["ca"]).decode(), tmp_path)
+    text = pki.openssl("x509", "-noout", "-text", stdin=chain)
+    assert "TLS Web Client Authentication" in text and "TLS Web Server" not in text
+    with pytest.raises(BedError, match="403"):
+        csi_driver.patch(f"{REQUESTS}/{name}", {"status": {}}, private_ca, "status")
+    # In whose name it asks, the API server knows: it is stamped, or a false one is refused.
+    forged = {**asked, "spec": {**asked["spec"], "username": "admin", "groups": ["system:masters"]}}
+    if tuple(map(int, kube_version.split(".")[:2])) < (1, 36):
+        with pytest.raises(BedError, match="is not you"):
+            csi_driver.create(REQUESTS, forged, private_ca)
+        return
+    made = csi_driver.create(REQUESTS, forged, private_ca)
+    for spec in (one["spec"], made["spec"]):
+        assert spec["username"] == account_user(private_ca, "csi-driver")
+        assert "system:masters" not in spec["groups"]
+
+
+# --- some namespaces only ---
+
+
+def test_a_list_of_namespaces_leaves_the_others_and_cluster_issuers_alone(instead, cluster, namespace):
+    names = [f"{namespace[:40]}-{which}" for which in ("one", "two", "three")]
+    for name in names:
+        cluster.create("namespaces", {"metadata": {"name": name}})
+    by_cluster = {"issuerRef": {"name": "listed-self", "kind": "ClusterIssuer"}}
+    with instead(*FLAGS, f"--namespace={names[0]},{names[1]}"):
+        apply(cluster, m.private_issuer("listed-self", {"selfSigned": {}}))
+        for name in names:
+            apply(
+                cluster,
+                m.private_issuer("self", {"selfSigned": {}}, name),
+                leaf("web", name, "self"),
+                leaf("cluster", name, **by_cluster),
+            )
+        for name in names[:2]:
+            wait_ready(cluster, f"{CERTIFICATES}/web", name)
+
+        def is_refused(one):
+            return "ClusterIssuer" in ((condition(one, "Issuing") or ("", "", ""))[2] or "")
+
+        cluster.wait_for(f"{CERTIFICATES}/cluster", names[0], condition=is_refused)
+        for kind in ("web", "cluster"):
+            assert "status" not in cluster.get(f"{CERTIFICATES}/{kind}", names[2])
+        assert "status" not in cluster.get("clusterissuers.cert-manager.io/listed-self")
+    # The one of all namespaces goes on with what was left.
+    wait_ready(cluster, f"{CERTIFICATES}/web", names[2])
+    for name in names:
+        wait_ready(cluster, f"{CERTIFICATES}/cluster", name)
+
+
+# --- and somebody shows it ---
+
+
+class TlsServer(Server):
+    """`openssl s_server` with the files of a Secret, as a pod has them in a volume."""
+
+    name = "s_server"
+
+    def __init__(self, folder, data):
+        super().__init__(folder)
+        self.port = reserve_port()
+        for key in ("tls.crt", "tls.key"):
+            (self.folder / key).touch(mode=0o600)
+            (self.folder / key).write_text(data[key], encoding="ascii")
+
+    def command(self):
+        files = ("-cert", "tls.crt", "-cert_chain", "tls.crt", "-key", "tls.key")
+        return ["openssl", "s_server", "-accept", f"{LOOPBACK}:{self.port}", *files, "-quiet"]
+
+    def is_ready(self):
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, int(self.port)), 1):
+            return True
+        return False
+
+
+def test_a_tls_server_that_shows_the_secret_is_believed(controller, cluster, private_ca, tmp_path):
+    """Through an intermediate CA: the chain must be in tls.crt, and the root in ca.crt."""
+    apply(
+        cluster,
+        m.root_certificate("ca", private_ca, "middle", duration="8760h"),
+        m.private_issuer("middle-ca", {"ca": {"secretName": "middle-tls"}}, private_ca),
+        leaf("web", private_ca, "middle-ca"),
+    )
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    data = of_secret(cluster, "web-tls", private_ca)
+    assert data["tls.crt"].count("BEGIN CERTIFICATE") == 2
+    trust = ssl.create_default_context(cadata=data["ca.crt"])
+    with TlsServer(tmp_path, data) as server:
+        address = (LOOPBACK, int(server.port))
+        with socket.create_connection(address, 5) as raw:
+            with trust.wrap_socket(raw, server_hostname="web.example.test") as connection:
+                assert ("DNS", "web.example.test") in connection.getpeercert()["subjectAltName"]
+        with socket.create_connection(address, 5) as raw, pytest.raises(ssl.SSLCertVerificationError):
+            trust.wrap_socket(raw, server_hostname="another.example.test")
+
+
+def test_no_permission_is_missing(controller, cluster):
+    """After all of the above: nothing was refused to the ServiceAccount."""
+    refused = [
+        event["requestURI"]
+        for event in cluster.api_server.audit(account_user(NAMESPACE, ACCOUNT))
+        if event.get("responseStatus", {}).get("code") == 403
+    ]
+    assert not refused, json.dumps(refused, indent=1)
