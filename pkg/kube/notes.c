@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/random.h"
@@ -23,6 +24,8 @@ enum { TRIES_MAX = 12, PENDING_MAX = 1000, SERIES_MAX = 4000 };
 static const struct resource events = {"events.k8s.io", "v1", "Event", "events", true, false};
 
 struct series {
+    struct list to_tell; /* in notes.to_tell while the server does not know all of it, else alone */
+    struct list by_age;  /* in notes.by_age */
     char *key;
     struct json *event; /* as it was posted first */
     int64_t count,
@@ -43,9 +46,12 @@ struct kube_notes {
 
     struct mutex mutex;
     struct cond changed;
-    struct map *series; /* by key, owned; the oldest first */
-    size_t pending;     /* of them not posted yet */
-    uint32_t named;     /* makes names differ within a millisecond */
+    struct map *series; /* by key, owned */
+    /* A burst leaves thousands that are told and not over yet: none of these is looked at for the next. */
+    struct list to_tell; /* in the order in which they became so */
+    struct list by_age;  /* all, by quiet_at_ms */
+    size_t pending;      /* of them not posted yet */
+    uint32_t named;      /* makes names differ within a millisecond */
     bool news, stopping, stopped;
     int64_t end_by_ms; /* monotonic; 0: nobody said */
 };
@@ -71,11 +77,24 @@ static int64_t wall_ms(const struct kube_notes *self)
     return clock_wall_ms(kube_clock(self->kube));
 }
 
-static void add_again(struct kube_notes *self, struct series *series)
+static void happened(struct kube_notes *self, struct series *series)
 {
     series->count++;
     series->last_ms = wall_ms(self);
     series->quiet_at_ms = mono_ms(self) + QUIET_MS;
+    list_remove(&series->by_age);
+    list_append(&self->by_age, &series->by_age);
+    if (list_empty(&series->to_tell))
+        list_append(&self->to_tell, &series->to_tell);
+}
+
+static void forget(struct kube_notes *self, struct series *series)
+{
+    if (series->told == 0)
+        self->pending--;
+    list_remove(&series->to_tell);
+    list_remove(&series->by_age);
+    map_remove(self->series, series->key);
 }
 
 /* Room for one more: the oldest of which the server knows all is forgotten. */
@@ -85,12 +104,12 @@ static bool make_room(struct kube_notes *self)
         return false;
     if (map_len(self->series) < SERIES_MAX)
         return true;
-    map_for_each (entry, self->series) {
-        const struct series *series = map_entry_value(entry);
+    list_for_each (node, &self->by_age) {
+        struct series *series = list_entry(node, struct series, by_age);
 
         if (series->sending || series->told < series->count)
             continue;
-        map_remove(self->series, series->key);
+        forget(self, series);
         return true;
     }
     return false;
@@ -102,10 +121,10 @@ static void add_first(struct kube_notes *self, const struct store_note *note, ch
 
     series->key = key;
     series->event = note_event(note, self->instance, self->named++, wall_ms(self));
-    series->count = 1;
-    series->last_ms = wall_ms(self);
     series->retry_ms = mono_ms(self);
-    series->quiet_at_ms = series->retry_ms + QUIET_MS;
+    list_init(&series->to_tell);
+    list_init(&series->by_age);
+    happened(self, series);
     map_set(self->series, key, series);
     self->pending++;
 }
@@ -117,7 +136,7 @@ void kube_notes_add(struct kube_notes *self, const struct store_note *note)
     struct series *series = map_get(self->series, key);
 
     if (series)
-        add_again(self, series);
+        happened(self, series);
     else if (make_room(self))
         add_first(self, note, take(key));
     else
@@ -190,13 +209,6 @@ static int send_letter(struct kube_notes *self, const struct context *ctx,
     return kube_do(self->kube, &soon, &call, NULL, ret_status, err);
 }
 
-static void forget(struct kube_notes *self, struct series *series)
-{
-    if (series->told == 0)
-        self->pending--;
-    map_remove(self->series, series->key);
-}
-
 static void was_sent(struct kube_notes *self, const struct letter *letter)
 {
     struct series *series = letter->series;
@@ -206,6 +218,8 @@ static void was_sent(struct kube_notes *self, const struct letter *letter)
     series->told = letter->count;
     series->tries = 0;
     series->told_ms = mono_ms(self);
+    if (series->told >= series->count)
+        list_remove(&series->to_tell);
 }
 
 /* The server has forgotten it (an hour by default): it is told as a new one. */
@@ -249,19 +263,16 @@ static void take_result(struct kube_notes *self, const struct letter *letter, in
 
 /* --- turns --- */
 
-static bool is_over(const struct series *series, int64_t now_ms)
-{
-    return series->told >= series->count && now_ms >= series->quiet_at_ms;
-}
-
 static void forget_what_is_over(struct kube_notes *self)
 {
     int64_t now_ms = mono_ms(self);
 
-    map_for_each (entry, self->series) {
-        struct series *series = map_entry_value(entry);
+    list_for_each (node, &self->by_age) {
+        struct series *series = list_entry(node, struct series, by_age);
 
-        if (is_over(series, now_ms))
+        if (now_ms < series->quiet_at_ms)
+            break;
+        if (series->told >= series->count)
             forget(self, series);
     }
 }
@@ -288,8 +299,8 @@ static bool pick(struct kube_notes *self, bool all, struct letter *letter)
 {
     int64_t now_ms = mono_ms(self);
 
-    map_for_each (entry, self->series) {
-        struct series *series = map_entry_value(entry);
+    list_for_each (node, &self->to_tell) {
+        struct series *series = list_entry(node, struct series, to_tell);
 
         if (!wants_sending(series, now_ms, all))
             continue;
@@ -322,18 +333,29 @@ static bool send_next(struct kube_notes *self, const struct context *ctx, bool a
     return true;
 }
 
+/* When the oldest of those that are told is over; `otherwise` where there is none. */
+static int64_t next_end_ms(const struct kube_notes *self, int64_t otherwise)
+{
+    list_for_each (node, &self->by_age) {
+        const struct series *series = list_entry(node, struct series, by_age);
+
+        if (series->told >= series->count)
+            return series->quiet_at_ms;
+    }
+    return otherwise;
+}
+
 static int64_t until_next_ms(struct kube_notes *self)
 {
-    int64_t now_ms = mono_ms(self), left_ms = NOTHING_TO_DO;
+    int64_t now_ms = mono_ms(self), at_ms = next_end_ms(self, now_ms + NOTHING_TO_DO);
 
-    map_for_each (entry, self->series) {
-        const struct series *series = map_entry_value(entry);
-        int64_t at_ms = series->told < series->count ? due_ms(series) : series->quiet_at_ms;
+    list_for_each (node, &self->to_tell) {
+        const struct series *series = list_entry(node, struct series, to_tell);
 
-        if (at_ms - now_ms < left_ms)
-            left_ms = at_ms - now_ms;
+        if (due_ms(series) < at_ms)
+            at_ms = due_ms(series);
     }
-    return left_ms > 0 ? left_ms : 0;
+    return at_ms > now_ms ? at_ms - now_ms : 0;
 }
 
 int64_t kube_notes_turn(struct kube_notes *self, const struct context *ctx)
@@ -433,6 +455,8 @@ int kube_notes_new(const struct kube_notes_options *options, struct kube_notes *
     self->instance = xstrdup(str_or(options->instance, MANAGER));
     self->cancel = cancel_new();
     self->series = map_new(series_free);
+    list_init(&self->to_tell);
+    list_init(&self->by_age);
     mutex_init(&self->mutex);
     cond_init(&self->changed);
     if (!options->by_hand) {
