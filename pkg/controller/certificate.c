@@ -168,7 +168,8 @@ static void gather_waiting(struct certificate_run *run, struct gathered *gathere
             run->facts.waiting_for = str_empty(order->order.status.reason)
                                          ? NULL
                                          : order->order.status.reason;
-        } else if (ready && ready->status == CONDITION_FALSE) {
+        } else if (ready && ready->status == CONDITION_FALSE &&
+                   !streq(str_or(ready->message, ""), REQUEST_WAITS_FOR_ISSUER)) {
             run->facts.waiting_for = ready->message;
         }
         return; /* its texts are borrowed from here on */

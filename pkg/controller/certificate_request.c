@@ -266,8 +266,7 @@ static int issue(struct run *run, const struct issuer *issuer, struct reconcile_
     if (!obstacle && !run->facts->has_certificate && signs_at_once(issuer))
         return sign(run, issuer, result, err);
     if (!run->facts->has_certificate)
-        set_pending(run, reason,
-                    obstacle ? obstacle : "Waiting for the issuer to sign the request");
+        set_pending(run, reason, obstacle ? obstacle : REQUEST_WAITS_FOR_ISSUER);
     r = save(run, err);
     if (r != 0 || obstacle || run->facts->has_certificate)
         return r < 0 ? r : 0; /* what was written wakes the next run */

@@ -125,6 +125,8 @@ reconcile_fn certificate_reconcile, certificate_request_reconcile, issuer_reconc
 
 /* --- certificate_request.c --- */
 
+/* What a request says from its approval until its issuer has taken it up: no news to anybody. */
+#define REQUEST_WAITS_FOR_ISSUER "Waiting for the issuer to sign the request"
 void request_approve(struct certificate_request_status *status, int64_t now_ms,
                      struct arena *arena);
 /* Certificate, CA and Ready of SIGN_ISSUED. */
