@@ -81,7 +81,21 @@ static bool is_usable(const struct certificate_run *run, const struct pkey *key,
 }
 
 /* What is not ours, or not this key, would be passed over, and another one made. */
-int certificate_store_next_key(struct certificate_run *run, const struct pkey *key, struct err *err)
+static int drop_changed_key(struct certificate_run *run, const struct secret_facts *facts,
+                            struct err *err)
+{
+    int r = write_delete(run->self, run->ctx, &facts->object, err);
+
+    return r < 0 ? r
+                 : err_set(err, ERR_INVALID,
+                           "a policy of the cluster changes the Secret '%s' as it is created, so "
+                           "that it cannot be used; exempt it there",
+                           run->decision.next_key_name);
+}
+
+/* A reference to the facts of the Secret as it was stored. */
+static int store_next_key(struct certificate_run *run, const struct pkey *key,
+                          const struct secret_facts **ret, struct err *err)
 {
     cleanup(json_unref) struct json *secret = next_key_json(run, key), *stored = NULL;
     cleanup(object_unref) const struct secret_facts *facts = NULL;
@@ -89,14 +103,19 @@ int certificate_store_next_key(struct certificate_run *run, const struct pkey *k
 
     if (r == 0)
         r = secret_facts_decode(stored, &facts, err);
-    if (r < 0 || is_usable(run, key, facts))
+    if (r < 0)
         return r;
-    r = write_delete(run->self, run->ctx, &facts->object, err);
-    return r < 0 ? r
-                 : err_set(err, ERR_INVALID,
-                           "a policy of the cluster changes the Secret '%s' as it is created, so "
-                           "that it cannot be used; exempt it there",
-                           run->decision.next_key_name);
+    if (!is_usable(run, key, facts))
+        return drop_changed_key(run, facts, err);
+    *ret = take(facts);
+    return 0;
+}
+
+int certificate_store_next_key(struct certificate_run *run, const struct pkey *key, struct err *err)
+{
+    cleanup(object_unref) const struct secret_facts *facts = NULL;
+
+    return store_next_key(run, key, &facts, err);
 }
 
 static void tell_key(struct certificate_run *run)
@@ -108,20 +127,6 @@ static void tell_key(struct certificate_run *run)
         event_extra(run->self, run->ctx, &run->crt->object, "Generated",
                     "Storing a new private key in the temporary Secret '%s'",
                     run->decision.next_key_name);
-}
-
-int certificate_make_key(struct certificate_run *run, struct reconcile_result *result,
-                         struct err *err)
-{
-    cleanup(pkey_unref) const struct pkey *key = NULL;
-    int r = certificate_next_key(run, result, &key, err);
-
-    if (r == ERR_BUSY)
-        return 0;
-    if (r < 0)
-        return err_wrap(err, "making the next private key");
-    tell_key(run);
-    return certificate_store_next_key(run, key, err);
 }
 
 /* What the CSR names. CN is not added to the SANs by itself (behaviour.md 1.3). */
@@ -305,16 +310,13 @@ static int create_held(struct certificate_run *run, const struct json *request,
     return r;
 }
 
-int certificate_make_request(struct certificate_run *run, struct err *err)
+static int make_request(struct certificate_run *run, const struct pkey *key, struct err *err)
 {
-    const char *key_secret = run->decision.next_key->object.metadata.name, *changed = NULL;
-    cleanup(pkey_unref) const struct pkey *key = NULL;
+    const char *changed = NULL;
     cleanup(json_unref) struct json *request = NULL;
-    int r = certificate_read_key(run, key_secret, &key, err);
+    int r = certificate_request_json(run, key, run->decision.next_key->object.metadata.name,
+                                     &request, err);
 
-    if (r < 0)
-        return err_wrap(err, "making the certificate signing request");
-    r = certificate_request_json(run, key, key_secret, &request, err);
     if (r < 0)
         return r;
     r = create_held(run, request, key, &changed, err);
@@ -325,4 +327,53 @@ int certificate_make_request(struct certificate_run *run, struct err *err)
                     "Created new CertificateRequest resource '%s'",
                     json_as_text(json_path(request, "metadata.name")));
     return r;
+}
+
+int certificate_make_request(struct certificate_run *run, struct err *err)
+{
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    int r = certificate_read_key(run, run->decision.next_key->object.metadata.name, &key, err);
+
+    return r < 0 ? err_wrap(err, "making the certificate signing request")
+                 : make_request(run, key, err);
+}
+
+/* --- both --- */
+
+/* For the rest of the run it is the only one: there was none that could be used. */
+static void add_next_key(struct certificate_run *run, const struct secret_facts *stored)
+{
+    const struct secret_facts **keys = arena_alloc(run->arena, sizeof(*keys));
+
+    keys[0] = stored;
+    run->facts.next_keys = keys;
+    run->facts.next_key_count = 1;
+    certificate_keep(run, &stored->object);
+}
+
+/* With the key at hand, so that it need not be read, if the request is what comes next. Takes the facts over. */
+static int go_on(struct certificate_run *run, const struct pkey *key,
+                 const struct secret_facts *stored, struct err *err)
+{
+    struct certificate_policy policy = certificate_policy_of(run);
+
+    add_next_key(run, stored);
+    certificate_decide(&run->facts, &policy, run->arena, &run->decision);
+    return run->decision.action == CERTIFICATE_MAKE_REQUEST ? make_request(run, key, err) : 0;
+}
+
+int certificate_make_key(struct certificate_run *run, struct reconcile_result *result,
+                         struct err *err)
+{
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    const struct secret_facts *stored = NULL;
+    int r = certificate_next_key(run, result, &key, err);
+
+    if (r == ERR_BUSY)
+        return 0;
+    if (r < 0)
+        return err_wrap(err, "making the next private key");
+    tell_key(run);
+    r = store_next_key(run, key, &stored, err);
+    return r < 0 ? r : go_on(run, key, stored, err);
 }

@@ -80,6 +80,7 @@ void certificate_keep(struct certificate_run *run, const struct object *object);
 
 int certificate_issue_at_once(struct certificate_run *run, struct reconcile_result *result,
                               struct err *err);
+/* The next key into its Secret, then the request for it. */
 int certificate_make_key(struct certificate_run *run, struct reconcile_result *result,
                          struct err *err);
 int certificate_make_request(struct certificate_run *run, struct err *err);
