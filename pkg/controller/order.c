@@ -304,5 +304,7 @@ int order_reconcile(void *controllers, const struct context *ctx, const struct k
                    &run.challenges);
     r = reconcile(&run, err);
     cache_refs_deinit(&run.challenges);
+    if (run.live)
+        object_unref(run.live);
     return r;
 }

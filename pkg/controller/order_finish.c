@@ -1,14 +1,15 @@
 /* order_finish.c - finalize, download, and the checks before a certificate is taken. */
 #include "controller/order_run.h"
 
+/* Its bytes are not in the cache; a run that finalizes has read them already. */
 static int read_csr(struct order_run *run, struct csr **ret, struct err *err)
 {
-    cleanup(object_unref) const struct object *object = NULL;
-    int r = read_live(run->self, run->ctx, &kind_order, run->key, &object, err);
-    const struct order *live = (const struct order *)object;
+    const struct order *live;
+    int r = run->live ? 0 : read_live(run->self, run->ctx, &kind_order, run->key, &run->live, err);
 
     if (r < 0)
         return r;
+    live = (const struct order *)run->live;
     return csr_parse(live->spec.request.data, live->spec.request.len, ret, err);
 }
 
@@ -83,10 +84,9 @@ int order_finalize(struct order_run *run, const struct acme_order *ready, struct
     cleanup(buf_deinit) struct buf der = BUF(LIMIT_BUNDLE_PEM);
     cleanup(acme_order_deinit) struct acme_order order = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
-    cleanup(object_unref) const struct object *object = NULL;
     struct order live;
     struct err why = {};
-    int r = order_check_spec(run, &live, &object, &why);
+    int r = order_check_spec(run, &live, &why);
 
     if (r == ERR_DENIED ||
         r == ERR_INVALID) /* changed since it was placed: not what was approved */

@@ -204,19 +204,27 @@ static void take_over(struct order_run *run, const struct acme_order *order)
                                                            order->authorizations.items[i]);
 }
 
-int order_check_spec(struct order_run *run, struct order *ret, const struct object **ret_object,
-                     struct err *err)
+/* Replaces what was read sooner in this run. */
+static int read_order(struct order_run *run, struct err *err)
+{
+    if (run->live)
+        object_unref(run->live);
+    run->live = NULL;
+    return read_live(run->self, run->ctx, &kind_order, run->key, &run->live, err);
+}
+
+int order_check_spec(struct order_run *run, struct order *ret, struct err *err)
 {
     struct key key = object_key(&run->request->request.object);
-    cleanup(object_unref) const struct object *request = NULL, *object = NULL;
+    cleanup(object_unref) const struct object *request = NULL;
     struct order_spec wanted = {};
-    int r = read_live(run->self, run->ctx, &kind_order, run->key, &object, err);
+    int r = read_order(run, err);
 
     if (r == 0)
         r = read_live(run->self, run->ctx, &kind_certificate_request, &key, &request, err);
     if (r < 0)
         return r;
-    *ret = *(const struct order *)object;
+    *ret = *(const struct order *)run->live;
     r = order_spec_of(run->issuer, (const struct certificate_request *)request, ret->spec.replaces,
                       run->arena, &wanted, err);
     if (r < 0)
@@ -229,7 +237,6 @@ int order_check_spec(struct order_run *run, struct order *ret, const struct obje
         return err_set(err, ERR_DENIED,
                        "the Order does not ask for what its CertificateRequest '%s' says",
                        key.name);
-    *ret_object = take(object);
     return 0;
 }
 
@@ -364,10 +371,9 @@ static int check_is_the_only_one(struct order_run *run, struct err *err)
 
 int order_place(struct order_run *run, struct err *err)
 {
-    cleanup(object_unref) const struct object *object = NULL;
     struct order live;
     struct err why = {};
-    int r = order_check_spec(run, &live, &object, &why);
+    int r = order_check_spec(run, &live, &why);
 
     if (r == 0 && str_empty(live.status.url))
         r = check_is_the_only_one(run, &why);
@@ -381,5 +387,5 @@ int order_place(struct order_run *run, struct err *err)
         return 0; /* the cache is behind: its change wakes us */
     if (order_has_retry(&live))
         return resume(run, &live.spec, err);
-    return place(run, &live, object, err);
+    return place(run, &live, run->live, err);
 }
