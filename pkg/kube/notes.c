@@ -10,7 +10,8 @@
 #include "base/timetext.h"
 #include "store/note.h"
 
-#define MANAGER "certlet"
+#define MANAGER   "certlet"
+#define EVENT_MAX (64 * 1024) /* its texts are bounded by store/note.c */
 
 #define QUIET_MS      MINUTES(6)  /* client-go's: then a series is over */
 #define TELL_MS       MINUTES(30) /* while it goes on */
@@ -27,7 +28,7 @@ struct series {
     struct list to_tell; /* in notes.to_tell while the server does not know all of it, else alone */
     struct list by_age;  /* in notes.by_age */
     char *key;
-    struct json *event; /* as it was posted first */
+    char *event; /* as it was posted first; as text, a fifth of what the document takes */
     int64_t count,
         told; /* how often it was, and as how often the server knows it; told 0: not posted */
     int64_t last_ms;     /* wall: the latest */
@@ -60,7 +61,7 @@ static void series_free(void *value)
 {
     struct series *series = value;
 
-    json_unref(series->event);
+    xfree(series->event);
     xfree(series->key);
     xfree(series);
 }
@@ -117,10 +118,12 @@ static bool make_room(struct kube_notes *self)
 
 static void add_first(struct kube_notes *self, const struct store_note *note, char *key)
 {
+    cleanup(json_unref) struct json *event = note_event(note, self->instance, self->named++,
+                                                        wall_ms(self));
     struct series *series = xalloc(sizeof(*series));
 
     series->key = key;
-    series->event = note_event(note, self->instance, self->named++, wall_ms(self));
+    series->event = json_text(event);
     series->retry_ms = mono_ms(self);
     list_init(&series->to_tell);
     list_init(&series->by_age);
@@ -174,16 +177,25 @@ static struct json *series_patch(const struct series *series)
     return patch;
 }
 
+static struct json *event_of(const struct series *series)
+{
+    struct json *event = NULL;
+
+    (void)json_parse(series->event, strlen(series->event), EVENT_MAX, &event,
+                     NULL); /* it is our own print */
+    return event;
+}
+
 static void letter_write(struct letter *letter, struct series *series)
 {
-    const struct json *metadata = json_get(series->event, "metadata");
-
-    bool first = series->told == 0 && !json_get(series->event, "series");
+    cleanup(json_unref) struct json *event = event_of(series);
+    const struct json *metadata = json_get(event, "metadata");
+    bool first = series->told == 0 && !json_get(event, "series");
 
     series->sending = true;
     letter->series = series;
     letter->count = first ? 1 : series->count;
-    letter->document = series->told == 0 ? json_ref(series->event) : series_patch(series);
+    letter->document = series->told == 0 ? json_ref(event) : series_patch(series);
     letter->namespace = xstrdup(json_get_text(metadata, "namespace"));
     letter->name = series->told == 0 ? NULL : xstrdup(json_get_text(metadata, "name"));
 }
@@ -226,11 +238,11 @@ static void was_sent(struct kube_notes *self, const struct letter *letter)
 static void post_anew(struct kube_notes *self, struct series *series)
 {
     cleanup(json_unref) struct json *patch = series_patch(series);
-    struct json *event = json_deep(series->event);
+    cleanup(json_unref) struct json *event = event_of(series);
 
     json_set(event, "series", json_ref(json_get(patch, "series")));
-    json_unref(series->event);
-    series->event = event;
+    xfree(series->event);
+    series->event = json_text(event);
     series->told = 0;
     self->pending++;
 }
