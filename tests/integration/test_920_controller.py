@@ -1,5 +1,6 @@
 """`certlet controller` in a control plane, under the ServiceAccount and the RBAC of deploy/."""
 
+import collections
 import json
 import time
 
@@ -90,6 +91,50 @@ def test_kubectl_wait_and_describe_work(controller, cluster, bind, pebble, names
         return "The certificate has been successfully issued" in text
 
     wait_until(described, 20, "the event to be shown")
+
+
+# (verb, resource): how often. One status of the Certificate is the CA's renewal window, of after its issuance.
+COST_OF_AN_ACME_CERTIFICATE = {
+    ("create", "secrets"): 1,
+    ("create", "certificaterequests"): 1,
+    ("create", "orders"): 1,
+    ("create", "challenges"): 1,
+    ("create", "events"): 5,
+    ("update", "certificates/status"): 3,
+    ("update", "certificaterequests/status"): 2,
+    ("update", "orders/status"): 2,
+    ("update", "challenges/status"): 2,
+    ("patch", "challenges"): 1,
+    ("patch", "secrets"): 1,
+    ("delete", "challenges"): 1,
+    ("delete", "secrets"): 1,
+}
+
+
+def writes_in(cluster, namespace):
+    """What the program wrote there, but to its Issuer and account."""
+    events = cluster.api_server.audit(account_user(NAMESPACE, ACCOUNT))
+    found = collections.Counter()
+    for event in events:
+        about = event.get("objectRef", {})
+        resource = "/".join(filter(None, (about.get("resource"), about.get("subresource"))))
+        about_issuer = resource.startswith("issuers") or about.get("name") == "acme-account"
+        if about.get("namespace") == namespace and not about_issuer and event["verb"] not in ("get", "watch"):
+            found[event["verb"], resource] += 1
+    return found
+
+
+def test_an_acme_certificate_costs_so_many_writes(controller, cluster, bind, pebble, namespace):
+    acme_issuer(cluster, bind, pebble, namespace)
+    wait_ready(cluster, f"{ISSUERS}/acme", namespace)
+    before = writes_in(cluster, namespace)
+    apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
+    wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
+    wanted = sum(COST_OF_AN_ACME_CERTIFICATE.values())
+    wait_until(
+        lambda: (writes_in(cluster, namespace) - before).total() >= wanted, 20, "the last write"
+    )
+    assert writes_in(cluster, namespace) - before == COST_OF_AN_ACME_CERTIFICATE
 
 
 def test_a_deleted_secret_is_made_again(controller, cluster, bind, pebble, namespace):
