@@ -204,6 +204,14 @@ static void take_over(struct order_run *run, const struct acme_order *order)
                                                            order->authorizations.items[i]);
 }
 
+/* What the store refuses is no verdict on the Order: an API server that has just started knows no roles yet. */
+static int no_verdict(int r, struct err *err)
+{
+    struct err why = *err;
+
+    return r == ERR_DENIED ? err_set(err, ERR_UNAVAILABLE, "%s", why.text) : r;
+}
+
 /* Replaces what was read sooner in this run. */
 static int read_order(struct order_run *run, struct err *err)
 {
@@ -223,7 +231,7 @@ int order_check_spec(struct order_run *run, struct order *ret, struct err *err)
     if (r == 0)
         r = read_live(run->self, run->ctx, &kind_certificate_request, &key, &request, err);
     if (r < 0)
-        return r;
+        return no_verdict(r, err);
     *ret = *(const struct order *)run->live;
     r = order_spec_of(run->issuer, (const struct certificate_request *)request, ret->spec.replaces,
                       run->arena, &wanted, err);

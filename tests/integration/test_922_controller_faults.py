@@ -255,6 +255,27 @@ def test_a_permission_that_is_missing_is_named_and_waited_for(controller, cluste
     assert controller.metric("rest_client_requests_total", code="403") > refused
 
 
+def test_a_permission_that_is_lost_mid_flight_fails_no_order(controller, cluster, scenes):
+    """As for a moment after each start of an API server, which does not know its roles yet."""
+    scene = scenes(held=True)
+    scene.ask("web")
+    scene.wait_presented("web")
+    kind = "clusterrolebindings.rbac.authorization.k8s.io"
+    names = [f"{kind}/certlet-controller-{job}" for job in ("certificates", "orders")]
+    saved = [without_status(cluster.get(name)) for name in names]
+    before = len(controller.log_text())
+    for name in names:
+        cluster.delete(name)
+    try:
+        scene.release()
+        denied = f"needs verb 'get' on 'orders.acme.cert-manager.io' in namespace '{scene.namespace}'"
+        wait_until(lambda: denied in controller.log_text()[before:], 60, "an Order that cannot be read")
+    finally:
+        apply(cluster, *saved)
+    scene.wait_ready()
+    assert (scene.orders(), scene.finalizes()) == (1, 1)
+
+
 def test_a_token_that_was_rotated_is_read_again_when_the_old_one_is_refused(
     controller, wire, token, scenes
 ):
