@@ -22,7 +22,7 @@ from bench_tools import Process, build_release, conditions, machine_cpu, measure
 from support import manifests, pki
 from support.bed import Bind, Kube, Pebble, wait_until
 from support.certlet import solver_flags
-from support.controller import ACCOUNT, LEASE, NAMESPACE, Controller, apply, install, is_true, wait_ready
+from support.controller import ACCOUNT, LEASE, LEASE_NAMESPACE, NAMESPACE, Controller, apply, install, is_true, wait_ready
 from support.kube import account_user
 
 PARTS = ["burst", "latency", "acme", "scale", "failover"]
@@ -217,10 +217,10 @@ class Bed:
     def hold_lease(self):
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": "bench", "leaseDurationSeconds": 3600, "acquireTime": now, "renewTime": now}
-        self.kube.patch(LEASES, {"spec": spec}, NAMESPACE)
+        self.kube.patch(LEASES, {"spec": spec}, LEASE_NAMESPACE)
 
     def release_lease(self):
-        self.kube.patch(LEASES, {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}, NAMESPACE)
+        self.kube.patch(LEASES, {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}, LEASE_NAMESPACE)
 
 
 def ca_issuer(namespace):
