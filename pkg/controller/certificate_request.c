@@ -70,6 +70,8 @@ static int save_live(struct run *run, struct err *err)
 
     if (r < 0)
         return r;
+    if (!streq(object->metadata.resource_version, run->request->object.metadata.resource_version))
+        return 0; /* somebody else's condition may be in it: its change wakes us */
     status = run->status;
     status.certificate = ((const struct certificate_request *)object)->status.certificate;
     status.ca = ((const struct certificate_request *)object)->status.ca;

@@ -244,7 +244,7 @@ static int on_before_request(void *arg, char *peer, char *local, int peer_port, 
 {
     struct call *call = arg;
 
-    silence_begin(call, local_port);
+    silence_begin(call, local_port, peer_port);
     if (!call->request->public_redirects_only)
         return CURL_PREREQFUNC_OK;
     /* Connections that were there already. */

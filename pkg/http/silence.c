@@ -22,6 +22,12 @@ void silence_socket_opened(struct io *io, int fd)
 
 void silence_socket_closed(struct io *io, int fd)
 {
+    list_for_each (at, &io->active) {
+        struct call *call = list_entry(at, struct call, active);
+
+        if (call->fd == fd)
+            call->fd = -1; /* the number may be another connection's next */
+    }
     for (size_t i = 0; i < io->sockets_len; i++) {
         if (io->sockets[i] != fd)
             continue;
@@ -30,25 +36,41 @@ void silence_socket_closed(struct io *io, int fd)
     }
 }
 
-static int port_of(int fd)
+typedef int name_fn(int fd, struct sockaddr *address, socklen_t *len);
+
+static int port_of(int fd, name_fn *name)
 {
     struct sockaddr_storage address = {};
     socklen_t len = sizeof(address);
 
-    if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+    if (name(fd, (struct sockaddr *)&address, &len) < 0)
         return -1;
     if (address.ss_family == AF_INET6)
         return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-void silence_begin(struct call *call, int local_port)
+static int get_own_name(int fd, struct sockaddr *address, socklen_t *len)
+{
+    return getsockname(fd, address, len);
+}
+
+static int get_peer_name(int fd, struct sockaddr *address, socklen_t *len)
+{
+    return getpeername(fd, address, len);
+}
+
+/* A port of ours may be in use towards several peers; that two of these have the same port, and the calls
+ * to one of them hang, is left to chance. */
+void silence_begin(struct call *call, int local_port, int peer_port)
 {
     call->fd = -1;
     call->heard_ms = now_ms();
     for (size_t i = 0; i < call->io->sockets_len; i++) {
-        if (port_of(call->io->sockets[i]) == local_port)
-            call->fd = call->io->sockets[i];
+        int fd = call->io->sockets[i];
+
+        if (port_of(fd, get_own_name) == local_port && port_of(fd, get_peer_name) == peer_port)
+            call->fd = fd;
     }
 }
 

@@ -16,8 +16,8 @@
 /* curl has opened a socket, and closes one: libcurl 7.88 tells of no transfer on which it goes. */
 void silence_socket_opened(struct io *io, int fd);
 void silence_socket_closed(struct io *io, int fd);
-/* Its request is about to go out on the connection with this port on our side. */
-void silence_begin(struct call *call, int local_port);
+/* Its request is about to go out on the connection between these ports. */
+void silence_begin(struct call *call, int local_port, int peer_port);
 /* Bytes of an answer have come. */
 void silence_heard(struct call *call);
 /* It ends before its answer does. */
