@@ -148,6 +148,32 @@ static int gather_next_keys(struct certificate_run *run, struct gathered *gather
     return 0;
 }
 
+/* NULL: it was decided, or we do that at once, so that it is no news. */
+static const char *waits_for_approval(const struct certificate_run *run,
+                                      const struct certificate_request *request)
+{
+    bool is_ours = streq(issuer_reference_group(&request->spec.issuer_ref), "cert-manager.io");
+
+    if ((is_ours && run->self->options.approve) ||
+        condition_is(&request->status.conditions, "Approved", CONDITION_TRUE) ||
+        condition_is(&request->status.conditions, "Denied", CONDITION_TRUE))
+        return NULL;
+    return arena_printf(run->arena, "CertificateRequest '%s' is not approved yet",
+                        request->object.metadata.name);
+}
+
+/* What the request itself says. */
+static const char *said_by_request(const struct certificate_run *run,
+                                   const struct certificate_request *request)
+{
+    const struct condition *ready = condition_find(&request->status.conditions, "Ready");
+
+    if (ready && ready->status == CONDITION_FALSE &&
+        !streq(str_or(ready->message, ""), REQUEST_WAITS_FOR_ISSUER))
+        return ready->message;
+    return waits_for_approval(run, request);
+}
+
 /* Why the request in flight does not move: its Order's reason, or what the request itself says. */
 static void gather_waiting(struct certificate_run *run, struct gathered *gathered)
 {
@@ -155,8 +181,6 @@ static void gather_waiting(struct certificate_run *run, struct gathered *gathere
 
     for (size_t i = 0; i < run->facts.request_count; i++) {
         const struct request_facts *request = run->facts.requests[i];
-        const struct condition *ready = condition_find(&request->request.status.conditions,
-                                                       "Ready");
 
         if (request->revision != next)
             continue;
@@ -168,9 +192,8 @@ static void gather_waiting(struct certificate_run *run, struct gathered *gathere
             run->facts.waiting_for = str_empty(order->order.status.reason)
                                          ? NULL
                                          : order->order.status.reason;
-        } else if (ready && ready->status == CONDITION_FALSE &&
-                   !streq(str_or(ready->message, ""), REQUEST_WAITS_FOR_ISSUER)) {
-            run->facts.waiting_for = ready->message;
+        } else {
+            run->facts.waiting_for = said_by_request(run, &request->request);
         }
         return; /* its texts are borrowed from here on */
     }
