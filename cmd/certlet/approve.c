@@ -132,14 +132,9 @@ static int run(struct decision *decision, const char *synopsis, const char *abou
     size_t count = 0;
     int code;
 
-    switch (options_parse(&usage, argc, argv, &names, &count)) {
-    case OPTIONS_HELP:
-        return EXIT_OK;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    code = options_parse(&usage, argc, argv, &names, &count);
+    if (code != OPTIONS_OK)
+        return code;
     if (count == 0)
         return usage_error(&usage, "which CertificateRequest? give a NAME");
     if (flags.all_namespaces)

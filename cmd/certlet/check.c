@@ -182,15 +182,11 @@ int command_check(int argc, char **argv)
     };
     cleanup(xfree) const char **paths = NULL;
     size_t count = 0;
+    int code;
 
-    switch (options_parse(&usage, argc, argv, &paths, &count)) {
-    case OPTIONS_HELP:
-        return EXIT_OK;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    code = options_parse(&usage, argc, argv, &paths, &count);
+    if (code != OPTIONS_OK)
+        return code;
     if (is_cluster && count > 0)
         return usage_error(&usage, "give manifests or --cluster, not both");
     if (!is_cluster && cluster_flags_given(&flags.cluster))

@@ -81,7 +81,7 @@ int command_controller(int argc, char **argv)
     int code = controller_flags_parse(argc, argv, &self.flags, &self.choice);
     int r;
 
-    if (code == EXIT_OK) {
+    if (code == OPTIONS_OK) {
         r = controller_setup(&self, &err);
         if (r == 0)
             r = run(&self, &err);
@@ -92,5 +92,5 @@ int command_controller(int argc, char **argv)
     }
     strlist_deinit(&self.choice.issuers_off);
     controller_flags_deinit(&self.flags);
-    return code < 0 ? EXIT_OK : code;
+    return code;
 }

@@ -49,7 +49,7 @@ struct controller_run { /* in order of setting up; torn down the other way round
     bool is_stopping; /* atomic: not ready any more */
 };
 
-/* controller_flags.c: an exit code; -1: help was printed. */
+/* controller_flags.c: as options_parse(). */
 int controller_flags_parse(int argc, char **argv, struct controller_flags *flags,
                            struct controller_choice *choice);
 void controller_flags_deinit(struct controller_flags *flags);

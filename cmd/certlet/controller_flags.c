@@ -209,7 +209,7 @@ static int check(const struct usage *usage, const struct controller_flags *flags
         return usage_error(usage, "flag '--controllers': %s", err.text);
     if (feature_gates_check(&flags->feature_gates, &err) < 0)
         return usage_error(usage, "flag '--feature-gates': %s", err.text);
-    return EXIT_OK;
+    return OPTIONS_OK;
 }
 
 static int parse_with(const struct usage *usage, int argc, char **argv,
@@ -218,15 +218,11 @@ static int parse_with(const struct usage *usage, int argc, char **argv,
     cleanup(xfree) const char **positional = NULL;
     struct err err = {};
     size_t count = 0;
+    int code;
 
-    switch (options_parse(usage, argc, argv, &positional, &count)) {
-    case OPTIONS_HELP:
-        return -1;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    code = options_parse(usage, argc, argv, &positional, &count);
+    if (code != OPTIONS_OK)
+        return code;
     if (count > 0)
         return usage_error(usage, "'%s' is no flag, and there is nothing else to give",
                            positional[0]);

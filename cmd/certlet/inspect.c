@@ -252,15 +252,11 @@ int command_inspect(int argc, char **argv)
     int64_t now_ms = clock_wall_ms(clock_system());
     size_t count = 0;
     struct err err = {};
+    int code;
 
-    switch (options_parse(&usage, argc, argv, &paths, &count)) {
-    case OPTIONS_HELP:
-        return EXIT_OK;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    code = options_parse(&usage, argc, argv, &paths, &count);
+    if (code != OPTIONS_OK)
+        return code;
     if (count != 1)
         return usage_error(&usage, "give one FILE, or - for standard input");
     if (file_read(streq(paths[0], "-") ? "/dev/stdin" : paths[0], &text, &err) < 0) {

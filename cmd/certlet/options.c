@@ -201,7 +201,7 @@ static size_t count_rows(const struct option *options)
     return n;
 }
 
-static enum options_result parse_flag(struct parser *p)
+static int parse_flag(struct parser *p)
 {
     const char *flag = p->argv[p->at];
     const char *name = flag + (flag[1] == '-' ? 2 : 1);
@@ -210,23 +210,17 @@ static enum options_result parse_flag(struct parser *p)
     const char *value = name[len] == '=' ? name + len + 1 : NULL;
     struct err err = {};
 
-    if (!option) {
-        usage_error(p->usage, "unknown flag '%s'", flag);
-        return OPTIONS_BAD;
-    }
+    if (!option)
+        return usage_error(p->usage, "unknown flag '%s'", flag);
     if (!value && (option->type == OPTION_SWITCH || option->is_switch))
         value = "true";
     if (!value && p->at + 1 < p->argc)
         value = p->argv[++p->at];
-    if (!value) {
-        usage_error(p->usage, "flag '--%s' needs a value", option->name);
-        return OPTIONS_BAD;
-    }
+    if (!value)
+        return usage_error(p->usage, "flag '--%s' needs a value", option->name);
     forget_default(p, option);
-    if (set_value(option, value, &err) < 0) {
-        usage_error(p->usage, "flag '--%s': %s", option->name, err.text);
-        return OPTIONS_BAD;
-    }
+    if (set_value(option, value, &err) < 0)
+        return usage_error(p->usage, "flag '--%s': %s", option->name, err.text);
     return OPTIONS_OK;
 }
 
@@ -235,8 +229,14 @@ static bool is_help(const char *arg)
     return streq(arg, "--help") || streq(arg, "-h");
 }
 
-static enum options_result parse(const struct usage *usage, int argc, char **argv,
-                                 const char ***ret_positional, size_t *ret_count)
+static int help(const struct usage *usage)
+{
+    print_help(usage);
+    return EXIT_OK;
+}
+
+static int parse(const struct usage *usage, int argc, char **argv, const char ***ret_positional,
+                 size_t *ret_count)
 {
     cleanup(xfree) bool *given = xcalloc(count_rows(usage->options) + 1, sizeof(*given));
     struct parser p = {.usage = usage, .argv = argv, .argc = argc, .given = given};
@@ -245,21 +245,19 @@ static enum options_result parse(const struct usage *usage, int argc, char **arg
     p.positional = xcalloc((size_t)argc + 1, sizeof(*p.positional));
     for (p.at = 1; p.at < argc; p.at++) {
         const char *arg = argv[p.at];
-        enum options_result r = OPTIONS_OK;
+        int code = OPTIONS_OK;
 
         if (!flags_ended && streq(arg, "--"))
             flags_ended = true;
         else if (!flags_ended && is_help(arg))
-            r = OPTIONS_HELP;
+            code = help(usage);
         else if (!flags_ended && arg[0] == '-' && arg[1])
-            r = parse_flag(&p);
+            code = parse_flag(&p);
         else
             p.positional[p.count++] = arg;
-        if (r == OPTIONS_HELP)
-            print_help(usage);
-        if (r != OPTIONS_OK) {
+        if (code != OPTIONS_OK) {
             xfree(p.positional);
-            return r;
+            return code;
         }
     }
     *ret_positional = p.positional;
@@ -267,8 +265,8 @@ static enum options_result parse(const struct usage *usage, int argc, char **arg
     return OPTIONS_OK;
 }
 
-enum options_result options_parse(const struct usage *usage, int argc, char **argv,
-                                  const char ***ret_positional, size_t *ret_count)
+int options_parse(const struct usage *usage, int argc, char **argv, const char ***ret_positional,
+                  size_t *ret_count)
 {
     set_defaults(usage->options);
     return parse(usage, argc, argv, ret_positional, ret_count);

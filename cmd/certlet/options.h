@@ -42,11 +42,12 @@ struct usage {
     const struct option *options;
 };
 
-enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_BAD };
-/* Sets defaults, then parses. After OPTIONS_HELP the help has been printed to standard output, after
- * OPTIONS_BAD the reason to standard error. Positional arguments are borrowed from argv. */
-enum options_result options_parse(const struct usage *usage, int argc, char **argv,
-                                  const char ***ret_positional, size_t *ret_count);
+/* Sets defaults, then parses. OPTIONS_OK: go on. Else the exit code of the program: the help was asked for and
+ * printed to standard output, or the reason why not went to standard error. Positional arguments are
+ * borrowed from argv. */
+enum { OPTIONS_OK = -1 };
+int options_parse(const struct usage *usage, int argc, char **argv, const char ***ret_positional,
+                  size_t *ret_count);
 /* The same once more without the defaults: what a configuration file has set by option_set() gives way to
  * the command line. Cannot fail after options_parse() of the same arguments. */
 void options_parse_again(const struct usage *usage, int argc, char **argv);

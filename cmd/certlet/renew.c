@@ -281,14 +281,9 @@ int command_renew(int argc, char **argv)
     size_t count = 0;
     int code;
 
-    switch (options_parse(&usage, argc, argv, &names, &count)) {
-    case OPTIONS_HELP:
-        return EXIT_OK;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    code = options_parse(&usage, argc, argv, &names, &count);
+    if (code != OPTIONS_OK)
+        return code;
     if (all + (labels != NULL) + (count > 0) != 1)
         return usage_error(&usage, all || labels ? "give names, -l or --all, not two of them"
                                                  : "which Certificate? give a NAME, -l or --all");

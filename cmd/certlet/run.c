@@ -115,6 +115,7 @@ static const char about[] =
     "2 wrong usage; 3 another process works on DIR; 4 DIR or its state.db cannot be used; 130 stopped by a\n"
     "second signal.";
 
+/* OPTIONS_OK: run. */
 static int parse(int argc, char **argv, struct run_flags *flags)
 {
     const struct option options[] = {
@@ -144,15 +145,11 @@ static int parse(int argc, char **argv, struct run_flags *flags)
         .synopsis = "certlet run DIR [flags]", .about = about, .options = options};
     cleanup(xfree) const char **positional = NULL;
     size_t count = 0;
+    int code;
 
-    switch (options_parse(&usage, argc, argv, &positional, &count)) {
-    case OPTIONS_HELP:
-        return -1;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    code = options_parse(&usage, argc, argv, &positional, &count);
+    if (code != OPTIONS_OK)
+        return code;
     if (count != 1)
         return usage_error(
             &usage, count ? "one DIR is enough, '%s' is too much" : "which folder? give DIR%s",
@@ -164,7 +161,7 @@ static int parse(int argc, char **argv, struct run_flags *flags)
     if (flags->timeout_ms > 0 && !flags->once)
         return usage_error(&usage, "flag '--timeout' goes with '--once'");
     flags->dir = positional[0];
-    return EXIT_OK;
+    return OPTIONS_OK;
 }
 
 int command_run(int argc, char **argv)
@@ -173,9 +170,9 @@ int command_run(int argc, char **argv)
     struct err err = {};
     int code = parse(argc, argv, &run.flags);
 
-    if (code != EXIT_OK) {
+    if (code != OPTIONS_OK) {
         engine_flags_deinit(&run.flags.engine);
-        return code < 0 ? EXIT_OK : code;
+        return code;
     }
     code = run_setup(&run, &err);
     if (code == EXIT_OK)

@@ -380,14 +380,9 @@ int command_status(int argc, char **argv)
     size_t count = 0;
     int code;
 
-    switch (options_parse(&usage, argc, argv, &names, &count)) {
-    case OPTIONS_HELP:
-        return EXIT_OK;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    code = options_parse(&usage, argc, argv, &names, &count);
+    if (code != OPTIONS_OK)
+        return code;
     code = place_open(&usage, &flags, true, &place);
     if (code != EXIT_OK)
         return code;

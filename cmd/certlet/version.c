@@ -22,15 +22,11 @@ int command_version(int argc, char **argv)
         .synopsis = "certlet version [flags]", .about = "Prints the version.", .options = options};
     cleanup(xfree) const char **positional = NULL;
     size_t count = 0;
+    int code;
 
-    switch (options_parse(&usage, argc, argv, &positional, &count)) {
-    case OPTIONS_HELP:
-        return EXIT_OK;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    code = options_parse(&usage, argc, argv, &positional, &count);
+    if (code != OPTIONS_OK)
+        return code;
     if (count > 0)
         return usage_error(&usage, "unexpected argument '%s'", positional[0]);
     if (streq(format, "json"))
