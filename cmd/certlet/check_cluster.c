@@ -6,8 +6,6 @@
 #include "command.h"
 #include "controller/installed.h"
 
-#define LEASE_NAME "cert-manager-controller"
-
 static void print_finding(const struct finding *finding)
 {
     printf("%-7s  %s: %s%s%s\n", finding_level_names[finding->level], finding->about, finding->text,
@@ -67,7 +65,7 @@ static int look(const struct cluster *cluster, const struct check_cluster_flags 
     cleanup(xfree) char *account = xstrdup(flags->service_account);
     cleanup(json_unref) struct json *version = NULL;
     struct installed_options options = {
-        .lease = {.namespace = flags->lease_namespace, .name = LEASE_NAME},
+        .lease = {.namespace = flags->lease_namespace, .name = CONTROLLER_LEASE},
         .service_account = key_parse(account)};
     int r = read_version(cluster, &ctx, &version, err);
 

@@ -5,13 +5,19 @@
 
 bool cluster_flags_given(const struct cluster_flags *flags)
 {
-    return flags->kubeconfig || flags->context || flags->master;
+    return !str_empty(flags->kubeconfig) || !str_empty(flags->context) || !str_empty(flags->master);
+}
+
+static const char *given(const char *value)
+{
+    return str_empty(value) ? NULL : value;
 }
 
 int cluster_config(const struct cluster_flags *flags, struct kube_config **ret, struct err *err)
 {
-    struct kube_config_options options = {
-        .kubeconfig = flags->kubeconfig, .context = flags->context, .server = flags->master};
+    struct kube_config_options options = {.kubeconfig = given(flags->kubeconfig),
+                                          .context = given(flags->context),
+                                          .server = given(flags->master)};
     struct err why = {};
     int r = kube_config_load(&options, ret, &why);
 

@@ -10,7 +10,10 @@
 #include "kube/store.h"
 #include "options.h"
 
-struct cluster_flags { /* NULL: not given */
+#define CONTROLLER_LEASE                                                                           \
+    "cert-manager-controller" /* cert-manager's: two programs never work at a time */
+
+struct cluster_flags { /* NULL or "": not given */
     const char *kubeconfig, *context, *master;
 };
 
@@ -20,6 +23,8 @@ struct cluster_flags { /* NULL: not given */
      .type = OPTION_TEXT,                                                                          \
      .target = &(flags)->kubeconfig,                                                               \
      .value = "FILE",                                                                              \
+     .config = "kubeConfig",                                                                       \
+     .is_path = true,                                                                              \
      .help = "which kubeconfig; else $KUBECONFIG, the ServiceAccount of a pod, ~/.kube/config"},   \
         {.name = "context",                                                                        \
          .type = OPTION_TEXT,                                                                      \
@@ -28,6 +33,7 @@ struct cluster_flags { /* NULL: not given */
          .help = "which of its contexts, in place of current-context"},                            \
     {                                                                                              \
         .name = "master", .type = OPTION_TEXT, .target = &(flags)->master, .value = "URL",         \
+        .config = "apiServerHost",                                                                 \
         .help = "address of the API server, in place of the kubeconfig's"                          \
     }
 

@@ -11,13 +11,14 @@
 #ifndef CERTLET_CONTROLLER_H
 #define CERTLET_CONTROLLER_H
 
+#include "cluster.h"
 #include "engine.h"
-#include "kube/config.h"
 #include "runtime/elector.h"
 
 struct controller_flags {
     struct engine_flags engine;
-    const char *config, *kubeconfig, *master;
+    struct cluster_flags cluster;
+    const char *config;
     struct strlist namespaces;
     bool leader_elect;
     const char *leader_namespace;

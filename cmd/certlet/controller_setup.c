@@ -10,19 +10,13 @@
 #include "kube/store.h"
 #include "runtime/rest_metrics.h"
 
-#define LEASE_NAME "cert-manager-controller" /* cert-manager's: two programs never work at a time */
 #define USER_AGENT "certlet-controller/" CERTLET_VERSION " (linux)"
 
 /* --- API server --- */
 
 static int load_config(struct controller_run *self, struct err *err)
 {
-    struct kube_config_options options = {
-        .kubeconfig = str_empty(self->flags.kubeconfig) ? NULL : self->flags.kubeconfig,
-        .server = str_empty(self->flags.master) ? NULL : self->flags.master,
-    };
-
-    return kube_config_load(&options, &self->config, err);
+    return cluster_config(&self->flags.cluster, &self->config, err);
 }
 
 /* In a pod the host is called as the pod. */
@@ -98,7 +92,7 @@ static int setup_elector(struct controller_run *self, struct err *err)
         .clock = self->engine.ctx.clock,
         .metrics = self->engine.metrics,
         .namespace = flags->leader_namespace,
-        .name = LEASE_NAME,
+        .name = CONTROLLER_LEASE,
         .identity = self->instance,
         .lease_ms = flags->lease_ms,
         .renew_deadline_ms = flags->renew_deadline_ms,
