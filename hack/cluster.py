@@ -4,36 +4,12 @@ import argparse
 import contextlib
 import pathlib
 import signal
-import subprocess
-import sys
 import tempfile
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "tests/integration"))
-
-BUILD = ROOT / "build/release"
-ZONE = "example.test"
-
-started = time.monotonic()
+from steps import BUILD, ZONE, build, run, step
 
 
-def step(text):
-    print(f"\n[{time.monotonic() - started:5.1f} s] {text}", flush=True)
-
-
-def run(*argv, **options):
-    """A step that must succeed; its own output says why it did not."""
-    done = subprocess.run([str(a) for a in argv], cwd=ROOT, check=False, **options)
-    if done.returncode != 0:
-        sys.exit(f"hack/cluster: '{' '.join(map(str, argv))}' failed with exit code {done.returncode}")
-
-
-def build(kube_version):
-    step("building certlet (build/release)")
-    run("cmake", "--preset", "release", "-DBUILD_TESTING=OFF", stdout=subprocess.DEVNULL)
-    run("cmake", "--build", "--preset", "release", "--target", "certlet", "--", "--quiet")
+def get_servers(kube_version):
     step("getting etcd, Kubernetes, Pebble and BIND (the first time this takes minutes)")
     run("hack/bed", "get", "pebble", "bind", "etcd", "kube", "--kube", kube_version)
 
@@ -113,7 +89,8 @@ def main():
     options.add_argument("--once", action="store_true", help="end when the Certificate is issued")
     options.add_argument("--kube", metavar="VERSION", default=DEFAULT_VERSION)
     arguments = options.parse_args()
-    build(arguments.kube)
+    build()
+    get_servers(arguments.kube)
     with tempfile.TemporaryDirectory(prefix="certlet-cluster-") as folder:
         run_cluster(pathlib.Path(folder), arguments.kube, arguments.once)
 

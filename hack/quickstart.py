@@ -6,34 +6,11 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "tests/integration"))
-
-BUILD = ROOT / "build/release"
-ZONE = "example.test"
-
-started = time.monotonic()
+from steps import BUILD, ROOT, ZONE, build, run, step
 
 
-def step(text):
-    print(f"\n[{time.monotonic() - started:5.1f} s] {text}", flush=True)
-
-
-def run(*argv, **options):
-    """A step that must succeed; its own output says why it did not."""
-    done = subprocess.run([str(a) for a in argv], cwd=ROOT, check=False, **options)
-    if done.returncode != 0:
-        sys.exit(f"hack/quickstart: '{' '.join(str(a) for a in argv)}' failed with exit code {done.returncode}")
-    return done
-
-
-def build():
-    step("building certlet (build/release)")
-    run("cmake", "--preset", "release", "-DBUILD_TESTING=OFF", stdout=subprocess.DEVNULL)
-    run("cmake", "--build", "--preset", "release", "--target", "certlet", "--", "--quiet")
+def get_servers():
     step("getting Pebble and BIND")
     run("hack/bed", "get", "pebble", "--no-go")
     run("hack/bed", "get", "bind")
@@ -132,6 +109,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     os.chmod(folder, 0o700)
     build()
+    get_servers()
     code = issue_all(folder, arguments.keep)
     if code:
         sys.exit("hack/quickstart: not everything was issued; the lines above say why")

@@ -318,6 +318,12 @@ void engine_deinit(struct engine *self)
     fd_close(self->signal_fd);
 }
 
+void engine_answer_metrics(const struct engine *self, struct server_response *response)
+{
+    response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_print(self->metrics, &response->body);
+}
+
 /* --- waiting --- */
 
 enum woken engine_wait(struct engine *self, bool at_changes, int64_t at_most_ms)

@@ -95,6 +95,9 @@ void engine_stop(struct engine *self);
 int64_t engine_stop_left_ms(const struct engine *self, int64_t part_ms); /* not negative */
 void engine_deinit(struct engine *self);
 
+/* The answer to GET /metrics. */
+void engine_answer_metrics(const struct engine *self, struct server_response *response);
+
 /* --- waiting --- */
 
 enum woken { WOKEN_BY_CHANGE, WOKEN_BY_SIGNAL, WOKEN_BY_TIME };

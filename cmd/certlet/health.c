@@ -119,6 +119,5 @@ void metrics_answer(void *arg, const struct server_request *request,
         buf_add_str(&response->body, "there is /metrics here\n");
         return;
     }
-    response->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    metrics_print(self->engine.metrics, &response->body);
+    engine_answer_metrics(&self->engine, response);
 }

@@ -192,8 +192,7 @@ static void answer_observer(void *arg, const struct server_request *request,
 
     response->no_store = true;
     if (streq(request->path, "/metrics")) {
-        response->content_type = "text/plain; version=0.0.4; charset=utf-8";
-        metrics_print(run->engine.metrics, &response->body);
+        engine_answer_metrics(&run->engine, response);
     } else if (streq(request->path, "/livez")) {
         buf_add_str(&response->body, "ok\n");
     } else if (streq(request->path, "/readyz")) {
