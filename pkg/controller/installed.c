@@ -2,6 +2,7 @@
 #include "controller/installed.h"
 
 #include "api/kinds.h"
+#include "runtime/lease.h"
 
 #define ADMISSION "admissionregistration.k8s.io"
 
@@ -9,11 +10,6 @@ static const struct resource crd_resource = {.group = "apiextensions.k8s.io",
                                              .version = "v1",
                                              .kind = "CustomResourceDefinition",
                                              .plural = "customresourcedefinitions"};
-static const struct resource lease_resource = {.group = "coordination.k8s.io",
-                                               .version = "v1",
-                                               .kind = "Lease",
-                                               .plural = "leases",
-                                               .namespaced = true};
 static const struct resource slice_resource = {.group = "discovery.k8s.io",
                                                .version = "v1",
                                                .kind = "EndpointSlice",
@@ -137,35 +133,29 @@ static int look_at_policies(const struct look *look, struct err *err)
     return r;
 }
 
-static int look_at_lease(const struct look *look, struct err *err)
+static int look_at_lease(const struct look *look, const struct key *key, const char *unknown,
+                         judge_lease_fn *judge, struct err *err)
 {
-    const struct key *key = &look->options->lease;
     cleanup(json_unref) struct json *lease = NULL;
-    bool judge;
-    int r = get(look, &lease_resource, key, "whether a controller works is not known", &lease,
-                &judge, err);
+    bool is_known;
+    int r = get(look, &lease_resource, key, unknown, &lease, &is_known, err);
 
-    if (r == 0 && judge)
-        judge_lease(key, lease, context_now_ms(look->ctx), look->to);
+    if (r == 0 && is_known)
+        judge(key, lease, context_now_ms(look->ctx), look->to);
     return r;
 }
 
 /* Two controllers that look at different Leases do not know of each other. */
-static int look_at_foreign_lease(const struct look *look, struct err *err)
+static int look_at_leases(const struct look *look, struct err *err)
 {
-    const struct key key = {.namespace = LEASE_NAMESPACE_OF_CHART,
-                            .name = look->options->lease.name};
-    cleanup(json_unref) struct json *lease = NULL;
-    bool judge;
-    int r;
+    const struct key *ours = &look->options->lease;
+    const struct key other = {.namespace = LEASE_NAMESPACE_OF_CHART, .name = ours->name};
+    int r = look_at_lease(look, ours, "whether a controller works is not known", judge_lease, err);
 
-    if (streq(look->options->lease.namespace, key.namespace))
-        return 0;
-    r = get(look, &lease_resource, &key, "whether cert-manager works beside is not known", &lease,
-            &judge, err);
-    if (r == 0 && judge)
-        judge_foreign_lease(&key, lease, context_now_ms(look->ctx), look->to);
-    return r;
+    if (r < 0 || key_equal(ours, &other))
+        return r;
+    return look_at_lease(look, &other, "whether cert-manager works beside is not known",
+                         judge_foreign_lease, err);
 }
 
 static int find_endpoints(const struct look *look, const struct json *webhook, enum endpoints *ret,
@@ -250,9 +240,7 @@ int installed_look(struct store *store, const struct context *ctx,
     if (r == 0)
         r = look_at_policies(&look, err);
     if (r == 0)
-        r = look_at_lease(&look, err);
-    if (r == 0)
-        r = look_at_foreign_lease(&look, err);
+        r = look_at_leases(&look, err);
     if (r == 0)
         r = installed_look_at_rights(store, ctx, options, to, err);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(webhook_kinds); i++)

@@ -35,11 +35,11 @@ void judge_crd(const struct resource *resource, const struct json *crd, struct f
 void judge_policies(const struct json *policies, const struct json *bindings, bool mutating,
                     int minor, struct findings *to);
 /* `lease` NULL: there is none. */
-void judge_lease(const struct key *key, const struct json *lease, int64_t now_ms,
-                 struct findings *to);
+typedef void judge_lease_fn(const struct key *key, const struct json *lease, int64_t now_ms,
+                            struct findings *to);
+judge_lease_fn judge_lease;
 /* Of the same name where cert-manager's chart has it: two that hold one each both work. */
-void judge_foreign_lease(const struct key *key, const struct json *lease, int64_t now_ms,
-                         struct findings *to);
+judge_lease_fn judge_foreign_lease;
 /* The namespace of that one. */
 #define LEASE_NAMESPACE_OF_CHART "kube-system"
 

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/timetext.h"
 #include "controller/installed.h"
+#include "runtime/lease.h"
 
 #define INSTALL "kubectl apply -k deploy"
 
@@ -290,14 +291,32 @@ static const char *program_of(const char *holder)
                : "an unknown program";
 }
 
-static void judge_holder(const char *about, const char *holder, int64_t age_ms, int64_t lasts_ms,
-                         struct findings *to)
+struct holding {
+    struct lease_record record;
+    int64_t age_ms; /* of its latest renewal */
+    bool is_over;
+};
+
+static struct holding holding_of(const struct json *lease, int64_t now_ms)
 {
-    const char *program = program_of(holder);
+    struct holding holding;
+    int64_t renewed_ms = 0;
+
+    lease_read(lease, &holding.record);
+    (void)time_parse_rfc3339(str_or(json_as_text(json_path(lease, "spec.renewTime")), ""),
+                             &renewed_ms, NULL); /* none: long ago */
+    holding.age_ms = now_ms > renewed_ms ? now_ms - renewed_ms : 0;
+    holding.is_over = holding.age_ms > holding.record.duration_ms + CLOCKS_DIFFER_MS;
+    return holding;
+}
+
+static void judge_holder(const char *about, const struct holding *holding, struct findings *to)
+{
+    const char *holder = holding->record.holder, *program = program_of(holder);
     char age[TIME_TEXT_MAX];
 
-    duration_words(age_ms > 0 ? age_ms : 0, age);
-    if (age_ms > lasts_ms + CLOCKS_DIFFER_MS)
+    duration_words(holding->age_ms, age);
+    if (holding->is_over)
         findings_add(
             to, FINDING_PROBLEM, about, "start the controller, or see why it does not work",
             "held by %s (%s), who has not renewed it for %s: nobody works", holder, program, age);
@@ -310,48 +329,32 @@ static void judge_holder(const char *about, const char *holder, int64_t age_ms, 
                      program, age);
 }
 
-static void read_lease(const struct json *lease, int64_t now_ms, const char **ret_holder,
-                       int64_t *ret_age_ms, int64_t *ret_lasts_ms)
-{
-    const struct json *spec = json_get(lease, "spec");
-    int64_t renewed_ms = 0;
-
-    (void)time_parse_rfc3339(str_or(json_get_text(spec, "renewTime"), ""), &renewed_ms,
-                             NULL); /* none: long ago */
-    *ret_holder = json_get_text(spec, "holderIdentity");
-    *ret_age_ms = now_ms - renewed_ms;
-    *ret_lasts_ms = SECONDS(json_get_int(spec, "leaseDurationSeconds", 0));
-}
-
 void judge_lease(const struct key *key, const struct json *lease, int64_t now_ms,
                  struct findings *to)
 {
     cleanup(xfree) char *about = xasprintf("Lease %s/%s", key->namespace, key->name);
-    int64_t age_ms, lasts_ms;
-    const char *holder;
+    struct holding holding = holding_of(lease, now_ms);
 
-    read_lease(lease, now_ms, &holder, &age_ms, &lasts_ms);
     if (!lease)
         findings_add(to, FINDING_PROBLEM, about, "start the controller: " INSTALL,
                      "there is none: no controller has run");
-    else if (str_empty(holder))
+    else if (str_empty(holding.record.holder))
         findings_add(to, FINDING_PROBLEM, about, "start the controller",
                      "nobody holds it: no controller works");
     else
-        judge_holder(about, holder, age_ms, lasts_ms, to);
+        judge_holder(about, &holding, to);
 }
 
 void judge_foreign_lease(const struct key *key, const struct json *lease, int64_t now_ms,
                          struct findings *to)
 {
     cleanup(xfree) char *about = xasprintf("Lease %s/%s", key->namespace, key->name);
-    int64_t age_ms, lasts_ms;
-    const char *holder;
+    struct holding holding = holding_of(lease, now_ms);
 
-    read_lease(lease, now_ms, &holder, &age_ms, &lasts_ms);
-    if (!str_empty(holder) && age_ms <= lasts_ms + CLOCKS_DIFFER_MS)
-        findings_add(to, FINDING_PROBLEM, about,
-                     "scale one of them down, or let both use one --leader-election-namespace",
-                     "held by %s (%s): it works beside whoever holds the Lease of certlet", holder,
-                     program_of(holder));
+    if (str_empty(holding.record.holder) || holding.is_over)
+        return;
+    findings_add(to, FINDING_PROBLEM, about,
+                 "scale one of them down, or let both use one --leader-election-namespace",
+                 "held by %s (%s): it works beside whoever holds the Lease of certlet",
+                 holding.record.holder, program_of(holding.record.holder));
 }

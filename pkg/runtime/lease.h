@@ -11,7 +11,7 @@
 #include "store/resource.h"
 #include "json/json.h"
 
-/* Not one of our kinds: it has no reconciler and no cache, and only the elector looks at one. */
+/* Not one of our kinds: it has no reconciler and no cache; the elector and `certlet check` look at one. */
 extern const struct resource lease_resource;
 
 struct lease_record {

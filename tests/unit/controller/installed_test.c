@@ -208,8 +208,10 @@ TEST(policies_that_a_server_cannot_have_are_not_missed)
 /* --- Lease --- */
 
 #define UUID "0b6a4f1e-6f0c-4c0e-9d0a-3f1f6a2b8c77"
-#define LEASE(holder, renewed)                                                                     \
-    "spec: {holderIdentity: '" holder "', leaseDurationSeconds: 15, renewTime: '" renewed "'}"
+#define LEASE_FOR(holder, seconds, renewed)                                                        \
+    "spec: {holderIdentity: '" holder "', leaseDurationSeconds: " seconds ", renewTime: '" renewed \
+    "'}"
+#define LEASE(holder, renewed) LEASE_FOR(holder, "15", renewed)
 
 TEST(a_lease_says_who_works_and_since_when)
 {
@@ -228,6 +230,12 @@ TEST(a_lease_says_who_works_and_since_when)
          "ago: certlet waits"},
         {LEASE("me", "2026-11-24T12:59:50.000000Z"), "held by me (an unknown program)"},
         {"spec: {holderIdentity: me}", "who has not renewed it for"},
+        /* Whoever may write a Lease may write any number: no year has that many seconds. */
+        {LEASE_FOR("me", "9223372036854775807", "2026-11-24T12:59:50.000000Z"), "renewed 10s ago"},
+        {LEASE_FOR("me", "9223372036854775807", "2024-11-24T12:59:50.000000Z"),
+         "who has not renewed it for"},
+        {LEASE_FOR("me", "-9223372036854775808", "2026-11-24T12:50:00.000000Z"),
+         "who has not renewed it for"},
     };
     const struct key key = {.namespace = "a", .name = "b"};
 
