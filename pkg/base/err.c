@@ -72,6 +72,16 @@ int err_wrap(struct err *err, const char *fmt, ...)
     return err->code;
 }
 
+int err_pass(struct err *to, const struct err *from)
+{
+    int code = err_fill(to, from->code, from->text);
+
+    assert(code < 0);
+    if (to)
+        to->retry_at_ms = from->retry_at_ms;
+    return code;
+}
+
 static int code_from_errno(int errnum)
 {
     switch (errnum) {

@@ -49,6 +49,10 @@ int err_set(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
  * For NULL it returns the latest code that this thread set without an err. */
 int err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* The error of an attempt whose failure turned out to count, with its retry_at_ms. Returns its code, which
+ * must be set. */
+int err_pass(struct err *to, const struct err *from);
+
 /* ERR_IO, ERR_NOT_FOUND, ERR_DENIED, ERR_EXISTS from errno, text + ": " + strerror. */
 int err_set_errno(struct err *err, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -258,13 +258,6 @@ void reflector_run(struct reflector *self, const struct context *ctx)
 
 /* --- without waiting --- */
 
-static int hand_up(struct err *err, const struct err *from)
-{
-    if (err)
-        *err = *from;
-    return from->code;
-}
-
 /* How many events there were, or an error other than "nothing now", which is no error here. */
 static int take_all(struct reflector *self, const struct context *ctx, struct err *err)
 {
@@ -279,7 +272,7 @@ static int take_all(struct reflector *self, const struct context *ctx, struct er
         return r;
     while (take_next(self, &at_once, &end) == 0)
         count++;
-    return end.code == ERR_TIMEOUT ? count : hand_up(err, &end);
+    return end.code == ERR_TIMEOUT ? count : err_pass(err, &end);
 }
 
 int reflector_step(struct reflector *self, const struct context *ctx, struct err *err)

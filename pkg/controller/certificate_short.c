@@ -165,7 +165,7 @@ static int go_long(struct certificate_run *run, const struct pkey *key, const st
     run->facts.signs_at_once = false;
     certificate_decide(&run->facts, &policy, run->arena, &run->decision);
     if (run->decision.action != CERTIFICATE_START)
-        return err_set(err, why->code, "%s", why->text);
+        return err_pass(err, why);
     r = certificate_start(run, err);
     if (r < 0 || !key)
         return r;
@@ -184,7 +184,7 @@ static int request_at_once(struct short_path *path, const struct json *request, 
     expectations_hold(run->self->expectations, LANE_REQUESTS, &key);
     r = make_all(path, request, &why);
     if (r == ERR_CANCELED)
-        (void)err_set(err, r, "%s", why.text);
+        (void)err_pass(err, &why); /* `r` is its code */
     else if (r < 0)
         r = go_long(run, path->key, &why, err);
     else
@@ -204,7 +204,7 @@ int certificate_issue_at_once(struct certificate_run *run, struct reconcile_resu
     if (r == ERR_BUSY)
         return 0;
     if (r == ERR_CANCELED)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     if (r == 0)
         r = certificate_request_json(run, path.key, run->decision.next_key_name, &request, &why);
     if (r < 0)

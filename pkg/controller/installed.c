@@ -64,7 +64,7 @@ static int list(const struct look *look, const struct resource *resource, const 
         findings_add(look->to, FINDING_WARNING, resource->plural, NULL,
                      "this server does not have them");
     else if (r < 0)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     return 0;
 }
 
@@ -80,7 +80,7 @@ static int get(const struct look *look, const struct resource *resource, const s
         finding_refused(resource, str_empty(key->namespace) ? NULL : key->namespace, unknown,
                         look->to);
     else if (r < 0 && r != ERR_NOT_FOUND)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     return 0;
 }
 

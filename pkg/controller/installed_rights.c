@@ -200,7 +200,7 @@ static int look_at_self(const struct asking *about_account, struct err *err)
         findings_add(about_account->to, FINDING_WARNING, "permissions of yours", NULL,
                      "not permitted to ask who may do what");
     else if (r < 0)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     else
         say_self(&asking, about_account->to);
     if (r == 0 && asking.allowed > 0)
@@ -223,7 +223,7 @@ static int look_at_account(struct asking *asking, const char *about, struct err 
     if (r == ERR_DENIED)
         return look_at_self(asking, err);
     if (r < 0)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     if (asking->allowed == asking->asked)
         findings_add(asking->to, FINDING_OK, about, NULL,
                      "has the %zu permissions that the controller needs", asking->asked);

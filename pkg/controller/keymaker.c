@@ -298,7 +298,7 @@ static int fetch(struct keymaker *self, struct job *job, const struct pkey **ret
     if (job->made)
         *ret = take(job->made);
     else
-        r = err_set(err, job->problem->code, "%s", job->problem->text);
+        r = err_pass(err, job->problem);
     map_remove(self->jobs, job->id);
     return r;
 }

@@ -287,7 +287,7 @@ static int apply(struct look *look, const char *name, const struct manifest_entr
     int r = manifest_apply(look->self->store, look->ctx, entry, &kept, &why);
 
     if (r == ERR_CANCELED)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     if (r < 0) {
         say_not_stored(look, name, entry, &why);
         return 0;
@@ -423,7 +423,7 @@ static int remove_object(struct look *look, const struct held *held, const char 
                             &why);
 
     if (r == ERR_CANCELED)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     if (r < 0) {
         cleanup(xfree) char *text = xasprintf("cannot be removed: %s", why.text);
         struct manifest_problem problem = {.file = self->name, .object = (char *)id, .text = text};

@@ -121,7 +121,7 @@ static int load(const struct loading *loading, const struct kind *kind, const ch
         if (r == ERR_DENIED && loading->scope->tolerant && unknown)
             note_refused(loading->report, &kind->resource, namespace, unknown);
         else if (r < 0)
-            return err_set(err, r, "%s", why.text);
+            return err_pass(err, &why);
     }
     return 0;
 }
@@ -479,7 +479,7 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
         if (r < 0 && may_skip(report, r))
             continue;
         if (r < 0)
-            return err_set(err, r, "%s", why.text);
+            return err_pass(err, &why);
         row->serial = arena_strdup(report->arena, cert_serial_hex(chain.certs[0]));
         row->signed_by = copy(report, cert_issuer_common_name(chain.certs[0]));
     }

@@ -69,7 +69,4 @@ int message_rcode(const void *data);
 int reply_parse(const void *data, size_t len, struct dns_reply *ret, struct err *err);
 const char *dns_type_name(int type);
 
-/* The error of an attempt whose failure turned out to count. */
-int err_pass(struct err *to, const struct err *from);
-
 #endif

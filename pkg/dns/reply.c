@@ -43,11 +43,6 @@ const char *dns_type_name(int type)
     }
 }
 
-int err_pass(struct err *to, const struct err *from)
-{
-    return err_set(to, from->code, "%s", from->text);
-}
-
 static void records_free(struct dns_record *records, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

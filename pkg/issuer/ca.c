@@ -42,7 +42,7 @@ static int setup_ca(struct issuers *issuers, const struct context *ctx, const st
 
     if (r < 0) {
         show(ret, arena, "ErrGetKeyPair", &why);
-        return r == ERR_NOT_FOUND || r == ERR_INVALID ? 0 : err_set(err, r, "%s", why.text);
+        return r == ERR_NOT_FOUND || r == ERR_INVALID ? 0 : err_pass(err, &why);
     }
     if (ca_check(ca, context_now_ms(ctx), &why) < 0) {
         (void)err_wrap(&why, "secret '%s/%s'", secret.namespace, secret.name);
@@ -65,7 +65,7 @@ static int find_ca(struct own_signing *own, struct ca **ret, struct err *err)
                                             : "SecretGetError";
 
     if (r == ERR_CANCELED)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     if (r == 0) {
         reason = "SecretInvalidData";
         r = ca_check(*ret, context_now_ms(own->ctx), &why);

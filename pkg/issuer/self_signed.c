@@ -45,7 +45,7 @@ static int read_key(struct own_signing *own, const char *name, const struct pkey
     const char *reason = r == ERR_NOT_FOUND ? "MissingSecret" : "ErrorGettingSecret";
 
     if (r == ERR_CANCELED)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     if (r == 0) {
         reason = "ErrorParsingKey";
         r = decode_key(value, ret, &why);

@@ -92,9 +92,9 @@ int secret_ref_read(const struct secret_source *source, const struct context *ct
     r = read_now(source, ctx, ref, to, &why);
     if (r == ERR_NOT_FOUND && source->kept && source->use_kept && find_kept(source, ref, to))
         return 0;
-    if (r < 0 && err)
-        *err = why;
-    if (r == 0 && source->kept)
+    if (r < 0)
+        return err_pass(err, &why);
+    if (source->kept)
         keep(source, ref, to, start);
-    return r;
+    return 0;
 }

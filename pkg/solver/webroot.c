@@ -122,7 +122,7 @@ int webroot_remove(struct webroot *webroot, const char *token, struct err *err)
     if (r == ERR_NOT_FOUND)
         return 0;
     if (r < 0)
-        return err_set(err, r, "%s", why.text);
+        return err_pass(err, &why);
     if (unlinkat(way.fds[FOLDERS], token, 0) < 0 && errno != ENOENT)
         return err_set_errno(err, errno, "web root '%s': removing an answer", webroot->path);
     remove_folders(webroot, &way);

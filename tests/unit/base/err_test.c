@@ -24,6 +24,18 @@ TEST(err_wrap_puts_what_we_were_doing_in_front_and_keeps_code_and_retry)
     ASSERT_STREQ(err.text, "asking 'ca': try later");
 }
 
+TEST(err_pass_hands_all_of_an_error_on)
+{
+    struct err from = {}, to = {};
+
+    err_set(&from, ERR_RATE_LIMITED, "try later");
+    from.retry_at_ms = 77;
+    ASSERT_EQ(err_pass(&to, &from), ERR_RATE_LIMITED);
+    ASSERT_EQ(to.code, ERR_RATE_LIMITED);
+    ASSERT_EQ(to.retry_at_ms, 77);
+    ASSERT_STREQ(to.text, "try later");
+}
+
 TEST(err_text_may_be_an_argument_of_its_own_replacement)
 {
     struct err err = {};
@@ -80,6 +92,8 @@ TEST(without_an_err_the_code_alone_comes_through)
     ASSERT_EQ(err_wrap(NULL, "doing"), ERR_GONE);
     ASSERT_EQ(err_set_errno(NULL, ENOENT, "x"), ERR_NOT_FOUND);
     ASSERT_EQ(err_wrap(NULL, "doing"), ERR_NOT_FOUND);
+    ASSERT_EQ(err_pass(NULL, &(struct err){.code = ERR_DENIED}), ERR_DENIED);
+    ASSERT_EQ(err_wrap(NULL, "doing"), ERR_DENIED);
 }
 
 TEST(errno_becomes_a_code_and_its_words)
@@ -126,6 +140,7 @@ TEST(only_what_may_mend_itself_is_transient)
 
 RUN_TESTS(cmocka_unit_test(err_set_returns_the_code_and_keeps_the_text),
           cmocka_unit_test(err_wrap_puts_what_we_were_doing_in_front_and_keeps_code_and_retry),
+          cmocka_unit_test(err_pass_hands_all_of_an_error_on),
           cmocka_unit_test(err_text_may_be_an_argument_of_its_own_replacement),
           cmocka_unit_test(err_text_has_no_control_characters_and_is_utf8),
           cmocka_unit_test(longer_err_text_ends_in_dots_between_two_characters),
