@@ -263,8 +263,7 @@ static const char *what_was_changed(struct certificate_run *run, const struct pk
 
 int certificate_create_request(struct certificate_run *run, const struct json *request,
                                const struct pkey *key, struct json **ret_stored,
-                               const struct request_facts **ret_facts, const char **ret_changed,
-                               struct err *err)
+                               const char **ret_changed, struct err *err)
 {
     cleanup(json_unref) struct json *stored = NULL;
     cleanup(object_unref) const struct object *facts = NULL;
@@ -278,7 +277,6 @@ int certificate_create_request(struct certificate_run *run, const struct json *r
     if (*ret_changed)
         return write_delete(run->self, run->ctx, facts, err);
     *ret_stored = take(stored);
-    *ret_facts = (const struct request_facts *)take(facts);
     return 0;
 }
 
@@ -299,14 +297,11 @@ static int create_held(struct certificate_run *run, const struct json *request,
     struct key name = {.namespace = run->key.namespace,
                        .name = json_as_text(json_path(request, "metadata.name"))};
     cleanup(json_unref) struct json *stored = NULL;
-    const struct request_facts *facts = NULL;
     int r;
 
     expectations_hold(run->self->expectations, LANE_REQUESTS, &name);
-    r = certificate_create_request(run, request, key, &stored, &facts, ret_changed, err);
+    r = certificate_create_request(run, request, key, &stored, ret_changed, err);
     expectations_release(run->self->expectations, LANE_REQUESTS, &name);
-    if (facts)
-        object_unref(&facts->request.object);
     return r;
 }
 

@@ -60,11 +60,10 @@ int certificate_store_next_key(struct certificate_run *run, const struct pkey *k
 int certificate_request_json(struct certificate_run *run, const struct pkey *key,
                              const char *key_secret, struct json **ret, struct err *err);
 /* Creates it. With `ret_changed` set, a policy of the cluster has made something else of it, and it is gone
- * again; else the answer is lent to the caller as it is stored, and as facts. */
+ * again; else `ret_stored` is what the store has. */
 int certificate_create_request(struct certificate_run *run, const struct json *request,
                                const struct pkey *key, struct json **ret_stored,
-                               const struct request_facts **ret_facts, const char **ret_changed,
-                               struct err *err);
+                               const char **ret_changed, struct err *err);
 /* Nothing is stored before chain, key, names and dates are right (incident acme.sh 2025-05). */
 int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,
                        const struct pkey *key, struct err *err);

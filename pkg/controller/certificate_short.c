@@ -51,10 +51,8 @@ static int take_request(struct short_path *path, const struct json *stored,
 static int create_request(struct short_path *path, const struct json *request, struct err *err)
 {
     cleanup(json_unref) struct json *stored = NULL;
-    cleanup(object_unref) const struct request_facts *facts = NULL;
     const char *changed = NULL;
-    int r = certificate_create_request(path->run, request, path->key, &stored, &facts, &changed,
-                                       err);
+    int r = certificate_create_request(path->run, request, path->key, &stored, &changed, err);
 
     if (r == 0 && changed)
         return err_set(err, ERR_CONFLICT, "%s", changed);
