@@ -161,17 +161,23 @@ static void add_json_field(struct buf *line, const char *name, const char *value
 
 typedef void add_field_fn(struct buf *line, const char *name, const char *value);
 
+static void add_id(struct buf *line, const char *name, uint64_t id, add_field_fn *add_field)
+{
+    char text[17];
+
+    if (id == 0)
+        return;
+    (void)snprintf(text, sizeof(text), "%llx", (unsigned long long)id);
+    add_field(line, name, text);
+}
+
 static void add_context(struct buf *line, const struct context *ctx, add_field_fn *add_field)
 {
-    char id[17] = "";
-
     if (!ctx)
         return;
-    if (ctx->reconcile_id)
-        (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)ctx->reconcile_id);
     add_field(line, "controller", ctx->controller);
     add_field(line, "object", ctx->object);
-    add_field(line, "id", id);
+    add_id(line, "id", ctx->reconcile_id, add_field);
 }
 
 static void format_text(struct buf *line, const struct record *record)
@@ -215,16 +221,12 @@ static void add_klog_object(struct buf *line, const char *object, add_field_fn *
 
 static void add_klog_context(struct buf *line, const struct context *ctx, add_field_fn *add_field)
 {
-    char id[17] = "";
-
     if (!ctx)
         return;
-    if (ctx->reconcile_id)
-        (void)snprintf(id, sizeof(id), "%llx", (unsigned long long)ctx->reconcile_id);
     add_field(line, "controller", ctx->controller);
     if (!str_empty(ctx->object))
         add_klog_object(line, ctx->object, add_field);
-    add_field(line, "reconcileID", id);
+    add_id(line, "reconcileID", ctx->reconcile_id, add_field);
 }
 
 /* There it is quoted, whatever it holds. */
