@@ -132,30 +132,24 @@ static bool has_finalizer(const struct challenge *challenge)
            array_string_has(&challenge->object.metadata.finalizers, FINALIZER_CHALLENGE_LEGACY);
 }
 
-struct survivor {
-    const char *namespace;
-    bool found;
-};
-
-static void find_survivor(void *arg, const void *object)
+static bool has_survivor(struct cache *cache, const char *namespace)
 {
-    const struct metadata *metadata = &((const struct object *)object)->metadata;
-    struct survivor *survivor = arg;
+    cleanup(cache_refs_deinit) struct cache_refs refs = {};
 
-    if (!metadata->deletion_timestamp_ms && streq(metadata->namespace, survivor->namespace))
-        survivor->found = true;
+    cache_list(cache, namespace, &refs);
+    for (size_t i = 0; i < refs.len; i++) {
+        if (!((const struct object *)refs.items[i])->metadata.deletion_timestamp_ms)
+            return true;
+    }
+    return false;
 }
 
 /* Whoever deletes a namespace, or uninstalls us, deletes all of these at once. Orders count too: the requests of
  * CSI drivers have no Certificate. */
 static bool may_be_the_end_of_all(const struct run *run)
 {
-    struct survivor survivor = {.namespace = run->key->namespace};
-
-    cache_visit(run->self->caches.certificates, find_survivor, &survivor);
-    if (!survivor.found)
-        cache_visit(run->self->caches.orders, find_survivor, &survivor);
-    return !survivor.found;
+    return !has_survivor(run->self->caches.certificates, run->key->namespace) &&
+           !has_survivor(run->self->caches.orders, run->key->namespace);
 }
 
 /* Counted from our start: what was deleted before, nobody has tried to take back since. */
