@@ -41,6 +41,16 @@ void findings_move(struct findings *to, struct findings *from)
     *from = (struct findings){};
 }
 
+char *refusal_text(const struct resource *resource, const char *namespace, const char *unknown)
+{
+    bool in_all = str_empty(namespace);
+
+    return xasprintf("not permitted to read %s%s%s%s%s%s: %s", resource->plural,
+                     str_empty(resource->group) ? "" : ".", resource->group,
+                     in_all ? "" : " in namespace '", str_or(namespace, ""), in_all ? "" : "'",
+                     unknown);
+}
+
 size_t findings_count(const struct findings *findings, enum finding_level level)
 {
     size_t count = 0;

@@ -7,6 +7,7 @@
 #define CONTROLLER_FINDINGS_H
 
 #include "base/str.h"
+#include "store/resource.h"
 
 enum finding_level {
     FINDING_OK,
@@ -33,6 +34,9 @@ void findings_add(struct findings *to, enum finding_level level, const char *abo
                   const char *todo, const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* Appends all of `from`, which is empty then. */
 void findings_move(struct findings *to, struct findings *from);
+/* "not permitted to read leases.coordination.k8s.io in namespace 'x': " and what is not known for it.
+ * `namespace` NULL or empty: in all. */
+char *refusal_text(const struct resource *resource, const char *namespace, const char *unknown);
 size_t findings_count(const struct findings *findings, enum finding_level level);
 
 #endif

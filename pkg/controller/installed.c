@@ -42,13 +42,12 @@ struct look {
     struct findings *to;
 };
 
-void finding_refused(const struct resource *resource, const char *namespace, const char *unknown,
-                     struct findings *to)
+static void say_refused(const struct look *look, const struct resource *resource,
+                        const char *namespace, const char *unknown)
 {
-    findings_add(
-        to, FINDING_WARNING, "permissions of yours", NULL, "not permitted to read %s%s%s%s%s%s: %s",
-        resource->plural, str_empty(resource->group) ? "" : ".", resource->group,
-        namespace ? " in namespace '" : "", str_or(namespace, ""), namespace ? "'" : "", unknown);
+    cleanup(xfree) char *text = refusal_text(resource, namespace, unknown);
+
+    findings_add(look->to, FINDING_WARNING, "permissions of yours", NULL, "%s", text);
 }
 
 /* NULL in `ret`, and no error, when it may not be read or the server does not have the kind. */
@@ -59,7 +58,7 @@ static int list(const struct look *look, const struct resource *resource, const 
     int r = store_list(look->store, look->ctx, resource, namespace, ret, &why);
 
     if (r == ERR_DENIED)
-        finding_refused(resource, namespace, unknown, look->to);
+        say_refused(look, resource, namespace, unknown);
     else if (r == ERR_UNSUPPORTED)
         findings_add(look->to, FINDING_WARNING, resource->plural, NULL,
                      "this server does not have them");
@@ -77,8 +76,7 @@ static int get(const struct look *look, const struct resource *resource, const s
 
     *ret_judge = r == 0 || r == ERR_NOT_FOUND;
     if (r == ERR_DENIED)
-        finding_refused(resource, str_empty(key->namespace) ? NULL : key->namespace, unknown,
-                        look->to);
+        say_refused(look, resource, key->namespace, unknown);
     else if (r < 0 && r != ERR_NOT_FOUND)
         return err_pass(err, &why);
     return 0;

@@ -59,8 +59,5 @@ void judge_injection(const char *kind, const struct json *object, struct finding
 int installed_look_at_rights(struct store *store, const struct context *ctx,
                              const struct installed_options *options, struct findings *to,
                              struct err *err);
-/* "not permitted to read leases.coordination.k8s.io in namespace 'x'": `unknown` is not known then. */
-void finding_refused(const struct resource *resource, const char *namespace, const char *unknown,
-                     struct findings *to);
 
 #endif

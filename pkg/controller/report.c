@@ -9,6 +9,7 @@
 #include "api/secret.h"
 #include "base/limits.h"
 #include "controller/certificate_decide.h"
+#include "controller/findings.h"
 #include "pki/cert.h"
 
 /* Flags of the running process are not known here: cert-manager's defaults. */
@@ -95,15 +96,7 @@ static int load_namespace(const struct loading *loading, const struct kind *kind
 static void note_refused(struct report *report, const struct resource *resource,
                          const char *namespace, const char *unknown)
 {
-    cleanup(buf_deinit) struct buf text = BUF(1024);
-
-    buf_addf(&text, "not permitted to read %s", resource->plural);
-    if (!str_empty(resource->group))
-        buf_addf(&text, ".%s", resource->group);
-    if (namespace)
-        buf_addf(&text, " in namespace '%s'", namespace);
-    buf_addf(&text, ": %s", unknown);
-    strlist_add(&report->refused, buf_str(&text));
+    strlist_add_take(&report->refused, refusal_text(resource, namespace, unknown));
 }
 
 /* `unknown`: what is not shown when it may not be read; NULL: it is a must. */
