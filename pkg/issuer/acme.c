@@ -76,16 +76,8 @@ static int read_secret(const struct setup *setup, const char *name, const struct
                        struct err *err)
 {
     struct key key = {.namespace = setup->namespace, .name = name};
-    cleanup(json_unref) struct json *value = NULL;
-    int r = store_get(setup->issuers->store, setup->ctx, &kind_secret.resource, &key, &value, err);
 
-    if (r == ERR_NOT_FOUND)
-        return err_set(err, r, "secret '%s/%s' does not exist", setup->namespace, name);
-    if (r == 0)
-        r = object_decode(&kind_secret, value, NULL, ret, err);
-    if (r < 0)
-        return err_wrap(err, "reading secret '%s/%s'", setup->namespace, name);
-    return 0;
+    return issuer_secret_read(setup->issuers, setup->ctx, &key, ret, err);
 }
 
 static struct json *account_secret_json(const struct setup *setup, const char *pem_base64)

@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "api/kinds.h"
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/thread.h"
@@ -35,7 +34,7 @@ static struct counted *counted_of(struct ca *ca)
     return CONTAINER_OF(ca, struct counted, ca);
 }
 
-struct ca *ca_ref(struct ca *ca)
+static struct ca *ca_ref(struct ca *ca)
 {
     atomic_fetch_add_explicit(&counted_of(ca)->refs, 1, memory_order_relaxed);
     return ca;
@@ -237,7 +236,6 @@ static void keep(struct ca_keys *self, const char *name, const struct metadata *
 int ca_keys_get(struct issuers *issuers, const struct context *ctx, const struct key *secret,
                 struct ca **ret, struct err *err)
 {
-    cleanup(json_unref) struct json *value = NULL;
     cleanup(object_unref) const struct object *object = NULL;
     char name[KEY_TEXT_MAX];
     int r;
@@ -246,13 +244,10 @@ int ca_keys_get(struct issuers *issuers, const struct context *ctx, const struct
     *ret = find_cached(issuers, secret, name);
     if (*ret)
         return 0;
-    r = store_get(issuers->store, ctx, &kind_secret.resource, secret, &value, err);
-    if (r == ERR_NOT_FOUND)
-        return err_set(err, r, "secret '%s' does not exist", name);
-    if (r == 0)
-        r = object_decode(&kind_secret, value, NULL, &object, err);
-    if (r == 0)
-        r = decode((const struct secret *)object, ret, err);
+    r = issuer_secret_read(issuers, ctx, secret, &object, err);
+    if (r < 0)
+        return r;
+    r = decode((const struct secret *)object, ret, err);
     if (r < 0)
         return err_wrap(err, "reading the CA in secret '%s'", name);
     keep(issuers->ca_keys, name, &object->metadata, *ret);

@@ -76,6 +76,9 @@ const char *issuer_type_name(const struct issuer_spec *spec);
 
 /* Namespace in which the issuer's Secret references resolve. */
 const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer);
+/* A Secret as it is now. ERR_NOT_FOUND: there is none. */
+int issuer_secret_read(const struct issuers *issuers, const struct context *ctx,
+                       const struct key *key, const struct object **ret, struct err *err);
 
 /* --- ca_keys.c: CA certificates with their keys, decoded, by Secret. Any thread. --- */
 
@@ -85,7 +88,6 @@ struct ca {            /* counted, immutable; the key is wiped with it */
     char *above_pem; /* between it and the root, itself included unless it is the root; may be "" */
     char *root_pem;  /* the root, or the topmost that is there */
 };
-struct ca *ca_ref(struct ca *ca);
 void ca_unref(struct ca *ca);
 DEFINE_CLEANUP(struct ca, ca_unref);
 /* Is it a CA, with its own key, in force? ERR_INVALID says what not. */

@@ -1,5 +1,7 @@
-/* table.c - every issuer type, one row each. */
+/* table.c - every issuer type, one row each, and what they all need. */
 #include "issuer/issuers.h"
+
+#include "api/kinds.h"
 
 static const struct issuer_ops *const issuer_types[] = {
     &issuer_acme,
@@ -29,4 +31,17 @@ const char *issuer_secret_namespace(const struct issuers *issuers, const struct 
 {
     return issuer->object.kind->resource.namespaced ? issuer->object.metadata.namespace
                                                     : issuers->resource_namespace;
+}
+
+int issuer_secret_read(const struct issuers *issuers, const struct context *ctx,
+                       const struct key *key, const struct object **ret, struct err *err)
+{
+    cleanup(json_unref) struct json *value = NULL;
+    int r = store_get(issuers->store, ctx, &kind_secret.resource, key, &value, err);
+
+    if (r == ERR_NOT_FOUND)
+        return err_set(err, r, "secret '%s/%s' does not exist", key->namespace, key->name);
+    if (r == 0)
+        r = object_decode(&kind_secret, value, NULL, ret, err);
+    return r < 0 ? err_wrap(err, "reading secret '%s/%s'", key->namespace, key->name) : 0;
 }
