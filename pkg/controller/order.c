@@ -305,6 +305,6 @@ int order_reconcile(void *controllers, const struct context *ctx, const struct k
     r = reconcile(&run, err);
     cache_refs_deinit(&run.challenges);
     if (run.live)
-        object_unref(run.live);
+        object_unref(&run.live->object);
     return r;
 }

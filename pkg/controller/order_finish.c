@@ -4,13 +4,11 @@
 /* Its bytes are not in the cache; a run that finalizes has read them already. */
 static int read_csr(struct order_run *run, struct csr **ret, struct err *err)
 {
-    const struct order *live;
-    int r = run->live ? 0 : read_live(run->self, run->ctx, &kind_order, run->key, &run->live, err);
+    int r = order_read(run, err);
 
     if (r < 0)
         return r;
-    live = (const struct order *)run->live;
-    return csr_parse(live->spec.request.data, live->spec.request.len, ret, err);
+    return csr_parse(run->live->spec.request.data, run->live->spec.request.len, ret, err);
 }
 
 /* What cannot become a Secret must not become an Order's certificate either. ERR_PROTOCOL: it is no chain
@@ -84,9 +82,8 @@ int order_finalize(struct order_run *run, const struct acme_order *ready, struct
     cleanup(buf_deinit) struct buf der = BUF(LIMIT_BUNDLE_PEM);
     cleanup(acme_order_deinit) struct acme_order order = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
-    struct order live;
     struct err why = {};
-    int r = order_check_spec(run, &live, &why);
+    int r = order_check_spec(run, &why);
 
     if (r == ERR_DENIED ||
         r == ERR_INVALID) /* changed since it was placed: not what was approved */
@@ -95,7 +92,7 @@ int order_finalize(struct order_run *run, const struct acme_order *ready, struct
         *err = why;
         return r;
     }
-    r = csr_parse(live.spec.request.data, live.spec.request.len, &csr, err);
+    r = read_csr(run, &csr, err);
     if (r < 0)
         return r;
     csr_to_der(csr, &der);

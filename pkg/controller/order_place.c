@@ -212,36 +212,46 @@ static int no_verdict(int r, struct err *err)
     return r == ERR_DENIED ? err_set(err, ERR_UNAVAILABLE, "%s", why.text) : r;
 }
 
-/* Replaces what was read sooner in this run. */
-static int read_order(struct order_run *run, struct err *err)
+int order_read(struct order_run *run, struct err *err)
 {
-    if (run->live)
-        object_unref(run->live);
-    run->live = NULL;
-    return read_live(run->self, run->ctx, &kind_order, run->key, &run->live, err);
+    const struct object *object = NULL;
+    int r = run->live ? 0 : read_live(run->self, run->ctx, &kind_order, run->key, &object, err);
+
+    if (object)
+        run->live = (const struct order *)object;
+    return r;
 }
 
-int order_check_spec(struct order_run *run, struct order *ret, struct err *err)
+static int read_again(struct order_run *run, struct err *err)
+{
+    if (run->live)
+        object_unref(&run->live->object);
+    run->live = NULL;
+    return order_read(run, err);
+}
+
+int order_check_spec(struct order_run *run, struct err *err)
 {
     struct key key = object_key(&run->request->request.object);
     cleanup(object_unref) const struct object *request = NULL;
+    const struct order_spec *spec;
     struct order_spec wanted = {};
-    int r = read_order(run, err);
+    int r = read_again(run, err);
 
     if (r == 0)
         r = read_live(run->self, run->ctx, &kind_certificate_request, &key, &request, err);
     if (r < 0)
         return no_verdict(r, err);
-    *ret = *(const struct order *)run->live;
-    r = order_spec_of(run->issuer, (const struct certificate_request *)request, ret->spec.replaces,
+    spec = &run->live->spec;
+    r = order_spec_of(run->issuer, (const struct certificate_request *)request, spec->replaces,
                       run->arena, &wanted, err);
     if (r < 0)
         return r;
-    if (!str_empty(ret->status.url)) { /* the Issuer's wishes counted when it was placed */
-        wanted.profile = ret->spec.profile;
-        wanted.duration = ret->spec.duration;
+    if (!str_empty(run->live->status.url)) { /* the Issuer's wishes counted when it was placed */
+        wanted.profile = spec->profile;
+        wanted.duration = spec->duration;
     }
-    if (!fields_equal(&order_spec_fields, &wanted, &ret->spec))
+    if (!fields_equal(&order_spec_fields, &wanted, spec))
         return err_set(err, ERR_DENIED,
                        "the Order does not ask for what its CertificateRequest '%s' says",
                        key.name);
@@ -261,9 +271,9 @@ static void note_placed(struct order_run *run, const char *uid, struct acme_orde
 }
 
 /* It goes into the store before anything else. */
-static int store_placed(struct order_run *run, struct acme_order *placed, const struct object *live,
-                        struct err *err)
+static int store_placed(struct order_run *run, struct acme_order *placed, struct err *err)
 {
+    const struct object *live = &run->live->object;
     int r;
 
     take_over(run, placed);
@@ -312,9 +322,9 @@ static int wait_for_other(struct order_run *run, struct err *err)
     return r < 0 ? r : order_look_again(run, 0);
 }
 
-static int place(struct order_run *run, const struct order *live, const struct object *object,
-                 struct err *err)
+static int place(struct order_run *run, struct err *err)
 {
+    const struct order *live = run->live;
     cleanup(acme_order_deinit) struct acme_order placed = {};
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
     struct err why = {};
@@ -329,7 +339,7 @@ static int place(struct order_run *run, const struct order *live, const struct o
     if (r > 0 && !placed_claim(run->self->placed, uid, placed.url, context_now_ms(run->ctx)))
         return wait_for_other(run, err);
     if (r > 0)
-        return store_placed(run, &placed, object, err);
+        return store_placed(run, &placed, err);
     r = new_order(run, &live->spec, live->spec.replaces, &placed, &problem, &why);
     if (r < 0 && problem.class == ACME_ALREADY_REPLACED) {
         acme_problem_deinit(&problem);
@@ -340,7 +350,7 @@ static int place(struct order_run *run, const struct order *live, const struct o
         return wait_for_other(run, err);
     if (r < 0)
         return order_settle(run, r, &problem, &why, "create Order", err);
-    return store_placed(run, &placed, object, err);
+    return store_placed(run, &placed, err);
 }
 
 static bool comes_before(const struct object *a, const struct object *b)
@@ -379,11 +389,10 @@ static int check_is_the_only_one(struct order_run *run, struct err *err)
 
 int order_place(struct order_run *run, struct err *err)
 {
-    struct order live;
     struct err why = {};
-    int r = order_check_spec(run, &live, &why);
+    int r = order_check_spec(run, &why);
 
-    if (r == 0 && str_empty(live.status.url))
+    if (r == 0 && str_empty(run->live->status.url))
         r = check_is_the_only_one(run, &why);
     if (r == ERR_DENIED || r == ERR_INVALID)
         return discard(run, &why, err);
@@ -391,9 +400,9 @@ int order_place(struct order_run *run, struct err *err)
         *err = why;
         return r;
     }
-    if (!str_empty(live.status.url))
+    if (!str_empty(run->live->status.url))
         return 0; /* the cache is behind: its change wakes us */
-    if (order_has_retry(&live))
-        return resume(run, &live.spec, err);
-    return place(run, &live, run->live, err);
+    if (order_has_retry(run->live))
+        return resume(run, &run->live->spec, err);
+    return place(run, err);
 }

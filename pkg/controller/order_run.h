@@ -28,8 +28,8 @@ struct order_run {
     struct cache_refs challenges;  /* whose owner is the Order */
     const struct challenge **ours; /* those of them that follow from it */
     size_t ours_count;
-    const struct object *live; /* the Order as order_check_spec() read it in this run; NULL */
-    struct arena *arena;       /* for `status` */
+    const struct order *live; /* as it was read in this run, with its bytes; NULL: it was not */
+    struct arena *arena;      /* for `status` */
     struct reconcile_result *result;
 };
 
@@ -69,9 +69,11 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
 /* The order has come to its end at the CA: what was held for its certificate is spent or comes back. */
 void order_end_budget(struct order_run *run, bool issued);
 /* An Order is acted on only if its spec is what its approved request yields (DESIGN 11): whoever can
- * create Orders must not get certificates by them. Reads both live; ERR_DENIED, ERR_INVALID. `ret`
- * borrows from `live`, which is set, too. */
-int order_check_spec(struct order_run *run, struct order *ret, struct err *err);
+ * create Orders must not get certificates by them. Reads both live, into `live` even if that is set.
+ * ERR_DENIED, ERR_INVALID. */
+int order_check_spec(struct order_run *run, struct err *err);
+/* Fills `live` unless this run has read it. */
+int order_read(struct order_run *run, struct err *err);
 
 /* Fills `ours`. What somebody else wrote under our Order neither holds it up nor fails it. */
 void order_find_ours(struct order_run *run);
