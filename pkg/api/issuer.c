@@ -8,6 +8,7 @@
 #include "api/check.h"
 #include "api/providers.h"
 #include "pki/cert.h"
+#include "pki/names.h"
 #include "pki/pem.h"
 
 enum { PREFERRED_CHAIN_MAX = 64 };
@@ -121,17 +122,11 @@ static void check_urls(const void *member, const char *path, struct field_report
     const struct array_string *urls = member;
 
     for (size_t i = 0; i < urls->len; i++) {
-        const char *url = urls->items[i];
-
-        for (const char *c = url; *c; c++) {
-            if ((unsigned char)*c > ' ' && (unsigned char)*c <= '~')
-                continue;
+        if (str_empty(urls->items[i]))
+            problem_at_index(report, PROBLEM_INVALID, path, i, "must not be empty");
+        else if (!name_is_url_text(urls->items[i]))
             problem_at_index(report, PROBLEM_INVALID, path, i,
                              "must be an URL: printable ASCII without blanks");
-            break;
-        }
-        if (str_empty(url))
-            problem_at_index(report, PROBLEM_INVALID, path, i, "must not be empty");
     }
 }
 

@@ -194,3 +194,10 @@ bool name_is_ip(const char *s)
 
     return ip_read(s, ip, &len);
 }
+
+bool name_is_url_text(const char *s)
+{
+    while ((unsigned char)*s > ' ' && (unsigned char)*s <= '~')
+        s++;
+    return !*s;
+}

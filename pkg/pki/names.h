@@ -23,5 +23,7 @@ int ip_canonical(const char *text, char to[IP_TEXT_MAX], struct err *err);
 int ip_parse(const char *text, unsigned char to[16], size_t *ret_len, struct err *err);
 void ip_format(const unsigned char *ip, size_t len, char to[IP_TEXT_MAX]);
 bool name_is_ip(const char *s);
+/* Has it none but characters of URLs: printable ASCII without blanks? True for "". */
+bool name_is_url_text(const char *s);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 
+#include "pki/names.h"
 #include "pki/openssl.h"
 
 #define SERIAL_MAX 20
@@ -123,9 +124,8 @@ static int set_url(const char *url, GENERAL_NAME *to, struct err *err)
 
     openssl_must(to && text);
     GENERAL_NAME_set0_value(to, GEN_URI, text);
-    for (const char *c = url; *c; c++)
-        if ((unsigned char)*c <= ' ' || (unsigned char)*c > '~')
-            return err_set(err, ERR_INVALID, "the URL '%s' has a character that no URL has", url);
+    if (!name_is_url_text(url))
+        return err_set(err, ERR_INVALID, "the URL '%s' has a character that no URL has", url);
     openssl_must(ASN1_STRING_set(text, url, -1) == 1);
     return 0;
 }

@@ -64,6 +64,16 @@ TEST(names_follow_the_rules_of_their_kind)
     }
 }
 
+TEST(an_url_is_printable_ascii_without_blanks)
+{
+    ASSERT_TRUE(name_is_url_text("http://ca.example.com/~crl?x={y}"));
+    ASSERT_TRUE(name_is_url_text(""));
+    ASSERT_FALSE(name_is_url_text("http://a b"));
+    ASSERT_FALSE(name_is_url_text("http://a\n"));
+    ASSERT_FALSE(name_is_url_text("http://a\x7f"));
+    ASSERT_FALSE(name_is_url_text("http://\xc3\xa4"));
+}
+
 TEST(names_end_at_253_bytes)
 {
     cleanup(buf_deinit) struct buf name = BUF(1000);
@@ -134,6 +144,7 @@ TEST(other_text_is_not_an_ip_address)
 }
 
 RUN_TESTS(cmocka_unit_test(names_follow_the_rules_of_their_kind),
+          cmocka_unit_test(an_url_is_printable_ascii_without_blanks),
           cmocka_unit_test(names_end_at_253_bytes),
           cmocka_unit_test(ip_addresses_get_their_canonical_text),
           cmocka_unit_test(other_text_is_not_an_ip_address));
