@@ -357,7 +357,6 @@ bool cache_is_synced(struct cache *cache)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
 
-    (void)locked; /* held for its scope */
     return all_are_synced(cache);
 }
 
@@ -365,7 +364,6 @@ bool cache_source_is_synced(struct cache_source *source)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
 
-    (void)locked; /* held for its scope */
     return source->synced;
 }
 
@@ -373,7 +371,6 @@ bool cache_source_has_seen(struct cache_source *source, const char *version)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
 
-    (void)locked; /* held for its scope */
     return source->seen[0] && version_compare(source->seen, version) >= 0;
 }
 
@@ -381,7 +378,6 @@ void cache_source_seen_version(struct cache_source *source, char to[VERSION_MAX]
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
 
-    (void)locked; /* held for its scope */
     memcpy(to, source->seen, VERSION_MAX);
 }
 
@@ -616,7 +612,6 @@ static void mark(struct cache_source *source, struct entry *entry)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->mutex);
 
-    (void)locked; /* held for its scope */
     entry->node.mark = mark_of(source);
 }
 
@@ -664,7 +659,6 @@ void cache_begin_list(struct cache_source *source)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->writing);
 
-    (void)locked; /* held for its scope */
     source->listing = true;
     source->wants_list = false;
     source->list++;
@@ -675,7 +669,6 @@ bool cache_source_wants_list(struct cache_source *source)
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&source->cache->writing);
     bool wants = source->wants_list;
 
-    (void)locked; /* held for its scope */
     source->wants_list = false;
     return wants;
 }
@@ -766,7 +759,6 @@ int cache_apply(struct cache_source *source, const struct store_event *event, st
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->writing);
     int r = apply(source, event, err);
 
-    (void)locked; /* held for its scope */
     if (!source->listing)
         set_seen(source, event->version);
     if (event->type == STORE_BOOKMARK) /* often enough: they come each minute */
@@ -782,7 +774,6 @@ bool cache_source_would_change(struct cache_source *source, const struct store_e
     struct identity id;
     const struct entry *entry;
 
-    (void)locked; /* held for its scope */
     if (event->type == STORE_BOOKMARK || identity_read(event, &id, NULL) < 0)
         return false;
     if (event->type != STORE_DELETED)

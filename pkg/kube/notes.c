@@ -425,7 +425,6 @@ void kube_notes_end_by(struct kube_notes *self, int64_t by_ms)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
-    (void)locked; /* held for its scope */
     self->end_by_ms = by_ms;
 }
 
