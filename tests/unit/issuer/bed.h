@@ -188,15 +188,31 @@ static inline struct cert *bed_cert(const char *name, bool is_ca, const char *no
     return cert;
 }
 
-/* A CertificateRequest 'req' in default; the CSR belongs to `csr_pem`. */
-static inline struct certificate_request bed_request(const struct buf *csr_pem)
+static inline struct chain bed_chain(const struct bytes *pem)
 {
-    return (struct certificate_request){
-        .object = {.kind = &kind_certificate_request,
-                   .metadata = {.name = "req", .namespace = "default", .uid = "uid-r"}},
-        .spec = {.request = bytes_of(buf_str(csr_pem), csr_pem->len)},
-    };
+    struct chain chain = {};
+    struct err err = {};
+
+    ASSERT_OK(chain_from_pem((const char *)pem->data, pem->len, &chain, &err));
+    return chain;
 }
+
+/* --- sign --- */
+
+/* What is asked of an issuer, and what came of it; a test changes any of it before bed_sign(). */
+struct signing {
+    struct buf csr_pem;
+    struct certificate_request request;
+    struct issuer issuer;
+    struct sign_input input;
+    struct sign_result result;
+};
+
+static inline void signing_deinit(struct signing *signing)
+{
+    buf_deinit(&signing->csr_pem);
+}
+DEFINE_CLEANUP_VALUE(struct signing, signing_deinit);
 
 static inline void bed_csr(const struct x509_names *names, const struct pkey *key, struct buf *to)
 {
@@ -205,6 +221,30 @@ static inline void bed_csr(const struct x509_names *names, const struct pkey *ke
 
     ASSERT_OK(csr_new(&(struct csr_request){.names = names}, key, &csr, &err));
     csr_to_pem(csr, to);
+}
+
+/* `issuer` and a CertificateRequest 'req' in default, for a.example and `common_name` unless NULL. */
+static inline void signing_init(struct signing *signing, struct issuer issuer,
+                                const char *common_name, const struct pkey *key)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup(common_name)};
+
+    *signing = (struct signing){.csr_pem = BUF(8192), .issuer = issuer};
+    strlist_add(&names.dns_names, "a.example");
+    bed_csr(&names, key, &signing->csr_pem);
+    signing->request = (struct certificate_request){
+        .object = {.kind = &kind_certificate_request,
+                   .metadata = {.name = "req", .namespace = "default", .uid = "uid-r"}},
+        .spec = {.request = bytes_of(buf_str(&signing->csr_pem), signing->csr_pem.len)},
+    };
+    signing->input = (struct sign_input){.issuer = &signing->issuer, .request = &signing->request};
+}
+
+static inline int bed_sign(struct bed *bed, const struct issuer_ops *ops, struct signing *signing,
+                           struct err *err)
+{
+    signing->result = (struct sign_result){};
+    return ops->sign(&bed->issuers, &bed->ctx, &signing->input, bed->arena, &signing->result, err);
 }
 
 #endif

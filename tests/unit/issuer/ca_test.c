@@ -117,47 +117,16 @@ TEST(a_cluster_issuer_reads_the_cluster_resource_namespace)
 
 /* --- sign --- */
 
-struct signing {
-    struct buf csr_pem;
-    struct certificate_request request;
-    struct ca_issuer spec;
-    struct issuer issuer;
-    struct sign_input input;
-    struct sign_result result;
-};
-
-static void signing_deinit(struct signing *signing)
+static void for_leaf(struct signing *signing)
 {
-    buf_deinit(&signing->csr_pem);
-}
-DEFINE_CLEANUP_VALUE(struct signing, signing_deinit);
+    static struct ca_issuer spec = {.secret_name = "ca"};
 
-static void signing_init(struct signing *signing)
-{
-    cleanup(x509_names_deinit) struct x509_names names = {};
-
-    *signing = (struct signing){.csr_pem = BUF(8192), .spec = {.secret_name = "ca"}};
-    strlist_add(&names.dns_names, "a.example");
-    bed_csr(&names, leaf_key, &signing->csr_pem);
-    signing->request = bed_request(&signing->csr_pem);
-    signing->issuer = the_issuer(&signing->spec, &kind_issuer);
-    signing->input = (struct sign_input){.issuer = &signing->issuer, .request = &signing->request};
+    signing_init(signing, the_issuer(&spec, &kind_issuer), NULL, leaf_key);
 }
 
 static int sign(struct bed *bed, struct signing *signing, struct err *err)
 {
-    signing->result = (struct sign_result){};
-    return issuer_ca.sign(&bed->issuers, &bed->ctx, &signing->input, bed->arena, &signing->result,
-                          err);
-}
-
-static struct chain chain_of(const struct bytes *pem)
-{
-    struct chain chain = {};
-    struct err err = {};
-
-    ASSERT_OK(chain_from_pem((const char *)pem->data, pem->len, &chain, &err));
-    return chain;
+    return bed_sign(bed, &issuer_ca, signing, err);
 }
 
 /* behaviour.md 6: what is above the leaf goes into the chain but for the root, which is the CA. */
@@ -195,12 +164,12 @@ TEST(the_chain_ends_below_the_root_and_the_root_is_the_ca)
 
         CASE(rows[i].name);
         bed_init(&bed);
-        signing_init(&signing);
+        for_leaf(&signing);
         bed_put(&bed, &rows[i].secret, true);
         ASSERT_OK(sign(&bed, &signing, &err));
         ASSERT_EQ(signing.result.state, SIGN_ISSUED);
-        chain = chain_of(&signing.result.certificate);
-        ca = chain_of(&signing.result.ca);
+        chain = bed_chain(&signing.result.certificate);
+        ca = bed_chain(&signing.result.ca);
         ASSERT_EQ(chain.len, rows[i].chain);
         ASSERT_EQ(ca.len, 1);
         ASSERT_STREQ(cert_subject(ca.certs[0]), rows[i].top);
@@ -215,14 +184,15 @@ TEST(times_usages_and_urls_are_those_of_request_and_issuer)
     cleanup(signing_deinit) struct signing signing;
     cleanup(chain_deinit) struct chain chain = {}, longer = {};
     const char *urls[] = {"http://a"};
+    struct ca_issuer spec = {.secret_name = "ca", .ocsp_servers = {urls, 1}};
     struct err err = {};
 
     bed_init(&bed);
-    signing_init(&signing);
+    for_leaf(&signing);
     bed_put(&bed, &(struct bed_secret){.crt = root_pem, .key = root_key_pem}, true);
-    signing.spec.ocsp_servers = (struct array_string){urls, 1};
+    signing.issuer = the_issuer(&spec, &kind_issuer);
     ASSERT_OK(sign(&bed, &signing, &err));
-    chain = chain_of(&signing.result.certificate);
+    chain = bed_chain(&signing.result.certificate);
     ASSERT_EQ(cert_not_before_ms(chain.certs[0]), NOW); /* not dated back */
     ASSERT_EQ(cert_not_after_ms(chain.certs[0]), NOW + DAYS(90));
     ASSERT_EQ(cert_usages(chain.certs[0]), USAGE(DIGITAL_SIGNATURE) | USAGE(KEY_ENCIPHERMENT));
@@ -232,7 +202,7 @@ TEST(times_usages_and_urls_are_those_of_request_and_issuer)
     signing.request.spec.duration = (struct opt_duration){true, DAYS(10000) * 1000000};
     signing.request.spec.is_ca = true;
     ASSERT_OK(sign(&bed, &signing, &err));
-    longer = chain_of(&signing.result.certificate);
+    longer = bed_chain(&signing.result.certificate);
     ASSERT_EQ(cert_not_after_ms(longer.certs[0]), NOW + DAYS(10000));
     ASSERT_TRUE(cert_is_ca(longer.certs[0]));
 }
@@ -244,7 +214,7 @@ TEST(what_a_request_waits_for_and_fails_by)
     struct err err = {};
 
     bed_init(&bed);
-    signing_init(&signing);
+    for_leaf(&signing);
     ASSERT_OK(sign(&bed, &signing, &err));
     ASSERT_EQ(signing.result.state, SIGN_PENDING);
     ASSERT_STREQ(signing.result.reason, "SecretMissing");
@@ -285,7 +255,7 @@ TEST(the_secret_is_read_once_for_each_version)
     struct err err = {};
 
     bed_init(&bed);
-    signing_init(&signing);
+    for_leaf(&signing);
     bed_put(&bed, &secret, true);
     for (int i = 0; i < 3; i++)
         ASSERT_OK(sign(&bed, &signing, &err));

@@ -3,43 +3,20 @@
 static const struct pkey *own_key, *other_key;
 static char *own_key_pem, *other_key_pem;
 
-struct signing {
-    struct buf csr_pem;
-    struct pair annotation;
-    struct certificate_request request;
-    struct self_signed_issuer spec;
-    struct issuer issuer;
-    struct sign_input input;
-    struct sign_result result;
-};
-
-static void signing_deinit(struct signing *signing)
-{
-    buf_deinit(&signing->csr_pem);
-}
-DEFINE_CLEANUP_VALUE(struct signing, signing_deinit);
-
 /* Its key is in the Secret 'ca', which the bed has. */
-static void signing_init(struct signing *signing, const char *common_name)
+static void for_own_key(struct signing *signing, const char *common_name)
 {
-    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup(common_name)};
+    static struct pair named = {ANNOTATION_PRIVATE_KEY_SECRET, "ca"};
+    static struct self_signed_issuer spec;
+    struct issuer issuer = {.object = {.kind = &kind_issuer}, .spec = {.self_signed = &spec}};
 
-    *signing = (struct signing){.csr_pem = BUF(8192),
-                                .annotation = {ANNOTATION_PRIVATE_KEY_SECRET, "ca"}};
-    strlist_add(&names.dns_names, "a.example");
-    bed_csr(&names, own_key, &signing->csr_pem);
-    signing->request = bed_request(&signing->csr_pem);
-    signing->request.object.metadata.annotations = (struct array_pair){&signing->annotation, 1};
-    signing->issuer = (struct issuer){.object = {.kind = &kind_issuer},
-                                      .spec = {.self_signed = &signing->spec}};
-    signing->input = (struct sign_input){.issuer = &signing->issuer, .request = &signing->request};
+    signing_init(signing, issuer, common_name, own_key);
+    signing->request.object.metadata.annotations = (struct array_pair){&named, 1};
 }
 
 static int sign(struct bed *bed, struct signing *signing, struct err *err)
 {
-    signing->result = (struct sign_result){};
-    return issuer_self_signed.sign(&bed->issuers, &bed->ctx, &signing->input, bed->arena,
-                                   &signing->result, err);
+    return bed_sign(bed, &issuer_self_signed, signing, err);
 }
 
 TEST(it_is_ready_without_a_message)
@@ -50,7 +27,7 @@ TEST(it_is_ready_without_a_message)
     struct err err = {};
 
     bed_init(&bed);
-    signing_init(&signing, "a");
+    for_own_key(&signing, "a");
     ASSERT_OK(issuer_self_signed.setup(&bed.issuers, &bed.ctx, &signing.issuer, bed.arena, &result,
                                        &err));
     ASSERT_EQ(result.ready.status, CONDITION_TRUE);
@@ -58,15 +35,16 @@ TEST(it_is_ready_without_a_message)
     ASSERT_STREQ(result.ready.message, "");
 }
 
-static void check_issued(const struct signing *signing)
+static void expect_issued(struct bed *bed, struct signing *signing)
 {
     const struct bytes *pem = &signing->result.certificate;
     cleanup(chain_deinit) struct chain chain = {};
     struct err err = {};
 
+    ASSERT_OK(sign(bed, signing, &err));
     ASSERT_EQ(signing->result.state, SIGN_ISSUED);
     ASSERT_MEMEQ(pem->data, pem->len, signing->result.ca.data, signing->result.ca.len);
-    ASSERT_OK(chain_from_pem((const char *)pem->data, pem->len, &chain, &err));
+    chain = bed_chain(pem);
     ASSERT_EQ(chain.len, 1);
     ASSERT_TRUE(cert_is_self_signed(chain.certs[0]));
     ASSERT_OK(chain_verify(&chain, &(struct chain_expectation){.key = own_key, .now_ms = NOW}, NULL,
@@ -77,13 +55,11 @@ TEST(the_key_of_the_named_secret_signs)
 {
     cleanup(bed_deinit) struct bed bed;
     cleanup(signing_deinit) struct signing signing;
-    struct err err = {};
 
     bed_init(&bed);
-    signing_init(&signing, "a");
+    for_own_key(&signing, "a");
     bed_put(&bed, &(struct bed_secret){.key = own_key_pem}, true);
-    ASSERT_OK(sign(&bed, &signing, &err));
-    check_issued(&signing);
+    expect_issued(&bed, &signing);
     ASSERT_NULL(signing.result.warning);
 }
 
@@ -91,13 +67,11 @@ TEST(a_key_that_is_at_hand_needs_no_secret)
 {
     cleanup(bed_deinit) struct bed bed;
     cleanup(signing_deinit) struct signing signing;
-    struct err err = {};
 
     bed_init(&bed);
-    signing_init(&signing, "a");
+    for_own_key(&signing, "a");
     signing.input.key = own_key;
-    ASSERT_OK(sign(&bed, &signing, &err));
-    check_issued(&signing);
+    expect_issued(&bed, &signing);
     ASSERT_EQ(bed.reads, 0);
 }
 
@@ -105,13 +79,11 @@ TEST(an_empty_subject_is_issued_with_a_warning)
 {
     cleanup(bed_deinit) struct bed bed;
     cleanup(signing_deinit) struct signing signing;
-    struct err err = {};
 
     bed_init(&bed);
-    signing_init(&signing, NULL);
+    for_own_key(&signing, NULL);
     signing.input.key = own_key;
-    ASSERT_OK(sign(&bed, &signing, &err));
-    check_issued(&signing);
+    expect_issued(&bed, &signing);
     ASSERT_CONTAINS(signing.result.warning, "empty subject");
 }
 
@@ -176,7 +148,7 @@ TEST(what_is_missing_is_waited_for_and_what_is_wrong_fails)
 
         CASE(rows[i].name);
         bed_init(&bed);
-        signing_init(&signing, "a");
+        for_own_key(&signing, "a");
         if (!rows[i].annotation)
             signing.request.object.metadata.annotations.len = 0;
         if (rows[i].secret.key || rows[i].empty)
