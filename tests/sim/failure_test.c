@@ -901,26 +901,6 @@ TEST(names_of_one_namespace_do_not_hold_all_places)
     sim_free(sim);
 }
 
-TEST(a_record_that_cannot_be_taken_back_is_tried_again)
-{
-    struct sim *sim = sim_with_issuer();
-
-    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(1));
-    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
-    sim_advance(sim, SECONDS(10));
-    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
-    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
-    sim_advance(sim, MINUTES(10));
-    expect_ready(sim, "certificate/web"); /* it does not wait for that */
-    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
-    ASSERT_TRUE(sim_has_event(sim, sim_only(sim, "challenge"), "CleanUpError"));
-    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_FINE);
-    sim_advance(sim, MINUTES(40));
-    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
-    ASSERT_EQ(sim_count(sim, "challenge"), 0);
-    sim_free(sim);
-}
-
 /* Presented, and then the name server takes no updates. */
 static struct sim *sim_with_refused_clean_up(void)
 {
@@ -932,6 +912,21 @@ static struct sim *sim_with_refused_clean_up(void)
     ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
     fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
     return sim;
+}
+
+TEST(a_record_that_cannot_be_taken_back_is_tried_again)
+{
+    struct sim *sim = sim_with_refused_clean_up();
+
+    sim_advance(sim, MINUTES(10));
+    expect_ready(sim, "certificate/web"); /* it does not wait for that */
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    ASSERT_TRUE(sim_has_event(sim, sim_only(sim, "challenge"), "CleanUpError"));
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_FINE);
+    sim_advance(sim, MINUTES(40));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    sim_free(sim);
 }
 
 static void end_outage_and_expect_no_record(struct sim *sim)
