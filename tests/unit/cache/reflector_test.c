@@ -310,16 +310,17 @@ TEST(a_watch_that_is_denied_is_told_with_what_would_help)
     }
 }
 
+static const struct script_row appears_at_the_third_try[] = {
+    {SCRIPT_OPEN, .result = ERR_UNSUPPORTED},
+    {SCRIPT_OPEN, .result = ERR_UNSUPPORTED},
+    {SCRIPT_OPEN},
+    {SCRIPT_ADDED, "x", "1"},
+    {SCRIPT_END, NULL, "2"},
+};
+
 TEST(a_kind_that_is_missing_is_waited_for_and_comes_in_when_it_appears)
 {
-    static const struct script_row rows[] = {
-        {SCRIPT_OPEN, .result = ERR_UNSUPPORTED},
-        {SCRIPT_OPEN, .result = ERR_UNSUPPORTED},
-        {SCRIPT_OPEN},
-        {SCRIPT_ADDED, "x", "1"},
-        {SCRIPT_END, NULL, "2"},
-    };
-    struct script script = SCRIPT(rows);
+    struct script script = SCRIPT(appears_at_the_third_try);
     cleanup(bed_deinit) struct bed bed = {};
 
     bed_init(&bed, &script);
@@ -334,15 +335,8 @@ TEST(a_kind_that_is_missing_is_waited_for_and_comes_in_when_it_appears)
 
 TEST(an_optional_kind_that_is_missing_holds_up_nobody)
 {
-    static const struct script_row rows[] = {
-        {SCRIPT_OPEN, .result = ERR_UNSUPPORTED},
-        {SCRIPT_OPEN, .result = ERR_UNSUPPORTED},
-        {SCRIPT_OPEN},
-        {SCRIPT_ADDED, "x", "1"},
-        {SCRIPT_END, NULL, "2"},
-    };
     struct cache_kind kind = thing_kind;
-    struct script script = SCRIPT(rows);
+    struct script script = SCRIPT(appears_at_the_third_try);
     cleanup(bed_deinit) struct bed bed = {};
 
     kind.optional = true;

@@ -51,12 +51,26 @@ static void list_ends(struct cache_source *source, int64_t version)
     ASSERT_OK(cache_apply(source, &event, &err));
 }
 
-static void both_listed(struct bed *bed)
+static void list_nothing(struct cache_source *source, int64_t version)
 {
-    cache_begin_list(bed->ours);
-    list_ends(bed->ours, 1);
-    cache_begin_list(bed->theirs);
-    list_ends(bed->theirs, 1);
+    cache_begin_list(source);
+    list_ends(source, version);
+}
+
+/* A list at `version`, of the one object x. */
+static void list_x(struct cache_source *source, int64_t x_version, int64_t version)
+{
+    cache_begin_list(source);
+    feed(source, STORE_ADDED, "x", x_version);
+    list_ends(source, version);
+}
+
+/* Both have listed, and there was nothing. */
+static void bed_init_listed(struct bed *bed)
+{
+    bed_init(bed);
+    list_nothing(bed->ours, 1);
+    list_nothing(bed->theirs, 1);
 }
 
 static bool has_seen(struct cache_source *source, int64_t version)
@@ -80,12 +94,10 @@ TEST(a_cache_is_synced_when_all_its_sources_are)
     cleanup(bed_deinit) struct bed bed = {};
 
     bed_init(&bed);
-    cache_begin_list(bed.ours);
-    list_ends(bed.ours, 1);
+    list_nothing(bed.ours, 1);
     ASSERT_TRUE(cache_source_is_synced(bed.ours));
     ASSERT_FALSE(cache_is_synced(bed.cache));
-    cache_begin_list(bed.theirs);
-    list_ends(bed.theirs, 1);
+    list_nothing(bed.theirs, 1);
     ASSERT_TRUE(cache_is_synced(bed.cache));
 }
 
@@ -107,8 +119,7 @@ TEST(an_object_that_changes_sides_is_held_by_the_newer_side_in_either_order)
 {
     cleanup(bed_deinit) struct bed bed = {};
 
-    bed_init(&bed);
-    both_listed(&bed);
+    bed_init_listed(&bed);
     feed(bed.ours, STORE_ADDED, "x", 5);
     feed(bed.theirs, STORE_ADDED, "x", 6); /* came before it went */
     ASSERT_EQ(version_in(&bed, "x"), 6);
@@ -124,8 +135,7 @@ TEST(what_is_late_of_a_deleted_object_does_not_come_back)
 {
     cleanup(bed_deinit) struct bed bed = {};
 
-    bed_init(&bed);
-    both_listed(&bed);
+    bed_init_listed(&bed);
     feed(bed.ours, STORE_ADDED, "x", 7);
     feed(bed.ours, STORE_DELETED, "x", 9);
     feed(bed.theirs, STORE_ADDED, "x", 5); /* where it was before 7 */
@@ -139,12 +149,10 @@ TEST(a_list_sweeps_only_what_its_source_holds)
 {
     cleanup(bed_deinit) struct bed bed = {};
 
-    bed_init(&bed);
-    both_listed(&bed);
+    bed_init_listed(&bed);
     feed(bed.ours, STORE_ADDED, "x", 2);
     feed(bed.theirs, STORE_ADDED, "y", 3);
-    cache_begin_list(bed.ours);
-    list_ends(bed.ours, 4);
+    list_nothing(bed.ours, 4);
     ASSERT_EQ(version_in(&bed, "x"), 0);
     ASSERT_EQ(version_in(&bed, "y"), 3);
 }
@@ -154,23 +162,15 @@ TEST(when_the_store_is_set_back_the_other_source_lists_again)
 {
     cleanup(bed_deinit) struct bed bed = {};
 
-    bed_init(&bed);
-    both_listed(&bed);
+    bed_init_listed(&bed);
     feed(bed.theirs, STORE_ADDED, "x", 9);
-    cache_begin_list(bed.ours);
-    list_ends(bed.ours, 10);
-    /* now it is 6, and x is ours at 5 */
-    cache_begin_list(bed.ours);
-    feed(bed.ours, STORE_ADDED, "x", 5);
-    list_ends(bed.ours, 6);
+    list_nothing(bed.ours, 10);
+    list_x(bed.ours, 5, 6); /* now it is 6, and x is ours at 5 */
     ASSERT_TRUE(cache_source_wants_list(bed.theirs));
     ASSERT_FALSE(cache_source_wants_list(bed.theirs)); /* asked once */
-    cache_begin_list(bed.theirs);
-    list_ends(bed.theirs, 6);
+    list_nothing(bed.theirs, 6);
     ASSERT_TRUE(cache_source_wants_list(bed.ours));
-    cache_begin_list(bed.ours);
-    feed(bed.ours, STORE_ADDED, "x", 5);
-    list_ends(bed.ours, 6);
+    list_x(bed.ours, 5, 6);
     ASSERT_EQ(version_in(&bed, "x"), 5);
     ASSERT_FALSE(cache_source_wants_list(bed.theirs));
 }
@@ -179,13 +179,10 @@ TEST(a_list_is_believed_over_what_its_source_has_told_before)
 {
     cleanup(bed_deinit) struct bed bed = {};
 
-    bed_init(&bed);
-    both_listed(&bed);
+    bed_init_listed(&bed);
     feed(bed.ours, STORE_ADDED, "x", 8);
     feed(bed.ours, STORE_DELETED, "x", 9);
-    cache_begin_list(bed.ours); /* set back to 6 */
-    feed(bed.ours, STORE_ADDED, "x", 5);
-    list_ends(bed.ours, 6);
+    list_x(bed.ours, 5, 6); /* set back to 6 */
     ASSERT_EQ(version_in(&bed, "x"), 5);
 }
 
