@@ -187,15 +187,23 @@ static void assert_json(const struct json *value, const char *fmt, ...)
     ASSERT_STREQ(is, should);
 }
 
-static struct store_watch *watching(struct store_fixture *f, const struct resource *resource,
-                                    const char *since)
+/* `of` in the namespace of this test. */
+static struct store_watch *watching_view(struct store_fixture *f, const struct resource *resource,
+                                         const struct store_view *of, const char *since)
 {
-    struct store_view view = {.namespace = f->namespace};
+    struct store_view view = *of;
     struct store_watch *watch = NULL;
     struct err err = {};
 
+    view.namespace = f->namespace;
     ASSERT_OK(f->store->ops->watch(f->store, &f->ctx, resource, &view, since, &watch, &err));
     return watch;
+}
+
+static struct store_watch *watching(struct store_fixture *f, const struct resource *resource,
+                                    const char *since)
+{
+    return watching_view(f, resource, &(struct store_view){}, since);
 }
 
 static struct store_event next_event(struct store_fixture *f, struct store_watch *watch)
@@ -207,7 +215,7 @@ static struct store_event next_event(struct store_fixture *f, struct store_watch
     return event;
 }
 
-/* The next event that is no bookmark is of this type and object; its version is given back. */
+/* The next event that is no bookmark is of this type and object. */
 static void expect(struct store_fixture *f, struct store_watch *watch, enum store_event_type type,
                    const char *name)
 {
@@ -231,6 +239,13 @@ static void expect_initial_end(struct store_fixture *f, struct store_watch *watc
     ASSERT_EQ(event.type, STORE_BOOKMARK);
     ASSERT_TRUE(event.initial_end);
     ASSERT_NULL(event.object);
+}
+
+/* There is one object, to begin with. */
+static void expect_initial(struct store_fixture *f, struct store_watch *watch, const char *name)
+{
+    expect(f, watch, STORE_ADDED, name);
+    expect_initial_end(f, watch);
 }
 
 /* Bookmarks say nothing. */
@@ -1002,8 +1017,7 @@ TEST(a_watch_gives_the_present_state_then_every_change)
                                     *c = NULL;
     cleanup(store_watch_close) struct store_watch *watch = watching(f, &certificates, NULL);
 
-    expect(f, watch, STORE_ADDED, "a");
-    expect_initial_end(f, watch);
+    expect_initial(f, watch, "a");
     b = created(f, &certificates, certificate(f, "b"));
     expect(f, watch, STORE_ADDED, "b");
     c = with_revision(f, b, 1);
@@ -1077,18 +1091,6 @@ TEST(a_watch_that_ran_into_its_deadline_goes_on)
     expect(f, watch, STORE_ADDED, "a");
 }
 
-static struct store_watch *watching_view(struct store_fixture *f, const struct resource *resource,
-                                         const struct store_view *of)
-{
-    struct store_view view = *of;
-    struct store_watch *watch = NULL;
-    struct err err = {};
-
-    view.namespace = f->namespace;
-    ASSERT_OK(f->store->ops->watch(f->store, &f->ctx, resource, &view, NULL, &watch, &err));
-    return watch;
-}
-
 static void relabel(struct store_fixture *f, const char *name, const char *labels)
 {
     struct key key = {.namespace = f->namespace, .name = name};
@@ -1105,13 +1107,11 @@ TEST(a_watch_with_a_label_selector_tells_who_enters_and_who_leaves)
     cleanup(json_unref) struct json *a = created(
         f, &secrets, secret(f, "a", "{'metadata': {'labels': {'role': 'x'}}}"));
     cleanup(json_unref) struct json *b = created(f, &secrets, secret(f, "b", "{}"));
-    cleanup(store_watch_close) struct store_watch *in = watching_view(f, &secrets, &with);
-    cleanup(store_watch_close) struct store_watch *out = watching_view(f, &secrets, &without);
+    cleanup(store_watch_close) struct store_watch *in = watching_view(f, &secrets, &with, NULL);
+    cleanup(store_watch_close) struct store_watch *out = watching_view(f, &secrets, &without, NULL);
 
-    expect(f, in, STORE_ADDED, "a");
-    expect_initial_end(f, in);
-    expect(f, out, STORE_ADDED, "b");
-    expect_initial_end(f, out);
+    expect_initial(f, in, "a");
+    expect_initial(f, out, "b");
     relabel(f, "b", "{'role': 'x'}");
     expect(f, in, STORE_ADDED, "b");
     expect(f, out, STORE_DELETED, "b");
@@ -1137,10 +1137,10 @@ TEST(a_watch_of_one_name_sees_no_other)
     cleanup(json_unref) struct json *b = created(f, &certificates, certificate(f, "b"));
     cleanup(json_unref) struct json *c = NULL, *changed = NULL;
     struct store_view only_b = {.field_selector = "metadata.name=b"};
-    cleanup(store_watch_close) struct store_watch *watch = watching_view(f, &certificates, &only_b);
+    cleanup(store_watch_close) struct store_watch *watch = watching_view(f, &certificates, &only_b,
+                                                                         NULL);
 
-    expect(f, watch, STORE_ADDED, "b");
-    expect_initial_end(f, watch);
+    expect_initial(f, watch, "b");
     c = created(f, &certificates, certificate(f, "c"));
     deleted(f, &certificates, "a");
     deleted(f, &certificates, "b");
@@ -1157,13 +1157,12 @@ TEST(a_watch_may_be_of_a_label_alone)
     cleanup(json_unref) struct json *a = created(f, &secrets, secret(f, "a", "{}"));
     cleanup(json_unref) struct json *b = created(
         f, &secrets, secret(f, "b", "{'metadata': {'labels': {'role': 'z'}}}"));
-    cleanup(store_watch_close) struct store_watch *with = watching_view(f, &secrets, &any);
-    cleanup(store_watch_close) struct store_watch *without = watching_view(f, &secrets, &none);
+    cleanup(store_watch_close) struct store_watch *with = watching_view(f, &secrets, &any, NULL);
+    cleanup(store_watch_close) struct store_watch *without = watching_view(f, &secrets, &none,
+                                                                           NULL);
 
-    expect(f, with, STORE_ADDED, "b");
-    expect_initial_end(f, with);
-    expect(f, without, STORE_ADDED, "a");
-    expect_initial_end(f, without);
+    expect_initial(f, with, "b");
+    expect_initial(f, without, "a");
     relabel(f, "b", "{'more': 'y'}");
     expect(f, with, STORE_MODIFIED, "b");
     expect_nothing(f, without);
@@ -1175,7 +1174,7 @@ TEST(a_watch_of_metadata_gives_no_data)
     struct store_view view = {.metadata_only = true};
     cleanup(json_unref) struct json *a = created(f, &secrets,
                                                  secret(f, "a", "{'data': {'k': 'dmFsdWU='}}"));
-    cleanup(store_watch_close) struct store_watch *watch = watching_view(f, &secrets, &view);
+    cleanup(store_watch_close) struct store_watch *watch = watching_view(f, &secrets, &view, NULL);
     cleanup(store_event_deinit) struct store_event event = next_event(f, watch);
 
     ASSERT_EQ(event.type, STORE_ADDED);

@@ -28,15 +28,20 @@ static void finish(void)
     fake_api_deinit(&api);
 }
 
-static struct store_watch *watching(const struct resource *resource, const char *namespace,
-                                    const char *since)
+static struct store_watch *watching_view(const struct resource *resource,
+                                         const struct store_view *view, const char *since)
 {
-    struct store_view view = {.namespace = namespace};
     struct store_watch *watch = NULL;
     struct err err = {};
 
-    ASSERT_OK(store->ops->watch(store, &api.ctx, resource, &view, since, &watch, &err));
+    ASSERT_OK(store->ops->watch(store, &api.ctx, resource, view, since, &watch, &err));
     return watch;
+}
+
+static struct store_watch *watching(const struct resource *resource, const char *namespace,
+                                    const char *since)
+{
+    return watching_view(resource, &(struct store_view){.namespace = namespace}, since);
 }
 
 /* "ADDED a 5", "BOOKMARK 7", "INITIAL 7" */
@@ -243,11 +248,10 @@ TEST(a_watch_of_one_name_asks_for_no_other)
         {200, EVENT("MODIFIED", "b", "21")},
         {}};
     struct store_view only_b = {.namespace = "web", .field_selector = "metadata.name=b"};
-    struct store_watch *watch = NULL;
-    struct err err = {};
+    struct store_watch *watch;
 
     start(answers);
-    ASSERT_OK(store->ops->watch(store, &api.ctx, &secrets, &only_b, NULL, &watch, &err));
+    watch = watching_view(&secrets, &only_b, NULL);
     expect(watch, "ADDED b 3");
     expect(watch, "INITIAL 20");
     expect(watch, "MODIFIED b 21");
@@ -350,11 +354,11 @@ TEST(a_view_becomes_parameters_and_a_smaller_answer)
                               .field_selector = "metadata.name=a",
                               .metadata_only = true};
     cleanup(store_event_deinit) struct store_event event = {};
-    struct store_watch *watch = NULL;
+    struct store_watch *watch;
     struct err err = {};
 
     start(answers);
-    ASSERT_OK(store->ops->watch(store, &api.ctx, &secrets, &view, NULL, &watch, &err));
+    watch = watching_view(&secrets, &view, NULL);
     ASSERT_OK(store->ops->watch_next(watch, &api.ctx, &event, &err));
     ASSERT_STREQ(json_get_text(event.object, "kind"), PARTIAL_KIND);
     expect(watch, "INITIAL 7");
