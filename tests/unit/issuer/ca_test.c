@@ -178,13 +178,24 @@ TEST(the_chain_ends_below_the_root_and_the_root_is_the_ca)
     }
 }
 
+static bool has_text(const struct cert *cert, const char *text)
+{
+    cleanup(buf_deinit) struct buf der = BUF(4096);
+
+    cert_to_der(cert, &der);
+    return memmem(buf_str(&der), der.len, text, strlen(text)) != NULL;
+}
+
 TEST(times_usages_and_urls_are_those_of_request_and_issuer)
 {
     cleanup(bed_deinit) struct bed bed;
     cleanup(signing_deinit) struct signing signing;
     cleanup(chain_deinit) struct chain chain = {}, longer = {};
-    const char *urls[] = {"http://a"};
-    struct ca_issuer spec = {.secret_name = "ca", .ocsp_servers = {urls, 1}};
+    const char *crls[] = {"http://crl"}, *responders[] = {"http://ocsp"}, *cas[] = {"http://ca"};
+    struct ca_issuer spec = {.secret_name = "ca",
+                             .crl_distribution_points = {crls, 1},
+                             .ocsp_servers = {responders, 1},
+                             .issuing_certificate_urls = {cas, 1}};
     struct err err = {};
 
     bed_init(&bed);
@@ -197,6 +208,9 @@ TEST(times_usages_and_urls_are_those_of_request_and_issuer)
     ASSERT_EQ(cert_not_after_ms(chain.certs[0]), NOW + DAYS(90));
     ASSERT_EQ(cert_usages(chain.certs[0]), USAGE(DIGITAL_SIGNATURE) | USAGE(KEY_ENCIPHERMENT));
     ASSERT_FALSE(cert_is_ca(chain.certs[0]));
+    ASSERT_TRUE(has_text(chain.certs[0], crls[0]));
+    ASSERT_TRUE(has_text(chain.certs[0], responders[0]));
+    ASSERT_TRUE(has_text(chain.certs[0], cas[0]));
 
     /* beyond the end of the CA itself, as cert-manager */
     signing.request.spec.duration = (struct opt_duration){true, DAYS(10000) * 1000000};
