@@ -7,10 +7,13 @@ import pathlib
 
 import pytest
 
-from support.bed import Bind, Kube, Pebble, reserve_port
+from support.bed import Bind, Kube, Pebble, reserve_port, wait_until
 from support.certlet import Certlet, find_binary, solver_flags
+from support.controller import install, namespace_of, new_namespace
 from support.fault_ca import FaultCA
 from support.kube import DEFAULT_VERSION
+from support.plugin import Plugin
+from support.scene import Scene
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -68,6 +71,34 @@ def kube(bed, kube_version, tmp_path_factory):
     """A control plane for all tests of a file: each takes namespaces of its own."""
     with Kube(tmp_path_factory.mktemp("kube"), kube_version) as servers:
         yield servers
+
+
+@pytest.fixture(scope="module")
+def cluster(kube):
+    """`kube` with all of deploy/ in it, ready for `certlet controller`."""
+    install(kube)
+    return kube
+
+
+@pytest.fixture
+def namespace(cluster, request):
+    """One of its own for each test."""
+    return new_namespace(cluster, request.node.name)
+
+
+@pytest.fixture
+def scene(cluster, bind, pebble, request):
+    """The Scene of a test; in the end nothing is left of it."""
+    scene = Scene(cluster, bind, pebble, namespace_of(request.node.name))
+    yield scene
+    scene.remove()
+    wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
+    assert not scene.records()
+
+
+@pytest.fixture(scope="module")
+def plugin(binary, cluster, tmp_path_factory):
+    return Plugin(binary, cluster, tmp_path_factory.mktemp("plugin"))
 
 
 @pytest.fixture

@@ -55,15 +55,8 @@ def said(program):
 
 
 def forged(kind, name, spec, owner=None):
-    reference = owner and {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": owner["metadata"]["name"],
-        "uid": owner["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-    metadata = {"name": name, "namespace": "default", "ownerReferences": [reference] if owner else []}
+    owners = [m.owner_reference(owner)] if owner else []
+    metadata = {"name": name, "namespace": "default", "ownerReferences": owners}
     api = "acme.cert-manager.io/v1"
     return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec, "status": {}}
 

@@ -1,7 +1,6 @@
 """`certlet controller` in a control plane, under the ServiceAccount and the RBAC of deploy/."""
 
 import collections
-import json
 import time
 
 import pytest
@@ -19,27 +18,16 @@ from support.controller import (
     acme_issuer,
     apply,
     condition,
-    install,
     is_true,
-    new_namespace,
+    refused,
     secret_data,
     wait_ready,
 )
 from support.files import names_of, verify
 from support.kube import account_user
+from support.resources import CERTIFICATES, CHALLENGES, ISSUERS, LEASES, ORDERS, REQUESTS
 
 pytestmark = pytest.mark.kube
-CERTIFICATES = "certificates.cert-manager.io"
-REQUESTS = "certificaterequests.cert-manager.io"
-ORDERS = "orders.acme.cert-manager.io"
-CHALLENGES = "challenges.acme.cert-manager.io"
-ISSUERS = "issuers.cert-manager.io"
-
-
-@pytest.fixture(scope="module")
-def cluster(kube):
-    install(kube)
-    return kube
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +37,6 @@ def controller(binary, cluster, bind, tmp_path_factory):
     with Controller(binary, folder, cluster, solver_flags(bind)) as process:
         process.wait_to_lead()
         yield process
-
-
-@pytest.fixture
-def namespace(cluster, request):
-    """One of its own for each test."""
-    return new_namespace(cluster, request.node.name)
 
 
 # --- issuing ---
@@ -210,7 +192,7 @@ def test_health_and_metrics_are_served(controller):
 
 
 def test_the_lease_is_cert_managers_and_names_the_holder(controller, cluster):
-    lease = cluster.get(f"leases.coordination.k8s.io/{LEASE}", LEASE_NAMESPACE)
+    lease = cluster.get(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)
     assert lease["spec"]["holderIdentity"] and lease["spec"]["leaseDurationSeconds"] == 15
     assert "leading as" in controller.log_text()
 
@@ -278,9 +260,4 @@ def test_what_rbac_refuses_is_in_the_log(binary, cluster, tmp_path):
 
 def test_no_permission_is_missing(controller, cluster):
     """After all of the above: nothing was refused to the ServiceAccount."""
-    refused = [
-        event
-        for event in cluster.api_server.audit(account_user(NAMESPACE, ACCOUNT))
-        if event.get("responseStatus", {}).get("code") == 403
-    ]
-    assert not refused, json.dumps([e["requestURI"] for e in refused], indent=1)
+    assert refused(cluster) == []

@@ -16,28 +16,27 @@ from support.bed import wait_until
 from support.certlet import solver_flags
 from support.controller import (
     ACCOUNT,
-    CRDS,
     NAMESPACE,
     ROOT,
     Controller,
     apply,
     install,
     is_true,
+    namespace_of,
 )
 from support.kube import write_private
 from support.kube_api import KubeApi, KubeError
 from support.kube_fronts import Wire, kubeconfig
-from support.scene import (
+from support.resources import (
     CERTIFICATES,
     CHALLENGES,
+    DEFINITIONS,
     ISSUERS,
     ORDERS,
+    OURS,
     REQUESTS,
-    Scene,
-    is_pair,
-    leaks,
-    repeated,
 )
+from support.scene import Scene, is_pair, leaks, repeated
 from support.server import LOOPBACK
 
 pytestmark = pytest.mark.kube
@@ -80,12 +79,6 @@ class Token:
 
 
 @pytest.fixture(scope="module")
-def cluster(kube):
-    install(kube)
-    return kube
-
-
-@pytest.fixture(scope="module")
 def wire(cluster):
     with Wire(cluster.api_server.port) as wire:
         yield wire
@@ -112,8 +105,8 @@ def scenes(controller, cluster, bind, pebble, request):
     made = []
 
     def make(held=False):
-        name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
-        made.append(Scene(cluster, bind, pebble, f"{name}-{len(made)}", held))
+        name = f"{namespace_of(request.node.name)}-{len(made)}"
+        made.append(Scene(cluster, bind, pebble, name, held))
         return made[-1]
 
     yield make
@@ -199,10 +192,10 @@ def test_versions_that_were_forgotten_while_the_path_was_cut_are_made_up_for(
 
 def test_definitions_that_are_missing_at_the_start_may_come_later(controller, cluster, bind, pebble):
     controller.stop()
-    for crd in CRDS:
-        cluster.delete(f"customresourcedefinitions.apiextensions.k8s.io/{crd}")
-    for crd in CRDS:
-        name = f"customresourcedefinitions.apiextensions.k8s.io/{crd}"
+    definitions = [f"{DEFINITIONS}/{resource}" for resource in OURS]
+    for name in definitions:
+        cluster.delete(name)
+    for name in definitions:
         cluster.wait_for(name, condition=lambda found: found is None, seconds=60)
     before = len(controller.log_text())
     try:
@@ -446,24 +439,13 @@ def mallory(cluster, namespace):
     return cluster.as_service_account(namespace, "mallory")
 
 
-def owned_by(one):
-    return {
-        "apiVersion": one["apiVersion"],
-        "kind": one["kind"],
-        "name": one["metadata"]["name"],
-        "uid": one["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
 def forged(one, name, owner, **spec):
     return {
         "apiVersion": one["apiVersion"],
         "kind": one["kind"],
         "metadata": {
             "name": name,
-            "ownerReferences": [owned_by(owner)],
+            "ownerReferences": [m.owner_reference(owner)],
             "annotations": one["metadata"].get("annotations", {}),
             "finalizers": one["metadata"].get("finalizers", []),
         },
@@ -663,9 +645,8 @@ def test_an_uninstall_while_issuing_leaves_nothing_stuck(controller, cluster, bi
         assert cleared.returncode == 0, cleared.stderr
         thread.join(180)
         assert removing["done"].returncode == 0, removing["done"].stderr
-        for name in CRDS:
-            found = cluster.get(f"customresourcedefinitions.apiextensions.k8s.io/{name}")
-            assert not found
+        for resource in OURS:
+            assert not cluster.get(f"{DEFINITIONS}/{resource}")
         scene.remove()
         wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
     finally:

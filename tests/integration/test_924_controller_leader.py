@@ -8,18 +8,12 @@ import pytest
 
 from support.bed import wait_until
 from support.certlet import solver_flags
-from support.controller import LEASE, LEASE_NAMESPACE, Controller, install
-from support.scene import CERTIFICATES, CHALLENGES, Scene, repeated
+from support.controller import LEASE, LEASE_NAMESPACE, Controller
+from support.resources import CERTIFICATES, CHALLENGES, LEASES
+from support.scene import repeated
 
 pytestmark = pytest.mark.kube
-LEASES = "leases.coordination.k8s.io"
 STOPS_WITHIN_S = 6  # 3 s is what it should take; the checkers and a busy machine take their part
-
-
-@pytest.fixture(scope="module")
-def cluster(kube):
-    install(kube)
-    return kube
 
 
 @pytest.fixture
@@ -37,16 +31,6 @@ def start(binary, cluster, bind, tmp_path):
     for process in started:
         process.stop()
     cluster.delete(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)
-
-
-@pytest.fixture
-def scene(cluster, bind, pebble, request):
-    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[5:45].strip("-")
-    scene = Scene(cluster, bind, pebble, name)
-    yield scene
-    scene.remove()
-    wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
-    assert not scene.records()
 
 
 def leads(process):

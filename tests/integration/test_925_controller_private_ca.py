@@ -19,31 +19,27 @@ from support.controller import (
     Controller,
     apply,
     condition,
-    install,
     is_true,
-    new_namespace,
+    refused,
     secret_data,
+    wait_for_revision,
     wait_ready,
 )
 from support.files import names_of, serial_of, subject_of, verify
 from support.kube import account_user
-from support.plugin import Plugin
+from support.resources import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS, REQUESTS
 from support.server import LOOPBACK, BedError, Server, reserve_port
 
 pytestmark = pytest.mark.kube
-CERTIFICATES = "certificates.cert-manager.io"
-REQUESTS = "certificaterequests.cert-manager.io"
-ISSUERS = "issuers.cert-manager.io"
 KINDS = ("certificate", "certificaterequest", "issuer", "clusterissuer", "order", "challenge")
 TRUST = "trust"  # where ClusterIssuers have their Secrets
 FLAGS = [f"--cluster-resource-namespace={TRUST}"]
 
 
 @pytest.fixture(scope="module")
-def cluster(kube):
-    install(kube)
-    kube.create("namespaces", {"metadata": {"name": TRUST}})
-    return kube
+def cluster(cluster):
+    cluster.create("namespaces", {"metadata": {"name": TRUST}})
+    return cluster
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +68,6 @@ def instead(binary, cluster, controller, tmp_path):
     return run
 
 
-@pytest.fixture(scope="module")
-def plugin(binary, cluster, tmp_path_factory):
-    return Plugin(binary, cluster, tmp_path_factory.mktemp("plugin"))
-
-
-@pytest.fixture
-def namespace(cluster, request):
-    return new_namespace(cluster, request.node.name)
-
-
 @pytest.fixture
 def private_ca(cluster, namespace):
     """A namespace with self ─► root ─► ca."""
@@ -104,19 +90,12 @@ def cluster_ca(cluster, controller):
         m.root_certificate("cluster-self", TRUST, "cluster-root", **own),
         m.private_issuer("cluster-ca", {"ca": {"secretName": "cluster-root-tls"}}),
     )
-    cluster.wait_for("clusterissuers.cert-manager.io/cluster-ca", condition=is_true)
+    cluster.wait_for(f"{CLUSTER_ISSUERS}/cluster-ca", condition=is_true)
     return {"name": "cluster-ca", "kind": "ClusterIssuer"}
 
 
 def leaf(name, namespace, issuer="ca", **spec):
     return m.certificate(name, [f"{name}.example.test"], issuer, namespace, **spec)
-
-
-def wait_for_revision(cluster, name, namespace, revision):
-    def holds(one):
-        return is_true(one) and one["status"].get("revision", 0) >= revision
-
-    return cluster.wait_for(f"{CERTIFICATES}/{name}", namespace, condition=holds, seconds=60)
 
 
 def of_secret(cluster, name, namespace):
@@ -500,7 +479,7 @@ def test_a_list_of_namespaces_leaves_the_others_and_cluster_issuers_alone(instea
         cluster.wait_for(f"{CERTIFICATES}/cluster", names[0], condition=is_refused)
         for kind in ("web", "cluster"):
             assert "status" not in cluster.get(f"{CERTIFICATES}/{kind}", names[2])
-        assert "status" not in cluster.get("clusterissuers.cert-manager.io/listed-self")
+        assert "status" not in cluster.get(f"{CLUSTER_ISSUERS}/listed-self")
     # The one of all namespaces goes on with what was left.
     wait_ready(cluster, f"{CERTIFICATES}/web", names[2])
     for name in names:
@@ -555,9 +534,4 @@ def test_a_tls_server_that_shows_the_secret_is_believed(controller, cluster, pri
 
 def test_no_permission_is_missing(controller, cluster):
     """After all of the above: nothing was refused to the ServiceAccount."""
-    refused = [
-        event["requestURI"]
-        for event in cluster.api_server.audit(account_user(NAMESPACE, ACCOUNT))
-        if event.get("responseStatus", {}).get("code") == 403
-    ]
-    assert not refused, json.dumps(refused, indent=1)
+    assert refused(cluster) == []

@@ -6,18 +6,13 @@ import pytest
 
 from support.bed import BedError, wait_until
 from support.certlet import solver_flags
-from support.controller import Controller, install
+from support.controller import Controller
 from support.files import names_of
 from support.kube_api import KubeError
-from support.scene import CERTIFICATES, ISSUERS, Scene, Watcher, text_of
+from support.resources import CERTIFICATES, ISSUERS
+from support.scene import Watcher, text_of
 
 pytestmark = pytest.mark.kube
-
-
-@pytest.fixture(scope="module")
-def cluster(kube):
-    install(kube)
-    return kube
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +52,9 @@ def watched(cluster):
 
 
 @pytest.fixture
-def scene(watched, controller, cluster, bind, pebble, request):
-    name = request.node.name.replace("_", "-")[5:45].strip("-")
-    scene = Scene(cluster, bind, pebble, name)
-    yield scene
-    scene.remove()
-    wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
-    assert not scene.records()
+def scene(watched, controller, scene):
+    """All of it is watched, and the controller is there until it has gone."""
+    return scene
 
 
 def conditions(one):

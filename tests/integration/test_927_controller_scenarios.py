@@ -20,21 +20,15 @@ from support.controller import (
     acme_issuer,
     apply,
     condition,
-    install,
     is_true,
-    new_namespace,
     secret_data,
+    wait_for_revision,
     wait_ready,
 )
 from support.files import names_of, serial_of, verify
-from support.plugin import Plugin
+from support.resources import CERTIFICATES, CHALLENGES, ISSUERS, ORDERS
 
 pytestmark = pytest.mark.kube
-CERTIFICATES = "certificates.cert-manager.io"
-REQUESTS = "certificaterequests.cert-manager.io"
-ORDERS = "orders.acme.cert-manager.io"
-CHALLENGES = "challenges.acme.cert-manager.io"
-ISSUERS = "issuers.cert-manager.io"
 
 MAC_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 HUNDRED = [f"n{i:03}.many.example.test" for i in range(100)]
@@ -58,12 +52,6 @@ WANTED = {
     ),
     "many": (HUNDRED, {}),
 }
-
-
-@pytest.fixture(scope="module")
-def cluster(kube):
-    install(kube)
-    return kube
 
 
 @pytest.fixture(scope="module")
@@ -107,24 +95,12 @@ def shared(controller, cluster, bind, pebble):
     return SHARED
 
 
-@pytest.fixture
-def namespace(cluster, request):
-    return new_namespace(cluster, request.node.name)
-
-
 def certificate(name, namespace, names=None, issuer="acme", **spec):
     return m.certificate(name, names or [f"{name}.{namespace}.example.test"], issuer, namespace, **spec)
 
 
 def chain_of(cluster, secret, namespace):
     return secret_data(cluster, secret, namespace).get("tls.crt", "")
-
-
-def wait_for_revision(cluster, name, namespace, revision, seconds=60):
-    def holds(one):
-        return is_true(one) and one["status"].get("revision", 0) >= revision
-
-    return cluster.wait_for(f"{CERTIFICATES}/{name}", namespace, condition=holds, seconds=seconds)
 
 
 def said_by(one, kind="Issuing"):
@@ -138,11 +114,6 @@ def wait_until_said(cluster, resource, namespace, *words, kind="Issuing", second
         return all(word in said_by(one, kind) for word in words)
 
     return cluster.wait_for(resource, namespace, condition=holds, seconds=seconds)
-
-
-@pytest.fixture(scope="module")
-def plugin(binary, cluster, tmp_path_factory):
-    return Plugin(binary, cluster, tmp_path_factory.mktemp("plugin"))
 
 
 # --- what one round issues ---

@@ -14,15 +14,11 @@ import pytest
 from support import manifests as m
 from support.certlet import Certlet
 from support.kube import account_user
+from support.resources import CERTIFICATES, DEFINITIONS, LEASES, ORDERS, OURS, REQUESTS
 from support.server import LOOPBACK, wait_until
 
 pytestmark = pytest.mark.kube
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CERTIFICATES = "certificates.cert-manager.io"
-REQUESTS = "certificaterequests.cert-manager.io"
-ORDERS = "orders.acme.cert-manager.io"
-CHALLENGES = "challenges.acme.cert-manager.io"
-DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 ALL_RESOURCES = {
     "cert-manager.io": ["certificates", "certificaterequests", "issuers", "clusterissuers"],
     "acme.cert-manager.io": ["orders", "challenges"],
@@ -96,9 +92,8 @@ def role(namespace, name, rules):
 def cluster(kube):
     """With our definitions; each test takes a namespace of its own."""
     kube.kubectl("apply", "--server-side", "-k", ROOT / "crds")
-    for group, plurals in ALL_RESOURCES.items():
-        for plural in plurals:
-            kube.kubectl("wait", "--for=condition=Established", f"crd/{plural}.{group}")
+    for resource in OURS:
+        kube.kubectl("wait", "--for=condition=Established", f"crd/{resource}")
     return kube
 
 
@@ -110,10 +105,7 @@ def put(kube, one, status=None, owner=None):
     group = one["apiVersion"].partition("/")[0]
     resource = f"{kind.lower()}s.{group}"
     if owner:
-        keys = ("apiVersion", "kind")
-        identity = {key: owner["metadata"][key] for key in ("name", "uid")}
-        reference = {**{key: owner[key] for key in keys}, **identity, "controller": True}
-        one["metadata"]["ownerReferences"] = [reference]
+        one["metadata"]["ownerReferences"] = [m.owner_reference(owner)]
     made = kube.create(resource, one, namespace)
     if status:
         path = f"{resource}/{one['metadata']['name']}"
@@ -190,9 +182,8 @@ def test_commands_say_that_the_definitions_are_missing(kube, admin):
         assert "check --cluster" in done.stderr
     done = admin.command("check", "--cluster")
     assert done.returncode == 1
-    for group, plurals in ALL_RESOURCES.items():
-        for plural in plurals:
-            assert f"problem  CRD {plural}.{group}: is missing; kubectl apply" in done.stdout
+    for resource in OURS:
+        assert f"problem  CRD {resource}: is missing; kubectl apply" in done.stdout
 
 
 def test_without_a_kubeconfig_the_error_says_how_to_name_one(binary, tmp_path):
@@ -566,10 +557,9 @@ def findings(cli, about, *flags):
 
 
 def test_check_finds_the_definitions_ours_and_kept(cluster, admin):
-    for group, plurals in ALL_RESOURCES.items():
-        for plural in plurals:
-            found = findings(admin, f"CRD {plural}.{group}")
-            assert [level for level, _ in found] == ["ok"]
+    for resource in OURS:
+        found = findings(admin, f"CRD {resource}")
+        assert [level for level, _ in found] == ["ok"]
     version = cluster.request("GET", "/version")["gitVersion"]
     assert any(version in text for _, text in findings(admin, "server"))
 
@@ -660,7 +650,7 @@ def test_check_says_who_holds_the_lease(cluster, admin):
     chart["metadata"]["namespace"] = "kube-system"
     cluster.apply(m.text(chart))
     two = findings(admin, "Lease kube-system/cert-manager-controller", *flags)
-    cluster.delete("leases.coordination.k8s.io/cert-manager-controller", "kube-system")
+    cluster.delete(f"{LEASES}/cert-manager-controller", "kube-system")
     assert two[0][0] == "problem" and "works beside" in two[0][1]
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from support.kube_api import KubeError
+from support.resources import DEFINITIONS
 from support.server import wait_until
 
 pytestmark = pytest.mark.kube
@@ -69,14 +70,6 @@ def knows_all_schemas(kube):
     return all(f"v1.{definition(plural)['spec']['names']['kind']}" in " ".join(known) for plural in KINDS)
 
 
-@pytest.fixture
-def namespace(cluster, request):
-    """One for each test: its objects are its own."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:60].strip("-")
-    cluster.create("namespaces", {"metadata": {"name": name}})
-    return name
-
-
 def conditions_of(found):
     """Type -> status; of a new definition they are null for a moment."""
     conditions = (found or {}).get("status", {}).get("conditions") or []
@@ -84,8 +77,8 @@ def conditions_of(found):
 
 
 def wait_for_definition(kube, plural):
-    kind = f"customresourcedefinitions.apiextensions.k8s.io/{resource(plural)}"
-    return kube.wait_for(kind, condition=lambda found: conditions_of(found).get("Established") == "True")
+    name = f"{DEFINITIONS}/{resource(plural)}"
+    return kube.wait_for(name, condition=lambda found: conditions_of(found).get("Established") == "True")
 
 
 # --- the definitions ---

@@ -7,9 +7,10 @@ import subprocess
 import pytest
 
 from support import manifests as m
-from support.controller import Controller, apply, install, wait_ready
+from support.controller import Controller, apply, wait_ready
 from support.certlet import solver_flags
 from support.kube import write_private
+from support.resources import CERTIFICATES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGE_MAX = 30_000_000  # bytes
@@ -76,16 +77,14 @@ def test_a_folder_that_is_not_ours_is_left_alone(release, tmp_path):
 
 
 @pytest.mark.kube
-def test_the_controller_issues_from_in_there(image, kube, bind, pebble, tmp_path):
-    install(kube)
-
+def test_the_controller_issues_from_in_there(image, cluster, bind, pebble, tmp_path):
     class InImage(Controller):
         def command(self):
             return inside(image, "/usr/bin/certlet", *super().command()[1:])
 
-    outside = kube.service_account("cert-manager", "certlet", 86400)
+    outside = cluster.service_account("cert-manager", "certlet", 86400)
     write_private(image / "tmp/kubeconfig", outside.read_text())
-    with InImage("certlet", tmp_path, kube, solver_flags(bind), kubeconfig="/tmp/kubeconfig"):
-        apply(kube, m.tsig_secret(bind), m.issuer(pebble, [m.rfc2136_solver(bind)]))
-        apply(kube, m.certificate("boxed", ["boxed.example.test"]))
-        wait_ready(kube, "certificates.cert-manager.io/boxed")
+    with InImage("certlet", tmp_path, cluster, solver_flags(bind), kubeconfig="/tmp/kubeconfig"):
+        apply(cluster, m.tsig_secret(bind), m.issuer(pebble, [m.rfc2136_solver(bind)]))
+        apply(cluster, m.certificate("boxed", ["boxed.example.test"]))
+        wait_ready(cluster, f"{CERTIFICATES}/boxed")

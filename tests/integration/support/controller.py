@@ -12,19 +12,12 @@ import zlib
 from . import manifests
 from .certlet import SANITIZERS, SANITIZER_EXIT
 from .kube import account_user
+from .resources import CERTIFICATES, DEFINITIONS, LEASES, OURS
 from .server import LOOPBACK, BedError, Server, reserve_port, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 NAMESPACE, ACCOUNT = "cert-manager", "certlet"
 LEASE_NAMESPACE, LEASE = "kube-system", "cert-manager-controller"
-CRDS = (
-    "certificates.cert-manager.io",
-    "certificaterequests.cert-manager.io",
-    "issuers.cert-manager.io",
-    "clusterissuers.cert-manager.io",
-    "orders.acme.cert-manager.io",
-    "challenges.acme.cert-manager.io",
-)
 # As in deploy/base/deployment.yaml.
 LEASE_FLAGS = (
     "--leader-election-lease-duration=15s",
@@ -44,9 +37,8 @@ def install(kube, folder="deploy"):
         folder = "deploy/identity"
     text = kube.kubectl("kustomize", str(ROOT / folder))
     kube.apply(text)
-    for crd in CRDS:
-        name = f"customresourcedefinitions.apiextensions.k8s.io/{crd}"
-        kube.wait_for(name, condition=_is_established)
+    for resource in OURS:
+        kube.wait_for(f"{DEFINITIONS}/{resource}", condition=_is_established)
 
 
 class Controller(Server):
@@ -124,7 +116,7 @@ class Controller(Server):
     # --- leading ---
 
     def holder(self):
-        lease = self.kube.get(f"leases.coordination.k8s.io/{LEASE}", LEASE_NAMESPACE)
+        lease = self.kube.get(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)
         return (lease or {}).get("spec", {}).get("holderIdentity", "")
 
     def wait_to_lead(self, seconds=60):
@@ -136,13 +128,25 @@ class Controller(Server):
         return self.kube.requests(account_user(NAMESPACE, ACCOUNT), verb, resource)
 
 
+def refused(kube):
+    """Of all that the ServiceAccount has asked for, what it was not allowed."""
+    events = kube.api_server.audit(account_user(NAMESPACE, ACCOUNT))
+    assert events, "nothing was asked for"
+    return [one["requestURI"] for one in events if one.get("responseStatus", {}).get("code") == 403]
+
+
 # --- objects ---
+
+
+def namespace_of(test_name):
+    """What a namespace is called after a test: the sum keeps tests apart whose names begin alike."""
+    words = re.sub("[^a-z0-9]+", "-", test_name.lower().removeprefix("test_"))
+    return f"{words[:40].strip('-')}-{zlib.crc32(test_name.encode()):08x}"
 
 
 def new_namespace(kube, test_name):
     """A namespace called after a test; its name."""
-    words = re.sub("[^a-z0-9]+", "-", test_name.lower().removeprefix("test_"))
-    name = f"{words[:40].strip('-')}-{zlib.crc32(test_name.encode()):08x}"
+    name = namespace_of(test_name)
     kube.create("namespaces", {"metadata": {"name": name}})
     return name
 
@@ -183,6 +187,15 @@ def wait_ready(kube, resource, namespace="default", seconds=60):
         )
 
     return kube.wait_for(resource, namespace, condition=holds, seconds=seconds)
+
+
+def wait_for_revision(kube, name, namespace, revision, seconds=60):
+    """The Certificate once it is ready and has been issued so often."""
+
+    def holds(one):
+        return is_true(one) and one["status"].get("revision", 0) >= revision
+
+    return kube.wait_for(f"{CERTIFICATES}/{name}", namespace, condition=holds, seconds=seconds)
 
 
 def apply(kube, *objects, kubeconfig=None):

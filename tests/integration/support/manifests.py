@@ -25,6 +25,18 @@ def _object(api_version, kind, name, namespace, **members):
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **members}
 
 
+def owner_reference(owner):
+    """What an object's controller writes into the object."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
 def secret(name, data, namespace="default"):
     """A Secret of text values."""
     encoded = {

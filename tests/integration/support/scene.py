@@ -11,13 +11,8 @@ import urllib.parse
 from . import manifests as m
 from .controller import apply, is_true, wait_ready
 from .kube_api import KubeError
+from .resources import CERTIFICATES, CHALLENGES
 from .server import wait_until
-
-CERTIFICATES = "certificates.cert-manager.io"
-REQUESTS = "certificaterequests.cert-manager.io"
-ISSUERS = "issuers.cert-manager.io"
-ORDERS = "orders.acme.cert-manager.io"
-CHALLENGES = "challenges.acme.cert-manager.io"
 
 HELD = "1h"  # how long a held Challenge waits after its record is there
 

@@ -1,0 +1,12 @@
+"""Resources by the names that an API server knows them by: cert-manager's and others of the tests."""
+
+CERTIFICATES = "certificates.cert-manager.io"
+REQUESTS = "certificaterequests.cert-manager.io"
+ISSUERS = "issuers.cert-manager.io"
+CLUSTER_ISSUERS = "clusterissuers.cert-manager.io"
+ORDERS = "orders.acme.cert-manager.io"
+CHALLENGES = "challenges.acme.cert-manager.io"
+OURS = (CERTIFICATES, REQUESTS, ISSUERS, CLUSTER_ISSUERS, ORDERS, CHALLENGES)
+
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+LEASES = "leases.coordination.k8s.io"
