@@ -14,7 +14,9 @@ from .bed import Pebble, wait_until
 from .certlet import solver_flags
 from .controller import Controller
 from .files import serial_of
-from .scene import CHALLENGES, Scene, Watcher, is_pair
+from .resources import CHALLENGES
+from .scene import Scene, Watcher, is_pair
+from .tally import KillTally, growth_of
 
 MOST_LINES = 80  # of the log, from a start to the kill
 TURNS_OF_A_GROUP = 5
@@ -22,28 +24,11 @@ TURNS_OF_AN_API_SERVER = 10  # every so many turns it is killed, too
 
 
 @dataclasses.dataclass
-class ClusterTally:
-    """What a story, or many, came to. `orders` and `finalized` are the CA's numbers."""
-
-    kills: int = 0
+class ClusterTally(KillTally):
     api_kills: int = 0
-    certificates: int = 0
-    orders: int = 0
-    finalized: int = 0
     pairs: int = 0  # versions of Secrets that were looked at
-    lost: list = dataclasses.field(default_factory=list)  # stored once, and then gone or another
     unequal: list = dataclasses.field(default_factory=list)  # a certificate with another's key
-    unready: list = dataclasses.field(default_factory=list)  # not issued in the end
     challenges: list = dataclasses.field(default_factory=list)  # that were left behind
-    records: list = dataclasses.field(default_factory=list)  # TXT records that were left behind
-
-    @property
-    def twice(self):
-        return self.finalized - self.certificates
-
-    def add(self, other):
-        for field in dataclasses.fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
     def text(self):
         return (
@@ -54,19 +39,8 @@ class ClusterTally:
             f"records left {len(self.records)}"
         )
 
-    def faults(self):
-        """{what: what was found} of all that must not be."""
-        found = {
-            "lost": self.lost,
-            "not a pair": self.unequal,
-            "not ready": self.unready,
-            "Challenges left": self.challenges,
-            "records left": self.records,
-            "finalized twice": max(self.twice, 0),
-            "finalized never": max(-self.twice, 0),
-            "ordered twice": max(self.orders - self.certificates, 0),
-        }
-        return {what: value for what, value in found.items() if value}
+    def more_faults(self):
+        return {"not a pair": self.unequal, "Challenges left": self.challenges}
 
 
 class ClusterStory:
@@ -112,15 +86,14 @@ class ClusterStory:
 
     def wait_lines(self):
         """Until the log has grown by some lines, or all is stored."""
-        size = self.program.log_file.stat().st_size if self.program.log_file.exists() else 0
-        lines = self.dice.randrange(3, MOST_LINES)
-
-        def is_time():
-            with open(self.program.log_file, "rb") as file:
-                file.seek(size)
-                return file.read().count(b"\n") >= lines or not self.pending()
-
-        wait_until(is_time, 90, "lines of the log", self.program.child, every=0.002)
+        has_grown = growth_of(self.program.log_file, self.dice.randrange(3, MOST_LINES))
+        wait_until(
+            lambda: has_grown() or not self.pending(),
+            90,
+            "lines of the log",
+            self.program.child,
+            every=0.002,
+        )
 
     def kill_api_server(self):
         self.kube.api_server.kill()

@@ -12,6 +12,7 @@ from . import manifests
 from .bed import Pebble
 from .certlet import Certlet, solver_flags
 from .files import serial_of
+from .tally import KillTally, growth_of
 from .troubled import quick_solver
 
 TURNS_OF_A_GROUP = 3
@@ -22,26 +23,13 @@ echo "$CERTLET_NAME $(openssl x509 -noout -serial -in "$CERTLET_PATH/tls.crt")" 
 
 
 @dataclasses.dataclass
-class Tally:
-    """What a story, or many, came to. `orders` and `finalized` are the CA's numbers."""
-
-    kills: int = 0
-    certificates: int = 0
-    orders: int = 0
-    finalized: int = 0
+class Tally(KillTally):
     cut_off: int = 0  # killed while the CA was asking our web server: it takes that for a failure
-    lost: list = dataclasses.field(default_factory=list)  # stored once, and then gone or another
-    unready: list = dataclasses.field(default_factory=list)  # not issued in the end
     unhooked: list = dataclasses.field(default_factory=list)  # no hook ran for what is stored
-    records: list = dataclasses.field(default_factory=list)  # TXT records that were left behind
 
     @property
-    def twice(self):
-        return self.finalized - self.certificates
-
-    def add(self, other):
-        for field in dataclasses.fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+    def ordered_twice(self):
+        return super().ordered_twice - self.cut_off
 
     def text(self):
         return (
@@ -51,19 +39,8 @@ class Tally:
             f"without their hook {len(self.unhooked)}, records left {len(self.records)}"
         )
 
-    def faults(self):
-        """{what: what was found} of all that must not be. The order whose answer died with us is found in
-        the account's list, which Pebble has."""
-        found = {
-            "lost": self.lost,
-            "not ready": self.unready,
-            "without their hook": self.unhooked,
-            "records left": self.records,
-            "finalized twice": max(self.twice, 0),
-            "finalized never": max(-self.twice, 0),
-            "ordered twice": max(self.orders - self.certificates - self.cut_off, 0),
-        }
-        return {what: value for what, value in found.items() if value}
+    def more_faults(self):
+        return {"without their hook": self.unhooked}
 
 
 class Story:
@@ -95,17 +72,11 @@ class Story:
 
     def turn(self):
         """Start it, and kill it when its log has grown by some lines, or when all is stored."""
-        log = self.program.log_file
-        before = log.stat().st_size if log.exists() else 0
-        lines = self.dice.randrange(3, MOST_LINES)
-
-        def is_time():
-            with open(log, "rb") as file:
-                file.seek(before)
-                return file.read().count(b"\n") >= lines or not self.pending()
-
+        has_grown = growth_of(self.program.log_file, self.dice.randrange(3, MOST_LINES))
         self.program.start("-v", "4")
-        self.program.wait_until(is_time, 60, "lines of the log", every=0.002)
+        self.program.wait_until(
+            lambda: has_grown() or not self.pending(), 60, "lines of the log", every=0.002
+        )
         self.program.kill9()
         self.tally.kills += 1
         self.look()
