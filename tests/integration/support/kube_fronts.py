@@ -138,13 +138,16 @@ class Wire:
                     _drop_everything(client)
 
 
-class ConnectProxy:
-    """An HTTP proxy for CONNECT; `asked` are the hosts and ports, in order."""
+class _HttpServer:
+    """Answers by the class that `_handler()` gives, over TLS where there is a context for it."""
+
+    _tls = None
 
     def __enter__(self):
-        self.asked = []
         self._server = http.server.ThreadingHTTPServer((LOOPBACK, 0), self._handler())
         self._server.daemon_threads = True
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
@@ -156,7 +159,14 @@ class ConnectProxy:
 
     @property
     def url(self):
-        return f"http://{LOOPBACK}:{self._server.server_port}"
+        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self._server.server_port}"
+
+
+class ConnectProxy(_HttpServer):
+    """An HTTP proxy for CONNECT; `asked` are the hosts and ports, in order."""
+
+    def __init__(self):
+        self.asked = []
 
     def _handler(proxy):
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -186,7 +196,7 @@ def _carry_all(source, sink):
             one.shutdown(socket.SHUT_RDWR)
 
 
-class Front:
+class Front(_HttpServer):
     """An HTTPS server that hands requests on to an API server, unless `decide` does something about one.
 
     `decide(method, path)` gives None, or a function that is called with the handler in place of handing on.
@@ -194,26 +204,8 @@ class Front:
 
     def __init__(self, kube, decide):
         self._kube, self.decide, self.requests = kube, decide, []
-
-    def __enter__(self):
-        self._server = http.server.ThreadingHTTPServer((LOOPBACK, 0), self._handler())
-        self._server.daemon_threads = True
-        files = self._kube.server_files
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*map(str, files))
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
-
-    @property
-    def url(self):
-        return f"https://{LOOPBACK}:{self._server.server_port}"
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(*map(str, kube.server_files))
 
     def _handler(front):
         class Handler(http.server.BaseHTTPRequestHandler):
