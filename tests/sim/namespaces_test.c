@@ -2,11 +2,24 @@
 #include "support/sim.h"
 
 #define START AT("2026-01-01T00:00:00Z")
-#define IN(namespace)                                                                                                                                                                                                                                                               \
-    "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: acme, namespace: " namespace "}\nspec:\n  acme:\n    server: " FAKE_CA_DIRECTORY                                                                                                                                \
-                                                                                                 "\n    privateKeySecretRef: {name: account}\n" SIM_BY_DNS                                                                                                                          \
-                                                                                                 "---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web, namespace: " namespace "}\nspec:\n  dnsNames: [" namespace ".example.com]\n  secretName: web-tls\n" \
-                                                                                                                                                                                                                                           "  issuerRef: {name: acme}\n  privateKey: {algorithm: ECDSA, size: 256}\n---\n"
+/* An Issuer and a Certificate. */
+#define IN(where)                                                                                  \
+    "apiVersion: cert-manager.io/v1\n"                                                             \
+    "kind: Issuer\n"                                                                               \
+    "metadata: {name: acme, namespace: " where "}\n"                                               \
+    "spec:\n"                                                                                      \
+    "  acme:\n"                                                                                    \
+    "    server: " FAKE_CA_DIRECTORY "\n"                                                          \
+    "    privateKeySecretRef: {name: account}\n" SIM_BY_DNS "---\n"                                \
+    "apiVersion: cert-manager.io/v1\n"                                                             \
+    "kind: Certificate\n"                                                                          \
+    "metadata: {name: web, namespace: " where "}\n"                                                \
+    "spec:\n"                                                                                      \
+    "  dnsNames: [" where ".example.com]\n"                                                        \
+    "  secretName: web-tls\n"                                                                      \
+    "  issuerRef: {name: acme}\n"                                                                  \
+    "  privateKey: {algorithm: ECDSA, size: 256}\n"                                                \
+    "---\n"
 #define CLUSTER_ISSUER                                                                             \
     "apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: all}\n"                 \
     "spec:\n  acme:\n    server: " FAKE_CA_DIRECTORY                                               \
