@@ -1,6 +1,7 @@
 """Incidents of other tools that must be impossible here, by name (tests/incidents.md lists all of them)."""
 
 import base64
+import contextlib
 import http.server
 import json
 import os
@@ -267,13 +268,11 @@ def connect(port):
 def talk(port, data):
     with connect(port) as channel:
         channel.settimeout(10)
-        try:
+        answer = b""
+        with contextlib.suppress(OSError):
             channel.sendall(data)
-            answer = b""
             while piece := channel.recv(65536):
                 answer += piece
-        except OSError:
-            pass
         return answer
 
 

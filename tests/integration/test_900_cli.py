@@ -344,9 +344,8 @@ def test_metrics_and_health_are_served_where_asked(binary, ca, tmp_path, free_po
         assert re.search(r'expiration_timestamp_seconds\{name="a"[^}]*\} 1\.?\d+(e\+09)?\n', text)
         assert re.search(r'certmanager_issuer_ready_status\{name="acme".*"True"\} 1\n', text)
         assert 'certmanager_controller_sync_call_count{controller="' in text
-        assert re.search(r'certmanager_http_acme_client_request_count\{.*action="finalize', text) or (
-            "certmanager_http_acme_client_request_count{" in text
-        )
+        finalized = r'certmanager_http_acme_client_request_count\{.*action="create_order_cert".*\} 1\n'
+        assert re.search(finalized, text)
         assert re.search(r'workqueue_adds_total\{name="certificates",controller="certificates"\} [1-9]', text)
         assert re.search(r'reconcile_total\{controller="certificates",result="success"\} \d', text)
         assert re.search(r'reconcile_time_seconds_bucket\{controller="orders",le="\+Inf"\} [1-9]', text)

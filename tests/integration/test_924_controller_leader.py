@@ -1,7 +1,6 @@
 """Who works: hand-over between two controllers, orderly stops, foreign holders of the Lease."""
 
 import datetime
-import signal
 import time
 
 import pytest
@@ -73,7 +72,6 @@ def test_the_other_one_goes_on_and_issues_nothing_twice(start, scene, how):
     second.wait_to_lead()
     taken = time.monotonic() - began
     scene.wait_ready()
-    print(f"{how}: leading after {taken:.1f} s, all issued after {time.monotonic() - began:.1f} s")
     assert taken < (10 if how == "term" else 30)
     assert scene.finalizes() == len(scene.names) == 6
     # The answer to a newOrder may have died with the first one; Pebble lists orders, so it is found.
@@ -136,7 +134,6 @@ def test_an_api_server_that_answers_nothing_does_not_keep_us(start, cluster, sce
         process.interrupt()
         process.child.wait(20)
         taken = time.monotonic() - began
-        print(f"stopped after {taken:.1f} s")
         assert taken < STOPS_WITHIN_S
     finally:
         cluster.resume()
@@ -218,7 +215,6 @@ def test_a_lease_that_is_stolen_ends_the_process_with_a_word(start, cluster, sce
     scene.wait_ready()
     Rival(cluster).take()
     assert process.child.wait(20) == 1
-    assert process.child.returncode != -signal.SIGKILL
     last = [line for line in process.log_text().splitlines() if line.startswith("E")]
     assert any("Lease is lost" in line and Rival.identity in line for line in last), last
     process.child = None

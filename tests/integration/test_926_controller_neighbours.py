@@ -35,6 +35,16 @@ class Watched:
             metadata = one["metadata"]
             self.versions[one["kind"], metadata["namespace"], metadata["name"]].append(one)
 
+    def certificate(self, namespace, name, revision):
+        """The versions of a Certificate, once the latest one says that revision."""
+        versions = self.versions["Certificate", namespace, name]
+        wait_until(
+            lambda: versions and versions[-1].get("status", {}).get("revision") == revision,
+            60,
+            f"the watch to see revision {revision} of {name}",
+        )
+        return list(versions)
+
     def __enter__(self):
         for watcher in self._watchers:
             watcher.__enter__()
@@ -95,14 +105,8 @@ def test_argo_cd_sees_progress_and_health_and_never_a_degraded_certificate(scene
     scene.ask("web")
     scene.wait_ready()
     wait_until(lambda: renewed_by_hand(scene, "web"), 20, "no conflict")
-    scene.kube.wait_for(
-        f"{CERTIFICATES}/web", scene.namespace, lambda found: found["status"].get("revision") == 2, 60
-    )
-    key = ("Certificate", scene.namespace, "web")
-    wait_until(
-        lambda: watched.versions[key][-1]["status"].get("revision") == 2, 20, "the watch to see it"
-    )
-    health = [argo_of_certificate(version) for version in watched.versions[key]]
+    versions = watched.certificate(scene.namespace, "web", revision=2)
+    health = [argo_of_certificate(version) for version in versions]
     assert changes(health) == ["Progressing", "Healthy", "Progressing", "Healthy"]
     issuer = [argo_of_issuer(version) for version in watched.versions["Issuer", scene.namespace, "acme"]]
     assert changes(issuer) == ["Progressing", "Healthy"]
@@ -135,10 +139,7 @@ def test_every_version_says_which_generation_it_is_about(scene, watched):
     scene.ask("web")
     scene.wait_ready()
     scene.ask("web", dnsNames=[scene.host("web"), scene.host("two")])
-    scene.kube.wait_for(
-        f"{CERTIFICATES}/web", scene.namespace, lambda found: found["status"].get("revision") == 2, 60
-    )
-    for one in watched.versions["Certificate", scene.namespace, "web"]:
+    for one in watched.certificate(scene.namespace, "web", revision=2):
         for condition in one.get("status", {}).get("conditions", []):
             assert 0 < condition["observedGeneration"] <= one["metadata"]["generation"]
             if condition["type"] == "Ready" and condition["status"] == "True":

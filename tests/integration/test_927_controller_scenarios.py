@@ -293,6 +293,7 @@ def test_authorizations_that_the_ca_reuses_are_not_proved_again(
         apply(cluster, certificate("a", namespace, ["reuse.example.test"]))
         wait_ready(cluster, f"{CERTIFICATES}/a", namespace)
         proofs = ca.requests("/chalZ/")
+        assert proofs > 0
         apply(cluster, certificate("again", namespace, ["reuse.example.test"]))
         wait_ready(cluster, f"{CERTIFICATES}/again", namespace)
         assert (ca.finalizes(), ca.requests("/chalZ/")) == (2, proofs)
@@ -476,6 +477,8 @@ def test_hundred_names_are_in_one_certificate(shared, cluster, pebble, tmp_path)
 
 
 def test_no_record_and_no_challenge_is_left(shared, cluster, bind):
+    for name in WANTED:
+        wait_ready(cluster, f"{CERTIFICATES}/{name}", shared, seconds=120)
     wait_until(lambda: not cluster.list(CHALLENGES, shared), 30, "Challenges to go")
     for name in ("web", "short", "n042.many"):
         assert bind.txt(f"_acme-challenge.{name}.example.test") == []
