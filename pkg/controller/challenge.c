@@ -152,16 +152,17 @@ static bool may_be_the_end_of_all(const struct run *run)
            !has_survivor(run->self->caches.orders, run->key->namespace);
 }
 
-/* Counted from our start: what was deleted before, nobody has tried to take back since. */
+/* Counted from when we began to work: what was deleted before, nobody has tried to take back since. */
 static bool may_give_up(const struct run *run)
 {
     int64_t since_ms = run->challenge->object.metadata.deletion_timestamp_ms;
+    int64_t work_since_ms = controllers_work_since_ms(run->self);
     int64_t tried_ms;
 
     if (since_ms == 0)
         return false;
-    if (since_ms < run->self->started_at_ms)
-        since_ms = run->self->started_at_ms;
+    if (since_ms < work_since_ms)
+        since_ms = work_since_ms;
     tried_ms = context_now_ms(run->ctx) - since_ms;
     return tried_ms > CLEANUP_GIVE_UP_LATER_MS ||
            (tried_ms > CLEANUP_GIVE_UP_MS && may_be_the_end_of_all(run));

@@ -98,7 +98,8 @@ struct controllers {
     struct keymaker *keymaker;
     struct export *export; /* only for directories; NULL: LANE_EXPORT does nothing */
     struct controllers_options options;
-    int64_t started_at_ms;
+    int64_t started_at_ms; /* wall clock */
+    int64_t work_since_ms; /* controllers_work_since_ms(); several threads */
 };
 
 /* Parts that a caller owns and lends. */
@@ -117,6 +118,10 @@ struct controllers_parts {
 int controllers_new(const struct controllers_parts *parts,
                     const struct controllers_options *options, struct controllers **ret,
                     struct err *err);
+/* Before the first reconcile, and not while another process leads: what the store has until now, others have made. */
+void controllers_begin(struct controllers *controllers);
+/* Wall clock of controllers_begin(); 0: standing by. Any thread. */
+int64_t controllers_work_since_ms(const struct controllers *controllers);
 void controllers_free(struct controllers *controllers);
 DEFINE_CLEANUP(struct controllers, controllers_free);
 

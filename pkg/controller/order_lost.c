@@ -105,10 +105,13 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
                     struct err *err)
 {
     cleanup(strlist_deinit) struct strlist listed = {};
+    const char *uid = live->object.metadata.uid;
     int r = list(run, &listed, err), read = 0;
 
-    if (r < 0 && r != ERR_UNSUPPORTED)
+    if (r < 0 && r != ERR_UNSUPPORTED) {
+        placed_doubt(run->self->placed, uid);
         return not_asked(r);
+    }
     for (size_t i = listed.len; i-- > 0 && read < READ_MAX;) {
         if (placed_is_claimed(run->self->placed, listed.items[i]) ||
             placed_has_ended(run->self->placed, listed.items[i]))
@@ -118,7 +121,7 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
         if (r != 0)
             return r;
     }
-    if (read < READ_MAX)
-        placed_note_searched(run->self->placed, live->object.metadata.uid);
+    if (read == READ_MAX)
+        placed_doubt(run->self->placed, uid);
     return 0;
 }

@@ -295,18 +295,15 @@ static int discard(struct order_run *run, const struct err *why, struct err *err
 static int find_placed(struct order_run *run, const struct order *live, struct acme_order *ret,
                        struct err *err)
 {
-    const struct metadata *metadata = &live->object.metadata;
-    enum placed_state state = placed_take(run->self->placed, metadata->uid, ret);
+    const char *uid = live->object.metadata.uid;
+    enum placed_state state = placed_take(run->self->placed, uid, ret);
     int r;
 
-    if (state == PLACED_NOTHING && metadata->creation_timestamp_ms < run->self->started_at_ms &&
-        !placed_was_searched(run->self->placed, metadata->uid))
-        state = PLACED_IN_DOUBT; /* we may have been stopped between the answer and the write */
     if (state != PLACED_IN_DOUBT)
         return state == PLACED_ORDER;
     r = order_find_lost(run, live, ret, err);
     if (r < 0)
-        placed_doubt(run->self->placed, metadata->uid);
+        placed_doubt(run->self->placed, uid);
     return r;
 }
 

@@ -9,7 +9,7 @@
 
 struct note {
     struct acme_order placed; /* the CA made it, the store does not have it; no URL: none */
-    bool in_doubt, was_searched;
+    bool in_doubt;
     char *claims;     /* URL of the CA's order that it goes on with; NULL */
     char *awaits;     /* URL that is another one's; NULL */
     int64_t since_ms; /* of `awaits` */
@@ -104,21 +104,6 @@ enum placed_state placed_take(struct placed *self, const char *uid, struct acme_
 }
 
 /* --- the search for a lost one --- */
-
-void placed_note_searched(struct placed *self, const char *uid)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-
-    note_of(self, uid)->was_searched = true;
-}
-
-bool placed_was_searched(struct placed *self, const char *uid)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    const struct note *note = map_get(self->notes, uid);
-
-    return note && note->was_searched;
-}
 
 void placed_note_ended(struct placed *self, const char *url)
 {

@@ -19,12 +19,10 @@ void placed_free(struct placed *placed);
 
 /* `uid` is the Order's. The order's members move into the note. */
 void placed_note(struct placed *placed, const char *uid, struct acme_order *order);
+/* The CA may have made an order for it whose URL nobody knows. */
 void placed_doubt(struct placed *placed, const char *uid);
-/* No order was lost, as far as the CA can tell. */
-void placed_note_searched(struct placed *placed, const char *uid);
-bool placed_was_searched(struct placed *placed, const char *uid);
 enum placed_state { PLACED_NOTHING, PLACED_IN_DOUBT, PLACED_ORDER };
-/* Takes the note out; `ret` is filled with an order only. */
+/* Takes the note or the doubt out; `ret` is filled with an order only. */
 enum placed_state placed_take(struct placed *placed, const char *uid, struct acme_order *ret);
 /* An order that nobody needs to read again when one is looked for: it is not open any more. */
 void placed_note_ended(struct placed *placed, const char *url);

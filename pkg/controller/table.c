@@ -158,6 +158,16 @@ int controllers_new(const struct controllers_parts *parts,
     return 0;
 }
 
+void controllers_begin(struct controllers *self)
+{
+    __atomic_store_n(&self->work_since_ms, clock_wall_ms(self->clock), __ATOMIC_SEQ_CST);
+}
+
+int64_t controllers_work_since_ms(const struct controllers *self)
+{
+    return __atomic_load_n(&self->work_since_ms, __ATOMIC_SEQ_CST);
+}
+
 void controllers_free(struct controllers *self)
 {
     if (!self)

@@ -179,9 +179,10 @@ static void request_changed(void *self, const struct key *key, const void *befor
         add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
 }
 
-/* Which order of the CA an open Order has, from whatever process. */
+/* Which order of the CA an open Order has, from whatever process. For one that is older than our work another
+ * process may have been stopped between the CA's answer and the write. */
 static void note_placed(struct controllers *self, const struct order_facts *before,
-                        const struct order_facts *after)
+                        const struct order_facts *after, bool initial)
 {
     const char *uid = (after ? after : before)->order.object.metadata.uid;
 
@@ -190,6 +191,8 @@ static void note_placed(struct controllers *self, const struct order_facts *befo
     else if (!str_empty(
                  after->order.status.url)) /* where another has it, nothing is to be done here */
         (void)placed_claim(self->placed, uid, after->order.status.url, clock_wall_ms(self->clock));
+    else if (!before && (initial || !controllers_work_since_ms(self)))
+        placed_doubt(self->placed, uid);
 }
 
 static void order_changed(void *self, const struct key *key, const void *before, const void *after,
@@ -201,7 +204,7 @@ static void order_changed(void *self, const struct key *key, const void *before,
     struct key request_key = {.namespace = key->namespace, .name = owner ? owner->name : ""};
     cleanup(object_unref) const struct object *request = NULL;
 
-    note_placed(wake.self, before, after);
+    note_placed(wake.self, before, after, initial);
     if (after && !only_reason_changed(&order_part, before, after))
         add(&wake, LANE_ORDERS, key->namespace, key->name);
     if (initial || !owner)

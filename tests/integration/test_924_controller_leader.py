@@ -1,13 +1,15 @@
 """Who works: hand-over between two controllers, orderly stops, foreign holders of the Lease."""
 
 import datetime
+import threading
 import time
 
 import pytest
 
 from support.bed import wait_until
 from support.certlet import solver_flags
-from support.controller import LEASE, LEASE_NAMESPACE, Controller
+from support.controller import ACCOUNT, LEASE, LEASE_NAMESPACE, NAMESPACE, Controller
+from support.kube_fronts import Front, kubeconfig
 from support.resources import CERTIFICATES, CHALLENGES, LEASES
 from support.scene import repeated
 
@@ -20,8 +22,10 @@ def start(binary, cluster, bind, tmp_path):
     """Starts controllers; they end with the test, and their Lease goes."""
     started = []
 
-    def new(name):
-        process = Controller(binary, tmp_path / name, cluster, solver_flags(bind), name=name)
+    def new(name, **options):
+        process = Controller(
+            binary, tmp_path / name, cluster, solver_flags(bind), name=name, **options
+        )
         started.append(process)
         process.start()
         return process
@@ -78,6 +82,36 @@ def test_the_other_one_goes_on_and_issues_nothing_twice(start, scene, how):
     assert scene.orders() == 6
     scene.wait_tidy()
     assert first.child is None and leads(second)
+
+
+def test_an_order_whose_url_died_with_the_leader_is_found_by_the_standby(
+    start, scene, cluster, tmp_path
+):
+    """The standby has seen the Order long before: it does not come with its first list."""
+    reached, killed = threading.Event(), threading.Event()
+
+    def hold(handler):
+        reached.set()
+        killed.wait(60)
+        handler.close_connection = True
+
+    def decide(method, path):
+        is_write = method in ("PUT", "PATCH") and "/orders/" in path and "/status?" in path
+        return hold if is_write and scene.orders() else None
+
+    with Front(cluster, decide) as front:
+        token = cluster.token(NAMESPACE, ACCOUNT)
+        config = kubeconfig(tmp_path, front.url, cluster.ca_file, token=token)
+        first = start("first", kubeconfig=config)
+        wait_alone(first)
+        second = start("second")
+        scene.ask("web")
+        assert reached.wait(60)
+        first.kill()
+        killed.set()
+        wait_alone(second)
+    scene.wait_ready()
+    assert (scene.orders(), scene.finalizes()) == (1, 1)
 
 
 # --- stops ---

@@ -91,6 +91,7 @@ static void start(struct sim *sim)
     connect_solvers(sim);
     parts.accounts = sim->accounts = accounts_new();
     must(controllers_new(&parts, &options, &sim->controllers, &err), &err, "controllers_new");
+    controllers_begin(sim->controllers);
     strlist_deinit(&options.copied_annotation_prefixes);
     strlist_deinit(&options.only_namespaces);
     strlist_deinit(&options.issuers_off);

@@ -106,10 +106,16 @@ class Scene:
     def wait_presented(self, name, seconds=60):
         return wait_until(lambda: self.records(name), seconds, f"the record of {self.host(name)}")
 
+    def next_keys(self):
+        """Secrets with the key of a certificate that is under way."""
+        label = "cert-manager.io/next-private-key"
+        return [one for one in self.list("secrets") if label in one["metadata"].get("labels", {})]
+
     def wait_tidy(self, seconds=60):
-        """No Challenge and no record any more."""
+        """No Challenge, no record and no next key any more: these go behind Ready."""
         wait_until(lambda: not self.list(CHALLENGES), seconds, "Challenges to go", every=0.1)
         wait_until(lambda: not self.records(), seconds, "records to go", every=0.1)
+        wait_until(lambda: not self.next_keys(), seconds, "next keys to go", every=0.1)
 
     # --- end ---
 
