@@ -276,6 +276,7 @@ void engine_tidy(struct engine *self, int64_t *last_ms)
         return;
     *last_ms = now_ms;
     accounts_save_gates(self->accounts, self->store, &self->ctx, false);
+    written_tidy(self->controllers->issuers.written);
     give_memory_back();
 }
 

@@ -66,7 +66,7 @@ static int save_live(struct run *run, struct err *err)
 {
     cleanup(object_unref) const struct object *object = NULL;
     struct certificate_request_status status;
-    int r = read_live(run->self, run->ctx, &kind_certificate_request, run->key, &object, err);
+    int r = read_full(run->self, run->ctx, &run->request->object, &object, err);
 
     if (r < 0)
         return r;

@@ -11,9 +11,7 @@
 
 static int read_issued(struct certificate_run *run, const struct object **ret, struct err *err)
 {
-    struct key key = object_key(&run->decision.request->request.object);
-
-    return read_live(run->self, run->ctx, &kind_certificate_request, &key, ret, err);
+    return read_full(run->self, run->ctx, &run->decision.request->request.object, ret, err);
 }
 
 int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,

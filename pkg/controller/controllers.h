@@ -173,6 +173,9 @@ int write_patch(struct author author, const struct object *object, const struct 
 /* Delete exactly this object (uid precondition). Gone already is success. */
 int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,
                  struct err *err);
+/* Decoded in full, as `cached` is: from what was just written, else live, which may be newer. */
+int read_full(struct controllers *self, const struct context *ctx, const struct object *cached,
+              const struct object **ret, struct err *err);
 /* Live and decoded in full. ERR_NOT_FOUND. */
 int read_live(struct controllers *self, const struct context *ctx, const struct kind *kind,
               const struct key *key, const struct object **ret, struct err *err);

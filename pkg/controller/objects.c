@@ -49,6 +49,14 @@ static void expect(struct author author, const struct resource *resource, const 
         expectations_add(author.self->expectations, author.lane, author.key, source, version);
 }
 
+/* An object written by its own reconciler goes on from there: the next step needs its bytes. */
+static void note_own(struct author author, const struct resource *resource,
+                     const struct json *stored)
+{
+    if (author.lane == LANE_REQUESTS || author.lane == LANE_ORDERS)
+        written_note(author.self->issuers.written, resource, stored);
+}
+
 static void give(struct json **ret_stored, struct json *stored)
 {
     if (ret_stored)
@@ -67,6 +75,7 @@ int write_status_stored(struct author author, const struct object *object, const
     if (r < 0)
         return err_wrap(err, "writing status of %s '%s'", resource->kind, object->metadata.name);
     expect(author, resource, stored);
+    note_own(author, resource, stored);
     give(ret_stored, stored);
     return 0;
 }
@@ -149,6 +158,12 @@ int write_delete(struct controllers *self, const struct context *ctx, const stru
         return err_wrap(err, "deleting %s '%s'", object->kind->resource.kind,
                         object->metadata.name);
     return 0;
+}
+
+int read_full(struct controllers *self, const struct context *ctx, const struct object *cached,
+              const struct object **ret, struct err *err)
+{
+    return issuers_read_full(&self->issuers, ctx, cached, ret, err);
 }
 
 int read_live(struct controllers *self, const struct context *ctx, const struct kind *kind,

@@ -4,8 +4,8 @@
  *   no url ──newOrder──► url stored ──read authorizations──► Challenges ──all valid──► finalize ──► certificate
  *
  * The URL is stored before anything else is done with the order, and every run goes on from what is
- * stored, so no interruption makes a second order. newOrder and finalize act only on an Order that was
- * just read live, so that a late cache does not repeat them. Transient answers never end an Order:
+ * stored, so no interruption makes a second order. newOrder and finalize act only on an Order that we
+ * have just written or read, so that a late cache does not repeat them. Transient answers never end an Order:
  * they set status.reason and a time.
  */
 #include "controller/order_run.h"

@@ -2,7 +2,7 @@
  * order_place.c - newOrder, within the CA's budgets (acme/gate.h).
  *
  * What was placed is stored before anything else is done with it. It is placed only for an Order that
- * was just read live and still is what its approved request yields.
+ * we have just written or read (read_full()), and that still is what its approved request yields.
  */
 #include <string.h>
 
@@ -215,7 +215,7 @@ static int no_verdict(int r, struct err *err)
 int order_read(struct order_run *run, struct err *err)
 {
     const struct object *object = NULL;
-    int r = run->live ? 0 : read_live(run->self, run->ctx, &kind_order, run->key, &object, err);
+    int r = run->live ? 0 : read_full(run->self, run->ctx, &run->order->object, &object, err);
 
     if (object)
         run->live = (const struct order *)object;
@@ -232,14 +232,14 @@ static int read_again(struct order_run *run, struct err *err)
 
 int order_check_spec(struct order_run *run, struct err *err)
 {
-    struct key key = object_key(&run->request->request.object);
+    const struct object *cached = &run->request->request.object;
     cleanup(object_unref) const struct object *request = NULL;
     const struct order_spec *spec;
     struct order_spec wanted = {};
     int r = read_again(run, err);
 
     if (r == 0)
-        r = read_live(run->self, run->ctx, &kind_certificate_request, &key, &request, err);
+        r = read_full(run->self, run->ctx, cached, &request, err);
     if (r < 0)
         return no_verdict(r, err);
     spec = &run->live->spec;
@@ -254,7 +254,7 @@ int order_check_spec(struct order_run *run, struct err *err)
     if (!fields_equal(&order_spec_fields, &wanted, spec))
         return err_set(err, ERR_DENIED,
                        "the Order does not ask for what its CertificateRequest '%s' says",
-                       key.name);
+                       cached->metadata.name);
     return 0;
 }
 

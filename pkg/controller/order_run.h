@@ -69,7 +69,7 @@ int order_find_lost(struct order_run *run, const struct order *live, struct acme
 /* The order has come to its end at the CA: what was held for its certificate is spent or comes back. */
 void order_end_budget(struct order_run *run, bool issued);
 /* An Order is acted on only if its spec is what its approved request yields (DESIGN 11): whoever can
- * create Orders must not get certificates by them. Reads both live, into `live` even if that is set.
+ * create Orders must not get certificates by them. Reads both anew, in full, into `live` even if that is set.
  * ERR_DENIED, ERR_INVALID. */
 int order_check_spec(struct order_run *run, struct err *err);
 /* Fills `live` unless this run has read it. */

@@ -94,6 +94,7 @@ static void connect_parts(struct controllers *self, const struct controllers_par
         .orders = self->caches.orders,
         .secrets = self->caches.secrets,
         .accounts = parts->accounts,
+        .written = written_new(parts->clock),
         .ca_keys = ca_keys_new(),
         .resource_namespace = self->options.resource_namespace,
         .manager = MANAGER_ISSUERS,
@@ -177,6 +178,7 @@ void controllers_free(struct controllers *self)
     manager_free(self->manager);
     keymaker_free(self->keymaker);
     ca_keys_free(self->issuers.ca_keys);
+    written_free(self->issuers.written);
     challenges_free(self->challenges);
     writers_free(self->writers);
     placed_free(self->placed);

@@ -567,15 +567,16 @@ static int failed(struct signing *signing, const char *reason, const char *messa
     return 0;
 }
 
-static int read_object(struct signing *signing, const struct kind *kind, const struct key *key,
-                       const struct object **ret, struct err *err)
+static int read_order(struct signing *signing, const struct key *key, const struct object **ret,
+                      struct err *err)
 {
     cleanup(json_unref) struct json *value = NULL;
-    int r = store_get(signing->issuers->store, signing->ctx, &kind->resource, key, &value, err);
+    int r = store_get(signing->issuers->store, signing->ctx, &kind_order.resource, key, &value,
+                      err);
 
     if (r == 0)
-        r = object_decode(kind, value, NULL, ret, err);
-    return r < 0 ? err_wrap(err, "reading %s '%s'", kind->resource.kind, key->name) : 0;
+        r = object_decode(&kind_order, value, NULL, ret, err);
+    return r < 0 ? err_wrap(err, "reading Order '%s'", key->name) : 0;
 }
 
 /* There is one of the name that our Order must have. Ours: the cache is behind. Else its owner is gone, or
@@ -586,7 +587,7 @@ static int make_room(struct signing *signing, const struct certificate_request *
     struct key key = {.namespace = request->object.metadata.namespace, .name = name};
     cleanup(object_unref) const struct object *found = NULL;
     struct store_precondition exactly = {};
-    int r = read_object(signing, &kind_order, &key, &found, err);
+    int r = read_order(signing, &key, &found, err);
 
     if (r == 0 && (found->metadata.deletion_timestamp_ms ||
                    object_is_controlled_by(found, request->object.metadata.uid)))
@@ -605,14 +606,12 @@ static int make_room(struct signing *signing, const struct certificate_request *
 static int create_order(struct signing *signing, const struct certificate_request *cached,
                         const char *replaces, struct err *err)
 {
-    struct key key = object_key(&cached->object);
-    cleanup(object_unref)
-        const struct object *object = NULL; /* live: the request's bytes are not in the cache */
+    cleanup(object_unref) const struct object *object = NULL; /* with its bytes */
     cleanup(json_unref) struct json *order = NULL, *stored = NULL;
     const struct certificate_request *request;
     struct order_spec spec = {};
     struct err why = {};
-    int r = read_object(signing, &kind_certificate_request, &key, &object, err);
+    int r = issuers_read_full(signing->issuers, signing->ctx, &cached->object, &object, err);
 
     if (r < 0)
         return r;
@@ -631,19 +630,20 @@ static int create_order(struct signing *signing, const struct certificate_reques
         *err = why;
         return err_wrap(err, "creating the Order");
     }
+    written_note(signing->issuers->written, &kind_order.resource, stored);
     signing->result->order_version = arena_strdup(
         signing->arena, json_as_text(json_path(stored, "metadata.resourceVersion")));
     return pending(signing, "OrderCreated",
-                   arena_printf(signing->arena, "Created Order resource %s/%s", key.namespace,
+                   arena_printf(signing->arena, "Created Order resource %s/%s",
+                                object->metadata.namespace,
                                 json_as_text(json_path(order, "metadata.name"))));
 }
 
 static int take_certificate(struct signing *signing, const struct order *cached, struct err *err)
 {
-    struct key key = object_key(&cached->object);
     cleanup(object_unref) const struct object *object = NULL;
     const struct order *order;
-    int r = read_object(signing, &kind_order, &key, &object, err);
+    int r = issuers_read_full(signing->issuers, signing->ctx, &cached->object, &object, err);
 
     if (r < 0)
         return r;

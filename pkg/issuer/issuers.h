@@ -15,6 +15,7 @@
 #include "api/order.h"
 #include "api/secret.h"
 #include "cache/cache.h"
+#include "cache/written.h"
 #include "store/store.h"
 
 struct accounts;
@@ -26,6 +27,7 @@ struct issuers { /* what issuer types need; constant after start, parts are borr
     struct cache *orders;  /* struct order with digested bytes, see controller/caches.h */
     struct cache *secrets; /* struct secret_facts */
     struct accounts *accounts;
+    struct written *written; /* requests and Orders as we wrote them last */
     struct ca_keys *ca_keys;
     const char *resource_namespace;     /* where a ClusterIssuer's Secrets live */
     const char *manager;                /* field manager of what setup and sign write */
@@ -76,6 +78,10 @@ const char *issuer_type_name(const struct issuer_spec *spec);
 
 /* Namespace in which the issuer's Secret references resolve. */
 const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer);
+/* In full what a cache has without its bytes: as we have just written it, if that is what the cache shows;
+ * else as it is now, which may be newer. ERR_NOT_FOUND: it is gone. */
+int issuers_read_full(const struct issuers *issuers, const struct context *ctx,
+                      const struct object *cached, const struct object **ret, struct err *err);
 /* A Secret as it is now. ERR_NOT_FOUND: there is none. */
 int issuer_secret_read(const struct issuers *issuers, const struct context *ctx,
                        const struct key *key, const struct object **ret, struct err *err);

@@ -38,15 +38,11 @@ int own_failed(struct own_signing *own, const char *reason, const struct err *wh
 
 static int read_request(struct own_signing *own, struct err *err)
 {
-    struct key key = object_key(&own->input->request->object);
-    cleanup(json_unref) struct json *value = NULL;
-    int r = store_get(own->issuers->store, own->ctx, &kind_certificate_request.resource, &key,
-                      &value, err);
+    int r = issuers_read_full(own->issuers, own->ctx, &own->input->request->object, &own->read,
+                              err);
 
-    if (r == 0)
-        r = object_decode(&kind_certificate_request, value, NULL, &own->read, err);
     if (r < 0)
-        return err_wrap(err, "reading CertificateRequest '%s'", key.name);
+        return r;
     own->request = (const struct certificate_request *)own->read;
     return 0;
 }

@@ -33,6 +33,29 @@ const char *issuer_secret_namespace(const struct issuers *issuers, const struct 
                                                     : issuers->resource_namespace;
 }
 
+static int read_now(const struct issuers *issuers, const struct context *ctx,
+                    const struct object *cached, struct json **ret, struct err *err)
+{
+    struct key key = object_key(cached);
+
+    *ret = written_get(issuers->written, &cached->kind->resource, &key, cached->metadata.uid,
+                       cached->metadata.resource_version);
+    return *ret ? 0 : store_get(issuers->store, ctx, &cached->kind->resource, &key, ret, err);
+}
+
+int issuers_read_full(const struct issuers *issuers, const struct context *ctx,
+                      const struct object *cached, const struct object **ret, struct err *err)
+{
+    cleanup(json_unref) struct json *value = NULL;
+    int r = read_now(issuers, ctx, cached, &value, err);
+
+    if (r == 0)
+        r = object_decode(cached->kind, value, NULL, ret, err);
+    return r < 0 ? err_wrap(err, "reading %s '%s'", cached->kind->resource.kind,
+                            cached->metadata.name)
+                 : 0;
+}
+
 int issuer_secret_read(const struct issuers *issuers, const struct context *ctx,
                        const struct key *key, const struct object **ret, struct err *err)
 {

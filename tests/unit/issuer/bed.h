@@ -96,6 +96,7 @@ static inline void bed_init(struct bed *bed)
     bed->arena = arena_new(0);
     bed->issuers = (struct issuers){.store = &bed->store,
                                     .secrets = bed->secrets,
+                                    .written = written_new(&bed->clock.clock),
                                     .ca_keys = ca_keys_new(),
                                     .resource_namespace = "cert-manager"};
 }
@@ -103,6 +104,7 @@ static inline void bed_init(struct bed *bed)
 static inline void bed_deinit(struct bed *bed)
 {
     ca_keys_free(bed->issuers.ca_keys);
+    written_free(bed->issuers.written);
     cache_free(bed->secrets);
     json_unref(bed->objects);
     arena_free(bed->arena);

@@ -1,0 +1,33 @@
+/*
+ * written.h - what this process wrote last, with the bytes that caches leave out. Any thread.
+ *
+ *   write ─► the store's answer ─► note ─► the next step, if its cache shows the version of that write
+ *
+ * A request and its Order go through several steps within seconds, and most need bytes of theirs (the
+ * CSR, the certificate). What a step has written is the whole object; it is handed out as long as the cache
+ * shows exactly its version, else the store is asked.
+ *
+ * Notes are few and live for ten seconds: less than a Lease, so that who lost one while it was paused
+ * does not act on what it wrote before. Never for Secrets.
+ */
+#ifndef CACHE_WRITTEN_H
+#define CACHE_WRITTEN_H
+
+#include "store/store.h"
+
+struct written;
+struct written *written_new(const struct clock *clock);
+void written_free(struct written *written);
+DEFINE_CLEANUP(struct written, written_free);
+
+/* `stored` as the store has answered, which nobody changes any more: it is shared. */
+void written_note(struct written *written, const struct resource *resource,
+                  const struct json *stored);
+/* A reference to the object of this uid at this version; NULL: not known. */
+struct json *written_get(struct written *written, const struct resource *resource,
+                         const struct key *key, const char *uid, const char *version);
+/* Lets go of what is too old, which every note does, too. */
+void written_tidy(struct written *written);
+size_t written_len(struct written *written);
+
+#endif

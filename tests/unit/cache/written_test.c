@@ -1,0 +1,99 @@
+/* written_test.c - what was written is known at its version, and not for long. */
+#include "cache/written.h"
+
+#include "base/limits.h"
+#include "support/testing.h"
+
+static const struct resource orders = {.plural = "orders"}, requests = {.plural = "requests"};
+static const struct key key = {.namespace = "a", .name = "b"};
+
+static void note(struct written *written, const char *name, const char *uid, const char *version)
+{
+    cleanup(json_unref) struct json *object = json_new_map();
+    struct json *metadata = json_need_map(object, "metadata");
+
+    json_set_text(metadata, "namespace", "a");
+    json_set_text(metadata, "name", name);
+    json_set_text(metadata, "uid", uid);
+    json_set_text(metadata, "resourceVersion", version);
+    written_note(written, &orders, object);
+}
+
+static void note_many(struct written *written, const char *name, int count)
+{
+    for (int i = 0; i < count; i++) {
+        cleanup(xfree) char *full = xasprintf("%s%d", name, i);
+
+        note(written, full, "u", "1");
+    }
+}
+
+static bool knows(struct written *written, const char *uid, const char *version)
+{
+    cleanup(json_unref) struct json *found = written_get(written, &orders, &key, uid, version);
+
+    return found != NULL;
+}
+
+TEST(it_is_known_at_the_version_that_was_written_last)
+{
+    struct fake_clock clock;
+    cleanup(written_free) struct written *written = NULL;
+    cleanup(json_unref) struct json *found = NULL;
+
+    fake_clock_init(&clock, 0);
+    written = written_new(&clock.clock);
+    ASSERT_FALSE(knows(written, "u", "1"));
+    note(written, "b", "u", "1");
+    ASSERT_TRUE(knows(written, "u", "1"));
+    ASSERT_TRUE(knows(written, "u", "1")); /* as often as it is needed */
+    note(written, "b", "u", "2");
+    ASSERT_TRUE(knows(written, "u", "2"));
+    ASSERT_FALSE(knows(written, "u", "1"));
+    ASSERT_FALSE(knows(written, "u", "3"));     /* somebody else's write came behind ours */
+    ASSERT_FALSE(knows(written, "other", "2")); /* deleted, and made again */
+    found = written_get(written, &requests, &key, "u", "2");
+    ASSERT_NULL(found);
+    ASSERT_EQ(written_len(written), 1);
+}
+
+/* A process that was paused for as long as a Lease lasts must not go on with it. */
+TEST(it_is_forgotten_before_a_lease_runs_out)
+{
+    struct fake_clock clock;
+    cleanup(written_free) struct written *written = NULL;
+
+    fake_clock_init(&clock, 0);
+    written = written_new(&clock.clock);
+    note(written, "b", "u", "1");
+    fake_clock_advance(&clock, SECONDS(10) - 1);
+    ASSERT_TRUE(knows(written, "u", "1"));
+    written_tidy(written);
+    ASSERT_EQ(written_len(written), 1);
+    fake_clock_advance(&clock, 1);
+    ASSERT_FALSE(knows(written, "u", "1"));
+    written_tidy(written);
+    ASSERT_EQ(written_len(written), 0);
+}
+
+TEST(the_oldest_make_room)
+{
+    struct fake_clock clock;
+    cleanup(written_free) struct written *written = NULL;
+
+    fake_clock_init(&clock, 0);
+    written = written_new(&clock.clock);
+    note(written, "b", "u", "1");
+    note_many(written, "c", 255);
+    ASSERT_TRUE(knows(written, "u", "1"));
+    note(written, "b", "u", "2"); /* the latest now */
+    note_many(written, "d", 255);
+    ASSERT_TRUE(knows(written, "u", "2"));
+    note(written, "e", "u", "1");
+    ASSERT_FALSE(knows(written, "u", "2"));
+    ASSERT_EQ(written_len(written), 256);
+}
+
+RUN_TESTS(cmocka_unit_test(it_is_known_at_the_version_that_was_written_last),
+          cmocka_unit_test(it_is_forgotten_before_a_lease_runs_out),
+          cmocka_unit_test(the_oldest_make_room));
