@@ -84,6 +84,12 @@ static int write_extensions(const struct csr_request *request, X509_REQ *req, st
     return 0;
 }
 
+static bool set_public_key(const struct pkey *key, X509_REQ *req)
+{
+    return spki_write(key, X509_REQ_get_X509_PUBKEY(req)) ||
+           X509_REQ_set_pubkey(req, pkey_evp(key)) == 1;
+}
+
 int csr_new(const struct csr_request *request, const struct pkey *key, struct csr **ret,
             struct err *err)
 {
@@ -103,8 +109,8 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
     if (r < 0)
         return r;
     if (X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
-        X509_REQ_set_subject_name(req, subject) != 1 ||
-        X509_REQ_set_pubkey(req, pkey_evp(key)) != 1 || !X509_REQ_sign(req, pkey_evp(key), md))
+        X509_REQ_set_subject_name(req, subject) != 1 || !set_public_key(key, req) ||
+        !X509_REQ_sign(req, pkey_evp(key), md))
         return openssl_err(err, ERR_INTERNAL, "signing a certificate request");
     return csr_wrap(take(req), false, ret, err);
 }

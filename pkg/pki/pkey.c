@@ -477,42 +477,39 @@ static bool add_ec_point(const struct pkey *key, struct buf *to)
     return true;
 }
 
-/* The SubjectPublicKeyInfo; NULL for what is not usual. */
-static X509_PUBKEY *usual_spki(const struct pkey *key)
+bool spki_write(const struct pkey *key, X509_PUBKEY *to)
 {
-    cleanup(X509_PUBKEY_free) X509_PUBKEY *spki = X509_PUBKEY_new();
     cleanup(buf_deinit) struct buf bits = BUF(LIMIT_KEY_PEM);
     bool is_rsa = key->algorithm == KEY_RSA;
     ASN1_OBJECT *curve = NULL;
     unsigned char *copy;
 
-    openssl_must(spki);
     if (key->algorithm == KEY_ECDSA)
         curve = OBJ_txt2obj(curve_by_size(key->size)->group, 0);
     if (!(is_rsa && add_rsa_public(key->evp, &bits)) && !(curve && add_ec_point(key, &bits)))
-        return NULL;
+        return false;
     copy = OPENSSL_memdup(bits.data, bits.len);
-    openssl_must(copy &&
-                 X509_PUBKEY_set0_param(
-                     spki, OBJ_nid2obj(is_rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey),
-                     is_rsa ? V_ASN1_NULL : V_ASN1_OBJECT, curve, copy, (int)bits.len));
-    return take(spki);
+    openssl_must(copy && X509_PUBKEY_set0_param(
+                             to, OBJ_nid2obj(is_rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey),
+                             is_rsa ? V_ASN1_NULL : V_ASN1_OBJECT, curve, copy, (int)bits.len));
+    return true;
 }
 
-/* i2d_PUBKEY() looks for somebody who can write the key, each time: 75 us for what takes 5. */
 void pkey_public_hash(const struct pkey *key, unsigned char to[SHA256_LEN])
 {
-    cleanup(X509_PUBKEY_free) X509_PUBKEY *spki = usual_spki(key);
+    cleanup(X509_PUBKEY_free) X509_PUBKEY *spki = X509_PUBKEY_new();
     cleanup(openssl_free) unsigned char *der = NULL;
-    int len = spki ? i2d_X509_PUBKEY(spki, &der) : i2d_PUBKEY(key->evp, &der);
+    int len;
 
+    openssl_must(spki);
+    len = spki_write(key, spki) ? i2d_X509_PUBKEY(spki, &der) : i2d_PUBKEY(key->evp, &der);
     openssl_must(len > 0);
     sha256(der, (size_t)len, to);
 }
 
 /* --- the same hash without making a key of it --- */
 
-/* What usual_spki() writes in front of a point; the lengths in it fix the length of the whole. */
+/* What spki_write() writes in front of a point; the lengths in it fix the length of the whole. */
 static const struct usual_start {
     size_t len, whole;
     unsigned char bytes[28];

@@ -291,10 +291,12 @@ static int check_issuer_key(const struct cert_template *template, struct err *er
 
 static int fill(const struct cert_template *template, X509 *x509, struct err *err)
 {
+    const struct pkey *key = subject_key(template);
     int r;
 
-    openssl_must(X509_set_version(x509, X509_VERSION_3) == 1 &&
-                 X509_set_pubkey(x509, pkey_evp(subject_key(template))) == 1);
+    openssl_must(
+        X509_set_version(x509, X509_VERSION_3) == 1 &&
+        (spki_write(key, X509_get_X509_PUBKEY(x509)) || X509_set_pubkey(x509, pkey_evp(key)) == 1));
     r = set_serial(template, x509, err);
     if (r < 0)
         return r;
