@@ -6,7 +6,7 @@ import pathlib
 import signal
 import tempfile
 
-from steps import BUILD, ZONE, build, run, step
+from steps import BUILD, ZONE, build, end_with_a_word, run, step
 
 
 def get_servers(kube_version):
@@ -96,4 +96,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    end_with_a_word(main)

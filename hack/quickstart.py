@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from steps import BUILD, ROOT, ZONE, build, run, step
+from steps import BUILD, ROOT, ZONE, build, end_with_a_word, run, step
 
 
 def get_servers():
@@ -118,4 +118,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    end_with_a_word(main)

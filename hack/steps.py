@@ -27,6 +27,16 @@ def run(*argv, **options):
         sys.exit(f"hack/{program}: '{' '.join(map(str, argv))}' failed with exit code {done.returncode}")
 
 
+def end_with_a_word(main):
+    """A server of the bed that does not start says why; where in Python that was seen is no help."""
+    from support.server import BedError
+
+    try:
+        main()
+    except BedError as error:
+        sys.exit(f"hack/{pathlib.Path(sys.argv[0]).stem}: {error}")
+
+
 def build():
     step("building certlet (build/release)")
     run("cmake", "--preset", "release", "-DBUILD_TESTING=OFF", stdout=subprocess.DEVNULL)

@@ -199,11 +199,8 @@ static int check(const struct usage *usage, const struct controller_flags *flags
     if (engine_flags_check(usage, &flags->engine) != EXIT_OK)
         return EXIT_USAGE;
     if (flags->leader_elect &&
-        (flags->lease_ms <= flags->renew_deadline_ms ||
-         flags->renew_deadline_ms * 10 <= flags->retry_ms * 12 || flags->retry_ms <= 0))
-        return usage_error(usage,
-                           "leader election: the lease duration must be longer than the renew "
-                           "deadline, and that 1.2 times longer than the retry period");
+        elector_check_times(flags->lease_ms, flags->renew_deadline_ms, flags->retry_ms, &err) < 0)
+        return usage_error(usage, "%s", err.text);
     if (controller_choice_parse(&flags->controllers, choice, &err) < 0)
         return usage_error(usage, "flag '--controllers': %s", err.text);
     if (feature_gates_check(&flags->feature_gates, &err) < 0)

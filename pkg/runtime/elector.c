@@ -80,19 +80,26 @@ char *elector_identity(const char *host)
     return xasprintf("%s_%s", host, uuid);
 }
 
+int elector_check_times(int64_t lease_ms, int64_t renew_deadline_ms, int64_t retry_ms,
+                        struct err *err)
+{
+    if (retry_ms <= 0 || renew_deadline_ms <= retry_ms * 6 / 5)
+        return err_set(err, ERR_INVALID,
+                       "leader election: the renew deadline must be more than 1.2 retry periods");
+    if (lease_ms <= renew_deadline_ms)
+        return err_set(err, ERR_INVALID,
+                       "leader election: the lease duration must be more than the renew deadline");
+    return 0;
+}
+
 static int check(const struct elector_options *options, struct err *err)
 {
     if (str_empty(options->namespace) || str_empty(options->name))
         return err_set(err, ERR_INVALID, "leader election: the Lease has no name or namespace");
     if (str_empty(options->identity))
         return err_set(err, ERR_INVALID, "leader election: this process has no identity");
-    if (options->retry_ms <= 0 || options->renew_deadline_ms <= options->retry_ms * 6 / 5)
-        return err_set(err, ERR_INVALID,
-                       "leader election: the renew deadline must be more than 1.2 retry periods");
-    if (options->lease_ms <= options->renew_deadline_ms)
-        return err_set(err, ERR_INVALID,
-                       "leader election: the lease duration must be more than the renew deadline");
-    return 0;
+    return elector_check_times(options->lease_ms, options->renew_deadline_ms, options->retry_ms,
+                               err);
 }
 
 static void set_status(struct elector *self, bool leads)

@@ -38,8 +38,12 @@ struct elector_options { /* texts are copied; the rest must outlive the elector 
 /* "<host>_<uuid>" */
 char *elector_identity(const char *host);
 
+/* ERR_INVALID: not lease > deadline > retry x 1.2, which the rules need. */
+int elector_check_times(int64_t lease_ms, int64_t renew_deadline_ms, int64_t retry_ms,
+                        struct err *err);
+
 struct elector;
-/* ERR_INVALID: not lease > deadline > retry x 1.2, which the rules need; a name or identity is missing. */
+/* ERR_INVALID: elector_check_times(); a name or identity is missing. */
 int elector_new(const struct elector_options *options, struct elector **ret, struct err *err);
 void elector_free(struct elector *self); /* stops it first */
 DEFINE_CLEANUP(struct elector, elector_free);

@@ -53,7 +53,7 @@ def test_no_way_to_an_api_server_is_said(controller, tmp_path):
         (["--feature-gates=ServerSideApplied=true"], ["--feature-gates", "ServerSideApplied"]),
         (["--feature-gates=ServerSideApply"], ["ServerSideApply=true"]),
         (["--leader-election-lease-duration=10s"], ["leader election", "lease duration"]),
-        (["--leader-election-retry-period=39s"], ["leader election", "1.2 times"]),
+        (["--leader-election-retry-period=39s"], ["leader election", "1.2 retry periods"]),
         (["--concurrent-workers=0"], ["--concurrent-workers"]),
         (["surplus"], ["'surplus'"]),
         (["--kube-api-qbs=1"], ["unknown flag", "--kube-api-qbs"]),
