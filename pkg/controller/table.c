@@ -87,6 +87,8 @@ static void connect_parts(struct controllers *self, const struct controllers_par
     self->clock = parts->clock;
     self->metrics = parts->metrics;
     self->solvers = parts->solvers;
+    self->solvers->secrets = self->caches.secrets;
+    self->solvers->values = solver_values_new();
     self->started_at_ms = clock_wall_ms(parts->clock);
     self->issuers = (struct issuers){
         .store = parts->store,
@@ -177,6 +179,7 @@ void controllers_free(struct controllers *self)
         keymaker_stop(self->keymaker); /* it wakes keys of the queue */
     manager_free(self->manager);
     keymaker_free(self->keymaker);
+    solver_values_free(self->solvers->values);
     ca_keys_free(self->issuers.ca_keys);
     written_free(self->issuers.written);
     challenges_free(self->challenges);

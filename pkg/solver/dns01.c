@@ -73,8 +73,7 @@ static int change_record(struct solvers *solvers, const struct context *ctx,
                          const struct solver_task *task, provider_fn *fn, struct err *err)
 {
     cleanup(xfree) char *name = NULL, *zone = NULL;
-    struct dns_change change = {.dns = solvers->dns,
-                                .store = solvers->store,
+    struct dns_change change = {.solvers = solvers,
                                 .dns01 = task->solver->dns01,
                                 .secret_namespace = task->secret_namespace,
                                 .secrets = task->secrets,

@@ -10,8 +10,7 @@
 #include "solver/solver.h"
 
 struct dns_change { /* borrowed for the call */
-    struct dns *dns;
-    struct store *store;
+    const struct solvers *solvers;
     const struct acme_dns01 *dns01;
     const char *secret_namespace;
     struct solver_secrets *secrets; /* as in struct solver_task */

@@ -182,7 +182,8 @@ static int update(const struct dns_change *change, const struct context *ctx, bo
                   struct err *err)
 {
     const struct dns01_rfc2136 *config = change->dns01->rfc2136;
-    struct secret_source source = {.store = change->store,
+    struct secret_source source = {.store = change->solvers->store,
+                                   .solvers = change->solvers,
                                    .namespace = change->secret_namespace,
                                    .kept = change->secrets,
                                    .use_kept = is_delete};
@@ -203,7 +204,7 @@ static int update(const struct dns_change *change, const struct context *ctx, bo
     (void)server_of(config, &server, err); /* settings are checked */
     if (key.tsig.key_name)
         update.tsig = &key.tsig;
-    r = dns_update(change->dns, ctx, &server, &update, err);
+    r = dns_update(change->solvers->dns, ctx, &server, &update, err);
     if (r == ERR_DENIED && update.tsig)
         return err_wrap(err, "signed with secret '%s/%s'", change->secret_namespace,
                         config->tsig_secret_secret_ref->name);

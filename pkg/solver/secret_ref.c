@@ -3,6 +3,7 @@
 #include "api/kinds.h"
 #include "api/secret.h"
 #include "base/map.h"
+#include "base/thread.h"
 
 /* --- what was read before --- */
 
@@ -60,23 +61,101 @@ static bool find_kept(const struct secret_source *source, const struct secret_ke
     return true;
 }
 
+/* --- what is known of what is there now --- */
+
+struct solver_values {
+    struct mutex mutex;
+    struct map *secrets; /* "namespace/name" to a reference to a struct secret */
+};
+
+static void secret_free(void *secret)
+{
+    object_unref(secret);
+}
+
+struct solver_values *solver_values_new(void)
+{
+    struct solver_values *self = xalloc(sizeof(*self));
+
+    mutex_init(&self->mutex);
+    self->secrets = map_new(secret_free);
+    return self;
+}
+
+void solver_values_free(struct solver_values *self)
+{
+    if (!self)
+        return;
+    map_free(self->secrets);
+    mutex_deinit(&self->mutex);
+    xfree(self);
+}
+
+void solver_values_forget(struct solver_values *self, const struct key *secret)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    char name[KEY_TEXT_MAX];
+
+    key_format(secret, name);
+    map_remove(self->secrets, name);
+}
+
+static void know(struct solver_values *self, const char *name, const struct object *secret)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_set(self->secrets, name, (void *)object_ref(secret));
+}
+
+/* Of the version that the cache has, or of a later one; NULL: that has to be read. */
+static const struct object *known(const struct solvers *solvers, const struct key *key,
+                                  const char *name)
+{
+    cleanup(object_unref) const struct object *newest = cache_get(solvers->secrets, key);
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&solvers->values->mutex);
+    const struct object *secret = map_get(solvers->values->secrets, name);
+
+    if (!secret || !newest || !streq(secret->metadata.uid, newest->metadata.uid) ||
+        version_compare(secret->metadata.resource_version, newest->metadata.resource_version) < 0)
+        return NULL;
+    return object_ref(secret);
+}
+
 /* --- what is there now --- */
+
+static int read_secret(const struct secret_source *source, const struct context *ctx,
+                       const struct key *key, const struct object **ret, struct err *err)
+{
+    bool keeps = source->solvers && source->solvers->secrets;
+    cleanup(json_unref) struct json *value = NULL;
+    char name[KEY_TEXT_MAX];
+    int r;
+
+    key_format(key, name);
+    *ret = keeps ? known(source->solvers, key, name) : NULL;
+    if (*ret)
+        return 0;
+    r = store_get(source->store, ctx, &kind_secret.resource, key, &value, err);
+    if (r == ERR_NOT_FOUND)
+        return err_set(err, r, "secret '%s' does not exist", name);
+    if (r == 0)
+        r = object_decode(&kind_secret, value, NULL, ret, err);
+    if (r < 0)
+        return err_wrap(err, "reading secret '%s'", name);
+    if (keeps)
+        know(source->solvers->values, name, *ret);
+    return 0;
+}
 
 static int read_now(const struct secret_source *source, const struct context *ctx,
                     const struct secret_key_selector *ref, struct buf *to, struct err *err)
 {
     struct key key = {.namespace = source->namespace, .name = ref->name};
-    cleanup(json_unref) struct json *value = NULL;
     cleanup(object_unref) const struct object *object = NULL;
-    int r;
+    int r = read_secret(source, ctx, &key, &object, err);
 
-    r = store_get(source->store, ctx, &kind_secret.resource, &key, &value, err);
-    if (r == ERR_NOT_FOUND)
-        return err_set(err, r, "secret '%s/%s' does not exist", source->namespace, ref->name);
-    if (r == 0)
-        r = object_decode(&kind_secret, value, NULL, &object, err);
     if (r < 0)
-        return err_wrap(err, "reading secret '%s/%s'", source->namespace, ref->name);
+        return r;
     return secret_value((const struct secret *)object, ref->key, to, err);
 }
 

@@ -367,6 +367,25 @@ def test_a_namespace_that_is_deleted_mid_flight_goes_and_leaves_no_record(scenes
     wait_until(lambda: not scene.records(), 20, "records to go")
 
 
+def test_a_solver_s_secret_that_is_replaced_is_the_one_that_signs(cluster, scenes, bind):
+    """Its value is kept until it changes."""
+    scene = scenes()
+    scene.ask("before")
+    scene.wait_ready()
+    apply(cluster, m.secret("tsig-certlet", {"secret": "d3Jvbmc="}, scene.namespace))
+    scene.ask("web")
+
+    def says_so():
+        found = scene.list(CHALLENGES)
+        return found and "secret" in found[0].get("status", {}).get("reason", "")
+
+    wait_until(says_so, 60, "the Challenge to name the Secret", every=0.1)
+    assert not scene.is_ready("web")
+    apply(cluster, m.tsig_secret(bind, namespace=scene.namespace))
+    scene.wait_ready()
+    scene.wait_tidy()
+
+
 # --- foreign hands ---
 
 
