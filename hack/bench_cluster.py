@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import http.client
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -25,7 +26,7 @@ from support.certlet import solver_flags
 from support.controller import ACCOUNT, LEASE, LEASE_NAMESPACE, NAMESPACE, Controller, apply, install, is_true, wait_ready
 from support.kube import account_user
 
-PARTS = ["burst", "latency", "acme", "scale", "failover"]
+PARTS = ["burst", "latency", "rsa", "acme", "scale", "failover"]
 CERTIFICATES = "certificates.cert-manager.io"
 REQUESTS = "certificaterequests.cert-manager.io"
 LEASES = f"leases.coordination.k8s.io/{LEASE}"
@@ -89,10 +90,10 @@ def is_status_write(event, resource="certificates"):
 
 
 class Finished:
-    """Names of Certificates whose status was written `times` times: waits for that, by the audit log."""
+    """Certificates whose status was written `times` times: waits for that, by the audit log."""
 
     def __init__(self, audit, times=1):
-        self._audit, self._times, self.counts, self.at = audit, times, collections.Counter(), []
+        self._audit, self._times, self.counts, self.ends = audit, times, collections.Counter(), {}
 
     def look(self):
         for event in self._audit.read():
@@ -100,8 +101,12 @@ class Finished:
                 name = event["objectRef"]["name"]
                 self.counts[name] += 1
                 if self.counts[name] == self._times:
-                    self.at.append(ended_at(event))
-        return len(self.at)
+                    self.ends[name] = ended_at(event)
+        return len(self.ends)
+
+    @property
+    def at(self):
+        return list(self.ends.values())
 
     def wait(self, count, seconds, child=None):
         wait_until(lambda: self.look() >= count, seconds, f"{count} Certificates", child, every=0.1)
@@ -231,8 +236,8 @@ def ca_issuer(namespace):
 # --- plans for bench_load ---
 
 
-def certificate_plan(namespace, issuer="ca"):
-    one = manifests.certificate("@name@", [f"@name@.{namespace}.example.test"], issuer, namespace)
+def certificate_plan(namespace, issuer="ca", **spec):
+    one = manifests.certificate("@name@", [f"@name@.{namespace}.example.test"], issuer, namespace, **spec)
     return [{"op": "create", "manager": "bench", "object": one}]
 
 
@@ -405,6 +410,59 @@ def measure_latency(bed, options):
     bed.check_all_ready(namespace, options.latency + 1)
     taken = [1000 * seconds for seconds in taken[1:]]  # the first one opens connections
     return {"median_ms": statistics.median(taken), "worst_ms": max(taken), "count": options.latency}
+
+
+# --- RSA ---
+
+RSA = {"algorithm": "RSA", "size": 2048}
+
+
+def key_seconds(keys):
+    """What one RSA-2048 key takes a core, by openssl alone."""
+    argv = ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+    before = os.times()
+    for _ in range(keys):
+        subprocess.run(argv, check=True, capture_output=True)
+    return (os.times().children_user - before.children_user) / keys
+
+
+def measure_rsa(bed, options):
+    """A burst with RSA keys, and P-256 one after the other beside it. A few keys were made ahead."""
+    count, namespace = options.rsa, bed.namespace("rsa")
+    say(f"rsa: {count} Certificates with RSA-2048, and P-256 beside them")
+    admin = Audit(bed.kube.api_server, "admin", "certlet-test-bed")
+    with bed.controller() as controller:
+        controller.wait_to_lead()
+        process = Process(controller.child.pid)
+        first = manifests.certificate("first", ["first.example.test"], "ca", namespace, privateKey=RSA)
+        apply(bed.kube, first)
+        wait_ready(bed.kube, f"{CERTIFICATES}/first", namespace)
+        wait_until_settled(process, time.monotonic(), 120)
+        bed.audit.restart()
+        admin.restart()
+        finished, cpu, machine, begin = Finished(bed.audit), process.cpu(), machine_cpu(), time.time()
+        load = bed.load(certificate_plan(namespace, privateKey=RSA), names(count))
+        beside = [f"beside-{number}" for number in range(options.latency)]
+        for name in beside:
+            one = manifests.certificate(name, [f"{name}.example.test"], "ca", namespace)
+            bed.kube.create(CERTIFICATES, one, namespace)
+            wait_until(lambda: finished.look() and name in finished.ends, 60, name, controller.child, every=0.02)
+        finished.wait(count + len(beside), 60 + count, controller.child)
+        busy, cpu, load = cores_busy(machine), process.cpu() - cpu, load.wait()
+        bed.check_all_ready(namespace, count + len(beside) + 1)
+    admin.read()
+    created = {event["objectRef"]["name"]: seconds_of(event["requestReceivedTimestamp"]) for event in admin.events if event["verb"] == "create"}
+    ends = sorted(finished.ends[name] - begin for name in names(count))
+    return {
+        "count": count,
+        "per_second": count / ends[-1],
+        "first_s": ends[0],
+        "cpu_s": cpu / count,
+        "busy_percent": busy,
+        "key_s": key_seconds(options.rsa // 5),
+        "beside": len(beside),
+        "beside_ms": [1000 * (finished.ends[name] - created[name]) for name in beside],
+    }
 
 
 # --- ACME ---
@@ -656,6 +714,16 @@ def rows_of_latency(found):
     return [[f"one Certificate alone, creation to Ready, median of {found['count']}, ms", "≤ 20", text]]
 
 
+def rows_of_rsa(found):
+    beside = f"{statistics.median(found['beside_ms']):.0f} (worst {max(found['beside_ms']):.0f})"
+    return [
+        [f"Certificates/s, CA, RSA-2048, {found['count']} (first one after, s)", "", f"{found['per_second']:.1f} ({found['first_s']:.2f})"],
+        ["  an RSA-2048 key by openssl alone / our CPU per Certificate, s", "", f"{found['key_s']:.2f} / {found['cpu_s']:.2f}"],
+        ["  cores of the machine that were busy", "all", f"{found['busy_percent']:.0f} %"],
+        [f"  P-256 beside them, creation to Ready, median of {found['beside']}, ms", "", beside],
+    ]
+
+
 def rows_of_acme(found):
     cpu = ", ".join(f"{name} {ms:.1f}" for name, ms in found["cpu_ms"].items())
     return [
@@ -706,6 +774,7 @@ def rows_of_failover(found):
 ROWS = {
     "burst": rows_of_burst,
     "latency": rows_of_latency,
+    "rsa": rows_of_rsa,
     "acme": rows_of_acme,
     "scale": rows_of_scale,
     "failover": rows_of_failover,
@@ -713,6 +782,7 @@ ROWS = {
 MEASURE = {
     "burst": measure_burst,
     "latency": measure_latency,
+    "rsa": measure_rsa,
     "acme": measure_acme,
     "scale": measure_scale,
     "failover": measure_failover,
@@ -751,10 +821,11 @@ def add_options(options):
     options.add_argument("--certificates", metavar="N", type=int, default=500, help="Certificates of a burst (500)")
     options.add_argument("--rounds", metavar="N", type=int, default=3, help="bursts, in turns with the bare generator (3)")
     options.add_argument("--latency", metavar="N", type=int, default=20, help="Certificates, one by one (20)")
+    options.add_argument("--rsa", metavar="N", type=int, default=100, help="Certificates with RSA keys (100)")
     options.add_argument("--acme", metavar="N", type=int, default=200, help="Certificates by DNS-01 (200)")
     options.add_argument("--scale", metavar="N", type=int, default=10000, help="Certificates and foreign Secrets (10,000)")
     options.add_argument("--open", metavar="N", type=int, default=500, help="of them not Ready at a time (500)")
-    options.add_argument("--failover", metavar="N", type=int, default=5, help="times each (5)")
+    options.add_argument("--failover", metavar="N", type=int, default=10, help="times each (10)")
     options.add_argument("--kube", metavar="VERSION", help="of the API server")
 
 
