@@ -7,9 +7,10 @@ import pathlib
 
 import pytest
 
+from support import manifests as m
 from support.bed import Bind, Kube, Pebble, reserve_port, wait_until
 from support.certlet import Certlet, find_binary, solver_flags
-from support.controller import install, namespace_of, new_namespace
+from support.controller import apply, install, namespace_of, new_namespace
 from support.fault_ca import FaultCA
 from support.kube import DEFAULT_VERSION
 from support.plugin import Plugin
@@ -84,6 +85,18 @@ def cluster(kube):
 def namespace(cluster, request):
     """One of its own for each test."""
     return new_namespace(cluster, request.node.name)
+
+
+@pytest.fixture
+def private_ca(cluster, namespace):
+    """A namespace with self ─► root ─► ca."""
+    apply(
+        cluster,
+        m.private_issuer("self", {"selfSigned": {}}, namespace),
+        m.root_certificate("self", namespace),
+        m.private_issuer("ca", {"ca": {"secretName": "root-tls"}}, namespace),
+    )
+    return namespace
 
 
 @pytest.fixture

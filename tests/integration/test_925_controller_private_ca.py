@@ -11,7 +11,7 @@ import ssl
 import pytest
 
 from support import manifests as m
-from support import pki
+from support import pki, rbac
 from support.bed import wait_until
 from support.controller import (
     ACCOUNT,
@@ -66,18 +66,6 @@ def instead(binary, cluster, controller, tmp_path):
             wait_until(lambda: controller.log_text().count("leading as") > leads, 60, "the first to lead")
 
     return run
-
-
-@pytest.fixture
-def private_ca(cluster, namespace):
-    """A namespace with self ─► root ─► ca."""
-    apply(
-        cluster,
-        m.private_issuer("self", {"selfSigned": {}}, namespace),
-        m.root_certificate("self", namespace),
-        m.private_issuer("ca", {"ca": {"secretName": "root-tls"}}, namespace),
-    )
-    return namespace
 
 
 @pytest.fixture(scope="module")
@@ -388,21 +376,9 @@ def test_an_external_approver_decides(instead, cluster, private_ca, plugin):
 @pytest.fixture
 def csi_driver(cluster, namespace):
     """A user who may create CertificateRequests in the namespace, and nothing else."""
-    group = "rbac.authorization.k8s.io"
     cluster.service_account(namespace, "csi-driver")
-    rule = {"apiGroups": ["cert-manager.io"], "resources": ["certificaterequests"]}
-    subject = {"kind": "ServiceAccount", "name": "csi-driver", "namespace": namespace}
-    head = {"apiVersion": f"{group}/v1", "metadata": {"name": "csi-driver", "namespace": namespace}}
-    apply(
-        cluster,
-        {**head, "kind": "Role", "rules": [{**rule, "verbs": ["create", "get", "watch", "list", "delete"]}]},
-        {
-            **head,
-            "kind": "RoleBinding",
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": "csi-driver"},
-            "subjects": [subject],
-        },
-    )
+    may_ask = rbac.rule("certificaterequests", "create", "get", "watch", "list", "delete")
+    rbac.grant(cluster, namespace, "csi-driver", may_ask)
     user = cluster.as_service_account(namespace, "csi-driver")
 
     def may():

@@ -1,0 +1,39 @@
+"""What a ServiceAccount may."""
+
+from .controller import apply
+
+GROUP = "rbac.authorization.k8s.io"
+
+
+def rule(resource, *verbs, **more):
+    """Of a Role, for our API group."""
+    return {"apiGroups": ["cert-manager.io"], "resources": [resource], "verbs": list(verbs), **more}
+
+
+def grant(kube, namespace, account, *rules):
+    """By a Role called after the account."""
+    _make(kube, "Role", account, rules, namespace)
+    bind(kube, namespace, account, account, "Role")
+
+
+def grant_everywhere(kube, namespace, account, *rules):
+    """By a ClusterRole called after the account and its namespace."""
+    name = f"{namespace}-{account}"
+    _make(kube, "ClusterRole", name, rules)
+    _make(kube, "ClusterRoleBinding", name, None, None, **_bound(namespace, account, name, "ClusterRole"))
+
+
+def bind(kube, namespace, account, role, kind="ClusterRole"):
+    """Let it do in its namespace what a role says."""
+    _make(kube, "RoleBinding", account, None, namespace, **_bound(namespace, account, role, kind))
+
+
+def _bound(namespace, account, role, kind):
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    return {"roleRef": {"apiGroup": GROUP, "kind": kind, "name": role}, "subjects": [subject]}
+
+
+def _make(kube, kind, name, rules, namespace=None, **more):
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    content = {"rules": list(rules)} if rules else more
+    apply(kube, {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": metadata, **content})
