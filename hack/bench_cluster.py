@@ -256,8 +256,10 @@ def bare_plan(kube, model_namespace, namespace):
     crt = kube.get(f"{CERTIFICATES}/model", model_namespace)
     request = next(one for one in kube.list(REQUESTS, model_namespace) if one["metadata"]["name"].startswith("model-"))
     secret = kube.get("secrets/model-tls", model_namespace)
-    events = kube.request("GET", f"/apis/events.k8s.io/v1/namespaces/{model_namespace}/events")["items"]
-    event = next(one for one in events if one["regarding"]["name"] == "model" and "successfully" in one["note"])
+    events = kube.list("events", model_namespace)
+    event = next(
+        one for one in events if one["involvedObject"]["name"] == "model" and "successfully" in one["message"]
+    )
     steps = [
         ("create", "cert-manager-certificates", bare_request(request)),
         ("status", "cert-manager-certificaterequests", bare_status(request, "@name@-1", "@made-version@")),
@@ -293,10 +295,9 @@ def bare_status(one, name, version):
 
 
 def bare_event(event):
-    made = {"apiVersion": "events.k8s.io/v1", "kind": "Event"}  # which the items of a list lack
-    made |= {key: value for key, value in event.items() if not key.startswith("deprecated")}
+    made = {"apiVersion": "v1", "kind": "Event", **event}  # which the items of a list lack
     made["metadata"] = {"name": "@name@.bench", "namespace": event["metadata"]["namespace"]}
-    made["regarding"] = {**event["regarding"], "name": "@name@"}
+    made["involvedObject"] = {**event["involvedObject"], "name": "@name@"}
     return made
 
 

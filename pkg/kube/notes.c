@@ -7,7 +7,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "base/thread.h"
-#include "base/timetext.h"
+#include "kube/core_event.h"
 #include "store/note.h"
 
 #define MANAGER   "certlet"
@@ -22,13 +22,13 @@
 #define NOTHING_TO_DO HOURS(1)
 enum { TRIES_MAX = 12, PENDING_MAX = 1000, SERIES_MAX = 4000 };
 
-static const struct resource events = {"events.k8s.io", "v1", "Event", "events", true, false};
+static const struct resource events = {"", "v1", "Event", "events", true, false};
 
 struct series {
     struct list to_tell; /* in notes.to_tell while the server does not know all of it, else alone */
     struct list by_age;  /* in notes.by_age */
     char *key;
-    char *event; /* as it was posted first; as text, a fifth of what the document takes */
+    char *event; /* as the note made it; as text, a fifth of what the document takes */
     int64_t count,
         told; /* how often it was, and as how often the server knows it; told 0: not posted */
     int64_t last_ms;     /* wall: the latest */
@@ -36,6 +36,7 @@ struct series {
     int64_t told_ms;     /* monotonic: when the server was told */
     int64_t retry_ms;    /* monotonic: not sooner */
     int tries;
+    bool anew;    /* the server has forgotten it: posted with its count */
     bool sending; /* belongs to the turn: not to be removed */
 };
 
@@ -168,29 +169,30 @@ DEFINE_CLEANUP_VALUE(struct letter, letter_deinit);
 
 static struct json *series_patch(const struct series *series)
 {
-    struct json *patch = json_new_map(), *value = json_need_map(patch, "series");
-    char time[TIME_TEXT_MAX];
+    struct json *patch = json_new_map();
 
-    time_format_micro(series->last_ms, time);
-    json_set_int(value, "count", series->count);
-    json_set_text(value, "lastObservedTime", time);
+    core_event_set_series(patch, series->count, series->last_ms);
     return patch;
 }
 
-static struct json *event_of(const struct series *series)
+static struct json *series_event(const struct series *series)
 {
-    struct json *event = NULL;
+    cleanup(json_unref) struct json *event = NULL;
+    struct json *core;
 
     (void)json_parse(series->event, strlen(series->event), EVENT_MAX, &event,
                      NULL); /* it is our own print */
-    return event;
+    core = core_event(event);
+    if (series->anew)
+        core_event_set_series(core, series->count, series->last_ms);
+    return core;
 }
 
 static void letter_write(struct letter *letter, struct series *series)
 {
-    cleanup(json_unref) struct json *event = event_of(series);
+    cleanup(json_unref) struct json *event = series_event(series);
     const struct json *metadata = json_get(event, "metadata");
-    bool first = series->told == 0 && !json_get(event, "series");
+    bool first = series->told == 0 && !series->anew;
 
     series->sending = true;
     letter->series = series;
@@ -237,12 +239,7 @@ static void was_sent(struct kube_notes *self, const struct letter *letter)
 /* The server has forgotten it (an hour by default): it is told as a new one. */
 static void post_anew(struct kube_notes *self, struct series *series)
 {
-    cleanup(json_unref) struct json *patch = series_patch(series);
-    cleanup(json_unref) struct json *event = event_of(series);
-
-    json_set(event, "series", json_ref(json_get(patch, "series")));
-    xfree(series->event);
-    series->event = json_text(event);
+    series->anew = true;
     series->told = 0;
     self->pending++;
 }

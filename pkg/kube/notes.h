@@ -1,5 +1,5 @@
 /*
- * notes.h - Events about objects (events.k8s.io/v1; kubernetes.md 8), sent by a thread of their own.
+ * notes.h - Events about objects (kubernetes.md 8), sent in the form of core/v1 by a thread of their own.
  *
  * kube_notes_add() only remembers: it never blocks and never fails. The first of a kind is posted at
  * once; the same again within 6 minutes makes it a series: the second is told at once, more are counted

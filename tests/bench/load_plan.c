@@ -9,8 +9,7 @@
 #define PLAN_MAX   (1024 * 1024)
 #define OBJECT_MAX (64 * 1024)
 
-static const struct resource event_resource = {"events.k8s.io", "v1", "Event",
-                                               "events",        true, false};
+static const struct resource event_resource = {"", "v1", "Event", "events", true, false};
 
 /* --- steps --- */
 

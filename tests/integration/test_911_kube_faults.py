@@ -816,6 +816,11 @@ def test_events_are_folded_into_series_that_kubectl_shows(user, console):
     assert issuing["action"] == "Issue" and issuing["type"] == "Normal"
     assert issuing["reportingController"] == "cert-manager-certificates-trigger"
     assert failed["type"] == "Warning" and failed["note"] == "é" * 512
+    # Who reads core/v1 without the newer fields finds the same.
+    (older,) = (one for one in user.kube.list("events", user.namespace) if one["reason"] == "Issuing")
+    assert older["count"] == 3 and older["source"]["component"] == issuing["reportingController"]
+    assert older["firstTimestamp"] == issuing["eventTime"][:19] + "Z"
+    assert older["lastTimestamp"] == issuing["series"]["lastObservedTime"][:19] + "Z"
     shown = user.kube.kubectl("get", "events", "--namespace", user.namespace)
     assert "certificate/web" in shown and "Issuing certificate as Secret" in shown
     described = user.kube.kubectl("describe", "certificate", "web", "--namespace", user.namespace)

@@ -60,12 +60,22 @@ def leaf(name, namespace, **spec):
 # --- status certificate ---
 
 
+def events_in(block):
+    """(type, reason, from, message) of those that say an age."""
+    row = re.compile(r"^ +(\w+) +(\w+) +\d\w* +([\w-]+) +(.+)$", re.MULTILINE)
+    return row.findall(block)
+
+
 def test_status_of_a_ready_certificate(controller, cluster, cmctl, scene):
     scene.ask("web")
     scene.wait_ready()
     # An event is sent after the status that it is about.
     wait_until(lambda: ISSUED in cmctl.status("web", scene.namespace)["Events"], 20, "the event of success")
     said = cmctl.status("web", scene.namespace)
+    assert events_in(said["Events"]) == [
+        ("Normal", "Issuing", "certificates", "Issuing certificate as Secret does not exist"),
+        ("Normal", "Issuing", "certificates", ISSUED),
+    ]
     status = scene.get(f"{CERTIFICATES}/web")["status"]
     assert said["Conditions"].strip() == (
         "Ready: True, Reason: Ready, Message: Certificate is up to date and has not expired"

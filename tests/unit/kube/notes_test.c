@@ -6,7 +6,7 @@
 #include "unit/http/peer.h"
 #include "unit/kube/fake_api.h"
 
-#define EVENTS "/apis/events.k8s.io/v1/namespaces/web/events"
+#define EVENTS "/api/v1/namespaces/web/events"
 
 static struct fake_api api;
 static struct kube *kube;
@@ -80,12 +80,14 @@ TEST(an_event_says_who_saw_what_about_which_object)
     ASSERT_STREQ(fake_line(&api, 0), "POST " EVENTS "?fieldManager=certlet");
     ASSERT_STREQ(
         fake_body(&api, 0),
-        "{\"action\":\"Issuing\",\"apiVersion\":\"events.k8s.io/v1\",\"eventTime\":"
-        "\"2026-01-01T00:00:00.000000Z\",\"kind\":\"Event\",\"metadata\":{\"name\":"
-        "\"tls.18867251edfa0000\",\"namespace\":\"web\"},\"note\":\"no luck\",\"reason\":\"Failed\","
-        "\"regarding\":{\"apiVersion\":\"cert-manager.io/v1\",\"kind\":\"Certificate\",\"name\":"
-        "\"tls\",\"namespace\":\"web\",\"uid\":\"u-1\"},\"reportingController\":"
-        "\"cert-manager-certificates\",\"reportingInstance\":\"pod-1\",\"type\":\"Warning\"}");
+        "{\"action\":\"Issuing\",\"apiVersion\":\"v1\",\"count\":1,\"eventTime\":"
+        "\"2026-01-01T00:00:00.000000Z\",\"firstTimestamp\":\"2026-01-01T00:00:00Z\","
+        "\"involvedObject\":{\"apiVersion\":\"cert-manager.io/v1\",\"kind\":\"Certificate\",\"name\":"
+        "\"tls\",\"namespace\":\"web\",\"uid\":\"u-1\"},\"kind\":\"Event\","
+        "\"lastTimestamp\":\"2026-01-01T00:00:00Z\",\"message\":\"no luck\",\"metadata\":{\"name\":"
+        "\"tls.18867251edfa0000\",\"namespace\":\"web\"},\"reason\":\"Failed\","
+        "\"reportingComponent\":\"cert-manager-certificates\",\"reportingInstance\":\"pod-1\","
+        "\"source\":{\"component\":\"cert-manager-certificates\"},\"type\":\"Warning\"}");
     finish();
 }
 
@@ -101,7 +103,7 @@ TEST(events_of_cluster_scoped_objects_are_in_default)
     (void)turn();
     ASSERT_CONTAINS(fake_line(&api, 0), "/namespaces/default/events");
     ASSERT_STREQ(body_text(0, "metadata.namespace"), "default");
-    ASSERT_STREQ(body_text(0, "regarding.namespace"), "");
+    ASSERT_STREQ(body_text(0, "involvedObject.namespace"), "");
     finish();
 }
 
@@ -117,7 +119,7 @@ TEST(long_texts_are_cut_between_characters)
     start(answers);
     note(name, message);
     (void)turn();
-    ASSERT_EQ(strlen(body_text(0, "note")), 1023);
+    ASSERT_EQ(strlen(body_text(0, "message")), 1023);
     ASSERT_EQ(strlen(body_text(0, "metadata.name")), 253);
     finish();
 }
@@ -132,7 +134,8 @@ TEST(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end)
     note("tls", "another text");
     (void)turn();
     ASSERT_STREQ(fake_line(&api, 1), "PATCH " EVENTS "/tls.18867251edfa0000?fieldManager=certlet");
-    ASSERT_STREQ(fake_body(&api, 1), "{\"series\":{\"count\":2,\"lastObservedTime\":"
+    ASSERT_STREQ(fake_body(&api, 1), "{\"count\":2,\"lastTimestamp\":\"2026-01-01T00:00:00Z\","
+                                     "\"series\":{\"count\":2,\"lastObservedTime\":"
                                      "\"2026-01-01T00:00:00.000000Z\"}}");
     for (int i = 0; i < 6; i++) { /* 30 minutes */
         fake_clock_advance(&api.clock, MINUTES(5));
@@ -209,10 +212,14 @@ TEST(an_event_the_server_has_forgotten_is_posted_anew)
     start(answers);
     note("tls", "a");
     (void)turn();
+    fake_clock_advance(&api.clock, MINUTES(5));
     note("tls", "a");
     (void)turn();
     ASSERT_TRUE(str_starts(fake_line(&api, 2), "POST "));
-    ASSERT_CONTAINS(fake_body(&api, 2), "\"count\":2");
+    ASSERT_CONTAINS(fake_body(&api, 2), "\"count\":2,");
+    ASSERT_CONTAINS(fake_body(&api, 2), "\"firstTimestamp\":\"2026-01-01T00:00:00Z\"");
+    ASSERT_CONTAINS(fake_body(&api, 2), "\"lastTimestamp\":\"2026-01-01T00:05:00Z\"");
+    ASSERT_CONTAINS(fake_body(&api, 2), "\"series\":{\"count\":2,");
     finish();
 }
 
