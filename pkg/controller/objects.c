@@ -183,11 +183,13 @@ int read_live(struct controllers *self, const struct context *ctx, const struct 
 /* --- events --- */
 
 #define EVENT_MESSAGE_MAX 1025 /* an Event's note has at most 1024 bytes */
+#define EVENT_MANAGER_MAX 64   /* the plurals of our kinds are shorter */
 
 static void send_event(struct controllers *self, const struct context *ctx,
                        const struct object *about, enum event_type type, const char *reason,
                        const char *action, const char *message)
 {
+    char manager[EVENT_MANAGER_MAX]; /* behaviour.md 0; as MANAGER_CERTS, ... */
     struct store_note note = {
         .resource = &about->kind->resource,
         .key = object_key(about),
@@ -196,9 +198,10 @@ static void send_event(struct controllers *self, const struct context *ctx,
         .reason = reason,
         .action = action,
         .message = message,
-        .manager = ctx->controller,
+        .manager = manager,
     };
 
+    (void)snprintf(manager, sizeof(manager), "cert-manager-%s", about->kind->resource.plural);
     store_note(self->store, ctx, &note);
     if (type == EVENT_WARNING)
         log_warning(ctx, "%s: %s", reason, message);

@@ -73,8 +73,8 @@ def test_status_of_a_ready_certificate(controller, cluster, cmctl, scene):
     wait_until(lambda: ISSUED in cmctl.status("web", scene.namespace)["Events"], 20, "the event of success")
     said = cmctl.status("web", scene.namespace)
     assert events_in(said["Events"]) == [
-        ("Normal", "Issuing", "certificates", "Issuing certificate as Secret does not exist"),
-        ("Normal", "Issuing", "certificates", ISSUED),
+        ("Normal", "Issuing", "cert-manager-certificates", "Issuing certificate as Secret does not exist"),
+        ("Normal", "Issuing", "cert-manager-certificates", ISSUED),
     ]
     status = scene.get(f"{CERTIFICATES}/web")["status"]
     assert said["Conditions"].strip() == (
