@@ -19,6 +19,7 @@ int order_save(struct order_run *run, struct err *err)
 {
     if (fields_equal(&order_status_fields, &run->order->status, &run->status))
         return 0;
+    order_describe_authorizations(run);
     return write_status(order_author(run), &run->order->object, &run->status, err);
 }
 

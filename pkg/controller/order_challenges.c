@@ -316,6 +316,34 @@ static void copy_authorizations(struct order_run *run)
                                                         run->status.authorizations.items, size);
 }
 
+static void describe_by(struct order_run *run, struct order_authorization *to,
+                        const struct challenge *challenge)
+{
+    const struct challenge_spec *spec = &challenge->spec;
+    const struct solver_ops *ops = solver_of(spec->type);
+    struct order_challenge *picked = arena_alloc(run->arena, sizeof(*picked));
+
+    *picked = (struct order_challenge){
+        .url = spec->url, .token = spec->token, .type = ops ? ops->acme_type : ""};
+    to->identifier = spec->dns_name;
+    to->wildcard = (struct opt_bool){true, spec->wildcard};
+    to->initial_state = STATE_PENDING;
+    to->challenges.items = picked;
+    to->challenges.len = 1;
+}
+
+void order_describe_authorizations(struct order_run *run)
+{
+    copy_authorizations(run);
+    for (size_t i = 0; i < run->status.authorizations.len; i++) {
+        struct order_authorization *one = &run->status.authorizations.items[i];
+        const struct challenge *challenge = challenge_of(run, one->url);
+
+        if (str_empty(one->identifier) && challenge)
+            describe_by(run, one, challenge);
+    }
+}
+
 /* 1: each authorization is valid or has its Challenge; 0: it waits or has ended. */
 int order_settle_authorizations(struct order_run *run, struct err *err)
 {

@@ -75,6 +75,8 @@ int order_check_spec(struct order_run *run, struct err *err);
 /* Fills `live` unless this run has read it. */
 int order_read(struct order_run *run, struct err *err);
 
+/* What the Challenges know of the authorizations, for a status that is written anyway: no write of its own. */
+void order_describe_authorizations(struct order_run *run);
 /* Fills `ours`. What somebody else wrote under our Order neither holds it up nor fails it. */
 void order_find_ours(struct order_run *run);
 /* Deletes those that have presented nothing and whose name the Issuer proves in another way by now, as after

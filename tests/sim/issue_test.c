@@ -142,6 +142,26 @@ TEST(authorizations_that_the_ca_still_holds_need_no_challenge)
     sim_free(sim);
 }
 
+TEST(an_order_tells_in_the_end_what_was_proved)
+{
+    struct sim *sim = sim_new(START);
+    const struct json *authorization, *challenge;
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[\"*.example.com\"]", ""));
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_text(sim, sim_only(sim, "order"), "status.state"), "valid");
+    authorization = json_at(
+        json_path(sim_get(sim, sim_only(sim, "order")), "status.authorizations"), 0);
+    ASSERT_STREQ(json_get_text(authorization, "identifier"), "example.com");
+    ASSERT_TRUE(json_get_bool(authorization, "wildcard", false));
+    ASSERT_STREQ(json_get_text(authorization, "initialState"), "pending");
+    challenge = json_at(json_get(authorization, "challenges"), 0);
+    ASSERT_STREQ(json_get_text(challenge, "type"), "dns-01");
+    ASSERT_TRUE(json_get_text(challenge, "token"));
+    sim_free(sim);
+}
+
 TEST(a_secret_says_where_it_comes_from)
 {
     struct sim *sim = sim_new(START);
@@ -352,6 +372,7 @@ RUN_TESTS(cmocka_unit_test(a_name_is_proved_by_dns_01),
           cmocka_unit_test(the_self_check_is_advisory),
           cmocka_unit_test(a_slow_ca_is_polled_until_it_has_decided),
           cmocka_unit_test(authorizations_that_the_ca_still_holds_need_no_challenge),
+          cmocka_unit_test(an_order_tells_in_the_end_what_was_proved),
           cmocka_unit_test(a_secret_says_where_it_comes_from),
           cmocka_unit_test(an_owner_reference_is_set_when_asked_for),
           cmocka_unit_test(a_deleted_certificate_leaves_its_secret_and_nothing_else),
