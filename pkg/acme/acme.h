@@ -237,7 +237,7 @@ struct acme_renewal_info {
 };
 void acme_renewal_info_deinit(struct acme_renewal_info *info);
 DEFINE_CLEANUP_VALUE(struct acme_renewal_info, acme_renewal_info_deinit);
-/* Unauthenticated GET. ERR_UNSUPPORTED without renewalInfo in the directory; ERR_INVALID when end <= start. */
+/* Unauthenticated GET, whose refusal holds no other call up. ERR_UNSUPPORTED without renewalInfo in the directory; ERR_INVALID when end <= start. */
 int acme_renewal_info(struct acme_client *client, const struct context *ctx, const char *cert_id,
                       struct acme_renewal_info *ret, struct err *err);
 /* The instant in [start, end) that belongs to this certificate and window: derived from both, so

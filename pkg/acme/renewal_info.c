@@ -85,7 +85,8 @@ int acme_renewal_info(struct acme_client *client, const struct context *ctx, con
     cleanup(http_response_deinit) struct http_response response = {};
     cleanup(json_unref) struct json *body = NULL;
     cleanup(xfree) char *url = NULL;
-    struct acme_call call = {.step = "fetching renewal information", .action = "get_renewal_info"};
+    struct acme_call call = {
+        .step = "fetching renewal information", .action = "get_renewal_info", .is_aside = true};
     int r;
 
     r = info_url(client, ctx, cert_id, &url, err);

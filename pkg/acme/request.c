@@ -88,16 +88,17 @@ static void close_gate(struct acme_client *client, const struct context *ctx,
 }
 
 /* Every 429 and 503 closes the gate for all work of the account, in whatever form it comes. The
- * exception are limits on names and sets of names: for a day or more they would stop everybody
- * for one bad name. */
+ * exceptions are limits on names and sets of names, which for a day or more would stop everybody for one bad
+ * name; and renewal information, which nothing depends on and whose answers may say to come back tomorrow. */
 static void note_limit(struct acme_client *client, const struct context *ctx,
                        const struct acme_call *call, struct acme_problem *problem)
 {
+    if (call->is_aside)
+        return;
     if (problem->class == ACME_PAUSED)
         problem->retry_at_ms = context_now_ms(ctx) + PAUSE_MS;
     else if (problem->class != ACME_RATE_LIMITED && problem->status != 503)
         return;
-
     if (call->names && problem->retry_at_ms > 0 &&
         (problem->class == ACME_PAUSED || acme_problem_is_about_names(problem, call->names)))
         hold_names(client, ctx, call, problem);

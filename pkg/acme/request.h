@@ -15,6 +15,7 @@ struct acme_call {
     const struct json *payload;  /* NULL: POST-as-GET */
     bool with_jwk;               /* sign with the bare key: newAccount */
     bool is_pem;                 /* the answer is a chain, not JSON */
+    bool is_aside;               /* a refusal is no reason to hold anything else up */
     const struct strlist *names; /* of a newOrder: a limit may be on these alone */
 };
 

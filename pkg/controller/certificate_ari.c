@@ -2,6 +2,7 @@
 #include "controller/certificate_run.h"
 
 #define ARI_RETRY_MS   HOURS(6)    /* after an answer that is no window (acme.md 6) */
+#define ARI_LATEST_MS  DAYS(1)     /* although the CA wants to be asked later still */
 #define ARI_TIMEOUT_MS SECONDS(20) /* a slow CA must not hold the worker */
 
 static int fetch_window(struct certificate_run *run, struct certificate_ari *ari, struct err *err)
@@ -26,6 +27,16 @@ static int fetch_window(struct certificate_run *run, struct certificate_ari *ari
     ari->next_check_ms = ari->last_checked_ms + info.retry_after_ms;
     ari->last_error = NULL;
     return 0;
+}
+
+/* Its refusals are remembered here alone: no other call waits for them. */
+static int64_t next_try_ms(int64_t now_ms, const struct err *problem)
+{
+    int64_t at_ms = now_ms + ARI_RETRY_MS, latest_ms = now_ms + ARI_LATEST_MS;
+
+    if (problem->retry_at_ms > at_ms)
+        at_ms = problem->retry_at_ms;
+    return at_ms < latest_ms ? at_ms : latest_ms;
 }
 
 /* Where the CA has no renewal information nothing is stored: the plain schedule holds (acme.md 6). */
@@ -56,7 +67,7 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
     }
     if (r < 0) {
         acme->ari->last_error = arena_strdup(run->arena, problem.text);
-        acme->ari->next_check_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
+        acme->ari->next_check_ms = next_try_ms(acme->ari->last_checked_ms, &problem);
     }
     run->decision.status.acme = acme;
     run->decision.status.renewal_time_ms = renewal_time_after_ms(

@@ -220,6 +220,35 @@ TEST(renewal_information_that_fails_leaves_the_plain_time)
     sim_free(sim);
 }
 
+/* A day of Retry-After is usual there. Orders do not wait for that, and the next look does. */
+TEST(renewal_information_that_is_refused_holds_nothing_else_up)
+{
+    static const enum fake_ca_fault faults[] = {FAKE_CA_429_SECONDS, FAKE_CA_503_SECONDS,
+                                                FAKE_CA_429};
+
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        struct sim_options options = {.start_ms = START, .ari_every_ms = HOURS(12)};
+        struct sim *sim = sim_new_with(&options);
+        cleanup(xfree) char *row = xasprintf("fault %d", (int)faults[i]);
+
+        CASE(row);
+        sim_fail_ca(sim, "renewalInfo", faults[i], false, 1000000);
+        sim_apply(sim, SIM_ISSUER);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_run_until_idle(sim);
+        ASSERT_EQ(fake_ca_requests(sim_ca(sim), "renewalInfo"), 1);
+        sim_apply(sim, SIM_CERTIFICATE("mail", "[mail.example.com]", ""));
+        sim_advance(sim, MINUTES(1));
+        ASSERT_STREQ(sim_condition(sim, "certificate/mail", "Ready"), "True");
+        ASSERT_EQ(fake_ca_requests(sim_ca(sim), "renewalInfo"), 2);
+        sim_advance(sim, HOURS(12) - MINUTES(10));
+        ASSERT_EQ(fake_ca_requests(sim_ca(sim), "renewalInfo"), 2);
+        sim_advance(sim, MINUTES(20));
+        ASSERT_EQ(fake_ca_requests(sim_ca(sim), "renewalInfo"), 4);
+        sim_free(sim);
+    }
+}
+
 TEST(renewal_information_for_an_unknown_certificate_leaves_the_plain_time)
 {
     static const struct fake_ca_answer not_found = {
@@ -341,6 +370,7 @@ RUN_TESTS(cmocka_unit_test(a_certificate_is_renewed_when_two_thirds_of_its_life_
           cmocka_unit_test(a_window_that_moves_back_is_followed),
           cmocka_unit_test(a_window_behind_the_expiry_is_not_followed),
           cmocka_unit_test(renewal_information_that_fails_leaves_the_plain_time),
+          cmocka_unit_test(renewal_information_that_is_refused_holds_nothing_else_up),
           cmocka_unit_test(renewal_information_for_an_unknown_certificate_leaves_the_plain_time),
           cmocka_unit_test(an_issuer_may_do_without_renewal_information),
           cmocka_unit_test(the_order_says_which_certificate_it_replaces),
