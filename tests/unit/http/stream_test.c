@@ -184,8 +184,8 @@ TEST(the_context_of_open_bounds_the_head_only)
 
     bed.ctx = context_with_timeout(&background, 30);
     ASSERT_ERR(ERR_TIMEOUT, open_stream(&bed, "/silent", &err));
-    bed.ctx = context_with_timeout(&background, 2000);
-    ASSERT_OK(open_with(&bed, "/watch", (struct http_request){.timeout_ms = 500}, &err));
+    bed.ctx = context_with_timeout(&background, 20000);
+    ASSERT_OK(open_with(&bed, "/watch", (struct http_request){.timeout_ms = 2000}, &err));
     bed.ctx = background;
     ASSERT_ERR(ERR_TIMEOUT, read_all(&bed, &body, &err));
     ASSERT_STREQ(buf_str(&body), "{\"type\":\"ADDED\"}\n");
