@@ -82,7 +82,15 @@ class Story:
         self.look()
 
     def pending(self):
-        return [name for name in self.names if not self.program.certificate_pem(f"{name}-tls")]
+        """Those that are under way. What was cut off waits for an hour, and the log has no word on it meanwhile."""
+        without = [name for name in self.names if not self.program.certificate_pem(f"{name}-tls")]
+        return [name for name in without if not self.has_failed(name)]
+
+    def has_failed(self, name):
+        if not (self.program.folder / "state.db").exists():
+            return False
+        found = self.program.object("Certificate", name) or {}
+        return bool(found.get("status", {}).get("failedIssuanceAttempts"))
 
     def look(self):
         for name in self.names:
