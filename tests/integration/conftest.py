@@ -105,7 +105,7 @@ def scene(cluster, bind, pebble, request):
     scene = Scene(cluster, bind, pebble, namespace_of(request.node.name))
     yield scene
     scene.remove()
-    wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
+    wait_until(scene.is_gone, 180, "the namespace to go", every=0.2)
     assert not scene.records()
 
 

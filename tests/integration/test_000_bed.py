@@ -452,13 +452,13 @@ def test_hack_bed_up_leaves_nothing_running_when_it_is_interrupted(background, k
             lambda: background.is_known() and background.processes(), 120, "the first", starter
         )
         starter.terminate()
-        assert starter.wait(60) == 128 + signal.SIGTERM
+        assert starter.wait(120) == 128 + signal.SIGTERM
     assert background.ended() == [process.name for process in background.processes()]
     assert not background.is_up()
 
 
 def test_hack_bed_down_ends_no_process_that_has_its_pid_by_chance(tmp_path):
-    with subprocess.Popen(["sleep", "60"]) as bystander:
+    with subprocess.Popen(["sleep", "600"]) as bystander:
         try:
             ours = Process("sleep", bystander.pid, start_time(bystander.pid), boot_id())
             for one in (
@@ -468,7 +468,7 @@ def test_hack_bed_down_ends_no_process_that_has_its_pid_by_chance(tmp_path):
                 one.end()
             assert bystander.poll() is None
             ours.end()
-            assert bystander.wait(5) == -signal.SIGTERM
+            assert bystander.wait(60) == -signal.SIGTERM
         finally:
             bystander.kill()
 

@@ -321,7 +321,7 @@ def as_nobody(program, *arguments):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -378,7 +378,7 @@ def test_a_full_disk_is_told_and_what_was_stored_before_stays(binary, fault_ca, 
     before = program.certificate_pem("a-tls")
     program.write("a.yaml", manifests.certificate("a", ["a.example.test", "b.example.test"]))
     fill(small_disk / "ballast")
-    done = program.run_once(seconds=10)
+    done = program.run_once(seconds=20)
     assert done.returncode != 0
     assert re.search("full|[Nn]o space left", done.stderr), done.stderr[-2000:]
     assert program.certificate_pem("a-tls") == before

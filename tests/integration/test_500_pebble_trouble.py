@@ -53,7 +53,7 @@ def test_pebble_with(binary, bind, tmp_path, name):
     with Pebble(tmp_path / "pebble", dns=bind.address, **settings) as pebble:
         program = Certlet(binary, tmp_path / "dir", solver_flags(bind))
         write(program, bind, pebble, *certificates(*[f"c{n}" for n in range(count)]))
-        done = program.run_once(seconds=90)
+        done = program.run_once(seconds=240)
         assert done.returncode == 0, done.stderr[-4000:]
         assert pebble.finalizes() == count
         assert pebble.new_orders() == count
@@ -110,7 +110,7 @@ def test_a_ca_that_refuses_connections_delays_and_fails_no_attempt(binary, bind,
         program.wait_until((program.folder / "state.db").exists, 20, "the store")
         wait_for_row(program, "a", "connecting to", f"127.0.0.1:{pebble.port}")
         pebble.start()
-        program.wait_for_certificate("a-tls")
+        program.wait_for_certificate("a-tls", seconds=300)  # the pauses grow
         assert row(program, "a")["attempts"] == 0
 
 
@@ -151,7 +151,7 @@ def test_a_dns_server_that_is_down_is_told_and_waited_for(binary, bed, tmp_path)
         wait_for_row(program, "a", "presenting", away.nameserver)
         assert row(program, "a")["failingName"] == "a.example.test"
         away.start()
-        program.wait_for_certificate("a-tls")
+        program.wait_for_certificate("a-tls", seconds=300)
         assert row(program, "a")["attempts"] == 0
 
 
@@ -165,7 +165,7 @@ def test_a_dns_server_that_drops_packets_is_told_and_waited_for(binary, bed, tmp
         program.wait_until((program.folder / "state.db").exists, 20, "the store")
         wait_for_row(program, "a", "presenting", away.nameserver, "no answer")
         away.resume()
-        program.wait_for_certificate("a-tls")
+        program.wait_for_certificate("a-tls", seconds=300)
         assert (pebble.new_orders(), pebble.finalizes()) == (1, 1)
 
 

@@ -262,12 +262,12 @@ def order_is_for(ca, request, name):
 
 
 def connect(port):
-    return socket.create_connection(("127.0.0.1", int(port)), timeout=10)
+    return socket.create_connection(("127.0.0.1", int(port)), timeout=30)
 
 
 def talk(port, data):
     with connect(port) as channel:
-        channel.settimeout(10)
+        channel.settimeout(30)
         answer = b""
         with contextlib.suppress(OSError):
             channel.sendall(data)

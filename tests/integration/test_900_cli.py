@@ -323,7 +323,7 @@ def test_inspect_says_that_a_chain_is_out_of_order(program, tmp_path):
 def get(port, path):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{int(port)}{path}", timeout=10) as answer:
+        with opener.open(f"http://127.0.0.1:{int(port)}{path}", timeout=30) as answer:
             return answer.status, answer.read().decode(), answer.headers
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(), error.headers

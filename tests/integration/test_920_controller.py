@@ -173,8 +173,8 @@ def test_a_deleted_certificate_takes_its_requests_and_leaves_its_secret(
     apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
     wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
     cluster.delete(f"{CERTIFICATES}/web", namespace)
-    wait_until(lambda: not cluster.list(REQUESTS, namespace), 60, "requests to go")
-    wait_until(lambda: not cluster.list(ORDERS, namespace), 60, "Orders to go")
+    wait_until(lambda: not cluster.list(REQUESTS, namespace), 180, "requests to go")
+    wait_until(lambda: not cluster.list(ORDERS, namespace), 180, "Orders to go")
     assert cluster.get("secrets/web-tls", namespace)
 
 

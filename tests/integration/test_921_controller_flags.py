@@ -20,7 +20,7 @@ def controller(binary, tmp_path):
             env={"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "none")},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         return done.returncode, done.stderr + done.stdout

@@ -113,7 +113,7 @@ def scenes(controller, cluster, bind, pebble, request):
     for scene in made:
         scene.remove()
     for scene in made:
-        wait_until(scene.is_gone, 60, f"the namespace {scene.namespace} to go", every=0.2)
+        wait_until(scene.is_gone, 180, f"the namespace {scene.namespace} to go", every=0.2)
         wait_until(lambda one=scene: not one.records(), 20, "records to go")
     assert controller.child.poll() is None, controller.log_text()[-4000:]
 
@@ -128,7 +128,7 @@ def start_unready(controller):
     assert controller.health("/readyz")[0] == 503
 
 
-def wait_in_step(controller, seconds=60):
+def wait_in_step(controller, seconds=180):
     wait_until(controller.is_ready, seconds, "the caches to be full", controller.child)
 
 
@@ -296,7 +296,7 @@ def test_what_is_deleted_mid_flight_is_made_again(cluster, scenes, what):
     def is_another():
         return [one for one in scene.list(what) if one["metadata"]["uid"] != uid]
 
-    wait_until(is_another, 60, f"another of {what}", every=0.1)
+    wait_until(is_another, 180, f"another of {what}", every=0.1)
     scene.release()
     scene.wait_ready()
     scene.wait_tidy()
@@ -322,7 +322,7 @@ def test_a_certificate_that_is_deleted_mid_flight_takes_everything_with_it(scene
     scene.wait_presented("web")
     scene.delete(f"{CERTIFICATES}/web")
     for what in (REQUESTS, ORDERS, CHALLENGES):
-        wait_until(lambda kind=what: not scene.list(kind), 60, f"{what} to go", every=0.1)
+        wait_until(lambda kind=what: not scene.list(kind), 180, f"{what} to go", every=0.1)
     scene.wait_tidy()
     left = {"tsig-certlet", "acme-account"}
     wait_until(
@@ -363,7 +363,7 @@ def test_a_namespace_that_is_deleted_mid_flight_goes_and_leaves_no_record(scenes
     for name in scene.names:
         scene.wait_presented(name)
     scene.remove()
-    wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
+    wait_until(scene.is_gone, 180, "the namespace to go", every=0.2)
     wait_until(lambda: not scene.records(), 20, "records to go")
 
 
@@ -665,7 +665,7 @@ def test_an_uninstall_while_issuing_leaves_nothing_stuck(controller, cluster, bi
         for resource in OURS:
             assert not cluster.get(f"{DEFINITIONS}/{resource}")
         scene.remove()
-        wait_until(scene.is_gone, 60, "the namespace to go", every=0.2)
+        wait_until(scene.is_gone, 180, "the namespace to go", every=0.2)
     finally:
         for name in scene.names:
             bind.delete_record(f"_acme-challenge.{scene.host(name)}", "TXT")

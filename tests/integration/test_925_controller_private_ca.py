@@ -226,7 +226,7 @@ def test_a_secret_of_cert_manager_is_adopted_and_its_label_is_no_matter(
     wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
     made = cluster.get("secrets/web-tls", private_ca)
     cluster.delete(f"{CERTIFICATES}/web", private_ca)
-    wait_until(lambda: only_of_root(cluster, private_ca), 60, "the garbage collector")
+    wait_until(lambda: only_of_root(cluster, private_ca), 180, "the garbage collector")
     cluster.delete("secrets/web-tls", private_ca)
     annotations = made["metadata"]["annotations"]
     theirs = {
@@ -499,10 +499,10 @@ def test_a_tls_server_that_shows_the_secret_is_believed(controller, cluster, pri
     trust = ssl.create_default_context(cadata=data["ca.crt"])
     with TlsServer(tmp_path, data) as server:
         address = (LOOPBACK, int(server.port))
-        with socket.create_connection(address, 5) as raw:
+        with socket.create_connection(address, 30) as raw:
             with trust.wrap_socket(raw, server_hostname="web.example.test") as connection:
                 assert ("DNS", "web.example.test") in connection.getpeercert()["subjectAltName"]
-        with socket.create_connection(address, 5) as raw, pytest.raises(ssl.SSLCertVerificationError):
+        with socket.create_connection(address, 30) as raw, pytest.raises(ssl.SSLCertVerificationError):
             trust.wrap_socket(raw, server_hostname="another.example.test")
 
 

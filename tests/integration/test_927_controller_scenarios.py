@@ -281,7 +281,7 @@ def test_pebble_with(controller, cluster, bind, namespace, tmp_path, name):
     with Pebble(tmp_path, dns=bind.address, env=SETTINGS[name]) as ca:
         acme_issuer(cluster, bind, ca, namespace)
         apply(cluster, certificate("a", namespace))
-        wait_ready(cluster, f"{CERTIFICATES}/a", namespace, seconds=90)
+        wait_ready(cluster, f"{CERTIFICATES}/a", namespace, seconds=240)
         assert (ca.new_orders(), ca.finalizes()) == (1, 1)
 
 
@@ -330,7 +330,7 @@ def test_a_ca_that_refuses_connections_is_told_and_fails_no_attempt(
         wait_until_said(cluster, f"{ISSUERS}/acme", namespace, *words, kind="Ready")
         wait_until_said(cluster, f"{CERTIFICATES}/a", namespace, *words)
         ca.start()
-        one = wait_ready(cluster, f"{CERTIFICATES}/a", namespace)
+        one = wait_ready(cluster, f"{CERTIFICATES}/a", namespace, seconds=300)  # the pauses grow
         assert "failedIssuanceAttempts" not in one["status"]
 
 
@@ -353,7 +353,7 @@ def test_a_dns_server_that_is_down_is_told_and_waited_for(
         row = plugin.row("a", namespace)
         assert row["failingName"] == f"a.{namespace}.example.test" and row["attempts"] == 0
         away.start()
-        wait_ready(cluster, f"{CERTIFICATES}/a", namespace)
+        wait_ready(cluster, f"{CERTIFICATES}/a", namespace, seconds=300)
         assert (ca.new_orders(), ca.finalizes()) == (1, 1)
 
 
@@ -470,7 +470,7 @@ def test_a_rate_limit_is_waited_for_fails_no_attempt_and_delays_nobody(
 
 
 def test_hundred_names_are_in_one_certificate(shared, cluster, pebble, tmp_path):
-    wait_ready(cluster, f"{CERTIFICATES}/many", shared, seconds=120)
+    wait_ready(cluster, f"{CERTIFICATES}/many", shared, seconds=300)
     chain = chain_of(cluster, "many-tls", shared)
     assert names_of(chain) == sorted(HUNDRED)
     assert "OK" in verify(chain, pebble.root_pem(), tmp_path)
@@ -478,8 +478,8 @@ def test_hundred_names_are_in_one_certificate(shared, cluster, pebble, tmp_path)
 
 def test_no_record_and_no_challenge_is_left(shared, cluster, bind):
     for name in WANTED:
-        wait_ready(cluster, f"{CERTIFICATES}/{name}", shared, seconds=120)
-    wait_until(lambda: not cluster.list(CHALLENGES, shared), 30, "Challenges to go")
+        wait_ready(cluster, f"{CERTIFICATES}/{name}", shared, seconds=300)
+    wait_until(lambda: not cluster.list(CHALLENGES, shared), 120, "Challenges to go")
     for name in ("web", "short", "n042.many"):
         assert bind.txt(f"_acme-challenge.{name}.example.test") == []
 

@@ -246,7 +246,7 @@ def test_a_folder_with_a_store_goes_before_the_cluster_and_the_plugin_goes_to_th
             env={**os.environ, **admin.env},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         return done.stdout
@@ -269,7 +269,7 @@ def test_kubectl_certlet_is_the_same_program(cluster, admin, tmp_path):
             env=env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

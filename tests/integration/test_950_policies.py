@@ -23,7 +23,7 @@ pytestmark = pytest.mark.kube
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMESPACE = "policies"
-SECONDS = 60  # until a policy is active, at most
+SECONDS = 180  # until a policy is active, at most
 
 RESOURCES = {
     "Certificate": ("certificates", "cert-manager.io"),

@@ -52,7 +52,7 @@ class AcmeClient:
         headers = {"Content-Type": "application/jose+json", "User-Agent": "certlet-test-bed"}
         try:
             with self._opener.open(
-                urllib.request.Request(url, body, headers, method=method), timeout=20
+                urllib.request.Request(url, body, headers, method=method), timeout=60
             ) as answer:
                 data, headers = answer.read(), answer.headers
         except urllib.error.HTTPError as error:

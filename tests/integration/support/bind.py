@@ -89,7 +89,7 @@ class Bind(Server):
             return False
         return found == [[self._mark]] * 2
 
-    def query(self, name, kind="TXT", tcp=False, timeout=2):
+    def query(self, name, kind="TXT", tcp=False, timeout=20):
         return dnsquery.query(self.address, name, kind, tcp, timeout)
 
     def txt(self, name, tcp=False):
@@ -113,7 +113,7 @@ class Bind(Server):
             argv += ["-y", f"{algorithm}:{key}:{secret}"]
         script = f"server {LOOPBACK} {self.port}\n{commands}\nsend\n"
         return subprocess.run(
-            argv, input=script, capture_output=True, text=True, timeout=20, check=False
+            argv, input=script, capture_output=True, text=True, timeout=60, check=False
         )
 
     def _update(self, command):

@@ -132,7 +132,7 @@ class Certlet:
     def plant(self, resource, one):
         """Put an object into the store behind the program's back, which must not be running."""
         metadata = one["metadata"]
-        store = sqlite3.connect(self.folder / "state.db", timeout=10)
+        store = sqlite3.connect(self.folder / "state.db", timeout=60)
         try:
             store.execute("UPDATE counter SET version = version + 1")
             version = store.execute("SELECT version FROM counter").fetchone()[0]
@@ -151,7 +151,7 @@ class Certlet:
 
     def _rows(self, query, *values):
         # Read-write, as SQLite needs it to read beside a writer in WAL mode.
-        store = sqlite3.connect(self.folder / "state.db", timeout=10)
+        store = sqlite3.connect(self.folder / "state.db", timeout=60)
         try:
             return store.execute(query, values).fetchall()
         finally:
@@ -159,7 +159,7 @@ class Certlet:
 
     # --- running it ---
 
-    def command(self, *arguments, seconds=60):
+    def command(self, *arguments, seconds=120):
         """Run any subcommand to its end. A sanitizer's report is an error of its own."""
         done = subprocess.run(
             [self.binary, *map(str, arguments)],
@@ -173,7 +173,7 @@ class Certlet:
         self._refuse_report(done.returncode, done.stderr)
         return done
 
-    def run_once(self, *flags, seconds=60):
+    def run_once(self, *flags, seconds=120):
         """certlet run DIR --once, told to end within `seconds` and given a little longer than that."""
         arguments = ("run", self.folder, "--once", "--timeout", f"{seconds}s", *self.flags, *flags)
         return self.command(*arguments, seconds=seconds + 20)

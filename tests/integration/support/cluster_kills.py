@@ -89,7 +89,7 @@ class ClusterStory:
         has_grown = growth_of(self.program.log_file, self.dice.randrange(3, MOST_LINES))
         wait_until(
             lambda: has_grown() or not self.pending(),
-            90,
+            180,
             "lines of the log",
             self.program.child,
             every=0.002,
@@ -114,7 +114,7 @@ class ClusterStory:
         try:
             for name in self.scene.names:
                 try:
-                    self.scene.wait_ready(name, seconds=120)
+                    self.scene.wait_ready(name, seconds=300)
                 except AssertionError as error:
                     self.tally.unready.append(f"{name}: {error}")
             self.tally.lost += self.left(self.pending)  # ready, and yet never seen
@@ -129,14 +129,14 @@ class ClusterStory:
     @staticmethod
     def left(ask):
         try:
-            wait_until(lambda: not ask(), 60, "everything to go", every=0.2)
+            wait_until(lambda: not ask(), 120, "everything to go", every=0.2)
         except AssertionError:
             return ask()
         return []
 
     def remove(self):
         self.scene.remove()
-        wait_until(self.scene.is_gone, 60, "the namespace to go", every=0.2)
+        wait_until(self.scene.is_gone, 180, "the namespace to go", every=0.2)
 
 
 def kill_controller_at_random(binary, folder, kube, bind, kills, certificates, seed):

@@ -45,7 +45,7 @@ class Controller(Server):
     """One process. Several with the same control plane compete for the Lease."""
 
     name = "certlet-controller"
-    ready_seconds = 60
+    ready_seconds = 120
 
     def __init__(self, binary, folder, kube, flags=(), kubeconfig=None, name=None):
         super().__init__(folder)
@@ -105,7 +105,7 @@ class Controller(Server):
     def _ask(url):
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with direct.open(url, timeout=5) as answer:
+            with direct.open(url, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -176,7 +176,7 @@ def is_true(one, kind="Ready"):
     return (condition(one, kind) or ("",))[0] == "True"
 
 
-def wait_ready(kube, resource, namespace="default", seconds=60):
+def wait_ready(kube, resource, namespace="default", seconds=120):
     """The object once its Ready is True for the generation that is asked for."""
 
     def holds(one):
@@ -189,7 +189,7 @@ def wait_ready(kube, resource, namespace="default", seconds=60):
     return kube.wait_for(resource, namespace, condition=holds, seconds=seconds)
 
 
-def wait_for_revision(kube, name, namespace, revision, seconds=60):
+def wait_for_revision(kube, name, namespace, revision, seconds=120):
     """The Certificate once it is ready and has been issued so often."""
 
     def holds(one):

@@ -22,7 +22,7 @@ import typing
 
 from . import acme_ca, pki
 from .fault_kinds import KINDS, Call
-from .server import LOOPBACK, BedError, reserve_port
+from .server import LEAST_SECONDS, LOOPBACK, BedError, reserve_port
 
 ENDPOINTS = (*acme_ca.PATHS, "connection")
 CONNECTION_KINDS = ("silence", "cut-before")
@@ -135,7 +135,7 @@ class FaultCA:
         """Requests that had their effect, whether or not the answer got through."""
         return sum(entry.effect for entry in self.requests(endpoint))
 
-    def wait_for(self, endpoint, count=1, seconds=30):
+    def wait_for(self, endpoint, count=1, seconds=LEAST_SECONDS):
         """Wait until `endpoint` has been asked `count` times."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.count(endpoint) >= count, seconds):

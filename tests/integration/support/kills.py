@@ -75,7 +75,7 @@ class Story:
         has_grown = growth_of(self.program.log_file, self.dice.randrange(3, MOST_LINES))
         self.program.start("-v", "4")
         self.program.wait_until(
-            lambda: has_grown() or not self.pending(), 60, "lines of the log", every=0.002
+            lambda: has_grown() or not self.pending(), 120, "lines of the log", every=0.002
         )
         self.program.kill9()
         self.tally.kills += 1
@@ -116,9 +116,9 @@ class Story:
         return names
 
     def run_to_the_end(self):
-        done = self.program.run_once(seconds=60)
+        done = self.program.run_once(seconds=240)
         if done.returncode != 0 and self.renew_cut_off():
-            done = self.program.run_once(seconds=60)  # nobody kills it now, so once is enough
+            done = self.program.run_once(seconds=240)  # nobody kills it now, so once is enough
         return done
 
     def finish(self):

@@ -114,7 +114,7 @@ class Etcd(Server):
 
     def _open(self, path, body=None):
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"{self.url}{path}", body, timeout=5) as answer:
+        with direct.open(f"{self.url}{path}", body, timeout=20) as answer:
             return json.loads(answer.read())
 
     def is_ready(self):
@@ -130,8 +130,8 @@ class Etcd(Server):
 
 class ApiServer(Server):
     name = "kube-apiserver"
-    ready_seconds = 90
-    end_seconds = 20
+    ready_seconds = 180
+    end_seconds = 60
 
     def __init__(self, folder, version, certificates, etcd, flags=()):
         super().__init__(folder)
@@ -188,7 +188,7 @@ class ApiServer(Server):
 
 class ControllerManager(Server):
     name = "kube-controller-manager"
-    ready_seconds = 60
+    ready_seconds = 120
 
     def __init__(self, folder, version, certificates, api, kubeconfig):
         super().__init__(folder)

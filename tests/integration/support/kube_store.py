@@ -78,7 +78,7 @@ def run_suite(program, kubeconfig, *options):
     """(exit code, what cmocka said)."""
     argv = [program, "suite", "--kubeconfig", kubeconfig, *options]
     done = subprocess.run(
-        argv, capture_output=True, text=True, env={**os.environ, **SANITIZERS}, timeout=600, check=False
+        argv, capture_output=True, text=True, env={**os.environ, **SANITIZERS}, timeout=1800, check=False
     )
     said = done.stdout + done.stderr
     # A failed case leaves what it owned, which is not what one wants to read about.
@@ -177,7 +177,7 @@ class Console:
         self.child.stdin.flush()
         return given["id"]
 
-    def end(self, seconds=120):
+    def end(self, seconds=360):
         """The answer of the order that was begun first."""
         try:
             answer = self._answers.get(timeout=seconds)

@@ -137,7 +137,7 @@ class Pebble(Server):
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
         )
         request = urllib.request.Request(url, body, {"User-Agent": "certlet-test-bed"})
-        with direct.open(request, timeout=5) as answer:
+        with direct.open(request, timeout=20) as answer:
             return answer.read()
 
 

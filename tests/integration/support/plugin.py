@@ -18,7 +18,7 @@ class Plugin:
     def __call__(self, *arguments):
         argv = [self._kubectl, "certlet", *arguments]
         return subprocess.run(
-            argv, env=self._env, capture_output=True, text=True, timeout=60, check=False
+            argv, env=self._env, capture_output=True, text=True, timeout=120, check=False
         )
 
     def row(self, name, namespace):

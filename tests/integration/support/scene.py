@@ -67,7 +67,7 @@ class Scene:
         self.names += names
         apply(self.kube, *(self.certificate(name, **spec) for name in names))
 
-    def wait_ready(self, *names, seconds=90):
+    def wait_ready(self, *names, seconds=180):
         for name in names or self.names:
             wait_ready(self.kube, f"{CERTIFICATES}/{name}", self.namespace, seconds)
 

@@ -12,6 +12,9 @@ import time
 LOOPBACK = "127.0.0.1"
 # Below Linux' ephemeral range (32768...), so no outgoing connection takes a port between starts.
 PORTS = range(15000, 32000)
+# Nothing is waited for less long: with checkers, beside two other beds and on two slow cores, what takes a moment
+# takes tens of seconds now and then, and only what does not come at all is a failure.
+LEAST_SECONDS = 60
 
 
 class BedError(AssertionError):
@@ -60,7 +63,10 @@ def reserve_port():
 
 
 def wait_until(condition, seconds, what, child=None, every=0.02):
-    """Ask `condition` until it gives something true, and return that; fail after `seconds` or with `child`."""
+    """Ask `condition` until it gives something true, and return that; fail after `seconds` (LEAST_SECONDS at
+    least) or with `child`.
+    """
+    seconds = max(seconds, LEAST_SECONDS)
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while True:
@@ -74,7 +80,7 @@ def wait_until(condition, seconds, what, child=None, every=0.02):
         pause.wait(every)
 
 
-def end(child, seconds=5):
+def end(child, seconds=20):
     """End one process that we started: politely, then for good. A stopped one is woken first."""
     if child.poll() is None:
         child.send_signal(signal.SIGCONT)
@@ -90,8 +96,8 @@ class Server:
     """A real server: a subclass gives `name`, `command()`, `is_ready()` and its files in `folder`."""
 
     name = ""
-    ready_seconds = 20
-    end_seconds = 5  # to end by itself when asked
+    ready_seconds = 90
+    end_seconds = 20  # to end by itself when asked
     outlives_us = False  # then a Ctrl-C at our terminal does not reach it
 
     def __init__(self, folder):

@@ -49,7 +49,7 @@ class Troubled:
             self.cas = dict(zip([*self.cases, "good"], made))
         self._write_all([])
         if self.issued_before:
-            done = self.program.run_once(seconds=60)
+            done = self.program.run_once(seconds=240)
             assert done.returncode == 0, done.stderr[-4000:]
             self.before = {case: self.pem(case) for case in self.cas}
             assert all(self.before.values())
