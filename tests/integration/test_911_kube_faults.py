@@ -51,13 +51,9 @@ class User:
         self.token = kube.token(name, "tester")
         self.name = account_user(name, "tester")
         self.kubeconfig = self.config(token=self.token)
-        wait_until(self._may_do_all, 30, "the server knows that the user may do all")
-
-    def _may_do_all(self):
-        all_ = {"verb": "*", "group": "*", "resource": "*"}
-        review = {"spec": {"user": self.name, "resourceAttributes": all_}}
-        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        return self.kube.request("POST", path, review)["status"]["allowed"]
+        wait_until(
+            lambda: kube.allows(self.name, verb="*", group="*", resource="*"), 30, "the user may do all"
+        )
 
     def config(self, url=None, ca_file=None, name="kubeconfig", **user):
         ca_file = ca_file or self.kube.ca_file

@@ -59,14 +59,13 @@ def user(binary, kube, tmp_path):
 
 def may(kube, namespace, name, one):
     """Whether the authorizer knows of the role by now."""
-    attributes = {
-        **{"namespace": namespace, "verb": one["verbs"][0]},
-        **{"group": one["apiGroups"][0], "resource": one["resources"][0]},
-    }
-    spec = {"user": account_user(namespace, name), "resourceAttributes": attributes}
-    review = {"metadata": {}, "spec": spec}
-    made = kube.create("subjectaccessreviews.authorization.k8s.io", review)
-    return made["status"]["allowed"]
+    return kube.allows(
+        account_user(namespace, name),
+        namespace=namespace,
+        verb=one["verbs"][0],
+        group=one["apiGroups"][0],
+        resource=one["resources"][0],
+    )
 
 
 def rule(group, resources, *verbs):

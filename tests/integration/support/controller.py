@@ -39,6 +39,25 @@ def install(kube, folder="deploy"):
     kube.apply(text)
     for resource in OURS:
         kube.wait_for(f"{DEFINITIONS}/{resource}", condition=_is_established)
+    wait_until(lambda: all(may_work(kube)), 60, "the permissions of the controller")
+
+
+# (group, resource, subresource, verb): what the ServiceAccount may do by one binding and by no other.
+WORK = (
+    ("cert-manager.io", "certificates", "status", "update"),
+    ("cert-manager.io", "issuers", "status", "update"),
+    ("cert-manager.io", "clusterissuers", "status", "update"),
+    ("acme.cert-manager.io", "orders", "status", "update"),
+    ("acme.cert-manager.io", "challenges", "status", "update"),
+    ("coordination.k8s.io", "leases", "", "create"),
+)
+
+
+def may_work(kube, work=WORK):
+    """For each of `work`, whether the API server lets the ServiceAccount do it by now."""
+    user = account_user(NAMESPACE, ACCOUNT)
+    names = ("group", "resource", "subresource", "verb")
+    return [kube.allows(user, namespace=LEASE_NAMESPACE, **dict(zip(names, one))) for one in work]
 
 
 class Controller(Server):

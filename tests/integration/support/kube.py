@@ -331,6 +331,14 @@ class Kube(KubeApi):
         path = self.folder / f"{user}.kubeconfig"
         return write_private(path.with_suffix(".new"), text).replace(path)
 
+    def allows(self, user, **attributes):
+        """What the authorizer says of resourceAttributes (verb, group, resource, ...): of roles and bindings that
+        were written or deleted just now it hears a moment later.
+        """
+        review = {"spec": {"user": user, "resourceAttributes": attributes}}
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return self.request("POST", path, review)["status"]["allowed"]
+
     # --- kubectl ---
 
     def kubectl(self, *arguments, stdin=None, kubeconfig=None):

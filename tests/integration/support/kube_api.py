@@ -67,11 +67,14 @@ class KubeApi:
                 raise KubeError(method, path, error.code, error.read()) from None
 
     def is_ready(self):
-        """Whether the server says so; one that does not answer is not ready."""
+        """Whether the server says so and reads from etcd, of which it says what it has seen last; one that does
+        not answer is not ready.
+        """
         try:
-            with self._opener.open(f"{self.url}/readyz", timeout=2) as answer:
-                return answer.read() == b"ok"
-        except OSError:
+            with self._opener.open(f"{self.url}/readyz", timeout=5) as answer:
+                is_ok = answer.read() == b"ok"
+            return is_ok and bool(self.request("GET", "/api/v1/namespaces/kube-system", timeout=5))
+        except (OSError, KubeError):
             return False
 
     # --- objects ---
@@ -128,12 +131,19 @@ class KubeApi:
         return True
 
     def wait_for(self, resource, namespace=None, condition=bool, seconds=30):
-        """Ask for the object until `condition(object or None)` holds; the object."""
+        """Ask for the object until `condition(object or None)` holds; the object. A server that is away for a
+        moment, or has just come back, is asked again.
+        """
         last = None
 
         def holds():
             nonlocal last
-            last = self.get(resource, namespace)
+            try:
+                last = self.get(resource, namespace)
+            except (OSError, KubeError) as error:
+                if getattr(error, "code", 503) not in (429, 500, 503, 504):
+                    raise
+                return False
             return condition(last)
 
         try:
