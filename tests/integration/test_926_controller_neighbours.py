@@ -84,6 +84,7 @@ def argo_of_issuer(one):
 
 def changes(words):
     """Without repetitions."""
+    words = list(words)
     return [word for n, word in enumerate(words) if n == 0 or words[n - 1] != word]
 
 
@@ -108,8 +109,9 @@ def test_argo_cd_sees_progress_and_health_and_never_a_degraded_certificate(scene
     versions = watched.certificate(scene.namespace, "web", revision=2)
     health = [argo_of_certificate(version) for version in versions]
     assert changes(health) == ["Progressing", "Healthy", "Progressing", "Healthy"]
-    issuer = [argo_of_issuer(version) for version in watched.versions["Issuer", scene.namespace, "acme"]]
-    assert changes(issuer) == ["Progressing", "Healthy"]
+    seen = watched.versions["Issuer", scene.namespace, "acme"]
+    wait_until(lambda: seen and argo_of_issuer(seen[-1]) == "Healthy", 60, "the watch to see the Issuer ready")
+    assert changes(map(argo_of_issuer, seen)) == ["Progressing", "Healthy"]
 
 
 def test_kubectl_wait_does_not_take_yesterdays_ready_for_todays(controller, cluster, scene):

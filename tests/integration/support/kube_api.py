@@ -99,11 +99,13 @@ class KubeApi:
         lines = self._answer("GET", self.path(resource, namespace) + query)[0].splitlines()
         return [json.loads(line) for line in lines]
 
-    def stream(self, path, timeout=30):
-        """The events of a watch, as they come; ends with the server's end of it."""
+    def stream(self, path, opened=None, timeout=30):
+        """The events of a watch, as they come; ends with the server's end of it. `opened` is called once it stands."""
         request = urllib.request.Request(self.url + path, headers=self._headers)
         try:
             with self._opener.open(request, timeout=timeout) as answer:
+                if opened:
+                    opened()
                 yield from map(json.loads, answer)
         except urllib.error.HTTPError as error:
             with error:

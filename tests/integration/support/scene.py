@@ -132,14 +132,17 @@ class Watcher:
     """
 
     def __init__(self, kube, resource, see):
-        self._kube, self._see, self._ended = kube, see, threading.Event()
+        self._kube, self._see = kube, see
+        self._begun, self._ended = threading.Event(), threading.Event()
         self._path = kube.path(resource)
         self._version = None
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self.error = None
 
     def __enter__(self):
+        """Returns when it watches: it sees every version of what is made from now on."""
         self._thread.start()
+        wait_until(self._begun.is_set, 60, f"the watch of {self._path}")
         return self
 
     def __exit__(self, kind, *_):
@@ -164,7 +167,7 @@ class Watcher:
         query = {"watch": "true", "timeoutSeconds": "5", "allowWatchBookmarks": "true"}
         if self._version:
             query["resourceVersion"] = self._version
-        for event in self._kube.stream(f"{self._path}?{urllib.parse.urlencode(query)}"):
+        for event in self._kube.stream(f"{self._path}?{urllib.parse.urlencode(query)}", self._begun.set):
             if event["type"] == "ERROR":
                 self._version = None
                 return
