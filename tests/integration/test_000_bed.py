@@ -270,14 +270,14 @@ def test_kube_refuses_a_service_account_until_rbac_allows_it_and_counts(kube):
     with pytest.raises(KubeError) as caught:
         reader.list("secrets", "rbac")
     assert caught.value.code == 403
-    assert kube.requests(user, "list", "secrets") == 1
+    wait_until(lambda: kube.requests(user, "list", "secrets") == 1, 20, "it to be counted")
 
     kube.apply(READER)
 
     wait_until(lambda: may_list_secrets(reader), 10, "the new binding")
     listing = ("get", "secrets", "--namespace=rbac", "--output=name")
     assert kube.kubectl(*listing, kubeconfig=kubeconfig) == ""
-    assert kube.requests(user, "list", "secrets") >= 3
+    wait_until(lambda: kube.requests(user, "list", "secrets") >= 3, 20, "them to be counted")
     assert kube.requests(user, "create") == 0
 
 
@@ -353,7 +353,7 @@ def test_kube_counts_a_watch_once(kube):
     before = kube.requests("admin", "watch", "services")
     events = kube.watch("services", "default", seconds=1)
     assert [event["object"]["metadata"]["name"] for event in events] == ["kubernetes"]
-    assert kube.requests("admin", "watch", "services") - before == 1
+    wait_until(lambda: kube.requests("admin", "watch", "services") - before == 1, 20, "it to be counted")
 
 
 @pytest.mark.kube

@@ -62,6 +62,11 @@ class User:
     def requests(self, verb=None, resource=None):
         return self.kube.requests(self.name, verb, resource)
 
+    def wait_for_requests(self, count, verb=None, resource=None):
+        """So many, and no more: what the audit log has is a moment late."""
+        wait_until(lambda: self.requests(verb, resource) >= count, 20, f"{verb} {resource} in the audit log")
+        assert self.requests(verb, resource) == count
+
     def asked(self, verb, resource):
         """The paths of its requests."""
         return [
@@ -569,7 +574,7 @@ def test_a_client_certificate_is_read_again_when_the_old_one_is_refused(user, co
             connections = wire.accepted
             assert store.object("get", "namespaces", user.namespace)
             assert wire.accepted > connections
-    assert user.kube.requests(f"{user.namespace}-admin") == 1
+    wait_until(lambda: user.kube.requests(f"{user.namespace}-admin") == 1, 20, "one request of the right one")
 
 
 PLUGIN = """#!/bin/sh
@@ -655,7 +660,7 @@ def test_in_a_pod_the_service_account_is_found(user, console, tmp_path):
     env = {"KUBECONFIG": "", "KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": port}
     with console(None, "--service-account", folder, env=env) as store:
         assert store.object("get", "namespaces", user.namespace)
-    assert user.requests("get", "namespaces") == 1
+    user.wait_for_requests(1, "get", "namespaces")
 
 
 def test_a_server_may_have_another_name_in_its_certificate(user, console):
@@ -687,6 +692,7 @@ def test_somebody_else_can_be_acted_for(user, console):
     with console(user.config(token=user.token, **acts)) as store:
         with pytest.raises(StoreError, match="denied"):
             store.do("get", "secrets", "a", user.namespace)
+    user.wait_for_requests(1)
     (event,) = user.kube.api_server.audit(user.name)
     acted = event["impersonatedUser"]
     assert acted["username"] == "jane" and {"dev", "ops"} <= set(acted["groups"])
@@ -806,7 +812,7 @@ def test_events_are_folded_into_series_that_kubectl_shows(user, console):
         tell("Issuing", "Issuing certificate as Secret does not exist")
         tell("Failed", "é" * 2000, type="Warning")
         wait_until(lambda: len(events_of(user, "web")) == 2, 10, "the second event")
-        assert user.requests("patch", "events") == 1
+        user.wait_for_requests(1, "patch", "events")
     issuing, failed = sorted(events_of(user, "web"), key=lambda event: event["reason"], reverse=True)
     assert issuing["series"]["count"] == 3  # what was left is told at the end
     assert issuing["action"] == "Issue" and issuing["type"] == "Normal"
@@ -837,4 +843,4 @@ def test_an_event_in_a_namespace_that_is_gone_is_dropped(user, console):
         store.do("note", "certificates", "web", "nowhere", reason="Issuing", message="lost")
         store.do("note", "configmaps", "a", user.namespace, reason="Issuing", message="found")
         wait_until(lambda: events_of(user, "a"), 10, "the event behind it")
-    assert user.requests("create", "events") == 2
+    user.wait_for_requests(2, "create", "events")

@@ -768,10 +768,20 @@ def test_check_of_who_may_not_look_says_what_is_not_known(cluster, user):
 
 def test_check_changes_nothing(cluster, admin):
     cluster.service_account("cert-manager", "certlet")
+    begin, end = "configmaps/begins-here", "configmaps/ends-here"  # what the audit log has is a moment late
+
+    def asked(until):
+        uris = [one["requestURI"] for one in cluster.api_server.audit("admin")]
+        return any(uri.endswith(until) for uri in uris)
+
+    cluster.get(begin, "default")
+    wait_until(lambda: asked(begin), 20, "the beginning in the audit log")
     before = len(cluster.api_server.audit("admin"))
 
     admin.command("check", "--cluster")
 
-    asked = cluster.api_server.audit("admin")[before:]
-    writes = [one for one in asked if one["verb"] not in ("get", "list")]
+    cluster.get(end, "default")
+    wait_until(lambda: asked(end), 20, "the end in the audit log")
+    asked_by_check = cluster.api_server.audit("admin")[before:]
+    writes = [one for one in asked_by_check if one["verb"] not in ("get", "list")]
     assert {one["objectRef"]["resource"] for one in writes} == {"subjectaccessreviews"}
