@@ -306,7 +306,9 @@ def test_a_second_process_on_the_folder_is_refused_and_the_first_goes_on(shop):
 
 
 def test_status_works_beside_the_running_process(shop):
-    assert shop.status("good")["certificates"][0]["ready"] == "True"
+    shop.wait_until(
+        lambda: shop.status("good")["certificates"][0]["ready"] == "True", 20, "the status of a good one"
+    )
 
 
 # --- folders that cannot be used ---

@@ -232,7 +232,7 @@ def test_a_good_ca_is_not_delayed_by_registrations_that_fail(issuers):
 def test_a_passing_fault_costs_no_second_certificate(passing, name):
     passing.program.wait_for_certificate(f"{name}-tls", other_than=passing.before[name])
     assert passing.finalized(name) == 1
-    assert passing.row(name)["ready"] == "True"
+    passing.program.wait_until(lambda: passing.row(name)["ready"] == "True", 20, "its status, behind its files")
 
 
 def test_only_an_order_whose_answer_was_lost_is_ordered_again(passing):

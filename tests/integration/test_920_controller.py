@@ -153,12 +153,17 @@ def test_a_deleted_secret_is_made_again(controller, cluster, bind, pebble, names
     assert is_true(one)
 
 
+def knows_its_window(one):
+    """The CA is asked for the renewal window behind Ready; it is the last that is written."""
+    return one["status"].get("acme", {}).get("ari", {}).get("nextCheck")
+
+
 def test_nothing_is_written_once_all_is_well(controller, cluster, bind, pebble, namespace):
     acme_issuer(cluster, bind, pebble, namespace)
     apply(cluster, m.certificate("web", [f"{namespace}.example.test"], namespace=namespace))
     wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
     wait_until(lambda: not cluster.list(CHALLENGES, namespace), 20, "Challenges to go")
-    before = cluster.get(f"{CERTIFICATES}/web", namespace)
+    before = cluster.wait_for(f"{CERTIFICATES}/web", namespace, condition=knows_its_window)
     cluster.patch(f"{CERTIFICATES}/web", {"metadata": {"labels": {"seen": "true"}}}, namespace)
     apply(cluster, m.certificate("other", [f"b.{namespace}.example.test"], namespace=namespace))
     wait_ready(cluster, f"{CERTIFICATES}/other", namespace)
@@ -231,7 +236,7 @@ def test_a_second_one_takes_over_when_the_first_stops(
             second.stop()
             controller.start()
             wait_until(
-                lambda: controller.log_text().count("leading as") == 2, 60, "the first to lead again"
+                lambda: controller.log_text().count("leading as") > 1, 60, "the first to lead again"
             )
 
 
@@ -269,12 +274,12 @@ def test_it_ends_in_three_seconds_though_the_api_server_hangs(
 def test_what_rbac_refuses_is_in_the_log(binary, cluster, tmp_path):
     kubeconfig = cluster.service_account(NAMESPACE, "nobody")
     process = Controller(binary, tmp_path, cluster, ["--leader-elect=false"], kubeconfig=kubeconfig)
-    process.is_ready = lambda: "forbidden" in process.log_text().lower()
+    process.is_ready = lambda: process.health("/livez")[0] == 200
+    words = ("forbidden", "certificates", "watch")
     with process:
+        wait_until(lambda: all(word in process.log_text().lower() for word in words), 60, f"{words} in the log")
         assert process.health("/readyz")[0] == 503
         assert process.health("/livez")[0] == 200
-        text = process.log_text()
-    assert "certificates" in text and "watch" in text
 
 
 def test_no_permission_is_missing(controller, cluster):

@@ -182,8 +182,8 @@ def test_versions_that_were_forgotten_while_the_path_was_cut_are_made_up_for(
         cluster.forget_versions(CERTIFICATES, "secrets")
     finally:
         wire.target_back()
+    cluster.wait_for("secrets/stays-tls", scene.namespace, seconds=180)
     scene.wait_ready("comes", "stays")
-    cluster.wait_for("secrets/stays-tls", scene.namespace)
     assert not scene.get(f"{CERTIFICATES}/goes")
     wait_until(lambda: scene.finalizes() == 4, 20, "four certificates from the CA")
     scene.wait_tidy()
@@ -347,7 +347,7 @@ def test_an_issuer_that_is_deleted_mid_flight_is_waited_for(scenes):
 
     def says_so():
         found = scene.list(CHALLENGES)
-        return found and "Issuer" in found[0]["status"].get("reason", "")
+        return found and "Issuer" in found[0].get("status", {}).get("reason", "")
 
     wait_until(says_so, 60, "the Challenge to say so", every=0.1)
     scene.release()
@@ -529,7 +529,8 @@ def test_forged_orders_and_challenges_are_not_acted_on(cluster, scenes):
             found = scene.get(f"{kind}/{one['metadata']['name']}")
             if kind == ORDERS:
                 return not found
-            return found["status"].get("state") == "errored" or found["status"].get("reason")
+            status = (found or {}).get("status", {})
+            return status.get("state") == "errored" or status.get("reason")
 
         for one in bad[1:]:  # the first one does what ours does, by the Issuer's own solver
             wait_until(lambda it=one: is_judged(it), 60, f"a word about {one['metadata']['name']}")

@@ -42,7 +42,8 @@ def leads(process):
 
 def wait_alone(process, *others):
     process.wait_to_lead()
-    assert leads(process) and not any(leads(other) for other in others)
+    wait_until(lambda: leads(process), 20, "the metric of the leader")  # set beside the line of the log
+    assert not any(leads(other) for other in others)
 
 
 # --- hand-over ---

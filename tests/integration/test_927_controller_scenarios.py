@@ -107,11 +107,12 @@ def said_by(one, kind="Issuing"):
     return (condition(one, kind) or ("", "", ""))[2] or ""
 
 
-def wait_until_said(cluster, resource, namespace, *words, kind="Issuing", seconds=60):
-    """The object once the message of its condition has all of `words`."""
+def wait_until_said(cluster, resource, namespace, *words, kind="Issuing", status="", seconds=120):
+    """The object once the message of its condition has all of `words`, and with it `status` where that is given."""
 
     def holds(one):
-        return all(word in said_by(one, kind) for word in words)
+        is_it = not status or (condition(one, kind) or ("",))[0] == status
+        return is_it and all(word in said_by(one, kind) for word in words)
 
     return cluster.wait_for(resource, namespace, condition=holds, seconds=seconds)
 
@@ -367,8 +368,7 @@ def test_a_name_that_the_ca_refuses_is_told_with_its_next_attempt_and_delays_nob
         certificate("good", namespace),
     )
     wait_ready(cluster, f"{CERTIFICATES}/good", namespace)
-    bad = wait_until_said(cluster, f"{CERTIFICATES}/bad", namespace, REFUSED)
-    assert condition(bad, "Issuing")[0] == "False"
+    bad = wait_until_said(cluster, f"{CERTIFICATES}/bad", namespace, REFUSED, status="False")
     assert bad["status"]["failedIssuanceAttempts"] == 1 and bad["status"]["lastFailureTime"]
     row = plugin.row("bad", namespace)
     assert row["attempts"] == 1 and row["nextAttempt"] > bad["status"]["lastFailureTime"]
@@ -410,18 +410,14 @@ def test_http01_in_a_cluster_is_said_not_to_be_built_and_delays_nobody(
     wait_until_said(cluster, f"{CERTIFICATES}/bad", namespace, *words)
     wait_until_said(cluster, f"{CERTIFICATES}/address", namespace, "not built in this version")
 
-    def reason_of(name):
-        return next(
-            (
-                one["status"].get("reason", "")
-                for one in cluster.list(CHALLENGES, namespace)
-                if one["spec"]["dnsName"] == name and one.get("status")
-            ),
-            "",
-        )
-
-    assert all(word in reason_of("web.other.test") for word in words)
-    assert not any(one["status"].get("presented") for one in cluster.list(CHALLENGES, namespace))
+    # Of the good one, a Challenge may still be there: it goes behind Ready.
+    bad_ones = {
+        one["spec"]["dnsName"]: one.get("status", {})
+        for one in cluster.list(CHALLENGES, namespace)
+        if one["spec"]["dnsName"] in ("web.other.test", "127.0.0.1")
+    }
+    assert all(word in bad_ones["web.other.test"].get("reason", "") for word in words)
+    assert not any(status.get("presented") for status in bad_ones.values())
     # The Issuer gets a solver that can: nobody has to delete anything.
     apply(cluster, m.issuer(pebble, [m.rfc2136_solver(bind)], namespace=namespace, profile="classic"))
     wait_ready(cluster, f"{CERTIFICATES}/bad", namespace)
