@@ -137,15 +137,19 @@ def test_streams_follow_each_other_from_bookmarks_without_a_new_list(user, conso
         seen = store.synced("configmaps", user.namespace)
         # Elsewhere, so that only bookmarks can tell of it.
         other = user.kube.create("configmaps", {"metadata": {"generateName": "other-"}}, "default")
-        wait_until(lambda: user.requests("watch", "configmaps") >= 3, 60, "three streams", every=0.2)
+        version = int(other["metadata"]["resourceVersion"])
+
+        def goes_on_from_there():
+            later = user.asked("watch", "configmaps")[1:]
+            return len(later) > 1 and int(re.search("resourceVersion=([0-9]+)", later[-1])[1]) >= version
+
+        wait_until(goes_on_from_there, 60, "a third stream or more, from behind the other", every=0.2)
         user.make("b")
         user.wait_in_step(seen)
     first, *later = user.asked("watch", "configmaps")
     assert "sendInitialEvents" in first
     assert all("sendInitialEvents" not in path and "resourceVersion=" in path for path in later)
     assert user.asked("list", "configmaps") == [] and seen.counts["synced"] == 1
-    version = int(re.search("resourceVersion=([0-9]+)", later[-1])[1])
-    assert version >= int(other["metadata"]["resourceVersion"])
     assert "trying again" not in store.log()
 
 
@@ -336,7 +340,7 @@ def test_an_api_server_that_is_down_at_the_start_is_waited_for_without_a_hurry(u
             user.wait_in_step(seen)
             assert tries < 12 and "trying again in" in store.log()
     # A server that has just come up refuses watches while it fills its own caches (429), and roles it has not read.
-    assert 1 <= user.requests("watch", "configmaps") <= 3
+    assert 1 <= user.requests("watch", "configmaps") <= 8
 
 
 def end_at_once(handler):
