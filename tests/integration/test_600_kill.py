@@ -8,7 +8,7 @@ import pytest
 
 from support import manifests
 from support.bed import wait_until
-from support.certlet import Certlet
+from support.certlet import STOPS_WITHIN_S, Certlet
 from support.fault_ca import FaultCA
 from support.kills import kill_at_random
 from support.troubled import quick_solver
@@ -68,14 +68,14 @@ def waiting(binary, ca, folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
-def test_told_to_end_in_the_middle_of_a_call_it_ends_within_three_seconds(
+def test_told_to_end_in_the_middle_of_a_call_it_ends_at_once(
     binary, bed, tmp_path, number
 ):
     with FaultCA(tmp_path / "ca") as ca, waiting(binary, ca, tmp_path / "dir") as program:
         begin = time.monotonic()
         program.signal(number)
-        program._child.wait(10)
-        assert time.monotonic() - begin < 3
+        program._child.wait(60)
+        assert time.monotonic() - begin < STOPS_WITHIN_S
         assert program.stop() == 0
         ca.clear()
         assert program.run_once().returncode == 0
@@ -93,7 +93,7 @@ def test_a_second_signal_ends_it_at_once(binary, bed, tmp_path):
         program.signal(signal.SIGTERM)
         program.signal(signal.SIGTERM)
         begin = time.monotonic()
-        code = program._child.wait(10)
-        assert code in (0, 130) and time.monotonic() - begin < 3
+        code = program._child.wait(60)
+        assert code in (0, 130) and time.monotonic() - begin < STOPS_WITHIN_S
         ca.clear()
         assert program.run_once().returncode == 0

@@ -291,7 +291,7 @@ def test_a_watcher_who_does_not_read_holds_up_nobody_else(user, console):
                 "metadata": {"name": f"blob-{number}", "namespace": user.namespace},
                 "spec": {"blob": blob},
             }
-            store.do("create", "certificates", object=body, timeout_ms=10_000)
+            store.do("create", "certificates", object=body, timeout_ms=60_000)
         seen = store.synced("configmaps", user.namespace)
         user.make("a")
         user.wait_in_step(seen)
@@ -330,7 +330,7 @@ def test_an_api_server_that_is_down_at_the_start_is_waited_for_without_a_hurry(u
     with Wire(user.kube.api_server.port) as wire:
         with console(user.config(wire.url, token=user.token)) as store:
             seen = store.reflect("configmaps", user.namespace)
-            wait_until(lambda: wire.accepted >= 3, 30, "three tries")
+            wait_until(lambda: wire.accepted >= 3, 60, "three tries")
             with pytest.raises(StoreError) as caught:
                 store.do("get", "configmaps", "a", user.namespace)
             assert caught.value.code == "network" and "configmaps" in str(caught.value)
@@ -379,7 +379,7 @@ def test_a_server_that_only_fails_is_asked_less_and_less(user, console):
     with Front(user.kube, decide) as front:
         with console(user.config(front.url, token=user.token)) as store:
             seen = {name: store.reflect(name) for name in FAULTS}
-            wait_until(lambda: all(len(at) >= 4 for at in times.values()), 40, "four tries of each")
+            wait_until(lambda: all(len(at) >= 4 for at in times.values()), 120, "four tries of each")
             failing.clear()
             for name, at in times.items():
                 # 0.8 s, then the double, each up to twice as long; only a lost version has one try at once.
@@ -394,12 +394,18 @@ def test_a_server_that_only_fails_is_asked_less_and_less(user, console):
 # --- transport ---
 
 
+def hammer(store, user, objects):
+    """Five calls for each object, of twenty threads at once."""
+    words = {"objects": objects, "threads": 20, "timeout_ms": 300_000}
+    return store.do("hammer", "configmaps", namespace=user.namespace, **words)
+
+
 def test_all_calls_and_watches_share_one_connection(user, console):
     with Wire(user.kube.api_server.port) as wire:
         with console(user.config(wire.url, token=user.token)) as store:
             kinds = ("configmaps", "secrets", "certificates", "namespaces")
             seen = [store.reflect(kind) for kind in kinds]
-            store.do("hammer", "configmaps", namespace=user.namespace, objects=40, threads=20)
+            hammer(store, user, 40)
             wait_until(lambda: all(one.synced for one in seen), 30, "four lists")
             assert wire.accepted == 1
 
@@ -414,7 +420,7 @@ def test_a_path_that_is_cut_without_a_word_is_noticed(user, console):
             user.make("b")
             wait_until(lambda: wire.accepted == 2, 20, "a second connection")
             user.wait_in_step(seen)
-            assert time.monotonic() - started < 15
+            assert time.monotonic() - started < 60  # else when the server ends the stream, in minutes
             wire.freeze()
             assert store.object("get", "configmaps", "b", user.namespace)
             user.make("c")
@@ -433,8 +439,8 @@ def test_a_connection_that_says_nothing_any_more_is_given_up(user, console):
                 store.do("get", "configmaps", "a", user.namespace, timeout_ms=6000)
             assert caught.value.code == "timeout"
             user.make("b")
-            assert store.object("get", "configmaps", "b", user.namespace, timeout_ms=6000)
-            user.wait_in_step(seen, seconds=10)
+            assert store.object("get", "configmaps", "b", user.namespace, timeout_ms=60_000)
+            user.wait_in_step(seen)
             assert wire.accepted == 2
 
 
@@ -449,7 +455,7 @@ def test_connections_that_the_server_ends_fail_no_request(with_goaway, console, 
     with Wire(user.kube.api_server.port) as wire:
         with console(user.config(wire.url, token=user.token)) as store:
             seen = store.synced("configmaps", user.namespace)
-            answer = store.do("hammer", "configmaps", namespace=user.namespace, objects=400, threads=20)
+            answer = hammer(store, user, 400)
             assert answer["calls"] == 2000 and wire.accepted > 10
             user.wait_in_step(seen)
 
@@ -530,7 +536,7 @@ def test_a_service_account_that_is_made_anew_goes_on_with_its_new_token(user, co
             last = user.kube.api_server.audit(user.name)[-1]
             return ident in json.dumps(last["user"].get("extra", {}))
 
-        wait_until(is_used, 40, "the new token is used", every=0.3)  # the server knew the old one for 10 s
+        wait_until(is_used, 90, "the new token is used", every=0.3)  # the server knew the old one for 10 s
         user.make("b")
         user.wait_in_step(seen)
 
@@ -608,10 +614,10 @@ def test_a_credential_plugin_is_run_once_and_again_when_what_it_gave_ends(user, 
     def runs():
         return (tmp_path / "runs").read_text().count("run")
 
-    soon = time.time() + 13
+    soon = time.time() + 40  # it is not used any more 10 s before
     reply(tmp_path, user.token, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(soon)))
     with console(user.config(exec=plugin(tmp_path))) as store:
-        store.do("hammer", "configmaps", namespace=user.namespace, objects=20, threads=20)
+        hammer(store, user, 20)
         assert runs() == 1
         reply(tmp_path, user.kube.token(user.namespace, "tester"))
 
@@ -619,8 +625,8 @@ def test_a_credential_plugin_is_run_once_and_again_when_what_it_gave_ends(user, 
             assert store.object("get", "namespaces", user.namespace)
             return runs() == 2
 
-        wait_until(ran_again, 30, "the plugin is run again", every=0.2)
-        store.do("hammer", "configmaps", namespace=user.namespace, objects=20, threads=20)
+        wait_until(ran_again, 90, "the plugin is run again", every=0.2)
+        hammer(store, user, 20)
         assert runs() == 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from support import manifests as m
 from support import pki
 from support.bed import wait_until
-from support.certlet import solver_flags
+from support.certlet import STOPS_WITHIN_S, solver_flags
 from support.controller import (
     ACCOUNT,
     LEASE,
@@ -253,7 +253,7 @@ def test_a_second_one_takes_over_when_the_first_stops(
 # --- trouble ---
 
 
-def test_it_ends_in_three_seconds_though_the_api_server_hangs(
+def test_it_ends_in_time_though_the_api_server_hangs(
     binary, controller, cluster, bind, pebble, namespace, tmp_path
 ):
     """With a pause of the CA to save, events to send, a Lease to release: a kubelet kills in the end."""
@@ -272,7 +272,7 @@ def test_it_ends_in_three_seconds_though_the_api_server_hangs(
                 took = time.monotonic() - began
             finally:
                 cluster.resume()
-            assert took < 4.0  # 3 s, and what the checkers at the end of a debug build take
+            assert took < STOPS_WITHIN_S
             assert "runs out" in second.log_text()  # the Lease was ours to the end
     finally:
         controller.start()

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.kube
 
 MAC_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 HUNDRED = [f"n{i:03}.many.example.test" for i in range(100)]
-THREE_DAYS, BRIEF = 3 * 86400, 15  # lives of profiles, in seconds
+THREE_DAYS, BRIEF = 3 * 86400, 45  # lives of profiles, in seconds
 REFUSED = "refused.example.test"
 SHARED = "shared"  # the namespace of what one round issues, for the tests that look at it
 
