@@ -420,7 +420,7 @@ static void wait_for_all_to_end(int fd)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
 
-    ASSERT_EQ(poll(&ready, 1, 20000), 1);
+    ASSERT_EQ(poll(&ready, 1, 60000), 1);
     ASSERT_TRUE(ready.revents & POLLHUP);
 }
 

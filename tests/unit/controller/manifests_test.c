@@ -889,7 +889,7 @@ static void run(void *arg)
 static void wait_for_reports(struct running *running, int count)
 {
     mutex_lock(&running->mutex);
-    while (running->reports < count && cond_wait_for(&running->cond, &running->mutex, SECONDS(20)))
+    while (running->reports < count && cond_wait_for(&running->cond, &running->mutex, SECONDS(60)))
         continue;
     mutex_unlock(&running->mutex);
     ASSERT_EQ(running->reports, count);

@@ -462,7 +462,8 @@ TEST(ten_thousand_objects_are_listed_fast)
     ASSERT_EQ(json_len(list), 10000);
     print_message("created in %lld ms, listed in %lld ms\n", (long long)(created_ms - began_ms),
                   (long long)(listed_ms - created_ms));
-    ASSERT_TRUE(listed_ms - created_ms < SECONDS(10)); /* a sanitizer on a busy machine included */
+    /* A tenth of it, whatever the machine; each by itself looked for again would be more. */
+    ASSERT_TRUE(listed_ms - created_ms < created_ms - began_ms);
 }
 
 RUN_TESTS(
