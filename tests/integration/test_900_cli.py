@@ -336,11 +336,16 @@ def test_metrics_and_health_are_served_where_asked(binary, ca, tmp_path, free_po
         program.write("a.yaml", m.certificate("a", ["a.test"]), m.certificate("b", [REFUSED]))
         program.start("--metrics-listen-address", f"127.0.0.1:{int(free_port)}")
         program.wait_for_certificate("a-tls")
-        refused = 'ready_status{name="b",namespace="default",condition="False"'
-        program.wait_until(lambda: refused in get(free_port, "/metrics")[1], 20, "the metrics of b")
+        ready = r'certmanager_certificate_ready_status\{name="a".*condition="True".*\} 1\n'
+        refused = r'ready_status\{name="b",namespace="default",condition="False"'
+
+        def are_told():
+            text = get(free_port, "/metrics")[1]
+            return re.search(ready, text) and re.search(refused, text)
+
+        program.wait_until(are_told, 20, "the metrics of a and b")  # a status comes behind the files
         status, text, headers = get(free_port, "/metrics")
         assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        assert re.search(r'certmanager_certificate_ready_status\{name="a".*condition="True".*\} 1\n', text)
         assert re.search(r'expiration_timestamp_seconds\{name="a"[^}]*\} 1\.?\d+(e\+09)?\n', text)
         assert re.search(r'certmanager_issuer_ready_status\{name="acme".*"True"\} 1\n', text)
         assert 'certmanager_controller_sync_call_count{controller="' in text
