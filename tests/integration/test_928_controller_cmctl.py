@@ -102,7 +102,7 @@ def test_status_of_a_certificate_that_waits_for_its_name_to_be_proved(controller
     scene.wait_presented("web")
     request, order, challenge = (scene.the_only(kind) for kind in (REQUESTS, ORDERS, CHALLENGES))
     scene.kube.wait_for(
-        f"{CHALLENGES}/{challenge}", scene.namespace, lambda one: one["status"].get("presented")
+        f"{CHALLENGES}/{challenge}", scene.namespace, lambda one: one.get("status", {}).get("presented")
     )
     said = cmctl.status("web", scene.namespace)
     assert re.findall(r"(\w+: \w+), Reason: DoesNotExist", said["Conditions"]) == [
@@ -315,7 +315,7 @@ def test_create_certificaterequest_is_given_its_certificate(
     wanted.write_text(m.text(leaf("own", private_ca)), encoding="utf-8")
     cmctl.output(
         *("create", "certificaterequest", "own", "-n", private_ca, "--fetch-certificate"),
-        *("--timeout=30s", f"--from-certificate-file={wanted}"),
+        *("--timeout=120s", f"--from-certificate-file={wanted}"),
         *(f"--output-key-file={key}", f"--output-certificate-file={chain}"),
     )
     assert names_of(chain.read_text()) == ["own.example.test"]

@@ -86,7 +86,7 @@ class Visitors:
         self.seen, self.failed = [], []
 
     def _visit(self):
-        with socket.create_connection((LOOPBACK, self._port), 10) as raw:
+        with socket.create_connection((LOOPBACK, self._port), 30) as raw:
             with self._trust.wrap_socket(raw, server_hostname=HOST) as connection:
                 connection.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
                 answer = b"".join(iter(lambda: connection.recv(4096), b""))

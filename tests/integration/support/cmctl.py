@@ -18,7 +18,7 @@ class Cmctl:
     def __call__(self, *arguments):
         """The finished process. Its errors are on stdout or stderr, as the command likes."""
         argv = [self._program, *map(str, arguments), *self._user]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
 
     def output(self, *arguments):
         """What it says when all went well."""

@@ -84,7 +84,7 @@ class Haproxy(Server):
         folder = os.open(self.folder, os.O_PATH)  # the path of a socket is 107 bytes at most
         try:
             with socket.socket(socket.AF_UNIX) as admin:
-                admin.settimeout(10)
+                admin.settimeout(60)
                 admin.connect(f"/proc/self/fd/{folder}/{ADMIN}")
                 admin.sendall(command.encode("ascii") + b"\n")
                 return b"".join(iter(lambda: admin.recv(4096), b"")).decode("ascii")
