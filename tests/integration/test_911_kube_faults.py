@@ -1,6 +1,7 @@
 """The API server's store in trouble: lost versions, cut streams, servers that go away, tokens that end."""
 
 import base64
+import contextlib
 import json
 import pathlib
 import re
@@ -15,6 +16,7 @@ from support.bed import Kube, wait_until
 from support.kube import account_user
 from support.kube_fronts import ConnectProxy, Front, Wire, answer_with, break_off_in, kubeconfig
 from support.kube_store import COMES_BY_ITSELF, Console, StoreError, find_program, install_kinds
+from support.netns import FAR, Link, NotPermitted
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.kube
@@ -427,6 +429,49 @@ def test_a_path_that_is_cut_without_a_word_is_noticed(user, console):
             user.wait_in_step(seen)
             assert wire.accepted == 3
     assert user.asked("list", "configmaps") == [] and seen.counts["synced"] == 1
+
+
+@pytest.fixture
+def link():
+    """To a network of its own."""
+    with contextlib.ExitStack() as stack:
+        try:
+            link = stack.enter_context(Link())
+        except NotPermitted as error:
+            pytest.skip(f"no network namespace can be made here: {error}")
+        yield link
+
+
+# Once with the settings that are shipped: noticed within 20 s, and told after a try to come back, of 20 s too.
+SILENCES = {"down": ((), 45), "one-way": (IMPATIENT, 15)}
+
+
+@pytest.mark.parametrize("how", SILENCES)
+def test_a_network_that_falls_silent_is_noticed(user, console, link, how):
+    options, seconds = SILENCES[how]
+    user.make("goes", "stays", "changes")
+    with Wire(user.kube.api_server.port, link.listen()) as wire:
+        name = {"tls-server-name": "localhost"}  # its certificate does not have the address of the link
+        config = user.config(wire.url, cluster=name, token=user.token)
+        env = {"NO_PROXY": FAR}
+        with console(config, *options, within=link.near, env=env) as store:
+            seen = store.synced("configmaps", user.namespace)
+            user.wait_in_step(seen)
+            link.cut(how)
+            user.kube.delete("configmaps/goes", user.namespace)
+            user.kube.patch("configmaps/changes", {"data": {"a": "b"}}, user.namespace)
+            user.make("comes")
+            wait_until(lambda: "trying again" in store.log(), seconds, "a word about it")
+            assert re.search("WARN  watching configmaps: .*did not answer in time", store.log())
+            before = dict(seen.counts)
+            with pytest.raises(StoreError) as caught:
+                store.do("get", "configmaps", "stays", user.namespace, timeout_ms=3000)
+            assert caught.value.code == "timeout" and wire.accepted == 1
+            link.mend(how)
+            user.wait_in_step(seen)
+            assert store.object("get", "configmaps", "comes", user.namespace)
+    assert before == {"added": 3, "synced": 1} and user.asked("list", "configmaps") == []
+    assert seen.counts == {"added": 4, "deleted": 1, "modified": 1, "synced": 1}
 
 
 def test_a_connection_that_says_nothing_any_more_is_given_up(user, console):

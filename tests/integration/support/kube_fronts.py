@@ -40,17 +40,21 @@ def _drop_everything(sock):
 
 
 class Wire:
-    """Carries TCP connections to a port. `accepted` counts them, `to_client` the bytes of answers."""
+    """Carries TCP connections to a port. `accepted` counts them, `to_client` the bytes of answers.
 
-    def __init__(self, target_port):
+    They come in at a port of its own, or at `listener`, a socket of the caller's that it closes in the end.
+    """
+
+    def __init__(self, target_port, listener=None):
         self._target = (LOOPBACK, int(target_port))
-        self.port = reserve_port()
+        self._listener = listener
+        self.address = listener.getsockname() if listener else (LOOPBACK, reserve_port())
         self.accepted = self.to_client = 0
         self._gone, self._stalled = False, set()
         self._pairs, self._threads, self._lock = [], [], threading.Lock()
 
     def __enter__(self):
-        self._listener = socket.create_server((LOOPBACK, int(self.port)), backlog=64)
+        self._listener = self._listener or socket.create_server(self.address, backlog=64)
         self._start(self._accept)
         return self
 
@@ -64,7 +68,7 @@ class Wire:
 
     @property
     def url(self):
-        return f"https://{LOOPBACK}:{int(self.port)}"
+        return "https://{}:{}".format(*self.address)
 
     def _start(self, target, *arguments):
         thread = threading.Thread(target=target, args=arguments, daemon=True)

@@ -117,13 +117,13 @@ class Reflection:
 
 
 class Console:
-    """One store, told what to do. Its log is in `log_file`."""
+    """One store, told what to do. Its log is in `log_file`. `within` goes in front of its command."""
 
-    def __init__(self, program, folder, kubeconfig, *options, env=None):
+    def __init__(self, program, folder, kubeconfig, *options, env=None, within=()):
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.log_file = folder / "kube_store.log"
-        self._argv = [program, "console", *options]
+        self._argv = [*within, program, "console", *options]
         if kubeconfig:
             self._argv += ["--kubeconfig", kubeconfig]
         self._env = {**os.environ, **SANITIZERS, **(env or {})}
