@@ -1,6 +1,8 @@
 """The bed itself: what the other tests stand on. No certlet here, so a failure is never certlet's."""
 
+import fcntl
 import http.server
+import os
 import re
 import signal
 import subprocess
@@ -402,6 +404,27 @@ def test_kube_runs_twice_and_leaves_nothing(kube, kube_version, tmp_path):
 
 def hack_bed(*arguments):
     return subprocess.run([HACK / "bed", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_hack_bed_get_removes_what_killed_runs_left_and_nothing_that_is_being_built(tmp_path):
+    cache, go = tmp_path / "certlet/bed", tmp_path / "go"
+    left, building = cache / "kube-1.0.0.tmp.left", cache / "etcd-3.0.0.tmp.building"
+    left.mkdir(parents=True)
+    building.mkdir()
+    go.write_text("#!/bin/sh\nexit 1\n")  # so that it gets no further
+    go.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    with open(cache / ".etcd-3.0.0.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [HACK / "bed", "get", "kube"],
+            env={**os.environ, "PATH": path, "XDG_CACHE_HOME": str(tmp_path)},
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1 and f"'{go} env GOVERSION' failed" in done.stderr
+    assert [one.name for one in cache.glob("*.tmp.*")] == [building.name]
 
 
 @pytest.fixture
