@@ -164,7 +164,7 @@ struct attempt {
     const struct kube_identity *identity; /* of this try */
     struct strmap headers;                /* of this try */
     struct kube_status status;            /* of the last answer */
-    bool renewed, lost;
+    bool renewed, lost, stream;
     int waits;
 };
 
@@ -205,6 +205,13 @@ static int attempt_init(struct attempt *attempt, struct kube *kube, const struct
     return url_of(kube, call, &attempt->url, err);
 }
 
+/* From 1.37 on, a watch is a row of gzip members, one per flush (WatchListCompression), and libcurl ends
+ * at the first one's end, as if the stream did. */
+static bool wants_plain(const struct attempt *attempt)
+{
+    return attempt->stream || attempt->kube->options.config->cluster.disable_compression;
+}
+
 static void add_headers(struct attempt *attempt)
 {
     struct strmap *headers = &attempt->headers;
@@ -213,7 +220,7 @@ static void add_headers(struct attempt *attempt)
     if (attempt->body)
         kube_header_add(headers, "Content-Type",
                         str_or(attempt->call->content_type, "application/json"));
-    if (attempt->kube->options.config->cluster.disable_compression)
+    if (wants_plain(attempt))
         kube_header_add(headers, "Accept-Encoding", "identity");
     kube_identity_add_headers(attempt->identity, headers);
 }
@@ -548,6 +555,7 @@ int kube_stream(struct kube *kube, const struct context *ctx, const struct kube_
     int r;
 
     r = attempt_init(&attempt, kube, call, err);
+    attempt.stream = true;
     if (r == 0)
         r = try_stream(&attempt, ctx, ret, err);
     if (r < 0 && may_renew(&attempt))

@@ -292,6 +292,7 @@ TEST(a_stream_that_is_refused_says_why)
     ASSERT_ERR(ERR_GONE, kube_stream(kube, &api.ctx, &call, &stream, &status, &err));
     ASSERT_STREQ(status.reason, "Expired");
     ASSERT_OK(kube_stream(kube, &api.ctx, &call, &stream, &status, &err));
+    ASSERT_CONTAINS(api.requests[1].headers, "Accept-Encoding: identity;");
     ASSERT_OK(http_stream_read(stream, &api.ctx, &got, &err));
     ASSERT_STREQ(buf_str(&got), "line");
     http_stream_close(take(stream));
