@@ -23,7 +23,8 @@ int installed_look(struct store *store, const struct context *ctx,
 
 /* --- for installed.c and tests --- */
 
-/* 36 for "1.36"; 0: not known. */
+/* 36 for "1.36"; of a server that emulates an older one (--emulated-version) it is that of the older, since
+ * its API is. 0: not known. */
 int server_minor(const struct json *version);
 /* On these every request carries who made it, stamped by the server. */
 #define SERVER_MINOR_STAMPS 36

@@ -41,9 +41,9 @@ static bool has_text(const struct json *list, const char *text)
 /* --- server --- */
 
 /* Some clouds write "36+". */
-int server_minor(const struct json *version)
+static int minor_in(const struct json *version, const char *member)
 {
-    const char *text = str_or(json_get_text(version, "minor"), "");
+    const char *text = str_or(json_get_text(version, member), "");
     size_t len = strspn(text, "0123456789");
     char digits[8] = "";
     int64_t minor = 0;
@@ -54,9 +54,26 @@ int server_minor(const struct json *version)
     return str_parse_int(digits, 0, INT32_MAX, &minor) == 0 ? (int)minor : 0;
 }
 
-void judge_server(const struct json *version, struct findings *to)
+int server_minor(const struct json *version)
+{
+    int emulated = minor_in(version, "emulationMinor");
+
+    return emulated > 0 ? emulated : minor_in(version, "minor");
+}
+
+static char *server_name(const struct json *version)
 {
     const char *name = str_or(json_get_text(version, "gitVersion"), "?");
+    int minor = server_minor(version);
+
+    if (minor == minor_in(version, "minor"))
+        return xstrdup(name);
+    return xasprintf("%s (emulating 1.%d)", name, minor);
+}
+
+void judge_server(const struct json *version, struct findings *to)
+{
+    cleanup(xfree) char *name = server_name(version);
     int minor = server_minor(version);
 
     if (minor == 0)

@@ -36,6 +36,11 @@ TEST(a_server_is_judged_by_its_minor_version)
         {"{major: '1', minor: '36', gitVersion: v1.36.3}", "ok server: v1.36.3; -\n"},
         {"{major: '1', minor: '34+', gitVersion: v1.34.4-eks}",
          "ok server: v1.34.4-eks: who made a request is checked, and stamped from 1.36 on; -\n"},
+        {"{major: '1', minor: '36', emulationMajor: '1', emulationMinor: '36', gitVersion: v1.36.3}",
+         "ok server: v1.36.3; -\n"},
+        {"{major: '1', minor: '36', emulationMajor: '1', emulationMinor: '33', gitVersion: v1.36.3}",
+         "ok server: v1.36.3 (emulating 1.33): who made a request is checked, and stamped from "
+         "1.36 on; -\n"},
         {"{major: '1', minor: '31', gitVersion: v1.31.0}",
          "warning server: v1.31.0: certlet is tried with 1.33 to 1.37; -\n"},
         {"{major: '1', minor: '38', gitVersion: v1.38.0}",
