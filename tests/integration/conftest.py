@@ -3,6 +3,7 @@
 A server that does not start fails the test; only --no-bed skips what needs one.
 """
 
+import functools
 import pathlib
 
 import pytest
@@ -28,6 +29,11 @@ def pytest_addoption(parser):
         metavar="VERSION",
         default=DEFAULT_VERSION,
         help="Kubernetes of the tests marked kube",
+    )
+    parser.addoption(
+        "--kube-emulate",
+        metavar="1.MINOR",
+        help="let its servers do as this older version, up to three minor versions back",
     )
 
 
@@ -67,10 +73,17 @@ def kube_version(request):
     return request.config.getoption("--kube")
 
 
+@pytest.fixture(scope="session")
+def new_kube(bed, request, kube_version):
+    """Makes a Kube in a folder, of the version that is asked for."""
+    emulate = request.config.getoption("--kube-emulate")
+    return functools.partial(Kube, version=kube_version, emulate=emulate)
+
+
 @pytest.fixture(scope="module")
-def kube(bed, kube_version, tmp_path_factory):
+def kube(new_kube, tmp_path_factory):
     """A control plane for all tests of a file: each takes namespaces of its own."""
-    with Kube(tmp_path_factory.mktemp("kube"), kube_version) as servers:
+    with new_kube(tmp_path_factory.mktemp("kube")) as servers:
         yield servers
 
 

@@ -14,7 +14,7 @@ from support import pki
 from support.acme_ca import b64url
 from support.acme_client import AcmeClient, AcmeError
 from support.background import Background, Process, boot_id, start_time
-from support.bed import Bind, Kube, Pebble, wait_until
+from support.bed import Bind, Pebble, wait_until
 from support.bind import ALGORITHMS, new_secret
 from support.kube import account_user
 from support.kube_api import KubeApi, KubeError
@@ -244,7 +244,9 @@ def test_kube_fills_a_namespace_and_empties_it(kube):
 
 @pytest.mark.kube
 def test_kube_tells_the_version_that_was_asked_for(kube, kube_version):
-    assert kube.request("GET", "/version")["gitVersion"] == f"v{kube_version}"
+    version = kube.request("GET", "/version")
+    assert version["gitVersion"] == f"v{kube_version}"
+    assert version.get("emulationMinor", version["minor"]) == str(kube.minor)
     assert f"v{kube_version}" in kube.kubectl("version", "--output=yaml")
 
 
@@ -388,8 +390,8 @@ def test_kube_answers_nothing_while_paused(kube):
 
 
 @pytest.mark.kube
-def test_kube_runs_twice_and_leaves_nothing(kube, kube_version, tmp_path):
-    with Kube(tmp_path, kube_version) as second:
+def test_kube_runs_twice_and_leaves_nothing(kube, new_kube, tmp_path):
+    with new_kube(tmp_path) as second:
         second.create("namespaces", {"metadata": {"name": "second"}})
         assert kube.get("namespaces/second") is None
         with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):

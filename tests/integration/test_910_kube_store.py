@@ -8,7 +8,6 @@ import threading
 
 import pytest
 
-from support.bed import Kube
 from support.kube_store import find_program, install_kinds, run_suite
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -39,9 +38,9 @@ def compactor(kube):
 
 
 @pytest.mark.kube
-def test_an_api_server_passes_the_suite_of_the_local_store(bed, kube_version, tmp_path):
+def test_an_api_server_passes_the_suite_of_the_local_store(new_kube, tmp_path):
     program = find_program(ROOT)
-    with Kube(tmp_path, kube_version) as kube, compactor(kube) as url:
+    with new_kube(tmp_path) as kube, compactor(kube) as url:
         install_kinds(kube)
         code, said = run_suite(program, kube.kubeconfig, "--compact-url", url)
     assert code == 0, said

@@ -12,7 +12,7 @@ import pytest
 
 from support import pki
 from support.acme_client import raw_signature
-from support.bed import Kube, wait_until
+from support.bed import wait_until
 from support.kube import account_user
 from support.kube_fronts import ConnectProxy, Front, Wire, answer_with, break_off_in, kubeconfig
 from support.kube_store import COMES_BY_ITSELF, Console, StoreError, find_program, install_kinds
@@ -156,10 +156,10 @@ def test_streams_follow_each_other_from_bookmarks_without_a_new_list(user, conso
 
 
 @pytest.fixture(scope="module")
-def without_watch_list(bed, kube_version, tmp_path_factory):
+def without_watch_list(new_kube, tmp_path_factory):
     """A server that lists and then watches, as all did up to 1.31."""
     flags = ["--feature-gates=WatchList=false"]
-    with Kube(tmp_path_factory.mktemp("kube-list"), kube_version, flags) as servers:
+    with new_kube(tmp_path_factory.mktemp("kube-list"), flags=flags) as servers:
         yield servers
 
 
@@ -490,8 +490,9 @@ def test_a_connection_that_says_nothing_any_more_is_given_up(user, console):
 
 
 @pytest.fixture(scope="module")
-def with_goaway(bed, kube_version, tmp_path_factory):
-    with Kube(tmp_path_factory.mktemp("kube-goaway"), kube_version, ["--goaway-chance=0.02"]) as servers:
+def with_goaway(new_kube, tmp_path_factory):
+    flags = ["--goaway-chance=0.02"]
+    with new_kube(tmp_path_factory.mktemp("kube-goaway"), flags=flags) as servers:
         yield servers
 
 

@@ -391,7 +391,7 @@ def csi_driver(cluster, namespace):
 
 
 def test_a_request_of_a_user_without_a_certificate_is_issued(
-    controller, cluster, private_ca, csi_driver, kube_version, tmp_path
+    controller, cluster, private_ca, csi_driver, tmp_path
 ):
     """As a CSI driver asks for a volume of a pod: its key never leaves the node."""
     csr = pki.new_csr(["pod.example.test"])
@@ -417,7 +417,7 @@ def test_a_request_of_a_user_without_a_certificate_is_issued(
         csi_driver.patch(f"{REQUESTS}/{name}", {"status": {}}, private_ca, "status")
     # In whose name it asks, the API server knows: it is stamped, or a false one is refused.
     forged = {**asked, "spec": {**asked["spec"], "username": "admin", "groups": ["system:masters"]}}
-    if tuple(map(int, kube_version.split(".")[:2])) < (1, 36):
+    if cluster.minor < 36:
         with pytest.raises(BedError, match="is not you"):
             csi_driver.create(REQUESTS, forged, private_ca)
         return

@@ -600,7 +600,7 @@ def test_check_follows_a_policy_from_missing_to_active(cluster, admin):
     about = f"admission policy {name}"
     policies = "validatingadmissionpolicies.admissionregistration.k8s.io"
     bindings = "validatingadmissionpolicybindings.admissionregistration.k8s.io"
-    stamps = int(cluster.version.split(".")[1]) >= 36
+    stamps = cluster.minor >= 36
     wanted = 11 if stamps else 10
     try:
         assert [level for level, _ in findings(admin, about)] == ["problem"]

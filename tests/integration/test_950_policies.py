@@ -1290,8 +1290,8 @@ def test_empty_and_own_identity_are_let_in(author, myself):
         assert_let_in(creation(author, new_object("CertificateRequest", change)))
 
 
-def is_stamping(version):
-    return tuple(map(int, version.split(".")[:2])) >= (1, 36)
+def is_stamping(kube):
+    return kube.minor >= 36
 
 
 def as_stored(user, change):
@@ -1303,11 +1303,11 @@ def as_stored(user, change):
 
 
 def test_identity_component_stamps_and_needs_a_server_that_can(
-    kube, kube_version, folder, author, myself
+    kube, folder, author, myself
 ):
     """Last but one of all: requests are different from here on."""
     required = "certlet-certificaterequest-identity-required"
-    if not is_stamping(kube_version):
+    if not is_stamping(kube):
         with pytest.raises(BedError, match="MutatingAdmissionPolicy"):
             apply_policies(kube, folder, ["crds/policies/identity"])
         until_refused_by(required, lambda: creation(author, new_object("CertificateRequest")))
@@ -1347,8 +1347,8 @@ def test_binding_can_warn_instead(kube, author):
     until_refused_by("certlet-certificate", lambda: creation(author, nonsense))
 
 
-def test_uninstall_leaves_nothing_that_refuses(kube, kube_version, author):
-    kinds = [*POLICIES, *(STAMPS if is_stamping(kube_version) else ())]
+def test_uninstall_leaves_nothing_that_refuses(kube, author):
+    kinds = [*POLICIES, *(STAMPS if is_stamping(kube) else ())]
     kube.kubectl("delete", ",".join(kinds), "--selector=app.kubernetes.io/name=certlet")
     for kind in kinds:
         names = [one["metadata"]["name"] for one in kube.list(kind)]

@@ -33,7 +33,7 @@ def _is_established(crd):
 
 def install(kube, folder="deploy"):
     """What `kubectl apply -k deploy` makes, once the CRDs are served; identity too where it can be."""
-    if folder == "deploy" and tuple(map(int, kube.version.split(".")[:2])) >= (1, 36):
+    if folder == "deploy" and kube.minor >= 36:
         folder = "deploy/identity"
     text = kube.kubectl("kustomize", str(ROOT / folder))
     kube.apply(text)

@@ -52,6 +52,16 @@ users:
 {credentials}"""
 
 
+def minor_of(version):
+    """36 of 1.36.3."""
+    return int(version.split(".")[1])
+
+
+def emulation(version):
+    """The flag of a server that is to do as an older one did, up to three minor versions back."""
+    return [f"--emulated-version={version}"] if version else []
+
+
 def write_private(path, text):
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
@@ -154,6 +164,8 @@ class ApiServer(Server):
             *(f"--etcd-servers={self._etcd.url}", f"--cert-dir={self.folder}"),
             *(f"--bind-address={LOOPBACK}", f"--advertise-address={LOOPBACK}"),
             f"--secure-port={self.port}",
+            # Nobody looks for it by its Service, and from 1.37 on no loopback address is let into that.
+            "--endpoint-reconciler-type=none",
             f"--tls-cert-file={files.server[0]}",
             f"--tls-private-key-file={files.server[1]}",
             f"--client-ca-file={files.ca_file}",
@@ -190,10 +202,11 @@ class ControllerManager(Server):
     name = "kube-controller-manager"
     ready_seconds = 120
 
-    def __init__(self, folder, version, certificates, api, kubeconfig):
+    def __init__(self, folder, version, certificates, api, kubeconfig, flags=()):
         super().__init__(folder)
         self.program = cached_program("kube-controller-manager", "kube", "--kube", version)
         self.port = reserve_port()
+        self.flags = list(flags)
         self._certificates, self._api, self._kubeconfig = certificates, api, kubeconfig
 
     def command(self):
@@ -208,6 +221,7 @@ class ControllerManager(Server):
             f"--tls-cert-file={files.server[0]}",
             f"--tls-private-key-file={files.server[1]}",
             "--leader-elect=false",
+            *self.flags,
         ]
 
     def is_ready(self):
@@ -223,24 +237,30 @@ class ControllerManager(Server):
 class Kube(KubeApi):
     """The servers, and the admin's requests to them. `flags` go to the API server.
 
+    `version` is that of the programs. With `emulate`, such as "1.33", they serve the API of that one: its
+    resources, fields and feature gates. `minor` is what the API is of.
+
     State lives through stop() and start(). `etcd`, `api_server` and `controllers` can be stopped, killed
     and paused by themselves; stop(), start(), restart(), pause() and resume() of this object are for the
     API server's users: the first two for all three servers, the others for the API server alone.
     """
 
-    def __init__(self, folder, version=DEFAULT_VERSION, flags=()):
-        self.version = version
+    def __init__(self, folder, version=DEFAULT_VERSION, flags=(), emulate=None):
+        self.version, self.minor = version, minor_of(emulate or version)
         self.etcd = Etcd(folder)
         self.folder = self.etcd.folder
         certificates = Certificates(self.folder / "pki")
-        self.api_server = ApiServer(self.folder, version, certificates, self.etcd, flags)
+        older = emulation(emulate)
+        self.api_server = ApiServer(self.folder, version, certificates, self.etcd, [*older, *flags])
         self.ca_file = certificates.ca_file
         self.certificates, self.server_files = certificates, certificates.server
         super().__init__(self.api_server.url, self.ca_file, certificates.admin)
         self.kubeconfig = self._write_kubeconfig("admin", _certificate_lines(certificates.admin))
         own = _certificate_lines(certificates.of_user("controllers", "system:masters"))
         kubeconfig = self._write_kubeconfig("controllers", own)
-        self.controllers = ControllerManager(self.folder, version, certificates, self, kubeconfig)
+        self.controllers = ControllerManager(
+            self.folder, version, certificates, self, kubeconfig, older
+        )
         self.kubectl_program = cached_program("kubectl", "kube", "--kube", version)
 
     # --- the servers ---
