@@ -179,8 +179,17 @@ static void request_changed(void *self, const struct key *key, const void *befor
         add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
 }
 
-/* Which order of the CA an open Order has, from whatever process. For one that is older than our work another
- * process may have been stopped between the CA's answer and the write. */
+/* For an Order that is older than our work another process may have been stopped between the CA's answer and
+ * the write. What the caches show before we work is; so is what a late watch tells of afterwards, by its date. */
+static bool is_older_than_our_work(const struct controllers *self, const struct object *order,
+                                   bool initial)
+{
+    int64_t since_ms = controllers_work_since_ms(self);
+
+    return initial || since_ms == 0 || order->metadata.creation_timestamp_ms < since_ms;
+}
+
+/* Which order of the CA an open Order has, from whatever process. */
 static void note_placed(struct controllers *self, const struct order_facts *before,
                         const struct order_facts *after, bool initial)
 {
@@ -191,7 +200,7 @@ static void note_placed(struct controllers *self, const struct order_facts *befo
     else if (!str_empty(
                  after->order.status.url)) /* where another has it, nothing is to be done here */
         (void)placed_claim(self->placed, uid, after->order.status.url, clock_wall_ms(self->clock));
-    else if (!before && (initial || !controllers_work_since_ms(self)))
+    else if (!before && is_older_than_our_work(self, &after->order.object, initial))
         placed_doubt(self->placed, uid);
 }
 
