@@ -179,7 +179,8 @@ void controllers_free(struct controllers *self)
         keymaker_stop(self->keymaker); /* it wakes keys of the queue */
     manager_free(self->manager);
     keymaker_free(self->keymaker);
-    solver_values_free(self->solvers->values);
+    solver_values_free(take(self->solvers->values));
+    self->solvers->secrets = NULL; /* they outlive us */
     ca_keys_free(self->issuers.ca_keys);
     written_free(self->issuers.written);
     challenges_free(self->challenges);

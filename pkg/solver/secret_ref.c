@@ -100,14 +100,37 @@ void solver_values_forget(struct solver_values *self, const struct key *secret)
     map_remove(self->secrets, name);
 }
 
-static void know(struct solver_values *self, const char *name, const struct object *secret)
+size_t solver_values_len(struct solver_values *self)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
-    map_set(self->secrets, name, (void *)object_ref(secret));
+    return map_len(self->secrets);
 }
 
-/* Of the version that the cache has, or of a later one; NULL: that has to be read. */
+/* Of the version that the cache has, or of a later one. */
+static bool is_current(const struct object *secret, const struct object *newest)
+{
+    return secret && newest && streq(secret->metadata.uid, newest->metadata.uid) &&
+           version_compare(secret->metadata.resource_version, newest->metadata.resource_version) >=
+               0;
+}
+
+/* Only what the cache shows: who else would tell that it is gone? It is looked at last, because its handler
+ * may have come in between. */
+static void know(const struct solvers *solvers, const struct key *key, const char *name,
+                 const struct object *secret)
+{
+    cleanup(object_unref) const struct object *newest = NULL;
+
+    mutex_lock(&solvers->values->mutex);
+    map_set(solvers->values->secrets, name, (void *)object_ref(secret));
+    mutex_unlock(&solvers->values->mutex);
+    newest = cache_get(solvers->secrets, key);
+    if (!is_current(secret, newest))
+        solver_values_forget(solvers->values, key);
+}
+
+/* NULL: it has to be read. */
 static const struct object *known(const struct solvers *solvers, const struct key *key,
                                   const char *name)
 {
@@ -115,10 +138,7 @@ static const struct object *known(const struct solvers *solvers, const struct ke
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&solvers->values->mutex);
     const struct object *secret = map_get(solvers->values->secrets, name);
 
-    if (!secret || !newest || !streq(secret->metadata.uid, newest->metadata.uid) ||
-        version_compare(secret->metadata.resource_version, newest->metadata.resource_version) < 0)
-        return NULL;
-    return object_ref(secret);
+    return is_current(secret, newest) ? object_ref(secret) : NULL;
 }
 
 /* --- what is there now --- */
@@ -143,7 +163,7 @@ static int read_secret(const struct secret_source *source, const struct context 
     if (r < 0)
         return err_wrap(err, "reading secret '%s'", name);
     if (keeps)
-        know(source->solvers->values, name, *ret);
+        know(source->solvers, key, name, *ret);
     return 0;
 }
 

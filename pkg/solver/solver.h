@@ -40,12 +40,13 @@ struct solvers { /* constant after start; parts are borrowed */
     uint16_t http01_port;                /* where a self-check asks: 80; tests use another */
 };
 
-/* secret_ref.c: the Secrets that solvers need, until they change: a burst of Challenges reads each once. In memory
- * only, wiped when they go. Any thread. */
+/* secret_ref.c: the Secrets that solvers need and the cache shows, until they change: a burst of Challenges reads
+ * each once. In memory only, wiped when they go. Any thread. */
 struct solver_values *solver_values_new(void);
 void solver_values_free(struct solver_values *values);
 /* It has changed, or is gone. */
 void solver_values_forget(struct solver_values *values, const struct key *secret);
+size_t solver_values_len(struct solver_values *values);
 
 /* Values of Secrets that a record was written with: in memory only, wiped in the end. One thread at a time. */
 struct solver_secrets;

@@ -1,9 +1,12 @@
 /* watches_test.c - what the caches' handlers conclude from the moment at which an object appears. */
 #include "support/testing.h"
 
+#include "api/kinds.h"
 #include "cache/write.h"
 #include "controller/caches.h"
 #include "controller/placed.h"
+#include "solver/secret_ref.h"
+#include "store/local.h"
 
 #define BEGIN AT("2026-01-01T00:00:10Z")
 
@@ -24,6 +27,8 @@ static void bed_init(struct bed *bed)
     bed->controllers.clock = &bed->clock.clock;
     bed->controllers.queue = workqueue_new(&bed->clock.clock, lanes, LANE_COUNT);
     bed->controllers.placed = placed_new();
+    bed->controllers.issuers.ca_keys = ca_keys_new();
+    bed->controllers.options.resource_namespace = "cert-manager";
     caches_init(&bed->controllers.caches);
     watches_add(&bed->controllers);
     bed->orders = cache_add_source(bed->controllers.caches.orders, NULL);
@@ -35,6 +40,7 @@ static void bed_deinit(struct bed *bed)
 {
     caches_deinit(&bed->controllers.caches);
     placed_free(bed->controllers.placed);
+    ca_keys_free(bed->controllers.issuers.ca_keys);
     workqueue_free(bed->controllers.queue);
 }
 DEFINE_CLEANUP_VALUE(struct bed, bed_deinit);
@@ -86,4 +92,81 @@ TEST(an_order_that_is_older_than_our_work_is_in_doubt)
     }
 }
 
-RUN_TESTS(cmocka_unit_test(an_order_that_is_older_than_our_work_is_in_doubt));
+/* --- Secrets of solvers --- */
+
+static void solvers_begin(struct solvers *solvers, struct bed *bed)
+{
+    struct local_options options = {.clock = &bed->clock.clock, .resources = kind_resources};
+    struct err err = {};
+
+    solvers->secrets = bed->controllers.caches.secrets;
+    solvers->values = solver_values_new();
+    bed->controllers.solvers = solvers;
+    ASSERT_OK(store_local_open(&options, &solvers->store, &err));
+}
+
+static void solvers_end(struct solvers *solvers)
+{
+    solver_values_free(solvers->values);
+    store_close(solvers->store);
+}
+DEFINE_CLEANUP_VALUE(struct solvers, solvers_end);
+
+static void write_secret(struct store *store, const struct context *ctx, const char *value)
+{
+    cleanup(xfree) char *text = xasprintf("{\"metadata\": {\"name\": \"tsig\", \"namespace\": "
+                                          "\"a\"}, \"data\": {\"k\": \"%s\"}}",
+                                          value);
+    cleanup(json_unref) struct json *object = NULL;
+    struct err err = {};
+
+    ASSERT_OK(json_parse(text, strlen(text), SIZE_MAX, &object, &err));
+    ASSERT_OK(store_apply(store, ctx, &kind_secret.resource, "test", object, NULL, &err));
+}
+
+static void expect_read(const struct solvers *solvers, const struct context *ctx, const char *value)
+{
+    const struct secret_key_selector ref = {.name = "tsig", .key = "k"};
+    struct secret_source source = {.store = solvers->store, .solvers = solvers, .namespace = "a"};
+    cleanup(buf_deinit) struct buf read = BUF_SECRET(64);
+    struct err err = {};
+
+    ASSERT_OK(secret_ref_read(&source, ctx, &ref, &read, &err));
+    ASSERT_STREQ(buf_str(&read), value);
+}
+
+/* What no watch would tell the end of must not stay. */
+TEST(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+    cleanup(solvers_end) struct solvers solvers = {};
+    cleanup(reflector_free) struct reflector *reflector = NULL;
+    struct key key = {.namespace = "a", .name = "tsig"};
+    struct store_precondition any = {};
+    struct context ctx;
+    struct err err = {};
+
+    bed_init(&bed);
+    ctx = context_background(&bed.clock.clock);
+    solvers_begin(&solvers, &bed);
+    reflector = reflector_new(solvers.store,
+                              cache_add_source(bed.controllers.caches.secrets, NULL));
+    ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
+    write_secret(solvers.store, &ctx, "b25l");
+    expect_read(&solvers, &ctx, "one"); /* the cache has not heard of it */
+    ASSERT_EQ(solver_values_len(solvers.values), 0);
+    ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
+    expect_read(&solvers, &ctx, "one");
+    ASSERT_EQ(solver_values_len(solvers.values), 1);
+    write_secret(solvers.store, &ctx, "dHdv");
+    ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
+    ASSERT_EQ(solver_values_len(solvers.values), 0);
+    expect_read(&solvers, &ctx, "two");
+    ASSERT_EQ(solver_values_len(solvers.values), 1);
+    ASSERT_OK(store_delete(solvers.store, &ctx, &kind_secret.resource, &key, &any, &err));
+    ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
+    ASSERT_EQ(solver_values_len(solvers.values), 0);
+}
+
+RUN_TESTS(cmocka_unit_test(an_order_that_is_older_than_our_work_is_in_doubt),
+          cmocka_unit_test(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it));
