@@ -84,6 +84,11 @@ static void lost(void *arg, const char *why)
     _exit(EXIT_NOT_READY);
 }
 
+static bool holds_lease(void *elector)
+{
+    return elector_is_leader(elector);
+}
+
 static int setup_elector(struct controller_run *self, struct err *err)
 {
     const struct controller_flags *flags = &self->flags;
@@ -101,12 +106,16 @@ static int setup_elector(struct controller_run *self, struct err *err)
         .lost = lost,
         .arg = self,
     };
+    int r;
 
     if (!flags->leader_elect) {
         leading(self);
         return 0;
     }
-    return elector_new(&options, &self->elector, err);
+    r = elector_new(&options, &self->elector, err);
+    if (r == 0)
+        written_only_while(self->engine.controllers->issuers.written, holds_lease, self->elector);
+    return r;
 }
 
 static int start_elector(struct controller_run *self, struct err *err)

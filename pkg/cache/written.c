@@ -15,6 +15,8 @@ struct note {
 
 struct written {
     const struct clock *clock;
+    written_hold_fn *holds; /* NULL: always */
+    void *arg;
     struct mutex mutex;
     struct map *notes; /* "plural/namespace/name" to struct note */
 };
@@ -35,6 +37,12 @@ struct written *written_new(const struct clock *clock)
     mutex_init(&self->mutex);
     self->notes = map_new(note_free);
     return self;
+}
+
+void written_only_while(struct written *self, written_hold_fn *holds, void *arg)
+{
+    self->holds = holds;
+    self->arg = arg;
 }
 
 void written_free(struct written *self)
@@ -84,7 +92,7 @@ void written_note(struct written *self, const struct resource *resource, const s
     map_set(self->notes, name, note);
 }
 
-struct json *written_get(struct written *self, const struct resource *resource,
+static struct json *find(struct written *self, const struct resource *resource,
                          const struct key *key, const char *uid, const char *version)
 {
     cleanup(xfree) char *name = name_of(resource, key->namespace, key->name);
@@ -95,6 +103,15 @@ struct json *written_get(struct written *self, const struct resource *resource,
         !streq(text_of(note->object, "metadata.resourceVersion"), version))
         return NULL;
     return json_ref(note->object);
+}
+
+/* Asked last: then no other process has led until after it was found. */
+struct json *written_get(struct written *self, const struct resource *resource,
+                         const struct key *key, const char *uid, const char *version)
+{
+    cleanup(json_unref) struct json *found = find(self, resource, key, uid, version);
+
+    return !self->holds || self->holds(self->arg) ? take(found) : NULL;
 }
 
 void written_tidy(struct written *self)

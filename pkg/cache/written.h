@@ -7,8 +7,8 @@
  * CSR, the certificate). What a step has written is the whole object; it is handed out as long as the cache
  * shows exactly its version, else the store is asked.
  *
- * Notes are few and live for ten seconds: less than a Lease, so that who lost one while it was paused
- * does not act on what it wrote before. Never for Secrets.
+ * Notes are few, live for ten seconds, and only while our Lease is in force: who lost it while he was paused
+ * does not act on what he wrote before. Never for Secrets.
  */
 #ifndef CACHE_WRITTEN_H
 #define CACHE_WRITTEN_H
@@ -17,6 +17,9 @@
 
 struct written;
 struct written *written_new(const struct clock *clock);
+/* Nothing is known while `holds` says no; it must not block. Before the first written_get(). */
+typedef bool written_hold_fn(void *arg);
+void written_only_while(struct written *written, written_hold_fn *holds, void *arg);
 void written_free(struct written *written);
 DEFINE_CLEANUP(struct written, written_free);
 

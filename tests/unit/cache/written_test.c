@@ -57,8 +57,28 @@ TEST(it_is_known_at_the_version_that_was_written_last)
     ASSERT_EQ(written_len(written), 1);
 }
 
-/* A process that was paused for as long as a Lease lasts must not go on with it. */
-TEST(it_is_forgotten_before_a_lease_runs_out)
+static bool holds(void *arg)
+{
+    return *(const bool *)arg;
+}
+
+/* A process that was paused for as long as its Lease lasts must not go on with it, however short that is. */
+TEST(it_is_not_known_to_who_has_lost_the_lease)
+{
+    struct fake_clock clock;
+    cleanup(written_free) struct written *written = NULL;
+    bool leads = true;
+
+    fake_clock_init(&clock, 0);
+    written = written_new(&clock.clock);
+    written_only_while(written, holds, &leads);
+    note(written, "b", "u", "1");
+    ASSERT_TRUE(knows(written, "u", "1"));
+    leads = false;
+    ASSERT_FALSE(knows(written, "u", "1"));
+}
+
+TEST(it_is_forgotten_after_ten_seconds)
 {
     struct fake_clock clock;
     cleanup(written_free) struct written *written = NULL;
@@ -95,5 +115,6 @@ TEST(the_oldest_make_room)
 }
 
 RUN_TESTS(cmocka_unit_test(it_is_known_at_the_version_that_was_written_last),
-          cmocka_unit_test(it_is_forgotten_before_a_lease_runs_out),
+          cmocka_unit_test(it_is_not_known_to_who_has_lost_the_lease),
+          cmocka_unit_test(it_is_forgotten_after_ten_seconds),
           cmocka_unit_test(the_oldest_make_room));
