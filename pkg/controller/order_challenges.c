@@ -6,6 +6,8 @@
 #include "solver/pick.h"
 #include "solver/solver.h"
 
+#define TOLD_URL_MAX 2048 /* of a challenge, in the Order's status: bytes */
+
 static bool is_followed(const struct order_run *run, const struct challenge *challenge)
 {
     return challenge_is_of_order(&challenge->spec, run->order) &&
@@ -332,12 +334,31 @@ static void describe_by(struct order_run *run, struct order_authorization *to,
     to->challenges.len = 1;
 }
 
+/* A copy of ours that somebody else wrote, with a URL that is not the CA's, has failed or is about to, and may
+ * be as large as an Order can be. */
+static const struct challenge *describing(const struct order_run *run, const char *url)
+{
+    const struct challenge *failed = NULL;
+
+    for (size_t i = 0; i < run->ours_count; i++) {
+        const struct challenge *challenge = run->ours[i];
+
+        if (!streq(challenge->spec.authorization_url, url) ||
+            strlen(str_or(challenge->spec.url, "")) > TOLD_URL_MAX)
+            continue;
+        if (!state_is_failed(challenge->status.state))
+            return challenge;
+        failed = challenge;
+    }
+    return failed;
+}
+
 void order_describe_authorizations(struct order_run *run)
 {
     copy_authorizations(run);
     for (size_t i = 0; i < run->status.authorizations.len; i++) {
         struct order_authorization *one = &run->status.authorizations.items[i];
-        const struct challenge *challenge = challenge_of(run, one->url);
+        const struct challenge *challenge = describing(run, one->url);
 
         if (str_empty(one->identifier) && challenge)
             describe_by(run, one, challenge);

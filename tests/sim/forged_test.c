@@ -2,6 +2,7 @@
  * forged_test.c - Orders and Challenges that somebody else wrote (GHSA-8rvj-mm4h-c258). They name our
  * issuer, our objects as their owners, and whatever else their writer could read in the namespace.
  */
+#include "base/limits.h"
 #include "support/sim.h"
 
 #define START AT("2026-01-01T00:00:00Z")
@@ -87,6 +88,26 @@ TEST(a_forged_challenge_presents_nothing_and_does_not_fail_our_order)
         expect_issued(sim);
         sim_free(sim);
     }
+}
+
+/* It fills what one object may hold: what the Order tells of its authorizations must not be copied from it. */
+TEST(a_forged_challenge_as_large_as_can_be_does_not_hold_our_order_up)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.validation_ms = MINUTES(2)}};
+    struct sim *sim = sim_new_with(&options);
+    struct forged_challenge row = {.name = "a-first"};
+    cleanup(buf_deinit) struct buf url = BUF(LIMIT_OBJECT);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(5));
+    buf_add_str(&url, "https://evil.example/");
+    while (url.len < LIMIT_OBJECT - 2000)
+        buf_add_char(&url, 'a');
+    row.url = buf_str(&url);
+    forge_challenge(sim, &row, sim_only(sim, "challenge"));
+    expect_issued(sim);
+    sim_free(sim);
 }
 
 /* Whoever takes the name of the Challenge that we would make gets out of the way. */
@@ -238,6 +259,7 @@ TEST(an_order_for_a_request_that_has_ended_orders_nothing)
 }
 
 RUN_TESTS(cmocka_unit_test(a_forged_challenge_presents_nothing_and_does_not_fail_our_order),
+          cmocka_unit_test(a_forged_challenge_as_large_as_can_be_does_not_hold_our_order_up),
           cmocka_unit_test(a_forged_challenge_under_our_name_makes_room),
           cmocka_unit_test(a_forged_order_orders_nothing_and_does_not_fail_our_request),
           cmocka_unit_test(a_forged_order_under_our_name_makes_room),
