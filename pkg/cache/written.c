@@ -1,15 +1,21 @@
 /* written.c - a map in order of time: the oldest notes come first. */
 #include "cache/written.h"
 
+#include <string.h>
+
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/thread.h"
 
-#define LIFE_MS  SECONDS(10)
-#define NOTE_MAX 256 /* about 2 MB of requests with their chains */
+#define LIFE_MS SECONDS(10)
+/* About 2 MB of requests with their chains. But a tenant can make a request as large as any object. */
+#define NOTE_MAX   256
+#define BYTES_MAX  (16 * 1024 * 1024)
+#define VALUE_SIZE 48 /* of a value in memory, about */
 
 struct note {
     struct json *object;
+    size_t size;
     int64_t at_ms; /* monotonic */
 };
 
@@ -19,6 +25,7 @@ struct written {
     void *arg;
     struct mutex mutex;
     struct map *notes; /* "plural/namespace/name" to struct note */
+    size_t size;       /* of all of them */
 };
 
 static void note_free(void *value)
@@ -69,12 +76,35 @@ static bool is_alive(const struct written *self, const struct note *note)
     return clock_monotonic_ms(self->clock) - note->at_ms < LIFE_MS;
 }
 
-static void let_go(struct written *self, size_t room)
+static size_t size_of(const struct json *value)
+{
+    size_t size = VALUE_SIZE + json_text_len(value);
+
+    json_for_each (name, member, value)
+        size += strlen(name) + size_of(member);
+    json_for_each_item (item, value)
+        size += size_of(item);
+    return size;
+}
+
+static void drop(struct written *self, const char *name)
+{
+    const struct note *note = map_get(self->notes, name);
+
+    if (!note)
+        return;
+    self->size -= note->size;
+    map_remove(self->notes, name);
+}
+
+/* `count` and `size` of what is to come. */
+static void make_room(struct written *self, size_t count, size_t size)
 {
     map_for_each (entry, self->notes) {
-        if (is_alive(self, map_entry_value(entry)) && map_len(self->notes) + room <= NOTE_MAX)
+        if (is_alive(self, map_entry_value(entry)) && map_len(self->notes) + count <= NOTE_MAX &&
+            self->size + size <= BYTES_MAX)
             return;
-        map_remove(self->notes, map_entry_key(entry));
+        drop(self, map_entry_key(entry));
     }
 }
 
@@ -82,13 +112,16 @@ void written_note(struct written *self, const struct resource *resource, const s
 {
     cleanup(xfree) char *name = name_of(resource, text_of(stored, "metadata.namespace"),
                                         text_of(stored, "metadata.name"));
+    size_t size = size_of(stored);
     struct note *note = xalloc(sizeof(*note));
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
     note->object = json_ref((struct json *)stored);
+    note->size = size;
     note->at_ms = clock_monotonic_ms(self->clock);
-    map_remove(self->notes, name); /* the new one is the latest */
-    let_go(self, 1);
+    drop(self, name); /* the new one is the latest */
+    make_room(self, 1, size);
+    self->size += size;
     map_set(self->notes, name, note);
 }
 
@@ -118,7 +151,7 @@ void written_tidy(struct written *self)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
-    let_go(self, 0);
+    make_room(self, 0, 0);
 }
 
 size_t written_len(struct written *self)

@@ -7,8 +7,8 @@
  * CSR, the certificate). What a step has written is the whole object; it is handed out as long as the cache
  * shows exactly its version, else the store is asked.
  *
- * Notes are few, live for ten seconds, and only while our Lease is in force: who lost it while he was paused
- * does not act on what he wrote before. Never for Secrets.
+ * Notes are few and not large together, live for ten seconds, and only while our Lease is in force: who lost it
+ * while he was paused does not act on what he wrote before. Never for Secrets.
  */
 #ifndef CACHE_WRITTEN_H
 #define CACHE_WRITTEN_H

@@ -7,7 +7,8 @@
 static const struct resource orders = {.plural = "orders"}, requests = {.plural = "requests"};
 static const struct key key = {.namespace = "a", .name = "b"};
 
-static void note(struct written *written, const char *name, const char *uid, const char *version)
+static void note_large(struct written *written, const char *name, const char *uid,
+                       const char *version, const char *bytes)
 {
     cleanup(json_unref) struct json *object = json_new_map();
     struct json *metadata = json_need_map(object, "metadata");
@@ -16,7 +17,13 @@ static void note(struct written *written, const char *name, const char *uid, con
     json_set_text(metadata, "name", name);
     json_set_text(metadata, "uid", uid);
     json_set_text(metadata, "resourceVersion", version);
+    json_set_text(json_need_map(object, "spec"), "request", bytes);
     written_note(written, &orders, object);
+}
+
+static void note(struct written *written, const char *name, const char *uid, const char *version)
+{
+    note_large(written, name, uid, version, "");
 }
 
 static void note_many(struct written *written, const char *name, int count)
@@ -114,7 +121,34 @@ TEST(the_oldest_make_room)
     ASSERT_EQ(written_len(written), 256);
 }
 
+/* Whoever may write requests must not fill the memory of everybody's controller. */
+TEST(large_ones_are_fewer)
+{
+    struct fake_clock clock;
+    cleanup(written_free) struct written *written = NULL;
+    cleanup(buf_deinit) struct buf bytes = BUF(1024 * 1024);
+
+    fake_clock_init(&clock, 0);
+    written = written_new(&clock.clock);
+    while (bytes.len < 1000 * 1000)
+        buf_add_char(&bytes, 'a');
+    for (int i = 0; i < 20; i++) {
+        cleanup(xfree) char *name = xasprintf("c%d", i);
+
+        note_large(written, name, "u", "1", buf_str(&bytes));
+    }
+    ASSERT_EQ(written_len(written), 16);
+    note(written, "b", "u", "1");
+    ASSERT_TRUE(knows(written, "u", "1"));
+    note_large(written, "b", "u", "2", buf_str(&bytes));
+    ASSERT_TRUE(knows(written, "u", "2"));
+    note(written, "b", "u", "3");
+    note_many(written, "d", 255);
+    ASSERT_TRUE(knows(written, "u", "3"));
+    ASSERT_EQ(written_len(written), 256); /* what was large has left its room */
+}
+
 RUN_TESTS(cmocka_unit_test(it_is_known_at_the_version_that_was_written_last),
           cmocka_unit_test(it_is_not_known_to_who_has_lost_the_lease),
           cmocka_unit_test(it_is_forgotten_after_ten_seconds),
-          cmocka_unit_test(the_oldest_make_room));
+          cmocka_unit_test(the_oldest_make_room), cmocka_unit_test(large_ones_are_fewer));
