@@ -79,7 +79,7 @@ const char *issuer_type_name(const struct issuer_spec *spec);
 /* Namespace in which the issuer's Secret references resolve. */
 const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer);
 /* In full what a cache has without its bytes: as we have just written it, if that is what the cache shows;
- * else as it is now, which may be newer. ERR_NOT_FOUND: it is gone. */
+ * else as it is now, which may be newer. ERR_NOT_FOUND: it is gone, and perhaps made again. */
 int issuers_read_full(const struct issuers *issuers, const struct context *ctx,
                       const struct object *cached, const struct object **ret, struct err *err);
 /* A Secret as it is now. ERR_NOT_FOUND: there is none. */

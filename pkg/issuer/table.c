@@ -43,17 +43,31 @@ static int read_now(const struct issuers *issuers, const struct context *ctx,
     return *ret ? 0 : store_get(issuers->store, ctx, &cached->kind->resource, &key, ret, err);
 }
 
+/* Whoever may delete and create could put another one in its place, of which nothing that the cache says is
+ * true: not that it is approved. */
+static int check_is_the_same(const struct object *cached, const struct object *found,
+                             struct err *err)
+{
+    if (streq(found->metadata.uid, cached->metadata.uid))
+        return 0;
+    return err_set(err, ERR_NOT_FOUND, "it is gone, and another one has its name");
+}
+
 int issuers_read_full(const struct issuers *issuers, const struct context *ctx,
                       const struct object *cached, const struct object **ret, struct err *err)
 {
     cleanup(json_unref) struct json *value = NULL;
+    cleanup(object_unref) const struct object *found = NULL;
     int r = read_now(issuers, ctx, cached, &value, err);
 
     if (r == 0)
-        r = object_decode(cached->kind, value, NULL, ret, err);
-    return r < 0 ? err_wrap(err, "reading %s '%s'", cached->kind->resource.kind,
-                            cached->metadata.name)
-                 : 0;
+        r = object_decode(cached->kind, value, NULL, &found, err);
+    if (r == 0)
+        r = check_is_the_same(cached, found, err);
+    if (r < 0)
+        return err_wrap(err, "reading %s '%s'", cached->kind->resource.kind, cached->metadata.name);
+    *ret = take(found);
+    return 0;
 }
 
 int issuer_secret_read(const struct issuers *issuers, const struct context *ctx,
