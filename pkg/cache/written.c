@@ -116,7 +116,8 @@ void written_note(struct written *self, const struct resource *resource, const s
     struct note *note = xalloc(sizeof(*note));
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
-    note->object = json_ref((struct json *)stored);
+    note->object = json_deep(
+        stored); /* each thread has its own: jansson's counts are not for two */
     note->size = size;
     note->at_ms = clock_monotonic_ms(self->clock);
     drop(self, name); /* the new one is the latest */
@@ -135,7 +136,7 @@ static struct json *find(struct written *self, const struct resource *resource,
     if (!note || !is_alive(self, note) || !streq(text_of(note->object, "metadata.uid"), uid) ||
         !streq(text_of(note->object, "metadata.resourceVersion"), version))
         return NULL;
-    return json_ref(note->object);
+    return json_deep(note->object);
 }
 
 /* Asked last: then no other process has led until after it was found. */

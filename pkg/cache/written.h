@@ -23,10 +23,10 @@ void written_only_while(struct written *written, written_hold_fn *holds, void *a
 void written_free(struct written *written);
 DEFINE_CLEANUP(struct written, written_free);
 
-/* `stored` as the store has answered, which nobody changes any more: it is shared. */
+/* `stored` as the store has answered; it is copied. */
 void written_note(struct written *written, const struct resource *resource,
                   const struct json *stored);
-/* A reference to the object of this uid at this version; NULL: not known. */
+/* A copy of the object of this uid at this version; NULL: not known. */
 struct json *written_get(struct written *written, const struct resource *resource,
                          const struct key *key, const char *uid, const char *version);
 /* Lets go of what is too old, which every note does, too. */

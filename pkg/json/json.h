@@ -5,8 +5,8 @@
  * also hold is read only: change a json_deep(). Setters take over the reference they are given
  * ("steals"), getters lend. Parsing refuses duplicate keys, trailing text, NUL in strings, invalid
  * UTF-8, numbers beyond 64 bits and nesting beyond LIMIT_JSON_DEPTH. Text that we put in is made
- * valid (U+FFFD). Not for two threads at once while it changes; counts are atomic, so unchanged
- * values may be shared between threads.
+ * valid (U+FFFD). A value is one thread's: jansson looks at a count without care for others. What goes to
+ * another thread is handed over whole, or is a json_deep().
  */
 #ifndef JSON_JSON_H
 #define JSON_JSON_H
