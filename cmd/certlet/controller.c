@@ -39,8 +39,7 @@ static int work(struct controller_run *self, struct err *err)
     if (r < 0)
         return r;
     guarded = engine_guarded(engine);
-    controllers_begin(engine->controllers);
-    r = manager_start(engine->controllers->manager, &guarded, err);
+    r = controllers_start(engine->controllers, &guarded, err);
     engine_guard_end(engine);
     if (r == 0 && self->choice.object_metrics)
         object_metrics_add(engine->metrics,

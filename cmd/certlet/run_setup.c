@@ -245,9 +245,8 @@ static int start(struct run *run, struct err *err)
     struct manager *manager = run->engine.controllers->manager;
     int r = manager_catch_up(manager, &ctx, err);
 
-    controllers_begin(run->engine.controllers);
     if (r == 0)
-        r = manager_start(manager, &ctx, err);
+        r = controllers_start(run->engine.controllers, &ctx, err);
     if (r == 0)
         r = export_start_hooks(run->export, &run->engine.ctx, err);
     if (r < 0)

@@ -87,6 +87,17 @@ static size_t size_of(const struct json *value)
     return size;
 }
 
+/* With a copy: jansson's counts are not for two threads. */
+static struct note *note_new(const struct written *self, const struct json *stored)
+{
+    struct note *note = xalloc(sizeof(*note));
+
+    *note = (struct note){.object = json_deep(stored),
+                          .size = size_of(stored),
+                          .at_ms = clock_monotonic_ms(self->clock)};
+    return note;
+}
+
 static void drop(struct written *self, const char *name)
 {
     const struct note *note = map_get(self->notes, name);
@@ -112,17 +123,12 @@ void written_note(struct written *self, const struct resource *resource, const s
 {
     cleanup(xfree) char *name = name_of(resource, text_of(stored, "metadata.namespace"),
                                         text_of(stored, "metadata.name"));
-    size_t size = size_of(stored);
-    struct note *note = xalloc(sizeof(*note));
+    struct note *note = note_new(self, stored);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
-    note->object = json_deep(
-        stored); /* each thread has its own: jansson's counts are not for two */
-    note->size = size;
-    note->at_ms = clock_monotonic_ms(self->clock);
     drop(self, name); /* the new one is the latest */
-    make_room(self, 1, size);
-    self->size += size;
+    make_room(self, 1, note->size);
+    self->size += note->size;
     map_set(self->notes, name, note);
 }
 

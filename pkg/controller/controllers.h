@@ -114,11 +114,13 @@ struct controllers_parts {
     int workers; /* 0: one-threaded test */
     int max_per_controller;
 };
-/* Makes caches, manager and wiring; nothing runs yet (manager_start(), manager_process_next()). */
+/* Makes caches, manager and wiring; nothing runs yet (controllers_start(), manager_process_next()). */
 int controllers_new(const struct controllers_parts *parts,
                     const struct controllers_options *options, struct controllers **ret,
                     struct err *err);
-/* Before the first reconcile, and not while another process leads: what the store has until now, others have made. */
+/* manager_start(), when no other process leads (any more): what the store has until now, others have made. */
+int controllers_start(struct controllers *controllers, const struct context *ctx, struct err *err);
+/* Its first half, for one-threaded tests. */
 void controllers_begin(struct controllers *controllers);
 /* Wall clock of controllers_begin(); 0: standing by. Any thread. */
 int64_t controllers_work_since_ms(const struct controllers *controllers);

@@ -358,9 +358,10 @@ void order_describe_authorizations(struct order_run *run)
     copy_authorizations(run);
     for (size_t i = 0; i < run->status.authorizations.len; i++) {
         struct order_authorization *one = &run->status.authorizations.items[i];
-        const struct challenge *challenge = describing(run, one->url);
+        const struct challenge *challenge = str_empty(one->identifier) ? describing(run, one->url)
+                                                                       : NULL;
 
-        if (str_empty(one->identifier) && challenge)
+        if (challenge)
             describe_by(run, one, challenge);
     }
 }

@@ -166,6 +166,12 @@ void controllers_begin(struct controllers *self)
     __atomic_store_n(&self->work_since_ms, clock_wall_ms(self->clock), __ATOMIC_SEQ_CST);
 }
 
+int controllers_start(struct controllers *self, const struct context *ctx, struct err *err)
+{
+    controllers_begin(self);
+    return manager_start(self->manager, ctx, err);
+}
+
 int64_t controllers_work_since_ms(const struct controllers *self)
 {
     return __atomic_load_n(&self->work_since_ms, __ATOMIC_SEQ_CST);

@@ -7,6 +7,23 @@
 static const struct resource orders = {.plural = "orders"}, requests = {.plural = "requests"};
 static const struct key key = {.namespace = "a", .name = "b"};
 
+struct bed {
+    struct fake_clock clock;
+    struct written *written;
+};
+
+static void bed_init(struct bed *bed)
+{
+    fake_clock_init(&bed->clock, 0);
+    bed->written = written_new(&bed->clock.clock);
+}
+
+static void bed_deinit(struct bed *bed)
+{
+    written_free(bed->written);
+}
+DEFINE_CLEANUP_VALUE(struct bed, bed_deinit);
+
 static void note_large(struct written *written, const char *name, const char *uid,
                        const char *version, const char *bytes)
 {
@@ -44,24 +61,22 @@ static bool knows(struct written *written, const char *uid, const char *version)
 
 TEST(it_is_known_at_the_version_that_was_written_last)
 {
-    struct fake_clock clock;
-    cleanup(written_free) struct written *written = NULL;
+    cleanup(bed_deinit) struct bed bed;
     cleanup(json_unref) struct json *found = NULL;
 
-    fake_clock_init(&clock, 0);
-    written = written_new(&clock.clock);
-    ASSERT_FALSE(knows(written, "u", "1"));
-    note(written, "b", "u", "1");
-    ASSERT_TRUE(knows(written, "u", "1"));
-    ASSERT_TRUE(knows(written, "u", "1")); /* as often as it is needed */
-    note(written, "b", "u", "2");
-    ASSERT_TRUE(knows(written, "u", "2"));
-    ASSERT_FALSE(knows(written, "u", "1"));
-    ASSERT_FALSE(knows(written, "u", "3"));     /* somebody else's write came behind ours */
-    ASSERT_FALSE(knows(written, "other", "2")); /* deleted, and made again */
-    found = written_get(written, &requests, &key, "u", "2");
+    bed_init(&bed);
+    ASSERT_FALSE(knows(bed.written, "u", "1"));
+    note(bed.written, "b", "u", "1");
+    ASSERT_TRUE(knows(bed.written, "u", "1"));
+    ASSERT_TRUE(knows(bed.written, "u", "1")); /* as often as it is needed */
+    note(bed.written, "b", "u", "2");
+    ASSERT_TRUE(knows(bed.written, "u", "2"));
+    ASSERT_FALSE(knows(bed.written, "u", "1"));
+    ASSERT_FALSE(knows(bed.written, "u", "3"));     /* somebody else's write came behind ours */
+    ASSERT_FALSE(knows(bed.written, "other", "2")); /* deleted, and made again */
+    found = written_get(bed.written, &requests, &key, "u", "2");
     ASSERT_NULL(found);
-    ASSERT_EQ(written_len(written), 1);
+    ASSERT_EQ(written_len(bed.written), 1);
 }
 
 static bool holds(void *arg)
@@ -72,80 +87,72 @@ static bool holds(void *arg)
 /* A process that was paused for as long as its Lease lasts must not go on with it, however short that is. */
 TEST(it_is_not_known_to_who_has_lost_the_lease)
 {
-    struct fake_clock clock;
-    cleanup(written_free) struct written *written = NULL;
+    cleanup(bed_deinit) struct bed bed;
     bool leads = true;
 
-    fake_clock_init(&clock, 0);
-    written = written_new(&clock.clock);
-    written_only_while(written, holds, &leads);
-    note(written, "b", "u", "1");
-    ASSERT_TRUE(knows(written, "u", "1"));
+    bed_init(&bed);
+    written_only_while(bed.written, holds, &leads);
+    note(bed.written, "b", "u", "1");
+    ASSERT_TRUE(knows(bed.written, "u", "1"));
     leads = false;
-    ASSERT_FALSE(knows(written, "u", "1"));
+    ASSERT_FALSE(knows(bed.written, "u", "1"));
 }
 
 TEST(it_is_forgotten_after_ten_seconds)
 {
-    struct fake_clock clock;
-    cleanup(written_free) struct written *written = NULL;
+    cleanup(bed_deinit) struct bed bed;
 
-    fake_clock_init(&clock, 0);
-    written = written_new(&clock.clock);
-    note(written, "b", "u", "1");
-    fake_clock_advance(&clock, SECONDS(10) - 1);
-    ASSERT_TRUE(knows(written, "u", "1"));
-    written_tidy(written);
-    ASSERT_EQ(written_len(written), 1);
-    fake_clock_advance(&clock, 1);
-    ASSERT_FALSE(knows(written, "u", "1"));
-    written_tidy(written);
-    ASSERT_EQ(written_len(written), 0);
+    bed_init(&bed);
+    note(bed.written, "b", "u", "1");
+    fake_clock_advance(&bed.clock, SECONDS(10) - 1);
+    ASSERT_TRUE(knows(bed.written, "u", "1"));
+    written_tidy(bed.written);
+    ASSERT_EQ(written_len(bed.written), 1);
+    fake_clock_advance(&bed.clock, 1);
+    ASSERT_FALSE(knows(bed.written, "u", "1"));
+    written_tidy(bed.written);
+    ASSERT_EQ(written_len(bed.written), 0);
 }
 
 TEST(the_oldest_make_room)
 {
-    struct fake_clock clock;
-    cleanup(written_free) struct written *written = NULL;
+    cleanup(bed_deinit) struct bed bed;
 
-    fake_clock_init(&clock, 0);
-    written = written_new(&clock.clock);
-    note(written, "b", "u", "1");
-    note_many(written, "c", 255);
-    ASSERT_TRUE(knows(written, "u", "1"));
-    note(written, "b", "u", "2"); /* the latest now */
-    note_many(written, "d", 255);
-    ASSERT_TRUE(knows(written, "u", "2"));
-    note(written, "e", "u", "1");
-    ASSERT_FALSE(knows(written, "u", "2"));
-    ASSERT_EQ(written_len(written), 256);
+    bed_init(&bed);
+    note(bed.written, "b", "u", "1");
+    note_many(bed.written, "c", 255);
+    ASSERT_TRUE(knows(bed.written, "u", "1"));
+    note(bed.written, "b", "u", "2"); /* the latest now */
+    note_many(bed.written, "d", 255);
+    ASSERT_TRUE(knows(bed.written, "u", "2"));
+    note(bed.written, "e", "u", "1");
+    ASSERT_FALSE(knows(bed.written, "u", "2"));
+    ASSERT_EQ(written_len(bed.written), 256);
 }
 
 /* Whoever may write requests must not fill the memory of everybody's controller. */
 TEST(large_ones_are_fewer)
 {
-    struct fake_clock clock;
-    cleanup(written_free) struct written *written = NULL;
+    cleanup(bed_deinit) struct bed bed;
     cleanup(buf_deinit) struct buf bytes = BUF(1024 * 1024);
 
-    fake_clock_init(&clock, 0);
-    written = written_new(&clock.clock);
+    bed_init(&bed);
     while (bytes.len < 1000 * 1000)
         buf_add_char(&bytes, 'a');
     for (int i = 0; i < 20; i++) {
         cleanup(xfree) char *name = xasprintf("c%d", i);
 
-        note_large(written, name, "u", "1", buf_str(&bytes));
+        note_large(bed.written, name, "u", "1", buf_str(&bytes));
     }
-    ASSERT_EQ(written_len(written), 16);
-    note(written, "b", "u", "1");
-    ASSERT_TRUE(knows(written, "u", "1"));
-    note_large(written, "b", "u", "2", buf_str(&bytes));
-    ASSERT_TRUE(knows(written, "u", "2"));
-    note(written, "b", "u", "3");
-    note_many(written, "d", 255);
-    ASSERT_TRUE(knows(written, "u", "3"));
-    ASSERT_EQ(written_len(written), 256); /* what was large has left its room */
+    ASSERT_EQ(written_len(bed.written), 16);
+    note(bed.written, "b", "u", "1");
+    ASSERT_TRUE(knows(bed.written, "u", "1"));
+    note_large(bed.written, "b", "u", "2", buf_str(&bytes));
+    ASSERT_TRUE(knows(bed.written, "u", "2"));
+    note(bed.written, "b", "u", "3");
+    note_many(bed.written, "d", 255);
+    ASSERT_TRUE(knows(bed.written, "u", "3"));
+    ASSERT_EQ(written_len(bed.written), 256); /* what was large has left its room */
 }
 
 RUN_TESTS(cmocka_unit_test(it_is_known_at_the_version_that_was_written_last),
