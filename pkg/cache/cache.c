@@ -238,6 +238,16 @@ const void *cache_get(struct cache *cache, const struct key *key)
     return entry ? entry_thaw(cache->kind, entry) : NULL;
 }
 
+bool cache_has_up_to(struct cache *cache, const struct key *key, const char *uid,
+                     const char *version)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
+    const struct entry *entry = key->name ? entry_find(cache, key) : NULL;
+
+    return entry && entry->uid == str_hash(uid, strlen(uid)) &&
+           !version_number_is_newer(entry->version, version_number(version));
+}
+
 void cache_refs_deinit(struct cache_refs *refs)
 {
     for (size_t i = 0; i < refs->len; i++)

@@ -68,6 +68,9 @@ const struct cache_kind *cache_kind(const struct cache *cache);
 
 /* A reference to an object of the caller's own, or NULL. */
 const void *cache_get(struct cache *cache, const struct key *key);
+/* Has it the object of this uid, at this version or an older one? */
+bool cache_has_up_to(struct cache *cache, const struct key *key, const char *uid,
+                     const char *version);
 struct cache_refs { /* references, in order of key */
     const void **items;
     size_t len;

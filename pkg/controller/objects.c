@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "api/live.h"
 #include "base/log.h"
 #include "controller/caches.h"
 
@@ -169,15 +170,7 @@ int read_full(struct controllers *self, const struct context *ctx, const struct 
 int read_live(struct controllers *self, const struct context *ctx, const struct kind *kind,
               const struct key *key, const struct object **ret, struct err *err)
 {
-    cleanup(json_unref) struct json *value = NULL;
-    int r = store_get(self->store, ctx, &kind->resource, key, &value, err);
-
-    if (r < 0)
-        return err_wrap(err, "reading %s '%s'", kind->resource.kind, key->name);
-    r = object_decode(kind, value, NULL, ret, err);
-    if (r < 0)
-        return err_wrap(err, "reading %s '%s'", kind->resource.kind, key->name);
-    return 0;
+    return live_object(self->store, ctx, kind, key, ret, err);
 }
 
 /* --- events --- */

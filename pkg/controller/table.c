@@ -87,8 +87,7 @@ static void connect_parts(struct controllers *self, const struct controllers_par
     self->clock = parts->clock;
     self->metrics = parts->metrics;
     self->solvers = parts->solvers;
-    self->solvers->secrets = self->caches.secrets;
-    self->solvers->values = solver_values_new();
+    self->solvers->values = solver_values_new(self->caches.secrets);
     self->started_at_ms = clock_wall_ms(parts->clock);
     self->issuers = (struct issuers){
         .store = parts->store,
@@ -97,7 +96,7 @@ static void connect_parts(struct controllers *self, const struct controllers_par
         .secrets = self->caches.secrets,
         .accounts = parts->accounts,
         .written = written_new(parts->clock),
-        .ca_keys = ca_keys_new(),
+        .ca_keys = ca_keys_new(self->caches.secrets),
         .resource_namespace = self->options.resource_namespace,
         .manager = MANAGER_ISSUERS,
         .new_account_key = parts->new_account_key,
@@ -185,9 +184,8 @@ void controllers_free(struct controllers *self)
         keymaker_stop(self->keymaker); /* it wakes keys of the queue */
     manager_free(self->manager);
     keymaker_free(self->keymaker);
-    solver_values_free(take(self->solvers->values));
-    self->solvers->secrets = NULL; /* they outlive us */
-    ca_keys_free(self->issuers.ca_keys);
+    derived_free(take(self->solvers->values)); /* the solvers outlive us */
+    derived_free(self->issuers.ca_keys);
     written_free(self->issuers.written);
     challenges_free(self->challenges);
     writers_free(self->writers);

@@ -346,8 +346,8 @@ static void secret_changed(void *self, const struct key *key, const void *before
     add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
     if (!secret_data_changed(before, after))
         return; /* a gate saved to an annotation is no reason to look at the account again */
-    ca_keys_forget(wake.self->issuers.ca_keys, key);
-    solver_values_forget(wake.self->solvers->values, key);
+    derived_forget(wake.self->issuers.ca_keys, key);
+    derived_forget(wake.self->solvers->values, key);
     add_index(&wake, LANE_REQUESTS, caches->requests, INDEX_KEY_SECRET, value);
     wake_users_of_secret(&wake, LANE_ISSUERS, caches->issuers, "Issuer", value);
     if (streq(key->namespace, wake.self->options.resource_namespace))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/kinds.h"
+#include "api/live.h"
 #include "base/base64.h"
 #include "base/limits.h"
 #include "issuer/issuers.h"
@@ -77,7 +78,7 @@ static int read_secret(const struct setup *setup, const char *name, const struct
 {
     struct key key = {.namespace = setup->namespace, .name = name};
 
-    return issuer_secret_read(setup->issuers, setup->ctx, &key, ret, err);
+    return live_secret(setup->issuers->store, setup->ctx, &key, ret, err);
 }
 
 static struct json *account_secret_json(const struct setup *setup, const char *pem_base64)
@@ -567,18 +568,6 @@ static int failed(struct signing *signing, const char *reason, const char *messa
     return 0;
 }
 
-static int read_order(struct signing *signing, const struct key *key, const struct object **ret,
-                      struct err *err)
-{
-    cleanup(json_unref) struct json *value = NULL;
-    int r = store_get(signing->issuers->store, signing->ctx, &kind_order.resource, key, &value,
-                      err);
-
-    if (r == 0)
-        r = object_decode(&kind_order, value, NULL, ret, err);
-    return r < 0 ? err_wrap(err, "reading Order '%s'", key->name) : 0;
-}
-
 /* There is one of the name that our Order must have. Ours: the cache is behind. Else its owner is gone, or
  * somebody wrote it to be in the way (GHSA-8rvj-mm4h-c258): it goes, and the next look makes ours. */
 static int make_room(struct signing *signing, const struct certificate_request *request,
@@ -587,7 +576,7 @@ static int make_room(struct signing *signing, const struct certificate_request *
     struct key key = {.namespace = request->object.metadata.namespace, .name = name};
     cleanup(object_unref) const struct object *found = NULL;
     struct store_precondition exactly = {};
-    int r = read_order(signing, &key, &found, err);
+    int r = live_object(signing->issuers->store, signing->ctx, &kind_order, &key, &found, err);
 
     if (r == 0 && (found->metadata.deletion_timestamp_ms ||
                    object_is_controlled_by(found, request->object.metadata.uid)))

@@ -1,28 +1,13 @@
 /*
  * ca_keys.c - the keys that CA issuers sign with stay decoded until their Secret changes (DESIGN 6, Keys):
- * a burst of certificates reads the Secret once.
- *
- * Which version of a Secret is the newest is known from the cache. What is kept of that version or a
- * later one is used; all else is read live.
+ * a burst of certificates reads the Secret once (cache/derived.h).
  */
 #include <stdatomic.h>
-#include <string.h>
 
+#include "api/live.h"
 #include "base/limits.h"
-#include "base/map.h"
-#include "base/thread.h"
 #include "base/timetext.h"
 #include "issuer/issuers.h"
-
-struct ca_entry {
-    char *uid, *version;
-    struct ca *ca;
-};
-
-struct ca_keys {
-    struct mutex mutex;
-    struct map *by_secret; /* "namespace/name" to struct ca_entry */
-};
 
 struct counted { /* what a struct ca lives in */
     struct ca ca;
@@ -60,41 +45,21 @@ static struct ca *ca_new(void)
     return &counted->ca;
 }
 
-static void entry_free(void *value)
+static const void *ref(const void *ca)
 {
-    struct ca_entry *entry = value;
-
-    xfree(entry->uid);
-    xfree(entry->version);
-    ca_unref(entry->ca);
-    xfree(entry);
+    return ca_ref((struct ca *)ca);
 }
 
-struct ca_keys *ca_keys_new(void)
+static void unref(const void *ca)
 {
-    struct ca_keys *self = xalloc(sizeof(*self));
-
-    mutex_init(&self->mutex);
-    self->by_secret = map_new(entry_free);
-    return self;
+    ca_unref((struct ca *)ca);
 }
 
-void ca_keys_free(struct ca_keys *self)
+struct derived *ca_keys_new(struct cache *secrets)
 {
-    if (!self)
-        return;
-    map_free(self->by_secret);
-    mutex_deinit(&self->mutex);
-    xfree(self);
-}
+    static const struct derived_kind kind = {ref, unref};
 
-void ca_keys_forget(struct ca_keys *self, const struct key *secret)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    char name[KEY_TEXT_MAX];
-
-    key_format(secret, name);
-    map_remove(self->by_secret, name);
+    return derived_new(secrets, &kind);
 }
 
 /* --- reading one --- */
@@ -203,53 +168,25 @@ int ca_check(const struct ca *ca, int64_t now_ms, struct err *err)
 
 /* --- keeping it --- */
 
-static struct ca *find(struct ca_keys *self, const char *name, const struct metadata *newest)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    const struct ca_entry *entry = map_get(self->by_secret, name);
-
-    if (!entry || !streq(entry->uid, newest->uid) ||
-        version_compare(entry->version, newest->resource_version) < 0)
-        return NULL;
-    return ca_ref(entry->ca);
-}
-
-static struct ca *find_cached(struct issuers *issuers, const struct key *secret, const char *name)
-{
-    cleanup(object_unref) const struct object *facts = cache_get(issuers->secrets, secret);
-
-    return facts ? find(issuers->ca_keys, name, &facts->metadata) : NULL;
-}
-
-static void keep(struct ca_keys *self, const char *name, const struct metadata *metadata,
-                 struct ca *ca)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    struct ca_entry *entry = xalloc(sizeof(*entry));
-
-    entry->uid = xstrdup(metadata->uid);
-    entry->version = xstrdup(metadata->resource_version);
-    entry->ca = ca_ref(ca);
-    map_set(self->by_secret, name, entry);
-}
-
 int ca_keys_get(struct issuers *issuers, const struct context *ctx, const struct key *secret,
                 struct ca **ret, struct err *err)
 {
     cleanup(object_unref) const struct object *object = NULL;
+    const struct metadata *metadata;
     char name[KEY_TEXT_MAX];
     int r;
 
-    key_format(secret, name);
-    *ret = find_cached(issuers, secret, name);
+    *ret = (struct ca *)derived_get(issuers->ca_keys, secret);
     if (*ret)
         return 0;
-    r = issuer_secret_read(issuers, ctx, secret, &object, err);
+    r = live_secret(issuers->store, ctx, secret, &object, err);
     if (r < 0)
         return r;
     r = decode((const struct secret *)object, ret, err);
+    key_format(secret, name);
     if (r < 0)
         return err_wrap(err, "reading the CA in secret '%s'", name);
-    keep(issuers->ca_keys, name, &object->metadata, *ret);
+    metadata = &object->metadata;
+    derived_put(issuers->ca_keys, secret, metadata->uid, metadata->resource_version, *ret);
     return 0;
 }

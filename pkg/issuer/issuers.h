@@ -14,12 +14,11 @@
 #include "api/issuer.h"
 #include "api/order.h"
 #include "api/secret.h"
-#include "cache/cache.h"
+#include "cache/derived.h"
 #include "cache/written.h"
 #include "store/store.h"
 
 struct accounts;
-struct ca_keys;
 
 struct issuers { /* what issuer types need; constant after start, parts are borrowed */
     struct store *store;
@@ -27,8 +26,8 @@ struct issuers { /* what issuer types need; constant after start, parts are borr
     struct cache *orders;  /* struct order with digested bytes, see controller/caches.h */
     struct cache *secrets; /* struct secret_facts */
     struct accounts *accounts;
-    struct written *written; /* requests and Orders as we wrote them last */
-    struct ca_keys *ca_keys;
+    struct written *written;            /* requests and Orders as we wrote them last */
+    struct derived *ca_keys;            /* struct ca, by Secret */
     const char *resource_namespace;     /* where a ClusterIssuer's Secrets live */
     const char *manager;                /* field manager of what setup and sign write */
     enum key_algorithm new_account_key; /* KEY_RSA (2048) or KEY_ECDSA (256) */
@@ -82,9 +81,6 @@ const char *issuer_secret_namespace(const struct issuers *issuers, const struct 
  * else as it is now, which may be newer. ERR_NOT_FOUND: it is gone, and perhaps made again. */
 int issuers_read_full(const struct issuers *issuers, const struct context *ctx,
                       const struct object *cached, const struct object **ret, struct err *err);
-/* A Secret as it is now. ERR_NOT_FOUND: there is none. */
-int issuer_secret_read(const struct issuers *issuers, const struct context *ctx,
-                       const struct key *key, const struct object **ret, struct err *err);
 
 /* --- ca_keys.c: CA certificates with their keys, decoded, by Secret. Any thread. --- */
 
@@ -99,14 +95,11 @@ DEFINE_CLEANUP(struct ca, ca_unref);
 /* Is it a CA, with its own key, in force? ERR_INVALID says what not. */
 int ca_check(const struct ca *ca, int64_t now_ms, struct err *err);
 
-struct ca_keys *ca_keys_new(void);
-void ca_keys_free(struct ca_keys *ca_keys);
-DEFINE_CLEANUP(struct ca_keys, ca_keys_free);
+struct derived *ca_keys_new(struct cache *secrets);
 /* The CA in a Secret: read live once for each version of it. ERR_NOT_FOUND: there is no such Secret;
  * ERR_INVALID: what of it cannot be read. */
 int ca_keys_get(struct issuers *issuers, const struct context *ctx, const struct key *secret,
                 struct ca **ret, struct err *err);
-void ca_keys_forget(struct ca_keys *ca_keys, const struct key *secret);
 
 /* --- accounts.c: ready ACME clients by Issuer uid. Any thread. --- */
 

@@ -183,7 +183,7 @@ static int update(const struct dns_change *change, const struct context *ctx, bo
 {
     const struct dns01_rfc2136 *config = change->dns01->rfc2136;
     struct secret_source source = {.store = change->solvers->store,
-                                   .solvers = change->solvers,
+                                   .values = change->solvers->values,
                                    .namespace = change->secret_namespace,
                                    .kept = change->secrets,
                                    .use_kept = is_delete};

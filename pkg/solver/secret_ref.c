@@ -1,9 +1,8 @@
 #include "solver/secret_ref.h"
 
-#include "api/kinds.h"
+#include "api/live.h"
 #include "api/secret.h"
 #include "base/map.h"
-#include "base/thread.h"
 
 /* --- what was read before --- */
 
@@ -61,109 +60,39 @@ static bool find_kept(const struct secret_source *source, const struct secret_ke
     return true;
 }
 
-/* --- what is known of what is there now --- */
+/* --- what is there now --- */
 
-struct solver_values {
-    struct mutex mutex;
-    struct map *secrets; /* "namespace/name" to a reference to a struct secret */
-};
+static const void *ref(const void *secret)
+{
+    return object_ref(secret);
+}
 
-static void secret_free(void *secret)
+static void unref(const void *secret)
 {
     object_unref(secret);
 }
 
-struct solver_values *solver_values_new(void)
+struct derived *solver_values_new(struct cache *secrets)
 {
-    struct solver_values *self = xalloc(sizeof(*self));
+    static const struct derived_kind kind = {ref, unref};
 
-    mutex_init(&self->mutex);
-    self->secrets = map_new(secret_free);
-    return self;
+    return derived_new(secrets, &kind);
 }
-
-void solver_values_free(struct solver_values *self)
-{
-    if (!self)
-        return;
-    map_free(self->secrets);
-    mutex_deinit(&self->mutex);
-    xfree(self);
-}
-
-void solver_values_forget(struct solver_values *self, const struct key *secret)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    char name[KEY_TEXT_MAX];
-
-    key_format(secret, name);
-    map_remove(self->secrets, name);
-}
-
-size_t solver_values_len(struct solver_values *self)
-{
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-
-    return map_len(self->secrets);
-}
-
-/* Of the version that the cache has, or of a later one. */
-static bool is_current(const struct object *secret, const struct object *newest)
-{
-    return secret && newest && streq(secret->metadata.uid, newest->metadata.uid) &&
-           version_compare(secret->metadata.resource_version, newest->metadata.resource_version) >=
-               0;
-}
-
-/* Only what the cache shows: who else would tell that it is gone? It is looked at last, because its handler
- * may have come in between. */
-static void know(const struct solvers *solvers, const struct key *key, const char *name,
-                 const struct object *secret)
-{
-    cleanup(object_unref) const struct object *newest = NULL;
-
-    mutex_lock(&solvers->values->mutex);
-    map_set(solvers->values->secrets, name, (void *)object_ref(secret));
-    mutex_unlock(&solvers->values->mutex);
-    newest = cache_get(solvers->secrets, key);
-    if (!is_current(secret, newest))
-        solver_values_forget(solvers->values, key);
-}
-
-/* NULL: it has to be read. */
-static const struct object *known(const struct solvers *solvers, const struct key *key,
-                                  const char *name)
-{
-    cleanup(object_unref) const struct object *newest = cache_get(solvers->secrets, key);
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&solvers->values->mutex);
-    const struct object *secret = map_get(solvers->values->secrets, name);
-
-    return is_current(secret, newest) ? object_ref(secret) : NULL;
-}
-
-/* --- what is there now --- */
 
 static int read_secret(const struct secret_source *source, const struct context *ctx,
                        const struct key *key, const struct object **ret, struct err *err)
 {
-    bool keeps = source->solvers && source->solvers->secrets;
-    cleanup(json_unref) struct json *value = NULL;
-    char name[KEY_TEXT_MAX];
+    const struct metadata *metadata;
     int r;
 
-    key_format(key, name);
-    *ret = keeps ? known(source->solvers, key, name) : NULL;
+    *ret = source->values ? derived_get(source->values, key) : NULL;
     if (*ret)
         return 0;
-    r = store_get(source->store, ctx, &kind_secret.resource, key, &value, err);
-    if (r == ERR_NOT_FOUND)
-        return err_set(err, r, "secret '%s' does not exist", name);
-    if (r == 0)
-        r = object_decode(&kind_secret, value, NULL, ret, err);
-    if (r < 0)
-        return err_wrap(err, "reading secret '%s'", name);
-    if (keeps)
-        know(source->solvers, key, name, *ret);
+    r = live_secret(source->store, ctx, key, ret, err);
+    if (r < 0 || !source->values)
+        return r;
+    metadata = &(*ret)->metadata;
+    derived_put(source->values, key, metadata->uid, metadata->resource_version, *ret);
     return 0;
 }
 

@@ -9,7 +9,7 @@
 
 struct secret_source { /* borrowed for the call */
     struct store *store;
-    const struct solvers *solvers; /* NULL: as it is now, whatever is known */
+    struct derived *values; /* NULL: as it is now, whatever is known */
     const char *namespace;
     struct solver_secrets *kept; /* NULL, or: gets what is read */
     bool use_kept;               /* when there is no such Secret any more */

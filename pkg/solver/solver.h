@@ -19,18 +19,16 @@
 #define SOLVER_SOLVER_H
 
 #include "api/challenge.h"
-#include "cache/cache.h"
+#include "cache/derived.h"
 #include "dns/dns.h"
 #include "http/http.h"
 #include "store/store.h"
 
 struct http01;
-struct solver_values;
 
 struct solvers { /* constant after start; parts are borrowed */
     struct store *store;
-    struct cache *secrets; /* the version that each Secret has now; NULL: Secrets are always read */
-    struct solver_values *values; /* with `secrets` */
+    struct derived *values; /* struct secret, by Secret; NULL: they are always read */
     struct dns *dns;
     struct http *http;
     struct http01 *http01;               /* NULL: in a cluster, nobody answers */
@@ -40,13 +38,9 @@ struct solvers { /* constant after start; parts are borrowed */
     uint16_t http01_port;                /* where a self-check asks: 80; tests use another */
 };
 
-/* secret_ref.c: the Secrets that solvers need and the cache shows, until they change: a burst of Challenges reads
- * each once. In memory only, wiped when they go. Any thread. */
-struct solver_values *solver_values_new(void);
-void solver_values_free(struct solver_values *values);
-/* It has changed, or is gone. */
-void solver_values_forget(struct solver_values *values, const struct key *secret);
-size_t solver_values_len(struct solver_values *values);
+/* secret_ref.c: the Secrets that solvers need, until they change: a burst of Challenges reads each once. In memory
+ * only, wiped when they go. */
+struct derived *solver_values_new(struct cache *secrets);
 
 /* Values of Secrets that a record was written with: in memory only, wiped in the end. One thread at a time. */
 struct solver_secrets;

@@ -27,9 +27,9 @@ static void bed_init(struct bed *bed)
     bed->controllers.clock = &bed->clock.clock;
     bed->controllers.queue = workqueue_new(&bed->clock.clock, lanes, LANE_COUNT);
     bed->controllers.placed = placed_new();
-    bed->controllers.issuers.ca_keys = ca_keys_new();
     bed->controllers.options.resource_namespace = "cert-manager";
     caches_init(&bed->controllers.caches);
+    bed->controllers.issuers.ca_keys = ca_keys_new(bed->controllers.caches.secrets);
     watches_add(&bed->controllers);
     bed->orders = cache_add_source(bed->controllers.caches.orders, NULL);
     cache_begin_list(bed->orders);
@@ -40,7 +40,7 @@ static void bed_deinit(struct bed *bed)
 {
     caches_deinit(&bed->controllers.caches);
     placed_free(bed->controllers.placed);
-    ca_keys_free(bed->controllers.issuers.ca_keys);
+    derived_free(bed->controllers.issuers.ca_keys);
     workqueue_free(bed->controllers.queue);
 }
 DEFINE_CLEANUP_VALUE(struct bed, bed_deinit);
@@ -99,15 +99,14 @@ static void solvers_begin(struct solvers *solvers, struct bed *bed)
     struct local_options options = {.clock = &bed->clock.clock, .resources = kind_resources};
     struct err err = {};
 
-    solvers->secrets = bed->controllers.caches.secrets;
-    solvers->values = solver_values_new();
+    solvers->values = solver_values_new(bed->controllers.caches.secrets);
     bed->controllers.solvers = solvers;
     ASSERT_OK(store_local_open(&options, &solvers->store, &err));
 }
 
 static void solvers_end(struct solvers *solvers)
 {
-    solver_values_free(solvers->values);
+    derived_free(solvers->values);
     store_close(solvers->store);
 }
 DEFINE_CLEANUP_VALUE(struct solvers, solvers_end);
@@ -127,7 +126,8 @@ static void write_secret(struct store *store, const struct context *ctx, const c
 static void expect_read(const struct solvers *solvers, const struct context *ctx, const char *value)
 {
     const struct secret_key_selector ref = {.name = "tsig", .key = "k"};
-    struct secret_source source = {.store = solvers->store, .solvers = solvers, .namespace = "a"};
+    struct secret_source source = {
+        .store = solvers->store, .values = solvers->values, .namespace = "a"};
     cleanup(buf_deinit) struct buf read = BUF_SECRET(64);
     struct err err = {};
 
@@ -154,18 +154,18 @@ TEST(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it)
     ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
     write_secret(solvers.store, &ctx, "b25l");
     expect_read(&solvers, &ctx, "one"); /* the cache has not heard of it */
-    ASSERT_EQ(solver_values_len(solvers.values), 0);
+    ASSERT_EQ(derived_len(solvers.values), 0);
     ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
     expect_read(&solvers, &ctx, "one");
-    ASSERT_EQ(solver_values_len(solvers.values), 1);
+    ASSERT_EQ(derived_len(solvers.values), 1);
     write_secret(solvers.store, &ctx, "dHdv");
     ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
-    ASSERT_EQ(solver_values_len(solvers.values), 0);
+    ASSERT_EQ(derived_len(solvers.values), 0);
     expect_read(&solvers, &ctx, "two");
-    ASSERT_EQ(solver_values_len(solvers.values), 1);
+    ASSERT_EQ(derived_len(solvers.values), 1);
     ASSERT_OK(store_delete(solvers.store, &ctx, &kind_secret.resource, &key, &any, &err));
     ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
-    ASSERT_EQ(solver_values_len(solvers.values), 0);
+    ASSERT_EQ(derived_len(solvers.values), 0);
 }
 
 RUN_TESTS(cmocka_unit_test(an_order_that_is_older_than_our_work_is_in_doubt),

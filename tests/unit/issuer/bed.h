@@ -97,13 +97,13 @@ static inline void bed_init(struct bed *bed)
     bed->issuers = (struct issuers){.store = &bed->store,
                                     .secrets = bed->secrets,
                                     .written = written_new(&bed->clock.clock),
-                                    .ca_keys = ca_keys_new(),
+                                    .ca_keys = ca_keys_new(bed->secrets),
                                     .resource_namespace = "cert-manager"};
 }
 
 static inline void bed_deinit(struct bed *bed)
 {
-    ca_keys_free(bed->issuers.ca_keys);
+    derived_free(bed->issuers.ca_keys);
     written_free(bed->issuers.written);
     cache_free(bed->secrets);
     json_unref(bed->objects);

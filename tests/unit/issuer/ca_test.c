@@ -246,7 +246,7 @@ TEST(what_a_request_waits_for_and_fails_by)
     ASSERT_STREQ(signing.result.reason, "SecretInvalidData");
 
     bed.answer = ERR_UNAVAILABLE;
-    ca_keys_forget(bed.issuers.ca_keys, &(struct key){"default", "ca"});
+    derived_forget(bed.issuers.ca_keys, &(struct key){"default", "ca"});
     ASSERT_OK(sign(&bed, &signing, &err));
     ASSERT_EQ(signing.result.state, SIGN_PENDING);
     ASSERT_STREQ(signing.result.reason, "SecretGetError");
@@ -284,7 +284,7 @@ TEST(the_secret_is_read_once_for_each_version)
     ASSERT_OK(sign(&bed, &signing, &err));
     ASSERT_EQ(bed.reads, 2);
 
-    ca_keys_forget(bed.issuers.ca_keys, &(struct key){"default", "ca"});
+    derived_forget(bed.issuers.ca_keys, &(struct key){"default", "ca"});
     ASSERT_OK(sign(&bed, &signing, &err));
     ASSERT_EQ(bed.reads, 3);
 }
