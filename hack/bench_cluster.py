@@ -392,24 +392,34 @@ def measure_burst(bed, options):
 # --- latency ---
 
 
+def issue_one(bed, namespace, name, finished, controller):
+    """A Certificate with a P-256 key, alone: until it is Ready."""
+    one = manifests.certificate(name, [f"{name}.example.test"], "ca", namespace)
+    bed.kube.create(CERTIFICATES, one, namespace)
+    wait_until(lambda: finished.look() and name in finished.ends, 60, name, controller.child, every=0.02)
+
+
+def latencies_ms(admin, finished, names_):
+    """From the creation of each, which the audit log of the admin has, to its status."""
+    admin.read()
+    created = {event["objectRef"]["name"]: seconds_of(event["requestReceivedTimestamp"]) for event in admin.events if event["verb"] == "create"}
+    return [1000 * (finished.ends[name] - created[name]) for name in names_]
+
+
 def measure_latency(bed, options):
     say(f"latency: {options.latency} Certificates, one after the other")
-    namespace, taken = bed.namespace("latency"), []
+    namespace, ones = bed.namespace("latency"), names(options.latency + 1, "one")
     admin = Audit(bed.kube.api_server, "admin", "certlet-test-bed")
     with bed.controller() as controller:
         controller.wait_to_lead()
-        for i in range(options.latency + 1):
-            bed.audit.restart()
-            admin.restart()
-            finished = Finished(bed.audit)
-            bed.kube.create(CERTIFICATES, manifests.certificate(f"one-{i}", [f"one-{i}.example.test"], "ca", namespace), namespace)
-            finished.wait(1, 30, controller.child)
-            admin.read()
-            created = next(event for event in admin.events if event["verb"] == "create")
-            taken.append(finished.at[0] - seconds_of(created["requestReceivedTimestamp"]))
+        bed.audit.restart()
+        admin.restart()
+        finished = Finished(bed.audit)
+        for name in ones:
+            issue_one(bed, namespace, name, finished, controller)
             wait_for_quiet(bed.audit)
-    bed.check_all_ready(namespace, options.latency + 1)
-    taken = [1000 * seconds for seconds in taken[1:]]  # the first one opens connections
+    bed.check_all_ready(namespace, len(ones))
+    taken = latencies_ms(admin, finished, ones[1:])  # the first one opens connections
     return {"median_ms": statistics.median(taken), "worst_ms": max(taken), "count": options.latency}
 
 
@@ -443,16 +453,12 @@ def measure_rsa(bed, options):
         admin.restart()
         finished, cpu, machine, begin = Finished(bed.audit), process.cpu(), machine_cpu(), time.time()
         load = bed.load(certificate_plan(namespace, privateKey=RSA), names(count))
-        beside = [f"beside-{number}" for number in range(options.latency)]
+        beside = names(options.latency, "beside")
         for name in beside:
-            one = manifests.certificate(name, [f"{name}.example.test"], "ca", namespace)
-            bed.kube.create(CERTIFICATES, one, namespace)
-            wait_until(lambda: finished.look() and name in finished.ends, 60, name, controller.child, every=0.02)
+            issue_one(bed, namespace, name, finished, controller)
         finished.wait(count + len(beside), 60 + count, controller.child)
         busy, cpu, load = cores_busy(machine), process.cpu() - cpu, load.wait()
         bed.check_all_ready(namespace, count + len(beside) + 1)
-    admin.read()
-    created = {event["objectRef"]["name"]: seconds_of(event["requestReceivedTimestamp"]) for event in admin.events if event["verb"] == "create"}
     ends = sorted(finished.ends[name] - begin for name in names(count))
     return {
         "count": count,
@@ -462,7 +468,7 @@ def measure_rsa(bed, options):
         "busy_percent": busy,
         "key_s": key_seconds(options.rsa // 5),
         "beside": len(beside),
-        "beside_ms": [1000 * (finished.ends[name] - created[name]) for name in beside],
+        "beside_ms": latencies_ms(admin, finished, beside),
     }
 
 
