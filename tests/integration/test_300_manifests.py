@@ -407,5 +407,5 @@ def test_a_signal_while_it_starts_ends_it_at_once(binary, tmp_path):
             program.write(f"c{i}.yaml", manifests.certificate(f"c{i}", [f"c{i}.example.test"]))
         program.start()
         program.wait_until(lambda: (program.folder / "state.db").exists(), 20, "the store")
-        assert program.stop() == 0
+        assert program.stop(seconds=3) == 0
         assert len(program.objects("Certificate")) < many  # it had not come to the end

@@ -201,7 +201,7 @@ def test_hook_that_was_cut_short_by_a_stop_runs_again(program, tmp_path):
     program.start()
     program.wait_until(begun.exists, 30, "the hook")
     at = time.monotonic()
-    assert program.stop() == 0
+    assert program.stop(seconds=6) == 0
     assert time.monotonic() - at < STOPS_WITHIN_S
     assert runs(program) == []
     gate.unlink()

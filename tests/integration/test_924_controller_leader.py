@@ -7,7 +7,7 @@ import time
 import pytest
 
 from support.bed import wait_until
-from support.certlet import STOPS_WITHIN_S, solver_flags
+from support.certlet import solver_flags
 from support.controller import (
     ACCOUNT,
     LEASE,
@@ -20,6 +20,7 @@ from support.resources import CERTIFICATES, CHALLENGES, LEASES
 from support.scene import repeated
 
 pytestmark = pytest.mark.kube
+STOPS_WITHIN_S = 6  # 3 s is what it should take; the checkers and a busy machine take their part
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_the_other_one_goes_on_and_issues_nothing_twice(start, scene, how):
     taken = time.monotonic() - began
     scene.wait_ready()
     # The Lease lasts 15 s from its last renewal: one that was given back is not waited for.
-    assert taken < (13 if how == "term" else 45)
+    assert taken < (10 if how == "term" else 30)
     assert scene.finalizes() == len(scene.names) == 6
     # The answer to a newOrder may have died with the first one; Pebble lists orders, so it is found.
     assert scene.orders() == 6
@@ -250,7 +251,7 @@ def test_a_foreign_holder_keeps_us_standing_by_until_it_releases(start, cluster,
     began = time.monotonic()
     rival.release()
     process.wait_to_lead()
-    assert time.monotonic() - began < 40  # its last record says 60 s
+    assert time.monotonic() - began < 10  # its last record says 60 s
     scene.wait_ready()
     lease = cluster.get(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)["spec"]
     assert lease["leaseTransitions"] == 1 and lease["leaseDurationSeconds"] == 15

@@ -15,8 +15,7 @@ from .server import BedError, end, wait_until
 
 # A sanitizer's report ends the program with this, so that it is told apart from an ordinary failure.
 SANITIZER_EXIT = 99
-# A stop takes 3 s at most; what the checkers do at the end of a debug build, on a busy machine, comes on top.
-STOPS_WITHIN_S = 10
+STOPS_WITHIN_S = 3
 SUPPRESSIONS = pathlib.Path(__file__).resolve().parents[2] / "support/tsan.supp"
 SANITIZERS = {
     "ASAN_OPTIONS": f"exitcode={SANITIZER_EXIT}:detect_leaks=1",
