@@ -74,9 +74,10 @@ int err_wrap(struct err *err, const char *fmt, ...)
 
 int err_pass(struct err *to, const struct err *from)
 {
-    int code = err_fill(to, from->code, from->text);
+    int code = from->code < 0 ? from->code : ERR_INTERNAL; /* as in err_wrap() */
 
-    assert(code < 0);
+    assert(from->code < 0);
+    (void)err_fill(to, code, from->text);
     if (to)
         to->retry_at_ms = from->retry_at_ms;
     return code;

@@ -430,6 +430,7 @@ int local_apply(struct store *store, const struct context *ctx, const struct res
     cleanup(json_unref) struct json *config = NULL;
     cleanup(json_unref) struct json *next = NULL;
     struct store_precondition precondition;
+    struct err why = {};
     struct key key;
     int r;
 
@@ -440,11 +441,11 @@ int local_apply(struct store *store, const struct context *ctx, const struct res
     r = object_key_of(resource, config, &key, err);
     if (r < 0)
         return r;
-    r = begin_and_load(&request, &key, NULL);
+    r = begin_and_load(&request, &key, &why);
     if (r == ERR_NOT_FOUND)
         return apply_new(&request, config, ret, err);
     if (r < 0)
-        return r;
+        return err_pass(err, &why);
     precondition = precondition_in(config);
     r = object_check_precondition(request.row.object, &precondition, err);
     if (r < 0)

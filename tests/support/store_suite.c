@@ -1382,18 +1382,35 @@ TEST(a_note_never_fails)
     store_note(f->store, &f->ctx, &note);
 }
 
-TEST(a_cancelled_call_changes_nothing)
+TEST(a_cancelled_call_says_so_and_changes_nothing)
 {
     struct store_fixture *f = *test_state;
     cleanup(cancel_unref) struct cancel *cancel = cancel_new();
     struct context ctx = context_with_cancel(&f->ctx, cancel);
-    cleanup(json_unref) struct json *given = certificate(f, "web"), *ret = NULL;
+    cleanup(json_unref) struct json *before = created(f, &certificates, certificate(f, "there"));
+    cleanup(json_unref) struct json *given = certificate(f, "web"), *ret = NULL, *after = NULL;
+    cleanup(json_unref) struct json *patch = json_of("{'metadata': {'labels': {'a': 'b'}}}");
+    struct key key = {.namespace = f->namespace, .name = "there"};
+    struct err errs[6] = {};
     struct err err = {};
+    int results[ARRAY_LEN(errs)];
 
     cancel_fire(cancel);
-    ASSERT_ERR(ERR_CANCELED,
-               store_create(f->store, &ctx, &certificates, MANAGER, given, &ret, &err));
+    results[0] = store_get(f->store, &ctx, &certificates, &key, &ret, &errs[0]);
+    results[1] = store_create(f->store, &ctx, &certificates, MANAGER, given, &ret, &errs[1]);
+    results[2] = store_apply(f->store, &ctx, &certificates, MANAGER, given, &ret, &errs[2]);
+    results[3] = store_update(f->store, &ctx, &certificates, STORE_OBJECT, MANAGER, before, &ret,
+                              &errs[3]);
+    results[4] = store_patch(f->store, &ctx, &certificates, &key, NULL, MANAGER, patch, &ret,
+                             &errs[4]);
+    results[5] = store_delete(f->store, &ctx, &certificates, &key, NULL, &errs[5]);
+    for (size_t i = 0; i < ARRAY_LEN(errs); i++) {
+        err = errs[i];
+        ASSERT_ERR(ERR_CANCELED, results[i]);
+    }
     ASSERT_FALSE(is_there(f, &certificates, "web"));
+    after = got(f, &certificates, "there");
+    ASSERT_STREQ(meta(after, "resourceVersion"), meta(before, "resourceVersion"));
 }
 
 static int setup(void **test_state)
@@ -1482,7 +1499,7 @@ int store_suite_run(const char *name, const struct store_suite *on)
         CASE_OF(an_object_of_the_owners_name_with_another_uid_is_not_the_owner),
         CASE_OF(an_owned_object_with_a_finalizer_is_marked),
         CASE_OF(a_note_never_fails),
-        CASE_OF(a_cancelled_call_changes_nothing),
+        CASE_OF(a_cancelled_call_says_so_and_changes_nothing),
     };
 
     suite = on;
