@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import pty
 import re
 import subprocess
@@ -273,6 +274,16 @@ def test_renew_of_a_certificate_that_does_not_exist_is_told_and_others_are_done(
     before = program.certificate_pem("also-tls", "shop")
     program.run_once()
     assert program.certificate_pem("also-tls", "shop") != before
+
+
+def test_the_examples_of_the_documentation_can_be_used(binary):
+    examples = pathlib.Path(__file__).resolve().parents[2] / "docs/kinds/examples"
+    files = sorted(examples.glob("*.yaml"))
+    assert files
+    done = subprocess.run([binary, "check", *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(files)} file(s): all can be used" in done.stdout + done.stderr
+    assert "warning" not in done.stdout + done.stderr
 
 
 def test_inspect_says_what_a_chain_holds(program):
