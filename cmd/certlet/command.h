@@ -29,6 +29,6 @@ const char *program_name(void);
 bool program_is_plugin(void);
 
 command_fn command_run, command_controller, command_status, command_renew, command_approve,
-    command_deny, command_check, command_inspect, command_version;
+    command_deny, command_check, command_plan, command_inspect, command_version;
 
 #endif

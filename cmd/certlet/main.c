@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"approve", "approve a certificate request", command_approve},
     {"deny", "deny a certificate request", command_deny},
     {"check", "check manifests without changing anything", command_check},
+    {"plan", "say what would be issued anew, without doing it", command_plan},
     {"inspect", "say what a certificate file holds", command_inspect},
     {"version", "print the version", command_version},
 };

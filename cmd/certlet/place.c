@@ -14,8 +14,7 @@ static bool has_store(const char *dir)
     return access(path, F_OK) == 0;
 }
 
-/* NULL: a cluster. */
-static const char *folder_of(const struct place_flags *flags)
+const char *place_folder(const struct place_flags *flags)
 {
     if (flags->dir)
         return flags->dir;
@@ -60,7 +59,7 @@ static int open_cluster(struct place *place, const struct place_flags *flags, st
 int place_open(const struct usage *usage, const struct place_flags *flags, bool read_only,
                struct place *ret)
 {
-    cleanup(place_close) struct place place = {.dir = folder_of(flags),
+    cleanup(place_close) struct place place = {.dir = place_folder(flags),
                                                .namespace = str_or(flags->namespace, "default"),
                                                .only_namespace = flags->namespace};
     struct err err = {};

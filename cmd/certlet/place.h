@@ -52,6 +52,8 @@ struct place {                  /* zeroed is closed */
 };
 /* Returns an exit code; any but EXIT_OK after saying why: the flags contradict each other, the folder was
  * never run, no cluster is known. Flags are lent to the place. */
+/* The folder that these flags mean; NULL: a cluster. */
+const char *place_folder(const struct place_flags *flags);
 int place_open(const struct usage *usage, const struct place_flags *flags, bool read_only,
                struct place *ret);
 void place_close(struct place *place);

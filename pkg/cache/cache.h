@@ -130,6 +130,8 @@ DEFINE_CLEANUP(struct reflector, reflector_free);
 void reflector_run(struct reflector *reflector, const struct context *ctx);
 /* For one-threaded tests: takes what is there now, without waiting. Number of events, or an error. */
 int reflector_step(struct reflector *reflector, const struct context *ctx, struct err *err);
+/* Until the first whole list has been seen, and no further: for who only looks. Any error ends it. */
+int reflector_read(struct reflector *reflector, const struct context *ctx, struct err *err);
 /* Has the cache seen all that the store has in this view now? Asks the store, with a watch of its own that must
  * answer at once. Any thread. */
 bool reflector_is_current(struct reflector *reflector, const struct context *ctx);

@@ -289,6 +289,23 @@ int reflector_step(struct reflector *self, const struct context *ctx, struct err
     return r;
 }
 
+static int read_list(struct reflector *self, const struct context *ctx, struct err *err)
+{
+    int r = self->watch ? 0 : watch_begin(self, ctx, err);
+
+    while (r == 0 && !cache_source_is_synced(self->source))
+        r = take_next(self, ctx, err);
+    return r;
+}
+
+int reflector_read(struct reflector *self, const struct context *ctx, struct err *err)
+{
+    int r = read_list(self, ctx, err);
+
+    watch_end(self);
+    return r < 0 && admit_absence(self, r) ? 0 : r;
+}
+
 bool reflector_is_current(struct reflector *self, const struct context *ctx)
 {
     cleanup(store_watch_close) struct store_watch *watch = NULL;

@@ -287,6 +287,8 @@ void caches_add_to(struct caches *caches, struct manager *manager,
 
         if (namespaces->len == 0)
             add_sources(cache, manager, options, NULL);
+        else if (!rows[i].kind.resource->namespaced && options->with_cluster_issuers)
+            add_source(cache, manager, &whole, NULL);
         for (size_t j = 0; j < namespaces->len && rows[i].kind.resource->namespaced; j++)
             add_sources(cache, manager, options, namespaces->items[j]);
     }

@@ -412,6 +412,28 @@ static int show_failure(struct certificate_run *run, int code, struct err *err)
     return code;
 }
 
+static int look(struct certificate_run *run, struct gathered *gathered, struct err *err)
+{
+    int r = gather(run, gathered, err);
+
+    return r == 0 ? decide(run, gathered, err) : r;
+}
+
+int certificate_look(struct controllers *self, const struct context *ctx,
+                     const struct certificate *crt, certificate_look_fn *tell, void *arg,
+                     struct err *err)
+{
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    cleanup(gathered_deinit) struct gathered gathered = {};
+    struct certificate_run run = {
+        .self = self, .ctx = ctx, .key = object_key(&crt->object), .crt = crt, .arena = arena};
+    int r = look(&run, &gathered, err);
+
+    if (r == 0)
+        tell(arg, &run.facts, &run.decision);
+    return r;
+}
+
 int certificate_reconcile(void *controllers, const struct context *ctx, const struct key *key,
                           struct reconcile_result *ret_result, struct err *err)
 {
@@ -425,9 +447,7 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
 
     if (!crt || crt->object.metadata.deletion_timestamp_ms)
         return 0; /* deleted: nothing to keep in step, the Secret stays */
-    r = gather(&run, &gathered, err);
-    if (r == 0)
-        r = decide(&run, &gathered, err);
+    r = look(&run, &gathered, err);
     if (r < 0)
         return r;
     ret_result->requeue_at_ms = run.decision.next_ms;

@@ -194,12 +194,18 @@ static const char *next_key_name(struct decider *d)
                         (unsigned)str_hash(seed, strlen(seed)));
 }
 
-static void start(struct decider *d, const char *reason, const char *message)
+static void say_why(struct decider *d, const char *reason, const char *message)
 {
-    set_condition(d, "Issuing", CONDITION_TRUE, reason, message);
-    d->out->status.next_private_key_secret_name = next_key_name(d);
+    d->out->begins = true;
     d->out->reason = reason;
     d->out->message = message;
+}
+
+static void start(struct decider *d, const char *reason, const char *message)
+{
+    say_why(d, reason, message);
+    set_condition(d, "Issuing", CONDITION_TRUE, reason, message);
+    d->out->status.next_private_key_secret_name = next_key_name(d);
     act(d, CERTIFICATE_START);
 }
 
@@ -268,6 +274,7 @@ static void begin(struct decider *d, const char *reason, const char *message)
 {
     const struct request_facts *left = request_of_revision(d->facts, d->next_revision);
 
+    say_why(d, reason, message);
     if (!can_issue_at_once(d)) {
         start(d, reason, message);
     } else if (d->facts->next_key_count > 0) {
@@ -275,8 +282,6 @@ static void begin(struct decider *d, const char *reason, const char *message)
     } else if (left) {
         drop_request(d, left);
     } else {
-        d->out->reason = reason;
-        d->out->message = message;
         d->out->next_key_name = next_key_name(d);
         d->out->replaces_young = streq(reason, "Renewing") &&
                                  certificate_is_young(d->facts->secret, d->current, d->policy);

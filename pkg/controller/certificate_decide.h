@@ -67,7 +67,8 @@ struct certificate_policy { /* settings */
 
 struct certificate_decision {
     enum certificate_action action;
-    const char *reason, *message;        /* why; static or in the arena */
+    const char *reason, *message; /* why; static or in the arena */
+    bool begins;                  /* an issuance, perhaps after tidying up what stands in its way */
     struct certificate_status status;    /* what it should be; texts borrowed or in the arena */
     bool write_status;                   /* it differs from what is stored */
     const struct request_facts *request; /* FETCH_ARI: the current one, or NULL */

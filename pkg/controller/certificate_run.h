@@ -6,6 +6,7 @@
  *   certificate_store.c  verify what was issued, write the target Secret; repair it
  *   certificate_short.c  all of it in one run, where the issuer signs at once
  *   certificate_ari.c    the CA's renewal information
+ *   plan.c               only looks
  *
  * Only these files include it. A run belongs to one worker.
  */
@@ -29,6 +30,12 @@ static inline struct author certificate_author(const struct certificate_run *run
 {
     return (struct author){run->self, run->ctx, LANE_CERTIFICATES, &run->key, MANAGER_CERTS};
 }
+/* Gathers and decides, and no more. What `tell` is given is gone after it. */
+typedef void certificate_look_fn(void *arg, const struct certificate_facts *facts,
+                                 const struct certificate_decision *decision);
+int certificate_look(struct controllers *self, const struct context *ctx,
+                     const struct certificate *crt, certificate_look_fn *tell, void *arg,
+                     struct err *err);
 struct certificate_policy certificate_policy_of(const struct certificate_run *run);
 /* Writes the decision's status, if it differs. */
 int certificate_save(struct certificate_run *run, struct err *err);

@@ -70,6 +70,7 @@ struct controllers_options {
         issuers_off; /* --controllers: types whose requests are another program's, in any case */
     int64_t dns_check_budget_ms, http_check_budget_ms; /* 0: 5 min, 60 s */
     struct strlist only_namespaces; /* --namespace; empty: all, and ClusterIssuers */
+    bool with_cluster_issuers;      /* with some namespaces, too: a person may read them */
     /* Secrets without our label as metadata only: less memory, and a live read where it matters. For an API
      * server; the local store has what is in it at hand anyway. */
     bool split_secrets;

@@ -59,6 +59,9 @@ void manager_stop(struct manager *manager);
 /* Nothing ready, in work or parked, and every cache has seen the store's last change. */
 bool manager_is_idle(struct manager *manager);
 
+/* Without a thread: fills the caches once. Nothing runs, then or later. */
+int manager_read(struct manager *manager, const struct context *ctx, struct err *err);
+
 /* One-threaded: take events into the caches and run one due key. 1: ran one, 0: nothing to do. */
 int manager_process_next(struct manager *manager, const struct context *ctx);
 

@@ -443,6 +443,15 @@ bool manager_is_idle(struct manager *self)
 
 /* --- in one thread --- */
 
+int manager_read(struct manager *self, const struct context *ctx, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < self->source_count && r == 0; i++)
+        r = reflector_read(self->sources[i]->reflector, ctx, err);
+    return r;
+}
+
 static void step_reflectors(struct manager *self, const struct context *ctx)
 {
     struct err err = {};

@@ -78,6 +78,38 @@ static struct local_store *local_store_new(const struct local_options *options)
     return self;
 }
 
+/* Nobody else knows `to` yet. */
+static int copy_into(struct local_store *from, struct local_store *to, struct err *err)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&from->mutex);
+    sqlite3_backup *backup = sqlite3_backup_init(to->db, "main", from->db, "main");
+    int rc;
+
+    if (!backup)
+        return local_fail(to, sqlite3_errcode(to->db), "copying to", err);
+    (void)sqlite3_backup_step(backup, -1); /* finish() repeats what is wrong */
+    rc = sqlite3_backup_finish(backup);
+    return rc == SQLITE_OK ? 0 : local_fail(to, rc, "copying to", err);
+}
+
+int store_local_copy(struct store *store, struct store **ret, struct err *err)
+{
+    struct local_store *from = local_of(store);
+    struct local_options options = {
+        .clock = from->clock, .resources = from->resources, .log_keep = from->log_keep};
+    cleanup(local_store_free) struct local_store *copy = local_store_new(&options);
+    int r = local_file_open(copy, err);
+
+    if (r == 0)
+        r = copy_into(from, copy, err);
+    if (r == 0)
+        r = local_db_prepare(copy, err);
+    if (r < 0)
+        return r;
+    *ret = &take(copy)->store;
+    return 0;
+}
+
 int store_local_open(const struct local_options *options, struct store **ret, struct err *err)
 {
     cleanup(local_store_free) struct local_store *self = local_store_new(options);

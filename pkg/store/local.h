@@ -36,6 +36,9 @@ bool store_local_setup(void);
 /* ERR_NOT_FOUND (read only), ERR_DENIED, ERR_IO, ERR_INVALID (not our file, or a newer version). */
 int store_local_open(const struct local_options *options, struct store **ret, struct err *err);
 
+/* What `from` holds, in memory, for trying out what would become of it; both are used on their own. */
+int store_local_copy(struct store *from, struct store **ret, struct err *err);
+
 /* Deletes objects whose owners are all gone; to be called after start, for what a crash has left.
  * Runs by itself after a write that leaves an object without owners (a deletion, or the creation of
  * something owned by what is gone already) unless `late` was set: then only when called. */

@@ -17,7 +17,7 @@ from support.fault_ca import FaultCA
 from support.files import serial_of
 from support.troubled import quick_solver
 
-COMMANDS = ["run", "status", "renew", "approve", "deny", "check", "inspect", "version"]
+COMMANDS = ["run", "status", "renew", "approve", "deny", "check", "plan", "inspect", "version"]
 LISTEN = ["--http01-listen", "127.0.0.1:0"]
 REFUSED = "no.test"
 

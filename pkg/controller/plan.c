@@ -1,0 +1,240 @@
+/* plan.c - see plan.h. */
+#include "controller/plan.h"
+
+#include "controller/certificate_run.h"
+#include "controller/controllers.h"
+
+/* --- verdict --- */
+
+const char *plan_verdict_name(enum plan_verdict verdict)
+{
+    static const char *const names[] = {
+        [PLAN_KEEP] = "keep",   [PLAN_TAKE_OVER] = "take over", [PLAN_CARRY_ON] = "carry on",
+        [PLAN_RENEW] = "renew", [PLAN_ISSUE] = "issue",         [PLAN_REISSUE] = "re-issue",
+        [PLAN_HOLD] = "hold",
+    };
+
+    return names[verdict];
+}
+
+static bool has_certificate(const struct secret_facts *secret)
+{
+    return secret && secret->has_data && secret->cert_ok;
+}
+
+static enum plan_verdict verdict_of_start(const struct certificate_facts *facts,
+                                          const struct certificate_decision *decision)
+{
+    if (!has_certificate(facts->secret))
+        return PLAN_ISSUE;
+    return streq(decision->reason, "Renewing") ? PLAN_RENEW : PLAN_REISSUE;
+}
+
+enum plan_verdict plan_verdict_of(const struct certificate_facts *facts,
+                                  const struct certificate_decision *decision)
+{
+    const struct conditions *before = &facts->crt->status.conditions;
+
+    if (decision->begins)
+        return verdict_of_start(facts, decision);
+    if (condition_is(before, "Issuing", CONDITION_TRUE) && !facts->spec_problem && !facts->owner)
+        return PLAN_CARRY_ON;
+    if (decision->action == CERTIFICATE_FINISH)
+        return PLAN_CARRY_ON; /* its certificate is stored already, by whoever was there before */
+    if (!condition_is(&decision->status.conditions, "Ready", CONDITION_TRUE))
+        return PLAN_HOLD;
+    return decision->reason ? PLAN_TAKE_OVER : PLAN_KEEP;
+}
+
+/* --- Certificates --- */
+
+struct planning {
+    struct controllers *controllers;
+    const struct context *ctx;
+    struct plan *plan;
+    struct plan_row *row; /* the one that is being filled */
+};
+
+static const char *obstacle(struct planning *planning, const struct certificate_facts *facts)
+{
+    const struct issuer_reference *ref = &facts->crt->spec.issuer_ref;
+
+    if (!streq(issuer_reference_group(ref), "cert-manager.io"))
+        return NULL; /* another program's: nobody here knows how it is */
+    if (!facts->issuer)
+        return arena_printf(planning->plan->arena, "%s '%s' does not exist",
+                            issuer_reference_kind(ref), ref->name);
+    if (!issuer_is_ready(facts->issuer))
+        return arena_printf(planning->plan->arena, "%s '%s' is not ready",
+                            issuer_reference_kind(ref), ref->name);
+    return NULL;
+}
+
+/* Of one that is held or under way the condition says more than the decision. */
+static const struct condition *condition_of(const struct certificate_facts *facts,
+                                            const struct certificate_decision *decision,
+                                            enum plan_verdict verdict)
+{
+    if (verdict == PLAN_HOLD)
+        return condition_find(&decision->status.conditions, "Ready");
+    if (verdict == PLAN_CARRY_ON)
+        return condition_find(&facts->crt->status.conditions, "Issuing");
+    return NULL;
+}
+
+static void fill(void *arg, const struct certificate_facts *facts,
+                 const struct certificate_decision *decision)
+{
+    struct planning *planning = arg;
+    struct plan_row *row = planning->row;
+    struct arena *arena = planning->plan->arena;
+    const struct condition *condition;
+
+    row->verdict = plan_verdict_of(facts, decision);
+    condition = condition_of(facts, decision, row->verdict);
+    row->reason = arena_strdup(arena, condition ? condition->reason : decision->reason);
+    row->message = arena_strdup(arena, condition ? condition->message : decision->message);
+    row->renewal_ms = decision->status.renewal_time_ms;
+    if (row->verdict == PLAN_HOLD)
+        row->until_ms = decision->next_ms;
+    if (row->verdict != PLAN_KEEP && row->verdict != PLAN_TAKE_OVER && row->verdict != PLAN_HOLD)
+        row->obstacle = obstacle(planning, facts);
+}
+
+static int add_row(struct planning *planning, const struct certificate *crt, struct err *err)
+{
+    struct plan *plan = planning->plan;
+    struct arena *arena = plan->arena;
+    int r;
+
+    planning->row = &plan->rows[plan->len];
+    *planning->row = (struct plan_row){
+        .namespace = arena_strdup(arena, crt->object.metadata.namespace),
+        .name = arena_strdup(arena, crt->object.metadata.name),
+        .secret_name = arena_strdup(arena, crt->spec.secret_name),
+        .issuer_kind = arena_strdup(arena, issuer_reference_kind(&crt->spec.issuer_ref)),
+        .issuer_name = arena_strdup(arena, crt->spec.issuer_ref.name),
+    };
+    r = certificate_look(planning->controllers, planning->ctx, crt, fill, planning, err);
+    if (r < 0)
+        return err_wrap(err, "Certificate '%s/%s'", planning->row->namespace, planning->row->name);
+    plan->counts[planning->row->verdict]++;
+    plan->len++;
+    return 0;
+}
+
+static int add_rows(struct planning *planning, struct err *err)
+{
+    cleanup(cache_refs_deinit) struct cache_refs found = {};
+    struct plan *plan = planning->plan;
+    int r = 0;
+
+    cache_list(planning->controllers->caches.certificates, NULL, &found);
+    plan->rows = arena_alloc(plan->arena, (found.len + 1) * sizeof(*plan->rows));
+    for (size_t i = 0; i < found.len && r == 0; i++) {
+        const struct certificate *crt = found.items[i];
+
+        if (!crt->object.metadata.deletion_timestamp_ms)
+            r = add_row(planning, crt, err);
+    }
+    return r;
+}
+
+/* --- Issuers --- */
+
+static bool names_issuer(const struct plan_row *row, const struct plan_issuer *issuer)
+{
+    return streq(row->issuer_kind, issuer->kind) && streq(row->issuer_name, issuer->name) &&
+           (str_empty(issuer->namespace) || streq(row->namespace, issuer->namespace));
+}
+
+static bool is_used(const struct plan *plan, const struct plan_issuer *issuer)
+{
+    for (size_t i = 0; i < plan->len; i++)
+        if (names_issuer(&plan->rows[i], issuer))
+            return true;
+    return false;
+}
+
+static void add_issuer(struct plan *plan, const struct issuer *issuer)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    const struct metadata *metadata = &issuer->object.metadata;
+    struct plan_issuer row = {
+        .kind = issuer->object.kind->resource.kind,
+        .namespace = arena_strdup(plan->arena, str_or(metadata->namespace, "")),
+        .name = arena_strdup(plan->arena, metadata->name),
+    };
+    struct err problem;
+
+    object_check_spec(&issuer->object, &report);
+    if (field_report_check(&report, &problem) == 0)
+        return;
+    row.problem = arena_strdup(plan->arena, problem.text);
+    row.is_used = is_used(plan, &row);
+    plan->issuers[plan->issuer_count++] = row;
+}
+
+static void add_issuers(struct planning *planning)
+{
+    const struct caches *caches = &planning->controllers->caches;
+    cleanup(cache_refs_deinit) struct cache_refs found = {};
+    struct plan *plan = planning->plan;
+
+    cache_list(caches->cluster_issuers, NULL, &found);
+    cache_list(caches->issuers, NULL, &found);
+    plan->issuers = arena_alloc(plan->arena, (found.len + 1) * sizeof(*plan->issuers));
+    for (size_t i = 0; i < found.len; i++)
+        add_issuer(plan, found.items[i]);
+}
+
+/* --- all of it --- */
+
+void plan_deinit(struct plan *plan)
+{
+    arena_free(plan->arena);
+    *plan = (struct plan){};
+}
+
+static int open_controllers(struct store *store, const struct context *ctx,
+                            const struct plan_options *options, struct solvers *solvers,
+                            struct controllers **ret, struct err *err)
+{
+    const struct controllers_parts parts = {
+        .store = store, .clock = ctx->clock, .solvers = solvers};
+    const struct controllers_options as_started = {
+        .resource_namespace = options->resource_namespace,
+        .approve = true,
+        .owner_ref = options->owner_ref,
+        .backoff_min_ms = options->backoff_min_ms,
+        .backoff_max_ms = options->backoff_max_ms,
+        .only_namespaces = options->namespaces,
+        .with_cluster_issuers = true,
+        .split_secrets = options->split_secrets,
+    };
+
+    return controllers_new(&parts, &as_started, ret, err);
+}
+
+int plan_make(struct store *store, const struct context *ctx, const struct plan_options *options,
+              struct plan *ret, struct err *err)
+{
+    struct solvers solvers = {};
+    cleanup(controllers_free) struct controllers *controllers = NULL;
+    cleanup(plan_deinit) struct plan plan = {.arena = arena_new(0)};
+    struct planning planning = {.ctx = ctx, .plan = &plan};
+    int r = open_controllers(store, ctx, options, &solvers, &controllers, err);
+
+    if (r == 0)
+        r = manager_read(controllers->manager, ctx, err);
+    if (r < 0)
+        return r;
+    planning.controllers = controllers;
+    r = add_rows(&planning, err);
+    if (r < 0)
+        return r;
+    add_issuers(&planning);
+    *ret = plan;
+    plan = (struct plan){};
+    return 0;
+}

@@ -1,0 +1,112 @@
+"""certlet plan on a folder: what it says is what then happens, and it writes nothing itself."""
+
+import json
+
+import pytest
+
+from support import manifests as m
+from support.certlet import Certlet
+from support.files import serial_of
+
+LISTEN = ["--http01-listen", "127.0.0.1:0"]
+
+
+def issuer(name, spec):
+    metadata = {"name": name, "namespace": "default"}
+    return {"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": metadata, "spec": spec}
+
+
+@pytest.fixture
+def program(binary, tmp_path):
+    """A private CA and three leaves of it, written but not run."""
+    one = Certlet(binary, tmp_path / "dir", LISTEN)
+    one.write("self.yaml", issuer("self", {"selfSigned": {}}))
+    one.write("root.yaml", m.certificate("root", [], "self", isCA=True, commonName="root", duration="87600h"))
+    one.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls"}}))
+    for name in ("a", "b", "c"):
+        one.write(f"{name}.yaml", m.certificate(name, [f"{name}.test"], "ca"))
+    return one
+
+
+def plan(program, *flags, code=0):
+    done = program.command("plan", "--dir", program.folder, *flags)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def planned(program, code=0):
+    """Name -> what, and the whole of it."""
+    made = json.loads(plan(program, "--all", "-o", "json", code=code).stdout)
+    return {row["name"]: row["what"] for row in made["certificates"]}, made
+
+
+def serials(program):
+    return {name: serial_of(program.certificate_pem(f"{name}-tls")) for name in ("root", "a", "b", "c")}
+
+
+def contents(folder):
+    """Of every file; state.db's index of its log is made by whoever opens it."""
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(("-shm", "-wal"))
+    }
+
+
+def test_a_folder_that_was_never_run_is_issued_as_a_whole(program):
+    before = contents(program.folder)
+    what, made = planned(program)
+    assert what == {"root": "issue", "a": "issue", "b": "issue", "c": "issue"}
+    assert {row["obstacle"] for row in made["certificates"]} == {
+        "Issuer 'self' is not ready",
+        "Issuer 'ca' is not ready",
+    }
+    assert "0 of 4 certificates would be re-issued: 4 issued for the first time" in plan(program).stdout
+    assert contents(program.folder) == before
+
+
+def test_what_is_up_to_date_is_kept_and_said_so(program):
+    assert program.run_once().returncode == 0
+    before = contents(program.folder)
+    what, made = planned(program)
+    assert what == {"root": "keep", "a": "keep", "b": "keep", "c": "keep"}
+    assert all(row["renewalTime"] for row in made["certificates"])
+    assert plan(program).stdout == "0 of 4 certificates would be re-issued: 4 kept as they are\n"
+    assert contents(program.folder) == before
+
+
+def test_what_it_says_of_an_edit_is_what_then_happens(program):
+    assert program.run_once().returncode == 0
+    before = serials(program)
+    program.write("b.yaml", m.certificate("b", ["b.test", "more.test"], "ca"))
+    program.write("c.yaml", m.certificate("c", ["c.test"], "ca", secretTemplate={"labels": {"team": "web"}}))
+    what, made = planned(program, code=1)
+    assert what == {"root": "keep", "a": "keep", "b": "re-issue", "c": "take over"}
+    rows = {row["name"]: row for row in made["certificates"]}
+    assert rows["b"]["reason"] == "RequestChanged"
+    assert "spec.dnsNames" in rows["b"]["message"]
+    assert rows["c"]["reason"] == "SecretTemplateMismatch"
+    assert serials(program) == before
+
+    assert program.run_once().returncode == 0
+    after = serials(program)
+    assert {name for name in after if after[name] != before[name]} == {"b"}
+    assert program.object("Secret", "c-tls")["metadata"]["labels"]["team"] == "web"
+    assert set(planned(program)[0].values()) == {"keep"}
+
+
+def test_what_cannot_be_used_is_in_the_way(program):
+    assert program.run_once().returncode == 0
+    program.write("ca.yaml", issuer("ca", {"vault": {"server": "https://vault.test", "path": "pki"}}))
+    program.write("b.yaml", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: b\n")
+    done = plan(program, code=1)
+    assert "b.yaml:" in done.stderr
+    assert "ca.yaml:" in done.stderr
+    assert "0 of 4 certificates" in done.stdout
+
+
+def test_a_folder_without_manifests_is_told(binary, tmp_path):
+    done = Certlet(binary, tmp_path / "dir").command("plan", "--dir", tmp_path / "nowhere")
+    assert done.returncode == 4
+    assert "nowhere/manifests' does not exist" in done.stderr
+    assert not (tmp_path / "nowhere").exists()

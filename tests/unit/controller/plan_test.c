@@ -1,0 +1,128 @@
+#include "controller/plan.h"
+
+#include "unit/controller/certificate_facts.h"
+
+#define SPOIL(name, statement)                                                                     \
+    static void name(struct sample *s)                                                             \
+    {                                                                                              \
+        statement;                                                                                 \
+    }                                                                                              \
+    struct base_swallow_semicolon
+
+SPOIL(as_it_is, (void)s);
+SPOIL(no_secret, s->facts.secret = NULL);
+SPOIL(an_empty_secret, s->secret.has_data = s->secret.cert_ok = false);
+SPOIL(no_readable_certificate, s->secret.cert_ok = false);
+SPOIL(is_due, s->policy.now_ms = START_MS + DAYS(60));
+SPOIL(other_names, s->crt.spec.dns_names.items = s->other_names);
+SPOIL(another_issuer, s->crt.spec.issuer_ref.name = "other");
+SPOIL(metadata_changed, s->secret.object.metadata.labels.len = 0);
+SPOIL(owned_by_another, s->facts.owner = "api");
+SPOIL(bad_spec, s->facts.spec_problem = "spec.keystores.jks: is not built yet");
+
+static void never_looked_at(struct sample *s)
+{
+    s->crt.status = (struct certificate_status){.revision = {true, 1}};
+}
+
+static void failed_just_now(struct sample *s)
+{
+    s->facts.secret = NULL;
+    s->crt.status.last_failure_time_ms = NOW_MS - MINUTES(1);
+    s->crt.status.failed_issuance_attempts = (struct opt_int){true, 1};
+}
+
+static void is_being_issued(struct sample *s)
+{
+    sample_set(s, &s->crt.status.conditions, "Issuing", CONDITION_TRUE, "Renewing", "");
+    s->crt.status.next_private_key_secret_name = "web-next";
+    s->next_key = sample_next_key("web-next");
+    s->next_keys[s->facts.next_key_count++] = &s->next_key;
+    s->next = sample_request(s, 2, NEXT_KEY);
+    sample_add_request(s, &s->next);
+}
+
+/* As cmctl leaves it. */
+static void is_marked_by_hand(struct sample *s)
+{
+    sample_set(s, &s->crt.status.conditions, "Issuing", CONDITION_TRUE, "ManuallyTriggered", "");
+}
+
+/* The issuer can sign at once, but a key of an attempt before is in the way and goes first. */
+static void must_tidy_up_first(struct sample *s)
+{
+    other_names(s);
+    s->facts.signs_at_once = true;
+    s->next_key = sample_next_key("web-next");
+    s->next_keys[s->facts.next_key_count++] = &s->next_key;
+}
+
+/* The certificate of the next revision is in the Secret, only the status does not say so yet. */
+static void is_stored_already(struct sample *s)
+{
+    s->next = sample_request(s, 2, NEXT_KEY);
+    sample_issue(s, &s->next);
+    sample_add_request(s, &s->next);
+    sample_store(s, &s->next);
+}
+
+static const struct {
+    const char *name;
+    void (*spoil)(struct sample *s);
+    enum plan_verdict verdict;
+} rows[] = {
+    {"as it is", as_it_is, PLAN_KEEP},
+    {"never looked at by us", never_looked_at, PLAN_KEEP},
+    {"no Secret", no_secret, PLAN_ISSUE},
+    {"an empty Secret", an_empty_secret, PLAN_ISSUE},
+    {"no certificate that can be read", no_readable_certificate, PLAN_ISSUE},
+    {"due", is_due, PLAN_RENEW},
+    {"other names", other_names, PLAN_REISSUE},
+    {"another issuer", another_issuer, PLAN_REISSUE},
+    {"metadata changed", metadata_changed, PLAN_TAKE_OVER},
+    {"Secret of another Certificate", owned_by_another, PLAN_HOLD},
+    {"a spec that cannot be used", bad_spec, PLAN_HOLD},
+    {"back-off", failed_just_now, PLAN_HOLD},
+    {"being issued", is_being_issued, PLAN_CARRY_ON},
+    {"marked by hand", is_marked_by_hand, PLAN_REISSUE},
+    {"something is in the way", must_tidy_up_first, PLAN_REISSUE},
+    {"stored already", is_stored_already, PLAN_CARRY_ON},
+};
+
+TEST(the_verdict_says_what_becomes_of_the_certificate)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(sample_deinit) struct sample s = {};
+        struct certificate_decision decision;
+
+        CASE(rows[i].name);
+        sample_init(&s);
+        rows[i].spoil(&s);
+        certificate_decide(&s.facts, &s.policy, s.arena, &decision);
+        ASSERT_STREQ(plan_verdict_name(plan_verdict_of(&s.facts, &decision)),
+                     plan_verdict_name(rows[i].verdict));
+    }
+}
+
+/* What is to be said of it must not depend on whether the status is written first. */
+TEST(the_verdict_is_the_same_once_the_status_is_written)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(sample_deinit) struct sample s = {};
+        struct certificate_decision decision;
+
+        CASE(rows[i].name);
+        sample_init(&s);
+        rows[i].spoil(&s);
+        certificate_decide(&s.facts, &s.policy, s.arena, &decision);
+        if (decision.action != CERTIFICATE_NOTHING)
+            continue;
+        s.crt.status = decision.status;
+        certificate_decide(&s.facts, &s.policy, s.arena, &decision);
+        ASSERT_STREQ(plan_verdict_name(plan_verdict_of(&s.facts, &decision)),
+                     plan_verdict_name(rows[i].verdict));
+    }
+}
+
+RUN_TESTS(cmocka_unit_test(the_verdict_says_what_becomes_of_the_certificate),
+          cmocka_unit_test(the_verdict_is_the_same_once_the_status_is_written));
