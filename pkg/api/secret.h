@@ -27,6 +27,7 @@ struct secret_facts {
     struct array_string keys; /* names of data, sorted */
     bool has_data;            /* tls.key and tls.crt are there and not empty */
     bool key_ok, cert_ok;     /* they decode */
+    bool is_temporary;        /* made by a controller itself, until the issuer's comes */
     /* Only its metadata was seen, and of that only names, uid, version, what belongs to us (labels,
      * annotations, owners) and a deletion are kept. All else here is empty, and says nothing. */
     bool is_partial;
@@ -48,6 +49,8 @@ struct secret_facts {
     struct array_string owned_labels, owned_annotations, owned_data;
     const char *foreign_owner;
 };
+/* Who signs temporary certificates, here and at cert-manager (behaviour.md 1.4). */
+#define TEMPORARY_CA_NAME "cert-manager.local"
 extern const struct object_form secret_facts_form;
 /* From a Secret's JSON, or a PARTIAL_KIND's (store/store.h). */
 int secret_facts_decode(const struct json *value, const struct secret_facts **ret, struct err *err);

@@ -178,6 +178,8 @@ static void read_leaf(struct secret_facts *facts, const struct cert *leaf, struc
     copy_names(&names->ip_addresses, &facts->leaf_ip_addresses, arena);
     copy_names(&names->uris, &facts->leaf_uris, arena);
     copy_names(&names->email_addresses, &facts->leaf_email_addresses, arena);
+    facts->is_temporary = streq(cert_issuer_common_name(leaf), TEMPORARY_CA_NAME) &&
+                          !object_annotation(&facts->object, ANNOTATION_ISSUER_NAME);
     if (cert_ari_id(leaf, &ari_id, NULL) == 0)
         facts->ari_id = arena_strdup(arena, ari_id);
 }

@@ -308,11 +308,6 @@ int certificate_start(struct certificate_run *run, struct err *err)
         return r;
     event(run->self, run->ctx, &run->crt->object, EVENT_NORMAL, "Issuing", "%s",
           run->decision.message);
-    if (streq(object_annotation(&run->crt->object, ANNOTATION_TEMPORARY), "true"))
-        event(
-            run->self, run->ctx, &run->crt->object, EVENT_WARNING, "TemporaryCertificate",
-            "temporary certificates are not built in this version: the annotation '%s' has no effect",
-            ANNOTATION_TEMPORARY);
     return 0;
 }
 
@@ -376,6 +371,8 @@ static int act(struct certificate_run *run, struct reconcile_result *result, str
         return act_drop_request(run, err);
     case CERTIFICATE_MAKE_REQUEST:
         return certificate_make_request(run, err);
+    case CERTIFICATE_STORE_TEMPORARY:
+        return certificate_store_temporary(run, err);
     case CERTIFICATE_STORE:
         return certificate_store(run, err);
     case CERTIFICATE_FINISH:

@@ -27,6 +27,7 @@ const char *certificate_action_name(enum certificate_action action)
         [CERTIFICATE_MAKE_KEY] = "make next key",
         [CERTIFICATE_DROP_REQUEST] = "drop request",
         [CERTIFICATE_MAKE_REQUEST] = "make request",
+        [CERTIFICATE_STORE_TEMPORARY] = "store temporary certificate",
         [CERTIFICATE_STORE] = "store certificate",
         [CERTIFICATE_FINISH] = "finish issuance",
         [CERTIFICATE_FAIL] = "record failure",
@@ -532,6 +533,15 @@ static void show_waiting(struct decider *d)
                   certificate_waiting_message(issuing->message, d->facts->waiting_for, d->arena));
 }
 
+/* Asked for by annotation, for servers that do not start without any (behaviour.md 1.4). */
+static bool wants_temporary(struct decider *d)
+{
+    const struct object *crt = &d->facts->crt->object;
+
+    return streq(object_annotation(crt, ANNOTATION_TEMPORARY), "true") &&
+           !d->facts->foreign_writer && !secret_has_key_pair(d->facts->secret);
+}
+
 static bool replaces_young(struct decider *d)
 {
     return condition_has_reason(&d->facts->crt->status.conditions, "Issuing", "Renewing") &&
@@ -584,8 +594,11 @@ static void decide_issuing(struct decider *d)
         return;
     }
     decide_request(d, request);
-    if (d->out->action == CERTIFICATE_NOTHING)
-        show_waiting(d);
+    if (d->out->action != CERTIFICATE_NOTHING)
+        return;
+    show_waiting(d);
+    if (wants_temporary(d))
+        act(d, CERTIFICATE_STORE_TEMPORARY);
 }
 
 static bool waits_for_status(enum certificate_action action)

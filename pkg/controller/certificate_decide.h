@@ -29,11 +29,12 @@ enum certificate_action {
     CERTIFICATE_MAKE_KEY,
     CERTIFICATE_DROP_REQUEST, /* delete `request` */
     CERTIFICATE_MAKE_REQUEST,
-    CERTIFICATE_STORE,     /* write the target Secret from `request` and the next key */
-    CERTIFICATE_FINISH,    /* status only: issued */
-    CERTIFICATE_FAIL,      /* status only: failed */
-    CERTIFICATE_REPAIR,    /* apply the target Secret again from its own data */
-    CERTIFICATE_FETCH_ARI, /* ask the CA for the renewal window */
+    CERTIFICATE_STORE_TEMPORARY, /* one of our own into the target Secret, until the issuer's comes */
+    CERTIFICATE_STORE,           /* write the target Secret from `request` and the next key */
+    CERTIFICATE_FINISH,          /* status only: issued */
+    CERTIFICATE_FAIL,            /* status only: failed */
+    CERTIFICATE_REPAIR,          /* apply the target Secret again from its own data */
+    CERTIFICATE_FETCH_ARI,       /* ask the CA for the renewal window */
 };
 const char *certificate_action_name(enum certificate_action action);
 
@@ -93,6 +94,8 @@ struct violation {
 /* Checks 1-8 of behaviour.md 2: shared by trigger and readiness. `current` may be NULL. */
 struct violation secret_violation(const struct certificate_facts *facts,
                                   const struct request_facts *current, struct arena *arena);
+/* Checks 1-3: is there a certificate that can be read, and the key to it? NULL: no Secret. */
+bool secret_has_key_pair(const struct secret_facts *secret);
 /* Does the request still ask for what the spec says (2.2)? */
 struct violation request_violation(const struct certificate_spec *spec,
                                    const struct request_facts *request, struct arena *arena);

@@ -61,6 +61,21 @@ static struct violation check_key_pair(const struct check_input *in)
     return no_violation;
 }
 
+bool secret_has_key_pair(const struct secret_facts *secret)
+{
+    return secret && secret->has_data && secret->key_ok && secret->cert_ok &&
+           memcmp(secret->key_hash, secret->cert_key_hash, SHA256_LEN) == 0;
+}
+
+/* Nobody trusts it, so that it makes nobody ready; and where its issuance has failed, it is tried again. */
+static struct violation check_is_issued(const struct check_input *in)
+{
+    if (!in->facts->secret->is_temporary)
+        return no_violation;
+    return violation("TemporaryCertificate",
+                     "The Secret holds a temporary certificate until the issuer sends one");
+}
+
 static struct violation check_issuer(const struct check_input *in)
 {
     const struct object *secret = &in->facts->secret->object;
@@ -210,8 +225,9 @@ struct violation secret_violation(const struct certificate_facts *facts,
                                   const struct request_facts *current, struct arena *arena)
 {
     static struct violation (*const checks[])(const struct check_input *) = {
-        check_exists,           check_has_data,     check_key_pair,    check_issuer,
-        check_certificate_name, check_key_settings, check_request_key, check_request_spec,
+        check_exists,       check_has_data,    check_key_pair,
+        check_is_issued,    check_issuer,      check_certificate_name,
+        check_key_settings, check_request_key, check_request_spec,
     };
     struct check_input in = {.facts = facts, .current = current, .arena = arena};
 

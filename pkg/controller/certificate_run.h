@@ -5,6 +5,7 @@
  *   certificate_make.c   the next private key, and the CertificateRequest for it
  *   certificate_store.c  verify what was issued, write the target Secret; repair it
  *   certificate_short.c  all of it in one run, where the issuer signs at once
+ *   certificate_temporary.c  a certificate of our own, until the issuer's comes
  *   certificate_ari.c    the CA's renewal information
  *   plan.c               only looks
  *
@@ -78,6 +79,9 @@ int certificate_verify(struct certificate_run *run, const struct bytes *chain_pe
 int certificate_apply(struct certificate_run *run, const struct certificate_request *request,
                       const struct pkey *key, struct json **ret_stored, struct err *err);
 
+/* Forced, under the manager that may take over what cert-manager wrote. `key` is the one that it holds. */
+int certificate_apply_target(struct certificate_run *run, const struct json *secret,
+                             const struct pkey *key, struct json **ret_stored, struct err *err);
 /* Of the target Secret as it was stored: is it as it was applied? The decision is as of then: to finish. */
 int certificate_check_stored(struct certificate_run *run, const struct json *stored,
                              struct err *err);
@@ -90,6 +94,7 @@ int certificate_issue_at_once(struct certificate_run *run, struct reconcile_resu
 int certificate_make_key(struct certificate_run *run, struct reconcile_result *result,
                          struct err *err);
 int certificate_make_request(struct certificate_run *run, struct err *err);
+int certificate_store_temporary(struct certificate_run *run, struct err *err);
 int certificate_store(struct certificate_run *run, struct err *err);
 int certificate_repair(struct certificate_run *run, struct err *err);
 int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *result,

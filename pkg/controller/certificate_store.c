@@ -54,12 +54,24 @@ static const char *pem_text(struct certificate_run *run, const struct bytes *byt
     return bytes->len > 0 ? arena_strndup(run->arena, (const char *)bytes->data, bytes->len) : NULL;
 }
 
+int certificate_apply_target(struct certificate_run *run, const struct json *secret,
+                             const struct pkey *key, struct json **ret_stored, struct err *err)
+{
+    unsigned char key_hash[SHA256_LEN];
+    int r = apply_target(run, secret, ret_stored, err);
+
+    if (r < 0)
+        return r;
+    pkey_public_hash(key, key_hash);
+    writers_note_stored(run->self->writers, run->crt->object.metadata.uid, key_hash);
+    return 0;
+}
+
 int certificate_apply(struct certificate_run *run, const struct certificate_request *request,
                       const struct pkey *key, struct json **ret_stored, struct err *err)
 {
     cleanup(buf_deinit) struct buf key_pem = BUF_SECRET(LIMIT_KEY_PEM);
     cleanup(json_unref) struct json *secret = NULL;
-    unsigned char key_hash[SHA256_LEN];
     struct target_secret target;
     int r;
 
@@ -76,13 +88,7 @@ int certificate_apply(struct certificate_run *run, const struct certificate_requ
         .owner_ref = run->self->options.owner_ref,
     };
     r = target_secret_json(&target, &secret, err);
-    if (r == 0)
-        r = apply_target(run, secret, ret_stored, err);
-    if (r < 0)
-        return r;
-    pkey_public_hash(key, key_hash);
-    writers_note_stored(run->self->writers, run->crt->object.metadata.uid, key_hash);
-    return 0;
+    return r < 0 ? r : certificate_apply_target(run, secret, key, ret_stored, err);
 }
 
 static void drop_kept(void *object)

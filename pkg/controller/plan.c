@@ -19,7 +19,7 @@ const char *plan_verdict_name(enum plan_verdict verdict)
 
 static bool has_certificate(const struct secret_facts *secret)
 {
-    return secret && secret->has_data && secret->cert_ok;
+    return secret && secret->has_data && secret->cert_ok && !secret->is_temporary;
 }
 
 static enum plan_verdict verdict_of_start(const struct certificate_facts *facts,

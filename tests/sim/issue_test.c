@@ -51,6 +51,35 @@ TEST(an_ip_address_is_proved_by_http_01)
     sim_free(sim);
 }
 
+/* A server that does not start without any has one while the CA is away. */
+TEST(a_temporary_certificate_is_there_until_the_ca_has_signed)
+{
+    struct sim *sim = sim_new(START);
+    cleanup(xfree) char *temporary = NULL;
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    sim_set_ca_down(sim, true);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_patch(sim, "certificate/web",
+              "{metadata: {annotations: {cert-manager.io/issue-temporary-certificate: 'true'}}}");
+    sim_run_until_idle(sim);
+    temporary = xstrdup(sim_secret(sim, "web-tls", "tls.crt"));
+    ASSERT_TRUE(str_starts(temporary, "-----BEGIN CERTIFICATE-----"));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "False");
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Ready"), "TemporaryCertificate");
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "True");
+    ASSERT_NULL(json_get(json_path(sim_get(sim, "secret/web-tls"), "metadata.annotations"),
+                         "cert-manager.io/issuer-name"));
+
+    sim_set_ca_down(sim, false);
+    sim_advance(sim, HOURS(1));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_FALSE(streq(sim_secret(sim, "web-tls", "tls.crt"), temporary));
+    ASSERT_EQ(sim_orders_finalized(sim), 1);
+    sim_free(sim);
+}
+
 /* DESIGN 12.3: the two records of one name are there at the same time. */
 TEST(apex_and_wildcard_are_proved_together)
 {
@@ -366,6 +395,7 @@ TEST(a_hundred_names_are_one_order)
 RUN_TESTS(cmocka_unit_test(a_name_is_proved_by_dns_01),
           cmocka_unit_test(a_name_is_proved_by_http_01),
           cmocka_unit_test(an_ip_address_is_proved_by_http_01),
+          cmocka_unit_test(a_temporary_certificate_is_there_until_the_ca_has_signed),
           cmocka_unit_test(apex_and_wildcard_are_proved_together),
           cmocka_unit_test(the_record_is_written_at_the_end_of_a_cname),
           cmocka_unit_test(a_late_name_server_is_waited_for_by_a_timer),

@@ -552,6 +552,82 @@ TEST(a_request_is_dropped_waited_for_failed_or_stored)
     check_rows(rows, ARRAY_LEN(rows));
 }
 
+/* --- a temporary certificate --- */
+
+static void asks_for_a_temporary(struct sample *s)
+{
+    static struct pair asked[] = {{ANNOTATION_TEMPORARY, "true"}};
+
+    s->crt.object.metadata.annotations = (struct array_pair){asked, 1};
+}
+
+static void waits_and_has_none(struct sample *s)
+{
+    pending(s);
+    asks_for_a_temporary(s);
+    s->facts.secret = NULL;
+}
+
+static void waits_and_has_half_of_one(struct sample *s)
+{
+    pending(s);
+    asks_for_a_temporary(s);
+    s->secret.has_data = false;
+}
+
+static void waits_and_the_key_is_another(struct sample *s)
+{
+    pending(s);
+    asks_for_a_temporary(s);
+    memset(s->secret.key_hash, OTHER_KEY, SHA256_LEN);
+}
+
+static void waits_and_has_an_old_one(struct sample *s)
+{
+    pending(s);
+    asks_for_a_temporary(s);
+}
+
+static void waits_and_has_a_temporary_one(struct sample *s)
+{
+    waits_and_has_an_old_one(s);
+    s->secret.is_temporary = true;
+}
+
+static void waits_and_does_not_ask(struct sample *s)
+{
+    pending(s);
+    s->facts.secret = NULL;
+}
+
+static void has_failed_with_a_temporary_one(struct sample *s)
+{
+    s->secret.is_temporary = true;
+    s->facts.request_count = 0;
+    s->crt.status.revision = (struct opt_int){};
+    s->crt.status.last_failure_time_ms = NOW_MS - HOURS(1);
+    s->crt.status.failed_issuance_attempts = (struct opt_int){true, 1};
+}
+
+TEST(a_temporary_certificate_fills_the_gap_and_counts_for_nothing_else)
+{
+    static const struct row rows[] = {
+        {"nothing there", waits_and_has_none, CERTIFICATE_STORE_TEMPORARY, "DoesNotExist", NULL},
+        {"no key or no certificate", waits_and_has_half_of_one, CERTIFICATE_STORE_TEMPORARY,
+         "MissingData", NULL},
+        {"they do not belong together", waits_and_the_key_is_another, CERTIFICATE_STORE_TEMPORARY,
+         "InvalidKeyPair", NULL},
+        {"the old one stays", waits_and_has_an_old_one, CERTIFICATE_NOTHING, NULL, NULL},
+        {"it is there", waits_and_has_a_temporary_one, CERTIFICATE_NOTHING, "TemporaryCertificate",
+         NULL},
+        {"nobody asks for it", waits_and_does_not_ask, CERTIFICATE_NOTHING, "DoesNotExist", NULL},
+        {"after a failure it is tried again", has_failed_with_a_temporary_one, CERTIFICATE_START,
+         "TemporaryCertificate", "TemporaryCertificate"},
+    };
+
+    check_rows(rows, ARRAY_LEN(rows));
+}
+
 /* --- the short path --- */
 
 static void at_once(struct sample *s)
@@ -799,6 +875,7 @@ RUN_TESTS(
     cmocka_unit_test(a_window_of_the_ca_is_asked_for_again_when_it_says_or_after_a_renewal),
     cmocka_unit_test(issuer_settings_without_renewal_information_drop_what_was_stored_of_it),
     cmocka_unit_test(an_issuance_begins_with_exactly_one_next_key_that_fits),
+    cmocka_unit_test(a_temporary_certificate_fills_the_gap_and_counts_for_nothing_else),
     cmocka_unit_test(of_two_next_keys_the_one_that_the_status_does_not_name_goes),
     cmocka_unit_test(the_name_of_the_next_key_is_derived_and_changes_when_a_stranger_has_it),
     cmocka_unit_test(a_request_is_dropped_waited_for_failed_or_stored),
