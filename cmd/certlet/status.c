@@ -139,6 +139,67 @@ static void print_table(const struct view *view)
     xfree(rows);
 }
 
+/* --- tree --- */
+
+static bool is_last_of_depth(const struct certificate_row *row, size_t i)
+{
+    for (size_t j = i + 1; j < row->node_count; j++) {
+        if (row->nodes[j].depth <= row->nodes[i].depth)
+            return row->nodes[j].depth < row->nodes[i].depth;
+    }
+    return true;
+}
+
+/* Does a line go on below the node before `i` that is at this depth? */
+static bool goes_on_at(const struct certificate_row *row, size_t i, int depth)
+{
+    for (size_t j = i + 1; j < row->node_count && row->nodes[j].depth >= depth; j++)
+        if (row->nodes[j].depth == depth)
+            return true;
+    return false;
+}
+
+static void print_node(const struct certificate_row *row, size_t i)
+{
+    const struct report_node *node = &row->nodes[i];
+
+    for (int depth = 0; depth < node->depth; depth++)
+        printf("%s", goes_on_at(row, i, depth) ? "│  " : "   ");
+    printf("%s %s %s", is_last_of_depth(row, i) ? "└─" : "├─", node->kind, str_or(node->name, "-"));
+    if (node->state)
+        printf(": %s", node->state);
+    if (node->text)
+        printf(" (%s)", node->text);
+    printf("\n");
+}
+
+/* The one line that says it all. */
+static void print_line(const struct view *view, const struct certificate_row *row)
+{
+    cleanup(buf_deinit) struct buf text = BUF(64 * 1024);
+    cleanup(xfree) char *expires = when_text(row->not_after_ms, view->now_ms);
+    cleanup(xfree) char *renews = when_text(row->renewal_time_ms, view->now_ms);
+
+    if (certificate_row_is_fine(row, view->now_ms)) {
+        printf("%s/%s: ready, expires %s, renewed %s\n", row->namespace, row->name, expires,
+               row->renewal_time_ms ? renews : "never");
+        return;
+    }
+    certificate_row_explain(row, &text);
+    printf("%s\n", buf_str(&text));
+}
+
+static void print_tree(const struct view *view)
+{
+    for (size_t i = 0; i < view->report->certificate_count; i++) {
+        const struct certificate_row *row = &view->report->certificates[i];
+
+        print_line(view, row);
+        for (size_t n = 0; n < row->node_count; n++)
+            print_node(row, n);
+    }
+}
+
 static void print_issuers(const struct view *view)
 {
     for (size_t i = 0; i < view->report->issuer_count; i++) {
@@ -178,6 +239,23 @@ static struct json *names_json(const struct array_string *names)
     return list;
 }
 
+static struct json *nodes_json(const struct certificate_row *row)
+{
+    struct json *list = json_new_list();
+
+    for (size_t i = 0; i < row->node_count; i++) {
+        struct json *map = json_new_map();
+
+        json_set_int(map, "depth", row->nodes[i].depth);
+        json_set_text(map, "kind", row->nodes[i].kind);
+        json_set_text(map, "name", row->nodes[i].name);
+        json_set_text(map, "state", row->nodes[i].state);
+        json_set_text(map, "text", row->nodes[i].text);
+        json_append(list, map);
+    }
+    return list;
+}
+
 static struct json *certificate_json(const struct certificate_row *row)
 {
     struct json *map = json_new_map();
@@ -205,6 +283,7 @@ static struct json *certificate_json(const struct certificate_row *row)
     json_set_text(map, "failingName", row->failing_name);
     json_set_text(map, "serial", row->serial);
     json_set_text(map, "signedBy", row->signed_by);
+    json_set(map, "objects", nodes_json(row));
     return map;
 }
 
@@ -243,8 +322,11 @@ static void print_view(const struct view *view, const char *format)
     cleanup(json_unref) struct json *json = NULL;
     cleanup(buf_deinit) struct buf text = BUF(256 * 1024 * 1024);
 
-    if (streq(format, "table") || streq(format, "wide")) {
-        print_table(view);
+    if (streq(format, "table") || streq(format, "wide") || streq(format, "tree")) {
+        if (streq(format, "tree"))
+            print_tree(view);
+        else
+            print_table(view);
         print_issuers(view);
         print_refused(view);
         return;
@@ -358,9 +440,9 @@ int command_status(int argc, char **argv)
          .letter = 'o',
          .type = OPTION_CHOICE,
          .target = &format,
-         .choices = "table|wide|json|yaml",
+         .choices = "table|wide|tree|json|yaml",
          .default_text = "table",
-         .help = "how to print it"},
+         .help = "how to print it; tree, json and yaml have the objects behind each Certificate"},
         {},
     };
     const struct usage usage = {
@@ -368,8 +450,9 @@ int command_status(int argc, char **argv)
         .about =
             "Shows Certificates: names, issuer, expiry, renewal, and for each that is not ready what it waits\n"
             "for. Those of a cluster, or with --dir of a folder, also beside a running certlet run. NAME is\n"
-            "NAME or NAMESPACE/NAME. What may not be read beside Certificates is left out and named; table\n"
-            "reads no Secret.\n"
+            "NAME or NAMESPACE/NAME. -o tree shows the objects behind each (issuer, Secret, requests, Orders,\n"
+            "Challenges) and one line that explains it. What may not be read beside Certificates is left out\n"
+            "and named; table reads no Secret.\n"
             "Exit code 0: all are ready, 1: not all, 4: the folder or cluster cannot be read.",
         .options = options,
     };
@@ -387,6 +470,7 @@ int command_status(int argc, char **argv)
     if (code != EXIT_OK)
         return code;
     find_scope(&place, names, count, &scope);
+    scope.with_tree = !streq(format, "table") && !streq(format, "wide");
     code = show(&place, &scope, format, &err);
     if (err.code)
         place_complain(&place, &usage, &err);

@@ -10,16 +10,12 @@
 #include "base/limits.h"
 #include "controller/certificate_decide.h"
 #include "controller/findings.h"
+#include "controller/report_private.h"
 #include "pki/cert.h"
 
 /* Flags of the running process are not known here: cert-manager's defaults. */
 #define BACKOFF_MIN_MS HOURS(1)
 #define BACKOFF_MAX_MS HOURS(32)
-
-struct objects { /* decoded objects of one kind, owned */
-    const struct object **items;
-    size_t len;
-};
 
 static void objects_deinit(struct objects *objects)
 {
@@ -28,14 +24,6 @@ static void objects_deinit(struct objects *objects)
     xfree(objects->items);
     *objects = (struct objects){};
 }
-
-struct loading {
-    struct store *store;
-    const struct context *ctx;
-    const struct report_scope *scope;
-    struct objects certificates, requests, orders, challenges, issuers, cluster_issuers;
-    struct report *report;
-};
 
 static void loading_deinit(struct loading *loading)
 {
@@ -155,7 +143,7 @@ static size_t first_of(const struct objects *objects, const char *uid)
     return low;
 }
 
-static const struct object *child_of(const struct objects *objects, const struct object *owner,
+const struct object *report_child_of(const struct objects *objects, const struct object *owner,
                                      size_t nth)
 {
     const char *uid = str_or(owner->metadata.uid, "");
@@ -173,7 +161,7 @@ static const struct certificate_request *request_of(const struct loading *loadin
     int64_t next = certificate_next_revision(&crt->status);
     const struct object *request;
 
-    for (size_t i = 0; (request = child_of(&loading->requests, &crt->object, i)); i++) {
+    for (size_t i = 0; (request = report_child_of(&loading->requests, &crt->object, i)); i++) {
         const char *revision = object_annotation(request, ANNOTATION_REVISION);
         int64_t n;
 
@@ -183,8 +171,7 @@ static const struct certificate_request *request_of(const struct loading *loadin
     return NULL;
 }
 
-/* For terminals: no control characters. */
-static const char *copy(struct report *report, const char *text)
+const char *report_copy(struct report *report, const char *text)
 {
     char *copied = str_empty(text) ? NULL : arena_strdup(report->arena, text);
 
@@ -235,7 +222,7 @@ static const char *failing_name(const struct loading *loading, const struct orde
 {
     const struct object *object;
 
-    for (size_t i = 0; (object = child_of(&loading->challenges, &order->object, i)); i++) {
+    for (size_t i = 0; (object = report_child_of(&loading->challenges, &order->object, i)); i++) {
         const struct challenge *challenge = (const struct challenge *)object;
 
         if (state_is_failed(challenge->status.state) ||
@@ -250,20 +237,21 @@ static void explain(const struct loading *loading, const struct certificate *crt
 {
     struct report *report = loading->report;
     const struct certificate_request *request = request_of(loading, crt);
-    const struct order *order =
-        request ? (const struct order *)child_of(&loading->orders, &request->object, 0) : NULL;
+    const struct order *order = request ? (const struct order *)report_child_of(&loading->orders,
+                                                                                &request->object, 0)
+                                        : NULL;
     const struct condition *issuing = condition_find(&crt->status.conditions, "Issuing");
     const struct condition *ready = request ? condition_find(&request->status.conditions, "Ready")
                                             : NULL;
 
     if (order && row->is_issuing && !state_is_failed(order->status.state))
-        row->waiting_for = copy(report, order->status.reason);
+        row->waiting_for = report_copy(report, order->status.reason);
     else if (row->is_issuing && ready && ready->status == CONDITION_FALSE)
-        row->waiting_for = copy(report, ready->message);
+        row->waiting_for = report_copy(report, ready->message);
     if (order && state_is_failed(order->status.state))
-        row->problem = copy(report, order->status.reason);
+        row->problem = report_copy(report, order->status.reason);
     else if (issuing && issuing->status == CONDITION_FALSE)
-        row->problem = copy(report, issuing->message);
+        row->problem = report_copy(report, issuing->message);
     if (order)
         row->failing_name = failing_name(loading, order);
 }
@@ -278,21 +266,21 @@ static void add_certificate(struct loading *loading, const struct certificate *c
         .now_ms = now_ms, .backoff_min_ms = BACKOFF_MIN_MS, .backoff_max_ms = BACKOFF_MAX_MS};
 
     *row = (struct certificate_row){
-        .namespace = copy(report, crt->object.metadata.namespace),
-        .name = copy(report, crt->object.metadata.name),
+        .namespace = report_copy(report, crt->object.metadata.namespace),
+        .name = report_copy(report, crt->object.metadata.name),
         .ready = ready ? enum_name(&condition_status_names, ready->status) : "Unknown",
-        .reason = ready ? copy(report, ready->reason) : NULL,
+        .reason = ready ? report_copy(report, ready->reason) : NULL,
         .message =
-            ready ? copy(report, ready->message)
+            ready ? report_copy(report, ready->message)
                   : "it has not been looked at yet: start certlet run, or the cluster's controller",
-        .issuer_kind = copy(report, issuer_reference_kind(&crt->spec.issuer_ref)),
-        .issuer_name = copy(report, crt->spec.issuer_ref.name),
-        .secret_name = copy(report, crt->spec.secret_name),
+        .issuer_kind = report_copy(report, issuer_reference_kind(&crt->spec.issuer_ref)),
+        .issuer_name = report_copy(report, crt->spec.issuer_ref.name),
+        .secret_name = report_copy(report, crt->spec.secret_name),
         .not_before_ms = crt->status.not_before_ms,
         .not_after_ms = crt->status.not_after_ms,
         .renewal_time_ms = crt->status.renewal_time_ms,
         .is_issuing = issuing && issuing->status == CONDITION_TRUE,
-        .issuing_message = issuing ? copy(report, issuing->message) : NULL,
+        .issuing_message = issuing ? report_copy(report, issuing->message) : NULL,
         .attempts = crt->status.failed_issuance_attempts.value,
     };
     copy_names(report, &crt->spec.dns_names, &row->dns_names);
@@ -300,6 +288,8 @@ static void add_certificate(struct loading *loading, const struct certificate *c
     if (row->attempts > 0 && !row->is_issuing)
         row->next_attempt_ms = backoff_end_ms(&crt->spec, &crt->status, &policy);
     explain(loading, crt, row);
+    if (loading->scope->with_tree)
+        report_add_tree(loading, crt, row);
 }
 
 static void add_issuers(struct loading *loading, const struct objects *issuers)
@@ -312,12 +302,12 @@ static void add_issuers(struct loading *loading, const struct objects *issuers)
 
         report->issuers[report->issuer_count++] = (struct issuer_row){
             .kind = issuer->object.kind->resource.kind,
-            .namespace = copy(report, issuer->object.metadata.namespace),
-            .name = copy(report, issuer->object.metadata.name),
+            .namespace = report_copy(report, issuer->object.metadata.namespace),
+            .name = report_copy(report, issuer->object.metadata.name),
             .ready = ready ? enum_name(&condition_status_names, ready->status) : "Unknown",
-            .reason = ready ? copy(report, ready->reason) : NULL,
-            .message = ready ? copy(report, ready->message) : NULL,
-            .account = issuer->status.acme ? copy(report, issuer->status.acme->uri) : NULL,
+            .reason = ready ? report_copy(report, ready->reason) : NULL,
+            .message = ready ? report_copy(report, ready->message) : NULL,
+            .account = issuer->status.acme ? report_copy(report, issuer->status.acme->uri) : NULL,
         };
     }
 }
@@ -351,7 +341,7 @@ static int load_children(struct loading *loading, struct err *err)
         {&kind_order, "what the CA says is not shown", &loading->orders},
         {&kind_challenge, "the name that fails is not shown", &loading->challenges},
     };
-    bool is_needed = need_explaining(&loading->certificates);
+    bool is_needed = loading->scope->with_tree || need_explaining(&loading->certificates);
 
     for (size_t i = 0; is_needed && i < ARRAY_LEN(steps); i++) {
         int r = load(loading, steps[i].kind, steps[i].unknown, steps[i].to, err);
@@ -449,6 +439,25 @@ static bool may_skip(const struct report *report, int code)
            (code == ERR_DENIED && report->tolerant);
 }
 
+/* The same in the tree, where there is one. */
+static void tell_node(struct report *report, const struct certificate_row *row, int code,
+                      const struct err *why)
+{
+    for (size_t i = 0; i < row->node_count; i++) {
+        struct report_node *node = &row->nodes[i];
+
+        if (!streq(node->kind, "Secret"))
+            continue;
+        node->state = code == 0               ? "stored"
+                      : code == ERR_NOT_FOUND ? "not there"
+                      : code == ERR_DENIED    ? "not shown"
+                                              : "not usable";
+        node->text = code == 0 ? arena_printf(report->arena, "serial %s, signed by '%s'",
+                                              row->serial, str_or(row->signed_by, ""))
+                               : report_copy(report, why->text);
+    }
+}
+
 int report_load_leaves(struct store *store, const struct context *ctx, struct report *report,
                        struct err *err)
 {
@@ -469,12 +478,13 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
             note_refused(report, &kind_secret.resource, refused_in,
                          "serial numbers and who signed are not shown");
         }
-        if (r < 0 && may_skip(report, r))
-            continue;
-        if (r < 0)
+        if (r < 0 && !may_skip(report, r))
             return err_pass(err, &why);
-        row->serial = arena_strdup(report->arena, cert_serial_hex(chain.certs[0]));
-        row->signed_by = copy(report, cert_issuer_common_name(chain.certs[0]));
+        if (r == 0) {
+            row->serial = arena_strdup(report->arena, cert_serial_hex(chain.certs[0]));
+            row->signed_by = report_copy(report, cert_issuer_common_name(chain.certs[0]));
+        }
+        tell_node(report, row, r, &why);
     }
     return 0;
 }

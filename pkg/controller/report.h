@@ -10,6 +10,12 @@
 #include "controller/certificate_decide.h"
 #include "store/store.h"
 
+struct report_node { /* an object behind a Certificate; depth-first */
+    int depth;
+    const char *kind, *name;
+    const char *state; /* "pending", "issued", "not ready"; NULL: not known */
+    const char *text;  /* more of it; NULL */
+};
 struct certificate_row {
     const char *namespace, *name, *ready; /* "True", "False", "Unknown" */
     const char *reason, *message;         /* of Ready */
@@ -25,6 +31,9 @@ struct certificate_row {
     const char *failing_name;    /* NULL */
     const char *serial;          /* of the stored certificate; NULL until report_load_leaves() */
     const char *signed_by;       /* common name of its issuer; the same */
+    struct report_node
+        *nodes; /* issuer, Secret, requests with Orders with Challenges: scope.with_tree */
+    size_t node_count;
 };
 struct issuer_row {
     const char *kind, *namespace, *name, *ready, *reason, *message, *account;
@@ -35,6 +44,7 @@ struct report_scope {          /* zeroed: everything */
     /* What explains a Certificate and may not be read is left out and named in report.refused. Without
      * it, and for Certificates themselves, that is ERR_DENIED. */
     bool tolerant;
+    bool with_tree; /* fill in the rows' nodes */
 };
 struct report { /* everything borrowed by the rows lives in here */
     struct arena *arena;

@@ -112,7 +112,7 @@ MISUSED = {
     ("run", "a", "--timeout", "soon"): "flag '--timeout'",
     ("run", "a", "--logging-format", "xml"): "must be one of text|json",
     ("run", "a", "--concurrent-workers", "0"): "--concurrent-workers",
-    ("status", "-o", "xml"): "must be one of table|wide|json|yaml",
+    ("status", "-o", "xml"): "must be one of table|wide|tree|json|yaml",
     ("renew",): "which Certificate",
     ("renew", "--all", "a"): "not two of them",
     ("check",): "which manifests",
@@ -232,6 +232,53 @@ def test_status_yaml_and_json_say_the_same(program):
     assert yaml.load(text, Loader=yaml.BaseLoader)["certificates"][0]["name"] == (
         as_json["certificates"][0]["name"]
     )
+
+
+def tree(program, name):
+    """Line that explains, then (kind, state, line) of each object behind it."""
+    first, *lines = program.command("status", "--dir", program.folder, "-o", "tree", name).stdout.splitlines()
+    found = [re.fullmatch(r"[ │├└─]*(\w+) (\S+?)(?:: (.*?)(?: \(.*\))?)?", line) for line in lines]
+    assert all(found), lines
+    return first, [(one[1], one[3], line) for one, line in zip(found, lines)]
+
+
+def test_status_tree_shows_what_is_behind_a_certificate(program):
+    first, nodes = tree(program, "shop/also")
+    assert first.startswith("shop/also: ready, expires in ")
+    assert [node[:2] for node in nodes] == [
+        ("ClusterIssuer", "ready"),
+        ("Secret", "stored"),
+        ("CertificateRequest", "issued"),
+        ("Order", "valid"),
+    ]
+    serial = serial_of(program.certificate_pem("also-tls", "shop")).lower()
+    assert serial.lstrip("0") in nodes[1][2]
+
+
+def test_status_tree_says_where_it_is_stuck(program):
+    first, nodes = tree(program, "bad")
+    assert REFUSED in first and "attempt 1 failed" in first
+    assert [node[:2] for node in nodes] == [
+        ("ClusterIssuer", "ready"),
+        ("Secret", "not there"),
+        ("CertificateRequest", "failed"),
+        ("Order", "errored"),
+    ]
+    assert REFUSED in nodes[3][2]
+    first, nodes = tree(program, "lost")
+    assert [node[:2] for node in nodes] == [("Issuer", "not there"), ("Secret", "not there"),
+                                            ("CertificateRequest", "approved")]
+
+
+def test_status_json_has_the_objects_of_the_tree(program):
+    found = json.loads(program.command("status", "--dir", program.folder, "-o", "json", "good").stdout)
+    objects = found["certificates"][0]["objects"]
+    assert [(one["depth"], one["kind"], one["state"]) for one in objects] == [
+        (0, "ClusterIssuer", "ready"),
+        (0, "Secret", "stored"),
+        (0, "CertificateRequest", "issued"),
+        (1, "Order", "valid"),
+    ]
 
 
 def test_status_json_tells_the_failing_name_the_attempt_and_the_next_one(program):
