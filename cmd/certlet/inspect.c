@@ -1,134 +1,79 @@
-/* inspect.c - certlet inspect: a certificate, a chain or a key in words. */
+/* inspect.c - certlet inspect: a certificate, a chain, a key or a Secret in words. */
+#include "inspect.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "api/certificate.h"
+#include "api/kinds.h"
+#include "api/live.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "base/timetext.h"
 #include "command.h"
 #include "options.h"
-#include "pki/pki.h"
-#include "json/json.h"
+#include "place.h"
 
-static const char *algorithm_name(const struct pkey *key)
+/* --- what was read --- */
+
+void contents_deinit(struct contents *contents)
 {
-    static const char *const names[] = {"none", "RSA", "ECDSA", "Ed25519", "other"};
-
-    return names[pkey_algorithm(key)];
+    for (size_t i = 0; i < contents->answer_count; i++)
+        xfree(contents->answers[i].url);
+    xfree(contents->answers);
+    pkey_unref_ptr(&contents->key);
+    xfree(contents->key_problem);
+    xfree(contents->chain_problem);
+    chain_deinit(&contents->chain);
+    chain_deinit(&contents->ca);
+    if (contents->secret)
+        object_unref(&contents->secret->object);
+    *contents = (struct contents){};
 }
 
-static struct json *usages_json(key_usages usages)
+static const struct cert *signer_among(const struct chain *among, const struct cert *cert)
 {
-    struct json *list = json_new_list();
-
-    for (int i = 1; i < USAGE_COUNT; i++) {
-        if (usages & (key_usages)1 << i)
-            json_append_text(list, enum_name(&key_usage_names, i));
-    }
-    return list;
+    for (size_t i = 0; i < among->len; i++)
+        if (cert_is_signed_by(cert, among->certs[i]))
+            return among->certs[i];
+    return NULL;
 }
 
-static void set_time(struct json *map, const char *key, int64_t ms)
+const struct cert *contents_issuer(const struct contents *contents, size_t i)
 {
-    char text[TIME_TEXT_MAX];
+    const struct cert *cert = contents->chain.certs[i];
+    const struct cert *found = signer_among(&contents->chain, cert);
 
-    time_format(ms, text);
-    json_set_text(map, key, text);
+    return found ? found : signer_among(&contents->ca, cert);
 }
 
-static void set_key(struct json *map, const struct pkey *key)
+bool contents_key_fits(const struct contents *contents)
 {
-    json_set_text(map, "key", algorithm_name(key));
-    if (pkey_size(key) > 0 && pkey_algorithm(key) != KEY_ED25519)
-        json_set_int(map, "keySize", pkey_size(key));
+    return pkey_equal_public(contents->key, cert_public_key(contents->chain.certs[0]));
 }
 
-static void set_names(struct json *map, const char *key, const struct strlist *names)
+static bool is_revoked(const struct contents *contents)
 {
-    if (names->len > 0)
-        json_set(map, key, json_new_strlist(names));
+    for (size_t i = 0; i < contents->answer_count; i++)
+        if (contents->answers[i].err.code == 0 &&
+            contents->answers[i].found.state == REVOCATION_REVOKED)
+            return true;
+    return false;
 }
 
-static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
-{
-    struct json *map = json_new_map();
-    const struct x509_names *names = cert_names(cert);
-    cleanup(xfree) char *fingerprint = cert_fingerprint_hex(cert);
-    cleanup(xfree) char *ari = NULL;
-
-    json_set_text(map, "subject", cert_subject(cert));
-    json_set_text(map, "issuer", cert_issuer(cert));
-    set_names(map, "dnsNames", &names->dns_names);
-    set_names(map, "ipAddresses", &names->ip_addresses);
-    set_names(map, "emailAddresses", &names->email_addresses);
-    set_names(map, "uris", &names->uris);
-    set_time(map, "notBefore", cert_not_before_ms(cert));
-    set_time(map, "notAfter", cert_not_after_ms(cert));
-    json_set_int(map, "daysLeft", (cert_not_after_ms(cert) - now_ms) / DAYS(1));
-    set_key(map, cert_public_key(cert));
-    json_set(map, "usages", usages_json(cert_usages(cert)));
-    json_set_bool(map, "isCA", cert_is_ca(cert));
-    json_set_text(map, "serial", cert_serial_hex(cert));
-    json_set_text(map, "sha256", fingerprint);
-    if (!cert_is_self_signed(cert) && cert_ari_id(cert, &ari, NULL) == 0)
-        json_set_text(map, "renewalInfoID", ari);
-    return map;
-}
-
-static void print_list(const char *head, const struct json *list)
-{
-    if (json_len(list) == 0)
-        return;
-    printf("  %-12s", head);
-    for (size_t i = 0; i < json_len(list); i++)
-        printf("%s%s", i ? ", " : " ", json_as_text(json_at(list, i)));
-    printf("\n");
-}
-
-static void print_key(const char *head, const struct json *map)
-{
-    printf("  %-12s %s", head, json_get_text(map, "key"));
-    if (json_get_int(map, "keySize", 0) > 0)
-        printf(" %lld", (long long)json_get_int(map, "keySize", 0));
-    printf("\n");
-}
-
-static void print_words(const struct json *map, size_t number, int64_t not_after_ms, int64_t now_ms)
-{
-    char words[TIME_TEXT_MAX];
-    int64_t left_ms = not_after_ms - now_ms;
-
-    duration_words(left_ms < 0 ? -left_ms : left_ms, words);
-    printf("certificate %zu%s\n", number + 1, json_get_bool(map, "isCA", false) ? " (a CA)" : "");
-    printf("  %-12s %s\n  %-12s %s\n", "subject", str_or(json_get_text(map, "subject"), "(none)"),
-           "issuer", json_get_text(map, "issuer"));
-    print_list("names", json_get(map, "dnsNames"));
-    print_list("addresses", json_get(map, "ipAddresses"));
-    print_list("e-mails", json_get(map, "emailAddresses"));
-    print_list("URIs", json_get(map, "uris"));
-    printf("  %-12s %s to %s (%s %s)\n", "valid", json_get_text(map, "notBefore"),
-           json_get_text(map, "notAfter"), left_ms < 0 ? "expired for" : "left:", words);
-    print_key("key", map);
-    print_list("usages", json_get(map, "usages"));
-    printf("  %-12s %s\n  %-12s %s\n", "serial", json_get_text(map, "serial"), "SHA-256",
-           json_get_text(map, "sha256"));
-    if (json_get_text(map, "renewalInfoID"))
-        printf("  %-12s %s\n", "ARI", json_get_text(map, "renewalInfoID"));
-}
-
-/* What chain_verify() says of the order and the signatures, without looking at names. */
-static void print_chain(const struct chain *chain, int64_t now_ms)
+bool contents_are_good(const struct contents *contents, int64_t now_ms)
 {
     struct chain_expectation expect = {.now_ms = now_ms};
-    struct err err = {};
 
-    if (chain_verify(chain, &expect, NULL, &err) == 0)
-        printf("each certificate is signed by the next one\n");
-    else
-        printf("problem: %s\n", err.text);
+    if (contents->key_problem || contents->chain_problem || is_revoked(contents))
+        return false;
+    if (contents->chain.len == 0)
+        return true; /* a key alone */
+    if (contents->key && !contents_key_fits(contents))
+        return false;
+    return chain_verify(&contents->chain, &expect, NULL, NULL) == 0;
 }
+
+/* --- a file --- */
 
 /* A file may hold key and chain together (tls-combined.pem): the certificates among its blocks. */
 static int pick_certificates(const struct buf *text, struct buf *ret, bool *ret_has_key,
@@ -151,18 +96,6 @@ static int pick_certificates(const struct buf *text, struct buf *ret, bool *ret_
     }
 }
 
-struct contents {
-    const struct pkey *key; /* NULL: none */
-    struct chain chain;
-};
-
-static void contents_deinit(struct contents *contents)
-{
-    pkey_unref_ptr(&contents->key);
-    chain_deinit(&contents->chain);
-}
-DEFINE_CLEANUP_VALUE(struct contents, contents_deinit);
-
 static int read_contents(const struct buf *text, struct contents *ret, struct err *err)
 {
     cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM + 16 * LIMIT_CHAIN_CERTS);
@@ -176,60 +109,118 @@ static int read_contents(const struct buf *text, struct contents *ret, struct er
     return r;
 }
 
-static bool key_fits(const struct contents *contents)
+static int read_path(const char *path, struct contents *ret)
 {
-    return pkey_equal_public(contents->key, cert_public_key(contents->chain.certs[0]));
-}
+    cleanup(buf_deinit) struct buf text = BUF_SECRET(LIMIT_BUNDLE_PEM);
+    struct err err = {};
 
-static void print_json(const struct contents *contents, int64_t now_ms)
-{
-    cleanup(json_unref) struct json *map = json_new_map();
-    cleanup(buf_deinit) struct buf out = BUF(1024 * 1024);
-    struct json *list = json_new_list();
-
-    for (size_t i = 0; i < contents->chain.len; i++)
-        json_append(list, certificate_json(contents->chain.certs[i], now_ms));
-    if (contents->key)
-        set_key(json_need_map(map, "privateKey"), contents->key);
-    if (contents->key && contents->chain.len > 0)
-        json_set_bool(json_need_map(map, "privateKey"), "fits", key_fits(contents));
-    json_set(map, "certificates", list);
-    json_print_pretty(map, &out);
-    printf("%s\n", buf_str(&out));
-}
-
-/* Of a private key only the kind is said. */
-static void print_private_key(const struct contents *contents)
-{
-    cleanup(json_unref) struct json *map = json_new_map();
-
-    set_key(map, contents->key);
-    printf("private key\n");
-    print_key("kind", map);
-    if (contents->chain.len > 0)
-        printf("  %-12s %s\n", "fits",
-               key_fits(contents) ? "certificate 1" : "NOT the first certificate");
-}
-
-static void print_all(const struct contents *contents, int64_t now_ms)
-{
-    const struct chain *chain = &contents->chain;
-
-    if (contents->key)
-        print_private_key(contents);
-    for (size_t i = 0; i < chain->len; i++) {
-        cleanup(json_unref) struct json *map = certificate_json(chain->certs[i], now_ms);
-
-        print_words(map, i, cert_not_after_ms(chain->certs[i]), now_ms);
+    if (file_read(streq(path, "-") ? "/dev/stdin" : path, &text, &err) < 0) {
+        (void)fprintf(stderr, "certlet inspect: %s\n", err.text);
+        return EXIT_STORE;
     }
-    if (chain->len > 1)
-        print_chain(chain, now_ms);
+    if (read_contents(&text, ret, &err) < 0) {
+        (void)fprintf(stderr, "certlet inspect: '%s': %s\n", path, err.text);
+        return EXIT_NOT_READY;
+    }
+    return EXIT_OK;
+}
+
+/* --- a Secret --- */
+
+static void read_key(struct contents *contents)
+{
+    cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
+    struct err err = {};
+    int r = secret_value(contents->secret, "tls.key", &pem, &err);
+
+    if (r == 0)
+        r = pkey_from_pem(buf_str(&pem), pem.len, &contents->key, &err);
+    if (r < 0)
+        contents->key_problem = xasprintf("tls.key: %s", err.text);
+}
+
+static void read_chain(struct contents *contents, const char *entry, struct chain *to)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
+    struct err err = {};
+    int r = secret_value(contents->secret, entry, &pem, &err);
+
+    if (r == 0)
+        r = chain_from_pem(buf_str(&pem), pem.len, to, &err);
+    if (r < 0 && !contents->chain_problem)
+        contents->chain_problem = xasprintf("%s: %s", entry, err.text);
+}
+
+static int load_secret(const struct place *place, const char *name, struct contents *ret,
+                       struct err *err)
+{
+    struct context ctx = context_background(clock_system());
+    cleanup(xfree) char *text = xstrdup(name);
+    cleanup(json_unref) struct json *json = NULL;
+    struct key key = place_key(place, text);
+    const struct object *object = NULL;
+    int r = store_get(place->store, &ctx, &kind_secret.resource, &key, &json, err);
+
+    if (r == 0)
+        r = object_decode(&kind_secret, json, NULL, &object, err);
+    if (r < 0)
+        return r;
+    ret->secret = (const struct secret *)object;
+    read_key(ret);
+    read_chain(ret, "tls.crt", &ret->chain);
+    if (secret_has(ret->secret, "ca.crt"))
+        read_chain(ret, "ca.crt", &ret->ca);
+    return 0;
+}
+
+static int read_secret(const struct usage *usage, const struct place_flags *flags, const char *name,
+                       struct contents *ret)
+{
+    cleanup(place_close) struct place place = {};
+    struct err err = {};
+    int code = place_open(usage, flags, true, &place);
+
+    if (code != EXIT_OK)
+        return code;
+    if (load_secret(&place, name, ret, &err) == 0)
+        return EXIT_OK;
+    place_complain(&place, usage, &err);
+    return err.code == ERR_NOT_FOUND ? EXIT_NOT_READY : EXIT_STORE;
+}
+
+/* --- the command --- */
+
+static int ask_and_show(struct contents *contents, const struct usage *usage, const char *format,
+                        bool ask)
+{
+    struct context ctx = context_background(clock_system());
+    struct err err = {};
+
+    if (ask && contents_ask_revocation(contents, &ctx, &err) < 0) {
+        usage_complain(usage, &err);
+        return EXIT_STORE;
+    }
+    if (streq(format, "json"))
+        contents_print_json(contents, context_now_ms(&ctx));
+    else
+        contents_print(contents, context_now_ms(&ctx));
+    return contents_are_good(contents, context_now_ms(&ctx)) ? EXIT_OK : EXIT_NOT_READY;
 }
 
 int command_inspect(int argc, char **argv)
 {
+    struct place_flags flags = {};
     const char *format;
+    bool is_secret = false, ask = false;
     const struct option options[] = {
+        {.name = "secret",
+         .type = OPTION_SWITCH,
+         .target = &is_secret,
+         .help = "NAME is a Secret of a folder or cluster, or NAMESPACE/NAME"},
+        {.name = "revocation",
+         .type = OPTION_SWITCH,
+         .target = &ask,
+         .help = "ask the CRLs and OCSP responders that the certificates name"},
         {.name = "output",
          .letter = 'o',
          .type = OPTION_CHOICE,
@@ -237,39 +228,29 @@ int command_inspect(int argc, char **argv)
          .choices = "text|json",
          .default_text = "text",
          .help = "how to print it"},
+        PLACE_OPTIONS(&flags),
         {},
     };
     const struct usage usage = {
-        .synopsis = "certlet inspect [flags] FILE|-",
+        .synopsis = "certlet inspect [flags] FILE|-|NAME",
         .about =
-            "Says what a PEM file of certificates holds, leaf first, and whether each signs the one before it.\n"
-            "Of a private key only the kind is said.",
+            "Says what a PEM file of certificates holds, leaf first, or with --secret what a Secret does: names,\n"
+            "validity, who signed, whether each certificate signs the one before it and the key is the first\n"
+            "one's. Of a private key only the kind is said.\n"
+            "Exit code 0: all of it is in order, 1: it is not, or was not found, 4: it cannot be read.",
         .options = options,
     };
-    cleanup(xfree) const char **paths = NULL;
-    cleanup(buf_deinit) struct buf text = BUF_SECRET(LIMIT_BUNDLE_PEM);
+    cleanup(xfree) const char **names = NULL;
     cleanup(contents_deinit) struct contents contents = {};
-    int64_t now_ms = clock_wall_ms(clock_system());
     size_t count = 0;
-    struct err err = {};
     int code;
 
-    code = options_parse(&usage, argc, argv, &paths, &count);
+    code = options_parse(&usage, argc, argv, &names, &count);
     if (code != OPTIONS_OK)
         return code;
     if (count != 1)
-        return usage_error(&usage, "give one FILE, or - for standard input");
-    if (file_read(streq(paths[0], "-") ? "/dev/stdin" : paths[0], &text, &err) < 0) {
-        (void)fprintf(stderr, "certlet inspect: %s\n", err.text);
-        return EXIT_STORE;
-    }
-    if (read_contents(&text, &contents, &err) < 0) {
-        (void)fprintf(stderr, "certlet inspect: '%s': %s\n", paths[0], err.text);
-        return EXIT_NOT_READY;
-    }
-    if (streq(format, "json"))
-        print_json(&contents, now_ms);
-    else
-        print_all(&contents, now_ms);
-    return EXIT_OK;
+        return usage_error(&usage, "give one FILE, - for standard input, or with --secret a NAME");
+    code = is_secret ? read_secret(&usage, &flags, names[0], &contents)
+                     : read_path(names[0], &contents);
+    return code == EXIT_OK ? ask_and_show(&contents, &usage, format, ask) : code;
 }

@@ -2,7 +2,6 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base64.h"
 #include "base/timetext.h"
@@ -48,24 +47,13 @@ void cert_unref(struct cert *cert)
  * Reading: everything is looked at once, so that the accessors cannot fail.
  */
 
-static int read_time(const ASN1_TIME *time, const char *what, int64_t *ret_ms, struct err *err)
-{
-    struct tm tm;
-
-    if (ASN1_TIME_to_tm(time, &tm) != 1)
-        return openssl_err(err, ERR_INVALID, "%s cannot be read", what);
-    *ret_ms = time_from_civil(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                              tm.tm_sec);
-    return 0;
-}
-
 static int read_times(struct cert *cert, struct err *err)
 {
-    int r = read_time(X509_get0_notBefore(cert->x509), "notBefore", &cert->not_before_ms, err);
+    int r = asn1_time_ms(X509_get0_notBefore(cert->x509), "notBefore", &cert->not_before_ms, err);
 
     if (r < 0)
         return r;
-    return read_time(X509_get0_notAfter(cert->x509), "notAfter", &cert->not_after_ms, err);
+    return asn1_time_ms(X509_get0_notAfter(cert->x509), "notAfter", &cert->not_after_ms, err);
 }
 
 /* RFC 4514 text, but with letters outside of ASCII as they are. */

@@ -26,7 +26,9 @@ const struct pkey *cert_public_key(const struct cert *cert);  /* lent; NULL afte
 void cert_public_hash(const struct cert *cert, unsigned char to[SHA256_LEN]); /* as of its pkey */
 bool cert_is_ca(const struct cert *cert);
 bool cert_is_self_signed(const struct cert *cert); /* issuer == subject and own signature */
-key_usages cert_usages(const struct cert *cert);   /* as csr_usages() */
+/* Issuer name and signature; nothing about dates or usages. */
+bool cert_is_signed_by(const struct cert *cert, const struct cert *issuer);
+key_usages cert_usages(const struct cert *cert); /* as csr_usages() */
 void cert_to_der(const struct cert *cert, struct buf *to);
 void cert_to_pem(const struct cert *cert, struct buf *to);
 char *cert_fingerprint_hex(const struct cert *cert); /* SHA-256 of the DER */

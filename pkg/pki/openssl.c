@@ -2,7 +2,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "base/timetext.h"
 #include "pki/openssl.h"
 
 int openssl_err(struct err *err, int code, const char *fmt, ...)
@@ -26,6 +28,17 @@ void openssl_must(bool ok)
 {
     if (!ok)
         abort();
+}
+
+int asn1_time_ms(const ASN1_TIME *time, const char *what, int64_t *ret_ms, struct err *err)
+{
+    struct tm tm;
+
+    if (ASN1_TIME_to_tm(time, &tm) != 1)
+        return openssl_err(err, ERR_INVALID, "%s cannot be read", what);
+    *ret_ms = time_from_civil(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                              tm.tm_sec);
+    return 0;
 }
 
 int extension_get(const X509_EXTENSIONS *extensions, int nid, void **ret, struct err *err)

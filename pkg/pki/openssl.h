@@ -108,8 +108,6 @@ int pkey_signature_digest(const struct pkey *key, enum signature_algorithm algor
 int cert_look(const void *der, size_t len, struct cert **ret, struct err *err);
 X509 *cert_x509(const struct cert *cert);  /* lent; not to be changed */
 X509_REQ *csr_x509(const struct csr *csr); /* lent; not to be changed */
-/* Issuer name and signature; nothing about dates or usages. */
-bool cert_is_signed_by(const struct cert *cert, const struct cert *issuer);
 bool cert_may_sign(const struct cert *cert);
 
 /* Subject and SAN, both ways. Reading refuses what contains a NUL. */
@@ -121,6 +119,9 @@ int x509_names_read(struct x509_names *names, const X509_NAME *subject,
 
 void usages_write(key_usages usages, X509_EXTENSIONS **extensions);
 int usages_read(const X509_EXTENSIONS *extensions, key_usages *ret, bool *ret_has, struct err *err);
+
+/* "<what> cannot be read" else. */
+int asn1_time_ms(const ASN1_TIME *time, const char *what, int64_t *ret_ms, struct err *err);
 
 /* An extension's value, NULL if it is not there; repeated or malformed is ERR_INVALID. */
 int extension_get(const X509_EXTENSIONS *extensions, int nid, void **ret, struct err *err);

@@ -4,7 +4,7 @@
  *   digest.h   SHA-2, HMAC, hex            pem.h     linear PEM scanner
  *   pkey.h     private and public keys     csr.h     certificate signing requests
  *   cert.h     certificates and chains     names.h   DNS name and IP text rules
- *   sign.h     issuing certificates
+ *   sign.h     issuing certificates        revocation.h  CRL and OCSP
  *
  * Only provider-independent OpenSSL 3 calls (EVP_PKEY, OSSL_PARAM), so that FIPS and PKCS#11
  * providers work. Objects are immutable once built and may be read from any thread.
@@ -18,6 +18,7 @@
 #include "pki/names.h"
 #include "pki/pem.h"
 #include "pki/pkey.h"
+#include "pki/revocation.h"
 #include "pki/sign.h"
 
 /* Call it first in main(), before anything uses OpenSSL: from then on memory that OpenSSL gives

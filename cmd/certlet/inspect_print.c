@@ -1,0 +1,350 @@
+/* inspect_print.c - what was inspected, in words and as JSON. */
+#include "inspect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/certificate.h"
+#include "api/kinds.h"
+#include "base/clock.h"
+#include "base/timetext.h"
+#include "json/json.h"
+
+static const char *algorithm_name(const struct pkey *key)
+{
+    static const char *const names[] = {"none", "RSA", "ECDSA", "Ed25519", "other"};
+
+    return names[pkey_algorithm(key)];
+}
+
+static struct json *usages_json(key_usages usages)
+{
+    struct json *list = json_new_list();
+
+    for (int i = 1; i < USAGE_COUNT; i++) {
+        if (usages & (key_usages)1 << i)
+            json_append_text(list, enum_name(&key_usage_names, i));
+    }
+    return list;
+}
+
+static void set_time(struct json *map, const char *key, int64_t ms)
+{
+    char text[TIME_TEXT_MAX];
+
+    time_format(ms, text);
+    json_set_text(map, key, text);
+}
+
+static void set_key(struct json *map, const struct pkey *key)
+{
+    json_set_text(map, "key", algorithm_name(key));
+    if (pkey_size(key) > 0 && pkey_algorithm(key) != KEY_ED25519)
+        json_set_int(map, "keySize", pkey_size(key));
+}
+
+static void set_names(struct json *map, const char *key, const struct strlist *names)
+{
+    if (names->len > 0)
+        json_set(map, key, json_new_strlist(names));
+}
+
+static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
+{
+    struct json *map = json_new_map();
+    const struct x509_names *names = cert_names(cert);
+    cleanup(xfree) char *fingerprint = cert_fingerprint_hex(cert);
+    cleanup(xfree) char *ari = NULL;
+
+    json_set_text(map, "subject", cert_subject(cert));
+    json_set_text(map, "issuer", cert_issuer(cert));
+    set_names(map, "dnsNames", &names->dns_names);
+    set_names(map, "ipAddresses", &names->ip_addresses);
+    set_names(map, "emailAddresses", &names->email_addresses);
+    set_names(map, "uris", &names->uris);
+    set_time(map, "notBefore", cert_not_before_ms(cert));
+    set_time(map, "notAfter", cert_not_after_ms(cert));
+    json_set_int(map, "daysLeft", (cert_not_after_ms(cert) - now_ms) / DAYS(1));
+    set_key(map, cert_public_key(cert));
+    json_set(map, "usages", usages_json(cert_usages(cert)));
+    json_set_bool(map, "isCA", cert_is_ca(cert));
+    json_set_text(map, "serial", cert_serial_hex(cert));
+    json_set_text(map, "sha256", fingerprint);
+    if (!cert_is_self_signed(cert) && cert_ari_id(cert, &ari, NULL) == 0)
+        json_set_text(map, "renewalInfoID", ari);
+    return map;
+}
+
+static void print_list(const char *head, const struct json *list)
+{
+    if (json_len(list) == 0)
+        return;
+    printf("  %-12s", head);
+    for (size_t i = 0; i < json_len(list); i++)
+        printf("%s%s", i ? ", " : " ", json_as_text(json_at(list, i)));
+    printf("\n");
+}
+
+static void print_key(const char *head, const struct json *map)
+{
+    printf("  %-12s %s", head, json_get_text(map, "key"));
+    if (json_get_int(map, "keySize", 0) > 0)
+        printf(" %lld", (long long)json_get_int(map, "keySize", 0));
+    printf("\n");
+}
+
+static void print_words(const struct json *map, size_t number, int64_t not_after_ms, int64_t now_ms)
+{
+    char words[TIME_TEXT_MAX];
+    int64_t left_ms = not_after_ms - now_ms;
+
+    duration_words(left_ms < 0 ? -left_ms : left_ms, words);
+    printf("certificate %zu%s\n", number + 1, json_get_bool(map, "isCA", false) ? " (a CA)" : "");
+    printf("  %-12s %s\n  %-12s %s\n", "subject", str_or(json_get_text(map, "subject"), "(none)"),
+           "issuer", json_get_text(map, "issuer"));
+    print_list("names", json_get(map, "dnsNames"));
+    print_list("addresses", json_get(map, "ipAddresses"));
+    print_list("e-mails", json_get(map, "emailAddresses"));
+    print_list("URIs", json_get(map, "uris"));
+    printf("  %-12s %s to %s (%s %s)\n", "valid", json_get_text(map, "notBefore"),
+           json_get_text(map, "notAfter"), left_ms < 0 ? "expired for" : "left:", words);
+    print_key("key", map);
+    print_list("usages", json_get(map, "usages"));
+    printf("  %-12s %s\n  %-12s %s\n", "serial", json_get_text(map, "serial"), "SHA-256",
+           json_get_text(map, "sha256"));
+    if (json_get_text(map, "renewalInfoID"))
+        printf("  %-12s %s\n", "ARI", json_get_text(map, "renewalInfoID"));
+}
+
+/* What chain_verify() says of the order and the signatures, without looking at names. */
+static void print_chain(const struct chain *chain, int64_t now_ms)
+{
+    struct chain_expectation expect = {.now_ms = now_ms};
+    struct err err = {};
+
+    if (chain_verify(chain, &expect, NULL, &err) == 0)
+        printf("each certificate is signed by the next one\n");
+    else
+        printf("problem: %s\n", err.text);
+}
+
+/* --- a Secret --- */
+
+static void print_pair(const char *head, const char *value)
+{
+    if (!str_empty(value))
+        printf("  %-12s %s\n", head, value);
+}
+
+static void print_entries(const struct secret *secret)
+{
+    printf("  %-12s", "entries");
+    for (size_t i = 0; i < secret->data.len; i++)
+        printf("%s%s", i ? ", " : " ", secret->data.items[i].key);
+    printf("%s\n", secret->data.len ? "" : " none");
+}
+
+static void print_secret(const struct secret *secret)
+{
+    const struct object *object = &secret->object;
+    cleanup(xfree) char *issuer = xasprintf(
+        "%s %s", str_or(object_annotation(object, ANNOTATION_ISSUER_KIND), ""),
+        str_or(object_annotation(object, ANNOTATION_ISSUER_NAME), ""));
+
+    printf("secret %s/%s (%s)\n", object->metadata.namespace, object->metadata.name,
+           str_or(secret->type, "Opaque"));
+    print_entries(secret);
+    print_pair("certificate", object_annotation(object, ANNOTATION_CERTIFICATE_NAME));
+    if (object_annotation(object, ANNOTATION_ISSUER_NAME))
+        print_pair("issuer", str_starts(issuer, " ") ? issuer + 1 : issuer);
+}
+
+static bool is_signed_by_ca(const struct contents *contents)
+{
+    size_t last = contents->chain.len - 1;
+
+    return contents->chain.len > 0 && (cert_is_self_signed(contents->chain.certs[last]) ||
+                                       contents_issuer(contents, last) != NULL);
+}
+
+static void print_ca(const struct contents *contents)
+{
+    if (contents->ca.len == 0)
+        return;
+    printf("ca.crt\n");
+    for (size_t i = 0; i < contents->ca.len; i++)
+        print_pair("subject", cert_subject(contents->ca.certs[i]));
+    if (contents->chain.len > 0)
+        print_pair("signs", is_signed_by_ca(contents) ? "the chain" : "NOT the chain");
+}
+
+/* --- revocation --- */
+
+static const char *state_text(enum revocation_state state)
+{
+    static const char *const texts[] = {
+        [REVOCATION_GOOD] = "not revoked",
+        [REVOCATION_REVOKED] = "REVOKED",
+        [REVOCATION_UNKNOWN] = "the responder does not know it",
+    };
+
+    return texts[state];
+}
+
+static void print_answer(const struct revocation_answer *answer)
+{
+    char when[TIME_TEXT_MAX];
+
+    printf("  certificate %zu, %s %s: ", answer->certificate + 1, answer->kind,
+           str_or(answer->url, "-"));
+    if (answer->err.code) {
+        printf("problem: %s\n", answer->err.text);
+        return;
+    }
+    printf("%s", state_text(answer->found.state));
+    if (answer->found.state == REVOCATION_REVOKED) {
+        time_format(answer->found.revoked_at_ms, when);
+        printf(" at %s%s%s", when, answer->found.reason ? ", " : "",
+               str_or(answer->found.reason, ""));
+    }
+    time_format(answer->found.this_update_ms, when);
+    printf(" (as of %s)\n", when);
+}
+
+static void print_answers(const struct contents *contents)
+{
+    if (!contents->asked)
+        return;
+    printf("revocation\n");
+    if (contents->answer_count == 0)
+        printf("  no certificate names a CRL or OCSP responder\n");
+    for (size_t i = 0; i < contents->answer_count; i++)
+        print_answer(&contents->answers[i]);
+}
+
+/* --- all of it --- */
+
+/* Of a private key only the kind is said. */
+static void print_private_key(const struct contents *contents)
+{
+    cleanup(json_unref) struct json *map = json_new_map();
+
+    set_key(map, contents->key);
+    printf("private key\n");
+    print_key("kind", map);
+    if (contents->chain.len > 0)
+        printf("  %-12s %s\n", "fits",
+               contents_key_fits(contents) ? "certificate 1" : "NOT the first certificate");
+}
+
+static void print_problem(const char *problem)
+{
+    if (problem)
+        printf("problem: %s\n", problem);
+}
+
+void contents_print(const struct contents *contents, int64_t now_ms)
+{
+    const struct chain *chain = &contents->chain;
+
+    if (contents->secret)
+        print_secret(contents->secret);
+    if (contents->key)
+        print_private_key(contents);
+    print_problem(contents->key_problem);
+    for (size_t i = 0; i < chain->len; i++) {
+        cleanup(json_unref) struct json *map = certificate_json(chain->certs[i], now_ms);
+
+        print_words(map, i, cert_not_after_ms(chain->certs[i]), now_ms);
+    }
+    if (chain->len > 1)
+        print_chain(chain, now_ms);
+    print_problem(contents->chain_problem);
+    print_ca(contents);
+    print_answers(contents);
+}
+
+/* --- JSON --- */
+
+static struct json *chain_json(const struct chain *chain, int64_t now_ms)
+{
+    struct json *list = json_new_list();
+
+    for (size_t i = 0; i < chain->len; i++)
+        json_append(list, certificate_json(chain->certs[i], now_ms));
+    return list;
+}
+
+static struct json *answer_json(const struct revocation_answer *answer)
+{
+    static const char *const states[] = {"good", "revoked", "unknown"};
+    struct json *map = json_new_map();
+
+    json_set_int(map, "certificate", (int64_t)answer->certificate + 1);
+    json_set_text(map, "kind", answer->kind);
+    json_set_text(map, "url", answer->url);
+    if (answer->err.code) {
+        json_set_text(map, "problem", answer->err.text);
+        return map;
+    }
+    json_set_text(map, "state", states[answer->found.state]);
+    set_time(map, "thisUpdate", answer->found.this_update_ms);
+    if (answer->found.next_update_ms)
+        set_time(map, "nextUpdate", answer->found.next_update_ms);
+    if (answer->found.state == REVOCATION_REVOKED) {
+        set_time(map, "revokedAt", answer->found.revoked_at_ms);
+        json_set_text(map, "reason", answer->found.reason);
+    }
+    return map;
+}
+
+static struct json *secret_json(const struct secret *secret)
+{
+    const struct object *object = &secret->object;
+    struct json *map = json_new_map(), *entries = json_new_list();
+
+    for (size_t i = 0; i < secret->data.len; i++)
+        json_append_text(entries, secret->data.items[i].key);
+    json_set_text(map, "namespace", object->metadata.namespace);
+    json_set_text(map, "name", object->metadata.name);
+    json_set_text(map, "type", str_or(secret->type, "Opaque"));
+    json_set(map, "entries", entries);
+    json_set_text(map, "certificateName", object_annotation(object, ANNOTATION_CERTIFICATE_NAME));
+    json_set_text(map, "issuerName", object_annotation(object, ANNOTATION_ISSUER_NAME));
+    json_set_text(map, "issuerKind", object_annotation(object, ANNOTATION_ISSUER_KIND));
+    return map;
+}
+
+static void set_private_key(struct json *map, const struct contents *contents)
+{
+    struct json *key = json_need_map(map, "privateKey");
+
+    if (contents->key)
+        set_key(key, contents->key);
+    json_set_text(key, "problem", contents->key_problem);
+    if (contents->key && contents->chain.len > 0)
+        json_set_bool(key, "fits", contents_key_fits(contents));
+}
+
+void contents_print_json(const struct contents *contents, int64_t now_ms)
+{
+    cleanup(json_unref) struct json *map = json_new_map();
+    cleanup(buf_deinit) struct buf out = BUF(1024 * 1024);
+    struct json *answers = json_new_list();
+
+    if (contents->secret)
+        json_set(map, "secret", secret_json(contents->secret));
+    if (contents->key || contents->key_problem)
+        set_private_key(map, contents);
+    json_set(map, "certificates", chain_json(&contents->chain, now_ms));
+    json_set_text(map, "problem", contents->chain_problem);
+    if (contents->ca.len > 0)
+        json_set(map, "ca", chain_json(&contents->ca, now_ms));
+    for (size_t i = 0; i < contents->answer_count; i++)
+        json_append(answers, answer_json(&contents->answers[i]));
+    if (contents->asked)
+        json_set(map, "revocation", json_ref(answers));
+    json_unref(answers);
+    json_print_pretty(map, &out);
+    printf("%s\n", buf_str(&out));
+}

@@ -1,0 +1,272 @@
+"""certlet inspect: Secrets, and whether a certificate was revoked, asked at CRLs and OCSP responders of openssl."""
+
+import http.server
+import json
+import pathlib
+import subprocess
+import tempfile
+import threading
+
+import pytest
+
+from support import manifests as m
+from support import pki
+from support.certlet import Certlet
+
+LISTEN = ["--http01-listen", "127.0.0.1:0"]
+
+CONFIG = """
+[ca]
+default_ca = own
+[own]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+serial = {folder}/serial
+crlnumber = {folder}/crlnumber
+private_key = {folder}/ca.key
+certificate = {folder}/ca.pem
+default_md = sha256
+default_days = 30
+default_crl_days = 7
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+[leaf]
+basicConstraints = CA:false
+subjectAltName = DNS:a.test
+crlDistributionPoints = URI:http://127.0.0.1:{port}/crl
+authorityInfoAccess = OCSP;URI:http://127.0.0.1:{port}/ocsp
+[responder]
+basicConstraints = CA:false
+extendedKeyUsage = OCSPSigning
+"""
+
+
+class Authority:
+    """A CA by `openssl ca`, with its CRL and its OCSP responder (`openssl ocsp`) on a port."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.signer = "ca"
+        self.crl = b""
+        (self.folder / "index.txt").write_text("")
+        (self.folder / "serial").write_text("1000\n")
+        (self.folder / "crlnumber").write_text("01\n")
+        config = CONFIG.format(folder=folder, port=self.server.server_address[1])
+        (self.folder / "ca.cnf").write_text(config)
+        pki.new_certificate(folder, "ca", "certlet test authority", "basicConstraints=critical,CA:true",
+                            "keyUsage=keyCertSign,cRLSign")
+
+    def _handler(self):
+        authority = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.reply(authority.crl)
+
+            def do_POST(self):
+                self.reply(authority.answer(self.rfile.read(int(self.headers["content-length"]))))
+
+            def reply(self, body):
+                self.send_response(200 if body else 503)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        return Handler
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def ca(self, *arguments):
+        pki.openssl("ca", "-batch", "-config", self.folder / "ca.cnf", *arguments)
+
+    def issue(self, stem, section="leaf", **days):
+        key, csr, pem = (self.folder / f"{stem}.{suffix}" for suffix in ("key", "csr", "pem"))
+        pki.openssl("req", "-new", *pki.NEW_KEY, "-keyout", key, "-out", csr, "-subj", f"/CN={stem}")
+        self.ca("-in", csr, "-out", pem, "-notext", "-extensions", section)
+        return pem, key
+
+    def revoke(self, pem, reason):
+        self.ca("-revoke", pem, "-crl_reason", reason)
+
+    def publish(self, *arguments):
+        self.ca("-gencrl", "-out", self.folder / "ca.crl", *arguments)
+        self.crl = pki.openssl_bytes("crl", "-in", self.folder / "ca.crl", "-outform", "DER")
+
+    def answer(self, question):
+        with tempfile.TemporaryDirectory() as own:
+            asked, told = pathlib.Path(own) / "q", pathlib.Path(own) / "a"
+            asked.write_bytes(question)
+            signer = self.folder / self.signer
+            pki.openssl("ocsp", "-index", self.folder / "index.txt", "-CA", self.folder / "ca.pem", "-rsigner",
+                        f"{signer}.pem", "-rkey", f"{signer}.key", "-reqin", asked, "-respout", told,
+                        "-ndays", 1)
+            return told.read_bytes()
+
+
+@pytest.fixture
+def authority(tmp_path):
+    (tmp_path / "ca").mkdir()
+    with Authority(tmp_path / "ca") as one:
+        yield one
+
+
+@pytest.fixture
+def inspect(binary, tmp_path):
+    def run(*arguments, code=0):
+        done = subprocess.run([binary, "inspect", *map(str, arguments)], capture_output=True, text=True,
+                              check=False, timeout=60)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def chain(authority, pem):
+    """With the issuer behind it, without which nothing can be asked."""
+    file = authority.folder / "chain.pem"
+    file.write_bytes(pem.read_bytes() + (authority.folder / "ca.pem").read_bytes())
+    return file
+
+
+def answers(inspect, file, code=0):
+    found = json.loads(inspect("--revocation", "-o", "json", file, code=code))
+    return {one["kind"]: one for one in found["revocation"]}
+
+
+def test_a_certificate_that_was_not_revoked(authority, inspect):
+    pem, _ = authority.issue("good")
+    authority.publish()
+    found = answers(inspect, chain(authority, pem))
+    assert found["CRL"]["state"] == found["OCSP"]["state"] == "good"
+    assert found["CRL"]["nextUpdate"] > found["CRL"]["thisUpdate"]
+    text = inspect("--revocation", chain(authority, pem))
+    assert text.count(": not revoked (as of ") == 2
+
+
+def test_a_certificate_that_was_revoked(authority, inspect):
+    pem, _ = authority.issue("bad")
+    authority.revoke(pem, "keyCompromise")
+    authority.publish()
+    found = answers(inspect, chain(authority, pem), code=1)
+    for kind in ("CRL", "OCSP"):
+        assert found[kind]["state"] == "revoked"
+        assert found[kind]["reason"] == "keyCompromise"
+        assert found[kind]["revokedAt"]
+    assert ": REVOKED at " in inspect("--revocation", chain(authority, pem), code=1)
+
+
+def test_nothing_is_asked_without_the_flag(authority, inspect):
+    pem, _ = authority.issue("bad")
+    authority.revoke(pem, "superseded")
+    authority.publish()
+    assert "revocation" not in inspect(chain(authority, pem))
+
+
+def test_a_responder_that_the_issuer_authorised_counts(authority, inspect):
+    pem, _ = authority.issue("good")
+    authority.issue("responder", "responder")
+    authority.publish()
+    authority.signer = "responder"
+    assert answers(inspect, chain(authority, pem))["OCSP"]["state"] == "good"
+
+
+def test_answers_of_strangers_do_not_count(authority, inspect, tmp_path):
+    pem, _ = authority.issue("good")
+    authority.issue("server")  # the issuer's, but not for signing answers
+    (tmp_path / "other").mkdir()
+    authority.signer = "server"
+    with Authority(tmp_path / "other") as other:
+        other.publish()
+        authority.crl = other.crl
+        found = answers(inspect, chain(authority, pem))
+    assert "not signed by the issuer" in found["OCSP"]["problem"]
+    assert "its signature is not the issuer's" in found["CRL"]["problem"]
+
+
+def test_a_list_that_is_out_of_date_does_not_count(authority, inspect):
+    pem, _ = authority.issue("good")
+    authority.publish("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z")
+    assert "out of date" in answers(inspect, chain(authority, pem))["CRL"]["problem"]
+
+
+def test_a_certificate_that_the_responder_does_not_know(authority, inspect):
+    pem, _ = authority.issue("lost")
+    (authority.folder / "index.txt").write_text("")
+    authority.publish()
+    assert answers(inspect, chain(authority, pem))["OCSP"]["state"] == "unknown"
+
+
+def test_what_cannot_be_reached_or_read_is_a_problem_of_its_own(authority, inspect):
+    pem, _ = authority.issue("good")
+    found = answers(inspect, chain(authority, pem))
+    assert "status 503" in found["CRL"]["problem"]
+    assert found["OCSP"]["state"] == "good"
+    authority.crl = b"<html>"
+    assert "not a CRL" in answers(inspect, chain(authority, pem))["CRL"]["problem"]
+    assert "issuer is not at hand" in answers(inspect, pem)["CRL"]["problem"]
+
+
+# --- Secrets ---
+
+
+def issuer(name, spec):
+    metadata = {"name": name, "namespace": "default"}
+    return {"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": metadata, "spec": spec}
+
+
+@pytest.fixture
+def program(binary, tmp_path):
+    one = Certlet(binary, tmp_path / "dir", LISTEN)
+    one.write("self.yaml", issuer("self", {"selfSigned": {}}))
+    one.write("root.yaml", m.certificate("root", [], "self", isCA=True, commonName="root"))
+    one.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls"}}))
+    one.write("web.yaml", m.certificate("web", ["web.test"], "ca"))
+    assert one.run_once().returncode == 0
+    return one
+
+
+def test_a_secret_of_a_folder(program, inspect):
+    text = inspect("--dir", program.folder, "--secret", "web-tls")
+    assert "secret default/web-tls (kubernetes.io/tls)" in text
+    assert "entries      ca.crt, tls.crt, tls.key" in text
+    assert "issuer       Issuer ca" in text or "issuer       ca" in text
+    assert "fits         certificate 1" in text
+    assert "signs        the chain" in text
+    found = json.loads(inspect("--dir", program.folder, "--secret", "-o", "json", "default/web-tls"))
+    assert found["secret"]["certificateName"] == "web"
+    assert found["privateKey"]["fits"] is True
+    assert found["ca"][0]["subject"] == "CN=root"
+    key = (program.tls("web-tls") / "tls.key").read_text().splitlines()[1]
+    assert key[:20] not in text + json.dumps(found)
+
+
+def test_a_secret_that_is_not_in_order(program, inspect):
+    web, root = (program.object("Secret", f"{name}-tls")["data"] for name in ("web", "root"))
+    odd = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "odd", "namespace": "default"}}
+    program.write("odd.yaml", {**odd, "data": {"tls.crt": web["tls.crt"], "tls.key": root["tls.key"]}})
+    empty = {**odd, "metadata": {"name": "empty", "namespace": "default"}, "data": {"tls.crt": "AAAA"}}
+    program.write("empty.yaml", empty)
+    program.run_once()
+    assert "fits         NOT the first" in inspect("--dir", program.folder, "--secret", "odd", code=1)
+    text = inspect("--dir", program.folder, "--secret", "empty", code=1)
+    assert "problem: tls.key: " in text and "problem: tls.crt: " in text
+
+
+def test_a_secret_that_does_not_exist(program, binary):
+    done = program.command("inspect", "--dir", program.folder, "--secret", "none")
+    assert done.returncode == 1
+    assert "secret 'default/none'" in done.stderr.lower()
