@@ -31,6 +31,11 @@ static const struct metric_family challenge_status = {
 static const struct metric_family clock_time = {.name = "certmanager_clock_time_seconds_gauge",
                                                 .type = METRIC_GAUGE,
                                                 .help = "Seconds since 1970 by our clock."};
+/* cert-manager's older name for the same, which some dashboards still ask for. */
+static const struct metric_family clock_time_counter = {
+    .name = "certmanager_clock_time_seconds",
+    .type = METRIC_COUNTER,
+    .help = "Seconds since 1970 by our clock; ask for certmanager_clock_time_seconds_gauge."};
 static const struct metric_family acme_requests = {
     .name = "certmanager_http_acme_client_request_count",
     .type = METRIC_COUNTER,
@@ -267,6 +272,7 @@ static void collect(void *arg, struct metrics_writer *writer)
     write_issuers(writer, &cluster_issuer_ready, self->caches.cluster_issuers, false);
     write_challenges(writer, self->caches.challenges);
     write_single(writer, &clock_time, (double)(clock_wall_ms(self->clock) / 1000));
+    write_single(writer, &clock_time_counter, (double)(clock_wall_ms(self->clock) / 1000));
     write_process(writer, self->started_at_ms);
     write_files(writer);
     write_version(writer);

@@ -6,6 +6,7 @@ import pathlib
 import pty
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -17,6 +18,7 @@ from support.fault_ca import FaultCA
 from support.files import serial_of
 from support.troubled import quick_solver
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = ["run", "status", "renew", "approve", "deny", "check", "plan", "inspect", "version"]
 LISTEN = ["--http01-listen", "127.0.0.1:0"]
 REFUSED = "no.test"
@@ -324,7 +326,7 @@ def test_renew_of_a_certificate_that_does_not_exist_is_told_and_others_are_done(
 
 
 def test_the_examples_of_the_documentation_can_be_used(binary):
-    examples = pathlib.Path(__file__).resolve().parents[2] / "docs/kinds/examples"
+    examples = ROOT / "docs/kinds/examples"
     files = sorted(examples.glob("*.yaml"))
     assert files
     done = subprocess.run([binary, "check", *files], capture_output=True, text=True, check=False)
@@ -388,6 +390,18 @@ def get(port, path):
 
 
 @pytest.mark.threads
+def documented_metrics():
+    """Of docs/metrics.md, those that a folder's process has, whatever it does."""
+    rows = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").splitlines()
+    elsewhere = ("In a cluster only", "With leader election only", "| `certmanager_clusterissuer")
+    return {
+        name
+        for row in rows
+        if row.startswith("| `") and not any(words in row for words in elsewhere)
+        for name in re.findall(r"`([a-z]+_[a-z_]+)`", row.split("|")[1])
+    }
+
+
 def test_metrics_and_health_are_served_where_asked(binary, ca, tmp_path, free_port):
     with Certlet(binary, tmp_path / "dir", LISTEN) as program:
         program.write("i.yaml", m.issuer(ca, [quick_solver()]))
@@ -416,6 +430,11 @@ def test_metrics_and_health_are_served_where_asked(binary, ca, tmp_path, free_po
         opened, most = (int(float(re.search(rf"\nprocess_{name}_fds (\S+)\n", text)[1])) for name in ("open", "max"))
         assert 0 < opened < most
         assert not any(line.startswith("#") for line in text.splitlines() if "HELP" not in line and "TYPE" not in line)
+        served = set(re.findall(r"^# TYPE (\S+)", text, re.M))
+        come_with_the_first = {"certlet_acme_orders_in_doubt_total", "certmanager_controller_sync_error_count"}
+        assert documented_metrics() - served <= come_with_the_first
+        clocks = re.findall(r"\ncertmanager_clock_time_seconds(?:_gauge)? (\S+)", text)
+        assert len(clocks) == 2 and all(abs(float(clock) - time.time()) < 300 for clock in clocks)
         assert get(free_port, "/livez")[:2] == (200, "ok\n")
         assert get(free_port, "/readyz")[:2] == (200, "ok\n")
         assert get(free_port, "/other")[0] == 404
