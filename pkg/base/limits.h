@@ -19,6 +19,7 @@
 #define LIMIT_KUBE_BODY      (4 * 1024 * 1024)  /* an API server's answer about one object     */
 #define LIMIT_KUBE_LIST      (64 * 1024 * 1024) /* one page of a list                          */
 #define LIMIT_KUBE_LINE      (4 * 1024 * 1024)  /* one event of a watch: lines pass 3 MiB      */
+#define LIMIT_DN_TEXT        8192               /* a distinguished name as RFC 4514 text       */
 #define LIMIT_TOKEN          (64 * 1024)        /* a bearer token                              */
 #define LIMIT_PLUGIN_OUTPUT  (256 * 1024)       /* what a credential plugin prints             */
 #define LIMIT_DNS_MESSAGE    65535

@@ -195,6 +195,68 @@ bool name_is_ip(const char *s)
     return ip_read(s, ip, &len);
 }
 
+/* Decimal digits as a machine writes them: no sign, no zeros in front. */
+static bool read_number(const char *s, size_t len, int64_t max, int64_t *ret)
+{
+    char text[12];
+
+    if (len == 0 || len >= sizeof(text) || strspn(s, "0123456789") < len || (*s == '0' && len > 1))
+        return false;
+    memcpy(text, s, len);
+    text[len] = '\0';
+    return str_parse_int(text, 0, max, ret) == 0;
+}
+
+/* Both halves: the address with the host's bits off, and the mask. */
+static void apply_prefix(unsigned char *range, size_t ip_len, int64_t prefix)
+{
+    for (size_t i = 0; i < ip_len; i++) {
+        int64_t bits = prefix - (int64_t)i * 8;
+
+        range[ip_len + i] = bits >= 8 ? 0xff : bits <= 0 ? 0 : (unsigned char)(0xff00 >> bits);
+        range[i] &= range[ip_len + i];
+    }
+}
+
+int ip_range_parse(const char *text, unsigned char to[32], size_t *ret_len, struct err *err)
+{
+    const char *slash = strchr(text, '/');
+    char address[IP_TEXT_MAX];
+    size_t ip_len = 0;
+    int64_t prefix = 0;
+
+    if (slash && (size_t)(slash - text) < sizeof(address)) {
+        memcpy(address, text, (size_t)(slash - text));
+        address[slash - text] = '\0';
+        if (ip_read(address, to, &ip_len) && (ip_len == 4) == !strchr(address, ':') &&
+            read_number(slash + 1, strlen(slash + 1), (int64_t)ip_len * 8, &prefix)) {
+            apply_prefix(to, ip_len, prefix);
+            *ret_len = 2 * ip_len;
+            return 0;
+        }
+    }
+    return err_set(err, ERR_INVALID, "'%s' is not a range of IP addresses such as '192.0.2.0/24'",
+                   text);
+}
+
+bool name_is_oid(const char *s)
+{
+    int64_t first = 0, arc;
+    size_t arcs = 0;
+
+    for (;; s++) {
+        size_t len = strcspn(s, ".");
+
+        if (!read_number(s, len, INT32_MAX, &arc) || (arcs == 0 && arc > 2) ||
+            (arcs == 1 && first < 2 && arc >= 40)) /* X.660 7.6 */
+            return false;
+        first = arcs++ == 0 ? arc : first;
+        s += len;
+        if (!*s)
+            return arcs > 1;
+    }
+}
+
 bool name_is_url_text(const char *s)
 {
     while ((unsigned char)*s > ' ' && (unsigned char)*s <= '~')

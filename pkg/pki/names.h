@@ -23,6 +23,11 @@ int ip_canonical(const char *text, char to[IP_TEXT_MAX], struct err *err);
 int ip_parse(const char *text, unsigned char to[16], size_t *ret_len, struct err *err);
 void ip_format(const unsigned char *ip, size_t len, char to[IP_TEXT_MAX]);
 bool name_is_ip(const char *s);
+/* The bytes and the mask, 4 or 16 of each, of a range such as 192.0.2.0/24; what is behind the prefix is
+ * taken for zero. As the API server's isCIDR(), without IPv4 addresses in their IPv6 form. */
+int ip_range_parse(const char *text, unsigned char to[32], size_t *ret_len, struct err *err);
+/* Numbers and dots that every decoder can hold: at least two arcs, none above 2^31-1 (Go's limit). */
+bool name_is_oid(const char *s);
 /* Has it none but characters of URLs: printable ASCII without blanks? True for "". */
 bool name_is_url_text(const char *s);
 

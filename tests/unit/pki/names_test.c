@@ -143,8 +143,95 @@ TEST(other_text_is_not_an_ip_address)
     }
 }
 
+TEST(ranges_are_bytes_and_mask_with_the_hosts_bits_off)
+{
+    static const struct {
+        const char *text, *wanted; /* NULL: refused */
+        size_t len;
+    } rows[] = {
+        {"192.0.2.0/24", "\xc0\x00\x02\x00\xff\xff\xff\x00", 8},
+        {"192.0.2.255/25", "\xc0\x00\x02\x80\xff\xff\xff\x80", 8},
+        {"0.0.0.0/0", "\x00\x00\x00\x00\x00\x00\x00\x00", 8},
+        {"10.1.2.3/32", "\x0a\x01\x02\x03\xff\xff\xff\xff", 8},
+        {"2001:db8:ffff::/33",
+         "\x20\x01\x0d\xb8\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+         "\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+         32},
+        {"::/0", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 32},
+        {"", NULL, 0},
+        {"10.0.0.1", NULL, 0},
+        {"10.0.0.0/", NULL, 0},
+        {"10.0.0.0/33", NULL, 0},
+        {"10.0.0.0/-1", NULL, 0},
+        {"10.0.0.0/+8", NULL, 0},
+        {"10.0.0.0/08", NULL, 0},
+        {"10.0.0.0/8 ", NULL, 0},
+        {"10.0.0.0/8/8", NULL, 0},
+        {"10.0.0/8", NULL, 0},
+        {"2001:db8::/129", NULL, 0},
+        {"::ffff:10.0.0.0/104", NULL, 0},
+        {"fe80::1%eth0/64", NULL, 0},
+        {"/8", NULL, 0},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/8", NULL, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        unsigned char range[32];
+        size_t len = 0;
+        struct err err = {};
+
+        CASE(rows[i].text);
+        if (!rows[i].wanted) {
+            ASSERT_ERR(ERR_INVALID, ip_range_parse(rows[i].text, range, &len, &err));
+            continue;
+        }
+        ASSERT_OK(ip_range_parse(rows[i].text, range, &len, &err));
+        ASSERT_MEMEQ(range, len, rows[i].wanted, rows[i].len);
+    }
+}
+
+TEST(object_identifiers_have_two_arcs_and_no_large_ones)
+{
+    static const struct {
+        const char *text;
+        bool fits;
+    } rows[] = {
+        {"1.2", true},
+        {"0.39", true},
+        {"2.999.1", true},
+        {"2.0", true},
+        {"1.2.2147483647", true},
+        {"1.3.6.1.4.1.311.20.2.3", true},
+        {"", false},
+        {"1", false},
+        {"1.", false},
+        {".1", false},
+        {"1..2", false},
+        {"3.1", false},
+        {"0.40", false},
+        {"1.40", false},
+        {"1.02", false},
+        {"01.2", false},
+        {"1.2.-3", false},
+        {"1.2.+3", false},
+        {"1.2. 3", false},
+        {"1.2.3 ", false},
+        {"1.2.2147483648", false},
+        {"1.2.99999999999999999999", false},
+        {"BAD_OID", false},
+        {"1.2.0x3", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CASE(rows[i].text);
+        ASSERT_EQ(name_is_oid(rows[i].text), rows[i].fits);
+    }
+}
+
 RUN_TESTS(cmocka_unit_test(names_follow_the_rules_of_their_kind),
           cmocka_unit_test(an_url_is_printable_ascii_without_blanks),
           cmocka_unit_test(names_end_at_253_bytes),
           cmocka_unit_test(ip_addresses_get_their_canonical_text),
-          cmocka_unit_test(other_text_is_not_an_ip_address));
+          cmocka_unit_test(other_text_is_not_an_ip_address),
+          cmocka_unit_test(ranges_are_bytes_and_mask_with_the_hosts_bits_off),
+          cmocka_unit_test(object_identifiers_have_two_arcs_and_no_large_ones));
