@@ -79,6 +79,11 @@ static int write_extensions(const struct csr_request *request, X509_REQ *req, st
         return r;
     if (request->encode_usages)
         usages_write(request->usages | (request->is_ca ? USAGE(CERT_SIGN) : 0), &extensions);
+    if (request->bounds) {
+        r = name_bounds_write(request->bounds, &extensions, err);
+        if (r < 0)
+            return r;
+    }
     if (extensions)
         openssl_must(X509_REQ_add_extensions(req, extensions) == 1);
     return 0;
@@ -197,6 +202,11 @@ void csr_to_pem(const struct csr *csr, struct buf *to)
 const struct x509_names *csr_names(const struct csr *csr)
 {
     return &csr->names;
+}
+
+void csr_subject_to_der(const struct csr *csr, struct buf *to)
+{
+    name_to_der(X509_REQ_get_subject_name(csr->req), to);
 }
 
 const struct pkey *csr_public_key(const struct csr *csr)

@@ -7,14 +7,25 @@
 #include "base/str.h"
 #include "pki/pkey.h"
 
+/* An alternative name of a sort that only its users know, such as a user principal name. */
+struct other_name {
+    char *oid; /* dotted */
+    char *utf8_value;
+};
+
 /* Subject and alternative names: of a request to be built, of a parsed request, of a certificate. */
 struct x509_names {
+    /* RFC 4514 text (dn.h), instead of all other members of the subject; NULL in what was parsed. */
+    char *literal_subject;
     char *common_name;
     struct strlist organizations, countries, organizational_units, localities, provinces,
         street_addresses, postal_codes;
     char *serial_number;
     struct strlist dns_names, ip_addresses /* canonical text */, email_addresses, uris;
+    struct other_name *other_names; /* those with a UTF8String */
+    size_t other_name_count;
 };
+void x509_names_add_other(struct x509_names *names, const char *oid, const char *utf8_value);
 void x509_names_deinit(struct x509_names *names);
 DEFINE_CLEANUP_VALUE(struct x509_names, x509_names_deinit);
 
@@ -60,9 +71,21 @@ enum signature_algorithm {
     SIGNATURE_ED25519
 };
 
+/* Names that a CA may sign, or may not (RFC 5280 4.2.1.10). */
+struct subtrees {
+    struct strlist dns_domains, ip_ranges /* as 192.0.2.0/24 */, email_addresses, uri_domains;
+};
+struct name_bounds {
+    bool critical;
+    struct subtrees permitted, excluded; /* both empty: no extension */
+};
+void name_bounds_deinit(struct name_bounds *bounds);
+DEFINE_CLEANUP_VALUE(struct name_bounds, name_bounds_deinit);
+
 struct csr_request {
     const struct x509_names *names;
-    key_usages usages; /* only encoded when encode_usages; 0 means none */
+    const struct name_bounds *bounds; /* NULL: none */
+    key_usages usages;                /* only encoded when encode_usages; 0 means none */
     bool encode_usages;
     bool is_ca; /* adds cert sign to the usages; no basicConstraints extension (as cert-manager) */
     enum signature_algorithm signature; /* default: behaviour.md 1.3 by key */
@@ -70,7 +93,7 @@ struct csr_request {
 
 struct csr;
 /* Subject order C, O, OU, L, ST, STREET, PostalCode, CN, serialNumber as Go's pkix; SAN critical iff
- * the subject is empty. `key` is only borrowed. */
+ * the subject is empty. `key` is only borrowed. ERR_INVALID for what no certificate can hold. */
 int csr_new(const struct csr_request *request, const struct pkey *key, struct csr **ret,
             struct err *err);
 /* PEM "CERTIFICATE REQUEST", or DER; self-signature is checked (ERR_INVALID). */
@@ -83,7 +106,10 @@ DEFINE_CLEANUP(struct csr, csr_free);
 void csr_to_pem(const struct csr *csr, struct buf *to);
 void csr_to_der(const struct csr *csr, struct buf *to);
 const struct x509_names *csr_names(const struct csr *csr); /* lent */
-const struct pkey *csr_public_key(const struct csr *csr);  /* lent; NULL after csr_look() */
+void csr_subject_to_der(const struct csr *csr, struct buf *to);
+/* The same of a subject that is still text (dn.h). */
+int subject_text_to_der(const char *text, struct buf *to, struct err *err);
+const struct pkey *csr_public_key(const struct csr *csr); /* lent; NULL after csr_look() */
 void csr_public_hash(const struct csr *csr, unsigned char to[SHA256_LEN]); /* as of its pkey */
 /* From the extensions; *ret_has (may be NULL) says whether KU or EKU were there. Of two words for
  * one bit the result has "digital signature" and "email protection". */

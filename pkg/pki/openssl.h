@@ -40,6 +40,8 @@ DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free);
 DEFINE_CLEANUP(EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free);
 DEFINE_CLEANUP(GENERAL_NAME, GENERAL_NAME_free);
 DEFINE_CLEANUP(GENERAL_NAMES, GENERAL_NAMES_free);
+DEFINE_CLEANUP(NAME_CONSTRAINTS, NAME_CONSTRAINTS_free);
+DEFINE_CLEANUP(ASN1_OBJECT, ASN1_OBJECT_free);
 DEFINE_CLEANUP(OSSL_DECODER_CTX, OSSL_DECODER_CTX_free);
 DEFINE_CLEANUP(OSSL_ENCODER_CTX, OSSL_ENCODER_CTX_free);
 DEFINE_CLEANUP(OSSL_PARAM, OSSL_PARAM_free);
@@ -114,6 +116,9 @@ bool cert_may_sign(const struct cert *cert);
 int x509_names_write_subject(const struct x509_names *names, X509_NAME *to, struct err *err);
 int x509_names_write_san(const struct x509_names *names, X509_EXTENSIONS **extensions,
                          struct err *err);
+void name_to_der(const X509_NAME *name, struct buf *to);
+int name_bounds_write(const struct name_bounds *bounds, X509_EXTENSIONS **extensions,
+                      struct err *err);
 int x509_names_read(struct x509_names *names, const X509_NAME *subject,
                     const X509_EXTENSIONS *extensions, struct err *err);
 

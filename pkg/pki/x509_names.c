@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "pki/dn.h"
 #include "pki/names.h"
 #include "pki/openssl.h"
 
@@ -27,14 +28,15 @@ static const struct {
     {NID_serialNumber, false, offsetof(struct x509_names, serial_number)},
 };
 
-/* Alternative names that are text, in the order of their tags. IP addresses come behind them. */
+/* Alternative names that are lists, in Go's order; other names come behind them. */
 static const struct {
     int type;
     const char *what;
     size_t offset;
-} text_types[] = {
-    {GEN_EMAIL, "e-mail address", offsetof(struct x509_names, email_addresses)},
+} list_types[] = {
     {GEN_DNS, "DNS name", offsetof(struct x509_names, dns_names)},
+    {GEN_EMAIL, "e-mail address", offsetof(struct x509_names, email_addresses)},
+    {GEN_IPADD, "IP address", offsetof(struct x509_names, ip_addresses)},
     {GEN_URI, "URI", offsetof(struct x509_names, uris)},
 };
 
@@ -53,10 +55,23 @@ void x509_names_deinit(struct x509_names *names)
         else
             xfree(*(char **)value);
     }
-    for (size_t i = 0; i < ARRAY_LEN(text_types); i++)
-        strlist_deinit(member(names, text_types[i].offset));
-    strlist_deinit(&names->ip_addresses);
+    for (size_t i = 0; i < ARRAY_LEN(list_types); i++)
+        strlist_deinit(member(names, list_types[i].offset));
+    for (size_t i = 0; i < names->other_name_count; i++) {
+        xfree(names->other_names[i].oid);
+        xfree(names->other_names[i].utf8_value);
+    }
+    xfree(names->other_names);
+    xfree(names->literal_subject);
     *names = (struct x509_names){};
+}
+
+void x509_names_add_other(struct x509_names *names, const char *oid, const char *utf8_value)
+{
+    names->other_names = xrealloc(names->other_names,
+                                  (names->other_name_count + 1) * sizeof(*names->other_names));
+    names->other_names[names->other_name_count++] = (struct other_name){
+        .oid = xstrdup(oid), .utf8_value = xstrdup(utf8_value)};
 }
 
 /*
@@ -73,18 +88,25 @@ static bool is_printable_string(const char *s)
 }
 
 /* `joins`: into the RDN of the value before. */
-static int add_attribute(X509_NAME *to, int nid, const char *value, bool joins, struct err *err)
+static int add_object(X509_NAME *to, const ASN1_OBJECT *object, const char *value, bool joins,
+                      struct err *err)
 {
     int type = is_printable_string(value) ? V_ASN1_PRINTABLESTRING : V_ASN1_UTF8STRING;
+    const char *name = OBJ_nid2ln(OBJ_obj2nid(object));
     size_t len = strlen(value);
 
     if (!str_is_utf8(value, len))
-        return err_set(err, ERR_INVALID, "the subject's %s is not UTF-8", OBJ_nid2ln(nid));
+        return err_set(err, ERR_INVALID, "the subject's %s is not UTF-8", name);
     /* An explicit type, since MBSTRING_UTF8 would apply OpenSSL's length limits per attribute. */
-    if (!X509_NAME_add_entry_by_NID(to, nid, type, (const unsigned char *)value, (int)len, -1,
+    if (!X509_NAME_add_entry_by_OBJ(to, object, type, (const unsigned char *)value, (int)len, -1,
                                     joins ? -1 : 0))
-        return openssl_err(err, ERR_INVALID, "the subject's %s", OBJ_nid2ln(nid));
+        return openssl_err(err, ERR_INVALID, "the subject's %s", name);
     return 0;
+}
+
+static int add_attribute(X509_NAME *to, int nid, const char *value, bool joins, struct err *err)
+{
+    return add_object(to, OBJ_nid2obj(nid), value, joins, err);
 }
 
 static int add_attributes(X509_NAME *to, int nid, const struct strlist *values, struct err *err)
@@ -98,10 +120,61 @@ static int add_attributes(X509_NAME *to, int nid, const struct strlist *values, 
     return 0;
 }
 
+static int object_from(const char *oid, ASN1_OBJECT **ret, struct err *err)
+{
+    *ret = name_is_oid(oid) ? OBJ_txt2obj(oid, 1) : NULL;
+    return *ret ? 0 : openssl_err(err, ERR_INVALID, "'%s' is not an object identifier", oid);
+}
+
+static int write_dn(const struct dn *dn, X509_NAME *to, struct err *err)
+{
+    for (size_t i = 0; i < dn->len; i++) {
+        cleanup(ASN1_OBJECT_free) ASN1_OBJECT *object = NULL;
+        int r = object_from(dn->items[i].oid, &object, err);
+
+        if (r == 0)
+            r = add_object(to, object, dn->items[i].value, dn->items[i].joins, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int write_text(const char *text, X509_NAME *to, struct err *err)
+{
+    cleanup(dn_deinit) struct dn dn = {};
+    int r = dn_parse(text, &dn, err);
+
+    return r < 0 ? err_wrap(err, "subject") : write_dn(&dn, to, err);
+}
+
+void name_to_der(const X509_NAME *name, struct buf *to)
+{
+    cleanup(openssl_free) unsigned char *der = NULL;
+    int len = i2d_X509_NAME(name, &der);
+
+    openssl_must(len > 0);
+    buf_add(to, der, (size_t)len);
+}
+
+int subject_text_to_der(const char *text, struct buf *to, struct err *err)
+{
+    cleanup(X509_NAME_free) X509_NAME *name = X509_NAME_new();
+    int r;
+
+    openssl_must(name);
+    r = write_text(text, name, err);
+    if (r == 0)
+        name_to_der(name, to);
+    return r;
+}
+
 int x509_names_write_subject(const struct x509_names *names, X509_NAME *to, struct err *err)
 {
     int r = 0;
 
+    if (names->literal_subject)
+        return write_text(names->literal_subject, to, err);
     for (size_t i = 0; i < ARRAY_LEN(subject_types) && r == 0; i++) {
         void *value = member(names, subject_types[i].offset);
 
@@ -115,6 +188,8 @@ int x509_names_write_subject(const struct x509_names *names, X509_NAME *to, stru
 
 static bool subject_is_empty(const struct x509_names *names)
 {
+    if (names->literal_subject)
+        return false; /* it was written: a text that says nothing is refused */
     for (size_t i = 0; i < ARRAY_LEN(subject_types); i++) {
         void *value = member(names, subject_types[i].offset);
 
@@ -176,6 +251,39 @@ static int add_ips(GENERAL_NAMES *to, const struct strlist *ips, struct err *err
     return 0;
 }
 
+static int add_list(const struct x509_names *names, size_t i, GENERAL_NAMES *to, struct err *err)
+{
+    const struct strlist *list = member(names, list_types[i].offset);
+
+    return list_types[i].type == GEN_IPADD
+               ? add_ips(to, list, err)
+               : add_texts(to, list_types[i].type, list_types[i].what, list, err);
+}
+
+/* [0] EXPLICIT UTF8String. */
+static int add_other(const struct other_name *other, GENERAL_NAMES *to, struct err *err)
+{
+    size_t len = strlen(other->utf8_value);
+    ASN1_OBJECT *oid = NULL;
+    GENERAL_NAME *name;
+    ASN1_STRING *text;
+    ASN1_TYPE *value;
+
+    if (len == 0 || !str_is_utf8(other->utf8_value, len))
+        return err_set(err, ERR_INVALID, "the other name of type '%s' is empty or not UTF-8",
+                       other->oid);
+    if (object_from(other->oid, &oid, err) < 0)
+        return err_wrap(err, "the type of an other name");
+    name = GENERAL_NAME_new();
+    text = ASN1_UTF8STRING_new();
+    value = ASN1_TYPE_new();
+    openssl_must(name && text && value && ASN1_STRING_set(text, other->utf8_value, (int)len) == 1);
+    ASN1_TYPE_set(value, V_ASN1_UTF8STRING, text);
+    openssl_must(GENERAL_NAME_set0_othername(name, oid, value) == 1 &&
+                 sk_GENERAL_NAME_push(to, name) > 0);
+    return 0;
+}
+
 int x509_names_write_san(const struct x509_names *names, X509_EXTENSIONS **extensions,
                          struct err *err)
 {
@@ -183,11 +291,10 @@ int x509_names_write_san(const struct x509_names *names, X509_EXTENSIONS **exten
     int r = 0;
 
     openssl_must(san);
-    for (size_t i = 0; i < ARRAY_LEN(text_types) && r == 0; i++)
-        r = add_texts(san, text_types[i].type, text_types[i].what,
-                      member(names, text_types[i].offset), err);
-    if (r == 0)
-        r = add_ips(san, &names->ip_addresses, err);
+    for (size_t i = 0; i < ARRAY_LEN(list_types) && r == 0; i++)
+        r = add_list(names, i, san, err);
+    for (size_t i = 0; i < names->other_name_count && r == 0; i++)
+        r = add_other(&names->other_names[i], san, err);
     if (r < 0)
         return r;
     if (sk_GENERAL_NAME_num(san) > 0)
@@ -271,7 +378,26 @@ static int read_text(struct strlist *list, const ASN1_STRING *value, const char 
     return 0;
 }
 
-/* Other types (otherName, directoryName, ...) are passed over. */
+/* Values of other types than UTF8String are passed over, and types whose arcs OpenSSL does not put into
+ * digits because that would take it too long. */
+static int read_other(struct x509_names *names, const OTHERNAME *other, struct err *err)
+{
+    cleanup(xfree) char *oid = NULL, *text = NULL;
+    int len = OBJ_obj2txt(NULL, 0, other->type_id, 1);
+    int r;
+
+    if (len <= 0 || ASN1_TYPE_get(other->value) != V_ASN1_UTF8STRING)
+        return 0;
+    r = text_of(other->value->value.utf8string, &text, err);
+    if (r < 0)
+        return r;
+    oid = xalloc((size_t)len + 1);
+    (void)OBJ_obj2txt(oid, len + 1, other->type_id, 1); /* the length that it just said */
+    x509_names_add_other(names, oid, text);
+    return 0;
+}
+
+/* Other types (directoryName, ...) are passed over. */
 static int read_general_name(struct x509_names *names, const GENERAL_NAME *name, struct err *err)
 {
     int type;
@@ -279,9 +405,11 @@ static int read_general_name(struct x509_names *names, const GENERAL_NAME *name,
 
     if (type == GEN_IPADD)
         return read_ip(names, value, err);
-    for (size_t i = 0; i < ARRAY_LEN(text_types); i++)
-        if (type == text_types[i].type)
-            return read_text(member(names, text_types[i].offset), value, text_types[i].what, err);
+    if (type == GEN_OTHERNAME)
+        return read_other(names, value, err);
+    for (size_t i = 0; i < ARRAY_LEN(list_types); i++)
+        if (type == list_types[i].type)
+            return read_text(member(names, list_types[i].offset), value, list_types[i].what, err);
     return 0;
 }
 

@@ -266,6 +266,213 @@ TEST(the_subject_is_written_as_go_does)
     ASSERT_STREQ(csr_names(csr)->organizational_units.items[0], "ou");
 }
 
+static void write_hex(const struct buf *bytes, struct buf *to)
+{
+    for (size_t i = 0; i < bytes->len; i++)
+        buf_addf(to, "%02x", (unsigned char)bytes->data[i]);
+}
+
+/* The bytes are those of go-ldap and Go's encoding/asn1 for the same texts. */
+TEST(a_literal_subject_has_the_bytes_of_cert_managers)
+{
+    static const struct {
+        const char *text, *der;
+    } rows[] = {
+        {"CN=*.example.test,OU=FooLong,OU=Bar,OU=Baz,OU=Dept.,O=Corp.",
+         "3067310e300c060355040a1305436f72702e310e300c060355040b1305446570742e310c300a060355040b1303"
+         "42617a310c300a060355040b13034261723110300e060355040b1307466f6f4c6f6e673117301506035504030c"
+         "0e2a2e6578616d706c652e74657374"},
+        {"CN=foo\\,\\\"bar\\\",UID=jim,SERIALNUMBER=7,OU=a,OU=b,DC=example,DC=com,STREET=Main St. 1,"
+         "L=Bern,C=CH",
+         "3081ac310b3009060355040613024348310d300b060355040713044265726e311330110603550409130a4d6169"
+         "6e2053742e203131133011060a0992268993f22c6401191303636f6d31173015060a0992268993f22c64011913"
+         "076578616d706c65310a3008060355040b130162310a3008060355040b130161310a3008060355040513013731"
+         "133011060a0992268993f22c64010113036a696d3112301006035504030c09666f6f2c2262617222"},
+        {"CN=a+OU=b+C=DE,O=x",
+         "302d310a3008060355040a130178311f300806035504031301613008060355040b13"
+         "01623009060355040613024445"},
+        {"OU=zz+OU=a", "301731153008060355040b1301613009060355040b13027a7a"},
+        {"CN=Gr\\C3\\B6\\C3\\9Fe,O=Gr\xc3\xb6\xc3\x9f"
+         "e",
+         "30243110300e060355040a0c074772c3b6c39f653110300e06035504030c074772c3b6c39f65"},
+        {"CN=a;O=b", "3018310a3008060355040a130162310a30080603550403130161"},
+        {"CN = a b  , O= \\ c \\ ",
+         "301d310d300b060355040a130420632020310c300a06035504031303612062"},
+        {"1.2.3.4=foo,CN=", "30193109300706035504031300310c300a06032a03041303666f6f"},
+        {"CN=#0c0161", "300c310a30080603550403130161"},
+        {"CN=a@b.test", "30133111300f06035504030c086140622e74657374"},
+        {"CN=x\\#\\+\\;\\<\\>\\=\\\\", "30133111300f06035504030c0878232b3b3c3e3d5c"},
+        {"2.999.1=x", "300c310a30080603883701130178"},
+    };
+    struct err err = {};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(buf_deinit) struct buf der = BUF(4096), hex = BUF(4096);
+
+        CASE(rows[i].text);
+        ASSERT_OK(subject_text_to_der(rows[i].text, &der, &err));
+        write_hex(&der, &hex);
+        ASSERT_STREQ(buf_str(&hex), rows[i].der);
+    }
+}
+
+TEST(a_literal_subject_stands_instead_of_the_members)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {
+        .literal_subject = xstrdup("CN=a.example,OU=b,DC=c,O=d"), .common_name = xstrdup("no")};
+    cleanup(csr_free) struct csr *csr = NULL, *again = NULL;
+    cleanup(buf_deinit) struct buf wanted = BUF(4096), got = BUF(4096), der = BUF(4096);
+    struct err err = {};
+
+    add(&names.dns_names, "a.example");
+    csr = build(&(struct csr_request){.names = &names}, p256);
+    csr_to_der(csr, &der);
+    ASSERT_FALSE(HAS(&der, OID_SAN TRUE_));
+    ASSERT_OK(csr_look(der.data, der.len, &again, &err));
+    csr_subject_to_der(again, &got);
+    ASSERT_OK(subject_text_to_der(names.literal_subject, &wanted, &err));
+    ASSERT_MEMEQ(got.data, got.len, wanted.data, wanted.len);
+    ASSERT_STREQ(csr_names(csr)->common_name, "a.example");
+    ASSERT_STREQ(csr_names(csr)->organizations.items[0], "d");
+    ASSERT_NULL(csr_names(csr)->literal_subject);
+}
+
+TEST(an_empty_value_is_one)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.literal_subject = xstrdup("CN=,O=a")};
+    cleanup(csr_free) struct csr *csr = build(&(struct csr_request){.names = &names}, p256);
+
+    ASSERT_STREQ(csr_names(csr)->common_name, "");
+}
+
+#define UPN     "1.3.6.1.4.1.311.20.2.3"
+#define OID_UPN "\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03"
+
+/* As Go's crypto/x509 and, behind that, cert-manager: DNS, e-mail, IP, URI, other names. */
+TEST(alternative_names_come_in_the_order_of_cert_manager)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {};
+    cleanup(csr_free) struct csr *csr = NULL;
+    cleanup(buf_deinit) struct buf der = BUF(4096);
+    const struct x509_names *got;
+
+    x509_names_add_other(&names, UPN, "a@b");
+    x509_names_add_other(&names, "1.2.3", "\xc3\xbc");
+    add(&names.uris, "u:v");
+    add(&names.ip_addresses, "192.0.2.1");
+    add(&names.email_addresses, "e@f");
+    add(&names.dns_names, "d.example");
+    csr = build(&(struct csr_request){.names = &names}, p256);
+    csr_to_der(csr, &der);
+    ASSERT_TRUE(HAS(&der, "\x30\x3c\x82\x09"
+                          "d.example\x81\x03"
+                          "e@f\x87\x04\xc0\x00\x02\x01\x86\x03"
+                          "u:v"
+                          "\xa0\x13" OID_UPN "\xa0\x05\x0c\x03"
+                          "a@b"
+                          "\xa0\x0a\x06\x02\x2a\x03\xa0\x04\x0c\x02\xc3\xbc"));
+    got = csr_names(csr);
+    ASSERT_EQ(got->other_name_count, 2);
+    ASSERT_STREQ(got->other_names[0].oid, UPN);
+    ASSERT_STREQ(got->other_names[0].utf8_value, "a@b");
+    ASSERT_STREQ(got->other_names[1].oid, "1.2.3");
+    ASSERT_STREQ(got->other_names[1].utf8_value, "\xc3\xbc");
+}
+
+#define OID_BOUNDS "\x06\x03\x55\x1d\x1e"
+
+TEST(bounds_of_a_ca_are_written_as_rfc_5280_says)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup("ca")};
+
+    for (int critical = 0; critical < 2; critical++) {
+        cleanup(name_bounds_deinit) struct name_bounds bounds = {.critical = critical};
+        cleanup(csr_free) struct csr *csr = NULL;
+        cleanup(buf_deinit) struct buf der = BUF(4096);
+
+        add(&bounds.permitted.uri_domains, ".u");
+        add(&bounds.permitted.email_addresses, "e@f");
+        add(&bounds.permitted.ip_ranges, "10.1.2.3/8");
+        add(&bounds.permitted.dns_domains, "d");
+        add(&bounds.excluded.dns_domains, "");
+        csr = build(&(struct csr_request){.names = &names, .bounds = &bounds, .is_ca = true}, p256);
+        csr_to_der(csr, &der);
+        ASSERT_EQ(HAS(&der, OID_BOUNDS TRUE_), critical);
+        ASSERT_TRUE(HAS(&der, "\x04\x28\x30\x26\xa0\x1e\x30\x03\x82\x01"
+                              "d"
+                              "\x30\x0a\x87\x08\x0a\x00\x00\x00\xff\x00\x00\x00"
+                              "\x30\x05\x81\x03"
+                              "e@f"
+                              "\x30\x04\x86\x02.u"
+                              "\xa1\x04\x30\x02\x82\x00"));
+    }
+}
+
+TEST(bounds_without_any_name_are_not_written)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup("ca")};
+    cleanup(csr_free) struct csr *csr = NULL;
+    cleanup(buf_deinit) struct buf der = BUF(4096);
+
+    csr = build(&(struct csr_request){.names = &names, .bounds = &(struct name_bounds){}}, p256);
+    csr_to_der(csr, &der);
+    ASSERT_FALSE(HAS(&der, OID_BOUNDS));
+}
+
+TEST(bounds_that_no_certificate_can_hold_are_refused)
+{
+    static const struct {
+        size_t list;
+        const char *text, *says;
+    } rows[] = {
+        {offsetof(struct subtrees, dns_domains), "\xc3\xbc.example", "DNS domain '"},
+        {offsetof(struct subtrees, ip_ranges), "10.0.0.1", "'10.0.0.1' is not a range"},
+        {offsetof(struct subtrees, email_addresses), "a b", "e-mail address 'a b'"},
+        {offsetof(struct subtrees, uri_domains), "\xc3\xbc", "URI domain"},
+    };
+    struct err err = {};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(x509_names_deinit) struct x509_names names = {};
+        cleanup(name_bounds_deinit) struct name_bounds bounds = {};
+        struct csr_request request = {.names = &names, .bounds = &bounds};
+        struct csr *csr = NULL;
+
+        CASE(rows[i].says);
+        add((struct strlist *)((char *)&bounds.excluded + rows[i].list), rows[i].text);
+        ASSERT_ERR(ERR_INVALID, csr_new(&request, p256, &csr, &err));
+        ASSERT_CONTAINS(err.text, rows[i].says);
+        ASSERT_CONTAINS(err.text, "name constraints: ");
+    }
+}
+
+TEST(other_names_and_subjects_that_no_certificate_can_hold_are_refused)
+{
+    static const struct {
+        const char *subject, *oid, *value, *says;
+    } rows[] = {
+        {NULL, "BAD_OID", "a", "'BAD_OID' is not an object identifier"},
+        {NULL, "1.40", "a", "'1.40' is not"},
+        {NULL, "1.2", "", "is empty or not UTF-8"},
+        {NULL, "1.2", "\xff", "is empty or not UTF-8"},
+        {"UNKNOWN=blah", NULL, NULL, "subject: 'UNKNOWN' at byte 1"},
+    };
+    struct err err = {};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(x509_names_deinit) struct x509_names names = {};
+        struct csr *csr = NULL;
+
+        CASE(rows[i].says);
+        if (rows[i].subject)
+            names.literal_subject = xstrdup(rows[i].subject);
+        else
+            x509_names_add_other(&names, rows[i].oid, rows[i].value);
+        ASSERT_ERR(ERR_INVALID, csr_new(&(struct csr_request){.names = &names}, p256, &csr, &err));
+        ASSERT_CONTAINS(err.text, rows[i].says);
+    }
+}
+
 TEST(usages_become_the_bits_and_oids_of_rfc_5280)
 {
     cleanup(x509_names_deinit) struct x509_names names = {};
@@ -552,6 +759,14 @@ int main(void)
         cmocka_unit_test(all_kinds_of_names_come_back),
         cmocka_unit_test(an_ipv4_address_takes_four_bytes),
         cmocka_unit_test(the_subject_is_written_as_go_does),
+        cmocka_unit_test(a_literal_subject_has_the_bytes_of_cert_managers),
+        cmocka_unit_test(a_literal_subject_stands_instead_of_the_members),
+        cmocka_unit_test(an_empty_value_is_one),
+        cmocka_unit_test(alternative_names_come_in_the_order_of_cert_manager),
+        cmocka_unit_test(bounds_of_a_ca_are_written_as_rfc_5280_says),
+        cmocka_unit_test(bounds_without_any_name_are_not_written),
+        cmocka_unit_test(bounds_that_no_certificate_can_hold_are_refused),
+        cmocka_unit_test(other_names_and_subjects_that_no_certificate_can_hold_are_refused),
         cmocka_unit_test(usages_become_the_bits_and_oids_of_rfc_5280),
         cmocka_unit_test(every_usage_survives_the_way_through_a_request),
         cmocka_unit_test(usages_stay_out_when_not_asked_for),
