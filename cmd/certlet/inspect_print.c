@@ -49,6 +49,21 @@ static void set_names(struct json *map, const char *key, const struct strlist *n
         json_set(map, key, json_new_strlist(names));
 }
 
+/* As a Certificate has them. */
+static void set_other_names(struct json *map, const struct x509_names *names)
+{
+    struct json *list = json_new_list();
+
+    for (size_t i = 0; i < names->other_name_count; i++) {
+        struct json *one = json_new_map();
+
+        json_set_text(one, "oid", names->other_names[i].oid);
+        json_set_text(one, "utf8Value", names->other_names[i].utf8_value);
+        json_append(list, one);
+    }
+    json_set(map, "otherNames", list);
+}
+
 static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
 {
     struct json *map = json_new_map();
@@ -62,6 +77,8 @@ static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
     set_names(map, "ipAddresses", &names->ip_addresses);
     set_names(map, "emailAddresses", &names->email_addresses);
     set_names(map, "uris", &names->uris);
+    if (names->other_name_count > 0)
+        set_other_names(map, names);
     set_time(map, "notBefore", cert_not_before_ms(cert));
     set_time(map, "notAfter", cert_not_after_ms(cert));
     json_set_int(map, "daysLeft", (cert_not_after_ms(cert) - now_ms) / DAYS(1));
@@ -85,6 +102,17 @@ static void print_list(const char *head, const struct json *list)
     printf("\n");
 }
 
+static void print_other_names(const struct json *list)
+{
+    for (size_t i = 0; i < json_len(list); i++) {
+        cleanup(xfree) char *value = xstrdup(json_get_text(json_at(list, i), "utf8Value"));
+
+        str_clean(value); /* it may say anything, to a terminal too */
+        printf("  %-12s %s (of type %s)\n", "other name", value,
+               json_get_text(json_at(list, i), "oid"));
+    }
+}
+
 static void print_key(const char *head, const struct json *map)
 {
     printf("  %-12s %s", head, json_get_text(map, "key"));
@@ -106,6 +134,7 @@ static void print_words(const struct json *map, size_t number, int64_t not_after
     print_list("addresses", json_get(map, "ipAddresses"));
     print_list("e-mails", json_get(map, "emailAddresses"));
     print_list("URIs", json_get(map, "uris"));
+    print_other_names(json_get(map, "otherNames"));
     printf("  %-12s %s to %s (%s %s)\n", "valid", json_get_text(map, "notBefore"),
            json_get_text(map, "notAfter"), left_ms < 0 ? "expired for" : "left:", words);
     print_key("key", map);

@@ -7,8 +7,6 @@
 #include "api/certificate_check.h"
 #include "api/check.h"
 
-enum { COMMON_NAME_MAX = 64 }; /* RFC 5280 ub-common-name */
-
 static const char *const usage_names[] = {
     NULL,
     "signing",
@@ -78,11 +76,11 @@ static DEFINE_FIELDS(certificate_subject, "Certificate spec.subject", certificat
                      NULL);
 
 static const struct field certificate_other_name_rows[] = {
-    FIELD(struct certificate_other_name, oid, "oid", STRING),
+    FIELD(struct certificate_other_name, oid, "oid", STRING, .check = check_oid),
     FIELD(struct certificate_other_name, utf8_value, "utf8Value", STRING),
 };
 static DEFINE_FIELDS(certificate_other_name, "Certificate spec.otherNames",
-                     certificate_other_name_rows, NULL);
+                     certificate_other_name_rows, certificate_other_name_check);
 
 static const struct field certificate_private_key_rows[] = {
     FIELD(struct certificate_private_key, rotation_policy, "rotationPolicy", ENUM,
@@ -142,11 +140,14 @@ static DEFINE_FIELDS(certificate_keystores, "Certificate spec.keystores",
                      certificate_keystores_rows, NULL);
 
 static const struct field name_constraint_item_rows[] = {
-    FIELD(struct name_constraint_item, dns_domains, "dnsDomains", STRINGS, .flags = F_ATOMIC),
-    FIELD(struct name_constraint_item, ip_ranges, "ipRanges", STRINGS, .flags = F_ATOMIC),
-    FIELD(struct name_constraint_item, email_addresses, "emailAddresses", STRINGS,
+    FIELD(struct name_constraint_item, dns_domains, "dnsDomains", STRINGS,
+          .check = check_ascii_names, .flags = F_ATOMIC),
+    FIELD(struct name_constraint_item, ip_ranges, "ipRanges", STRINGS, .check = check_ip_ranges,
           .flags = F_ATOMIC),
-    FIELD(struct name_constraint_item, uri_domains, "uriDomains", STRINGS, .flags = F_ATOMIC),
+    FIELD(struct name_constraint_item, email_addresses, "emailAddresses", STRINGS,
+          .check = check_ascii_names, .flags = F_ATOMIC),
+    FIELD(struct name_constraint_item, uri_domains, "uriDomains", STRINGS,
+          .check = check_ascii_names, .flags = F_ATOMIC),
 };
 static DEFINE_FIELDS(name_constraint_item, "name constraints", name_constraint_item_rows, NULL);
 
@@ -158,7 +159,7 @@ static const struct field name_constraints_rows[] = {
           .of = &name_constraint_item_fields),
 };
 static DEFINE_FIELDS(name_constraints, "Certificate spec.nameConstraints", name_constraints_rows,
-                     NULL);
+                     name_constraints_check);
 
 static const struct field renewal_window_rows[] = {
     FIELD(struct renewal_window, cron, "cron", STRING, .flags = F_REQUIRED),
@@ -177,7 +178,8 @@ static DEFINE_FIELDS(certificate_renewal, "Certificate spec.renewal", certificat
 
 static const struct field certificate_spec_rows[] = {
     FIELD(struct certificate_spec, subject, "subject", OBJECT, .of = &certificate_subject_fields),
-    FIELD(struct certificate_spec, literal_subject, "literalSubject", STRING, .flags = F_UNBUILT),
+    FIELD(struct certificate_spec, literal_subject, "literalSubject", STRING,
+          .check = check_literal_subject),
     FIELD(struct certificate_spec, common_name, "commonName", STRING, .max = COMMON_NAME_MAX,
           .check = check_printable),
     FIELD(struct certificate_spec, duration, "duration", DURATION, .default_text = "2160h0m0s"),
@@ -193,7 +195,7 @@ static const struct field certificate_spec_rows[] = {
     FIELD(struct certificate_spec, email_addresses, "emailAddresses", STRINGS,
           .check = check_email_addresses, .flags = F_ATOMIC),
     FIELD(struct certificate_spec, other_names, "otherNames", LIST,
-          .of = &certificate_other_name_fields, .flags = F_UNBUILT | F_ATOMIC),
+          .of = &certificate_other_name_fields, .flags = F_ATOMIC),
     FIELD(struct certificate_spec, secret_name, "secretName", STRING, .flags = F_REQUIRED,
           .check = check_subdomain),
     FIELD(struct certificate_spec, secret_template, "secretTemplate", OBJECT,
@@ -216,7 +218,7 @@ static const struct field certificate_spec_rows[] = {
     FIELD(struct certificate_spec, additional_output_formats, "additionalOutputFormats", LIST,
           .of = &certificate_output_format_fields, .flags = F_ATOMIC),
     FIELD(struct certificate_spec, name_constraints, "nameConstraints", OBJECT,
-          .of = &name_constraints_fields, .flags = F_UNBUILT),
+          .of = &name_constraints_fields),
     FIELD(struct certificate_spec, renewal, "renewal", OBJECT, .of = &certificate_renewal_fields),
 };
 DEFINE_FIELDS(certificate_spec, "Certificate spec", certificate_spec_rows, certificate_spec_check);

@@ -133,5 +133,7 @@ key_usages usages_of(const struct array_int *usages, bool is_ca); /* with defaul
 int64_t certificate_duration_ms(const struct certificate_spec *spec);     /* 90 d */
 int64_t certificate_history_limit(const struct certificate_spec *spec);   /* 1 */
 const char *certificate_common_name(const struct certificate_spec *spec); /* "" if none */
+/* Heap: of commonName or of literalSubject; NULL if there is none. */
+char *certificate_subject_common_name(const struct certificate_spec *spec);
 
 #endif

@@ -4,10 +4,12 @@
 #include "api/certificate_check.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "api/certificate.h"
 #include "api/check.h"
 #include "api/kinds.h"
+#include "pki/dn.h"
 
 #define SECOND_NS  INT64_C(1000000000)
 #define MINUTE_NS  (60 * SECOND_NS)
@@ -21,13 +23,98 @@ enum { RSA_MIN = 2048, RSA_MAX = 8192, RENEW_BEFORE_MIN_MINUTES = 5 };
 static void check_has_name(const struct certificate_spec *spec, const char *path,
                            struct field_report *report)
 {
+    cleanup(xfree) char *common_name = certificate_subject_common_name(spec);
     size_t names = spec->dns_names.len + spec->ip_addresses.len + spec->uris.len +
                    spec->email_addresses.len + spec->other_names.len;
 
-    if (names == 0 && str_empty(spec->common_name) && str_empty(spec->literal_subject))
+    if (names == 0 && str_empty(common_name))
         field_report_add(report, PROBLEM_REQUIRED, path,
-                         "at least one of 'dnsNames', 'ipAddresses', 'uris', 'emailAddresses' and "
-                         "'commonName' must be set");
+                         "at least one of 'dnsNames', 'ipAddresses', 'uris', 'emailAddresses', "
+                         "'otherNames' and 'commonName' must be set");
+}
+
+static bool subject_is_empty(const struct certificate_subject *subject)
+{
+    const struct array_string *lists[] = {
+        &subject->organizations, &subject->countries, &subject->organizational_units,
+        &subject->localities,    &subject->provinces, &subject->street_addresses,
+        &subject->postal_codes,
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        if (lists[i]->len > 0)
+            return false;
+    return str_empty(subject->serial_number);
+}
+
+static void check_one_subject(const struct certificate_spec *spec, const char *path,
+                              struct field_report *report)
+{
+    if (str_empty(spec->literal_subject))
+        return;
+    if (!str_empty(spec->common_name))
+        problem_at_member(report, PROBLEM_INVALID, path, "commonName",
+                          "must not be set together with 'literalSubject'; write it there as "
+                          "'CN=...'");
+    if (spec->subject && !subject_is_empty(spec->subject))
+        problem_at_member(report, PROBLEM_INVALID, path, "subject",
+                          "must not be set together with 'literalSubject'; remove one of them");
+}
+
+/* The rules of commonName hold for each CN in it too. */
+static const char *attribute_problem(const struct dn_attribute *attribute)
+{
+    if (text_has_controls(attribute->value))
+        return "must not contain control characters";
+    if (streq(attribute->oid, "2.5.4.3") && strlen(attribute->value) > COMMON_NAME_MAX)
+        return "has a CN of more than 64 bytes; put the name into 'dnsNames' alone";
+    return NULL;
+}
+
+void check_literal_subject(const void *member, const char *path, struct field_report *report)
+{
+    cleanup(dn_deinit) struct dn dn = {};
+    struct err err = {};
+
+    if (dn_parse(*(const char *const *)member, &dn, &err) < 0)
+        field_report_add(report, PROBLEM_INVALID, path,
+                         "is not a distinguished name such as 'CN=web,O=Example': %s", err.text);
+    for (size_t i = 0; i < dn.len; i++) {
+        const char *problem = attribute_problem(&dn.items[i]);
+
+        if (problem)
+            field_report_add(report, PROBLEM_INVALID, path, "%s", problem);
+    }
+}
+
+void certificate_other_name_check(const void *self, const char *path, struct field_report *report)
+{
+    const struct certificate_other_name *name = self;
+
+    if (str_empty(name->oid))
+        problem_at_member(report, PROBLEM_REQUIRED, path, "oid",
+                          "must be set: of which sort the name is");
+    if (str_empty(name->utf8_value))
+        problem_at_member(report, PROBLEM_REQUIRED, path, "utf8Value", "is empty; set the name");
+}
+
+/* Name constraints */
+
+void name_constraints_check(const void *self, const char *path, struct field_report *report)
+{
+    const struct name_constraints *constraints = self;
+
+    if (!constraints->permitted && !constraints->excluded)
+        field_report_add(report, PROBLEM_REQUIRED, path,
+                         "at least one of 'permitted' and 'excluded' must be set");
+}
+
+static void check_is_bounded_ca(const struct certificate_spec *spec, const char *path,
+                                struct field_report *report)
+{
+    if (spec->name_constraints && !spec->is_ca)
+        problem_at_member(report, PROBLEM_INVALID, path, "nameConstraints",
+                          "are for CAs only; set 'isCA' or remove them");
 }
 
 /* Times */
@@ -159,6 +246,8 @@ void certificate_spec_check(const void *self, const char *path, struct field_rep
     const struct certificate_spec *spec = self;
 
     check_has_name(spec, path, report);
+    check_one_subject(spec, path, report);
+    check_is_bounded_ca(spec, path, report);
     check_times(spec, path, report);
     check_signature(spec, path, report);
     check_formats(spec, path, report);

@@ -6,7 +6,10 @@
 
 #include "json/field.h"
 
+enum { COMMON_NAME_MAX = 64 }; /* RFC 5280 ub-common-name */
+
 field_check_fn certificate_spec_check, certificate_private_key_check, certificate_renewal_check;
-field_check_fn check_template_annotations;
+field_check_fn certificate_other_name_check, name_constraints_check;
+field_check_fn check_template_annotations, check_literal_subject;
 
 #endif

@@ -6,6 +6,7 @@
 #include "api/certificate.h"
 
 #include "base/clock.h"
+#include "pki/dn.h"
 
 enum { RSA_SIZE = 2048, ECDSA_SIZE = 256, HISTORY = 1, NS_PER_MS = 1000000, DURATION_DAYS = 90 };
 
@@ -75,4 +76,13 @@ int64_t certificate_history_limit(const struct certificate_spec *spec)
 const char *certificate_common_name(const struct certificate_spec *spec)
 {
     return str_or(spec->common_name, "");
+}
+
+char *certificate_subject_common_name(const struct certificate_spec *spec)
+{
+    cleanup(dn_deinit) struct dn dn = {};
+
+    if (str_empty(spec->literal_subject))
+        return xstrdup(spec->common_name);
+    return dn_parse(spec->literal_subject, &dn, NULL) < 0 ? NULL : xstrdup(dn_common_name(&dn));
 }

@@ -146,6 +146,16 @@ void check_email(const void *member, const char *path, struct field_report *repo
         problem_with(report, PROBLEM_INVALID, path, email, bare_email);
 }
 
+void check_oid(const void *member, const char *path, struct field_report *report)
+{
+    const char *oid = *(const char *const *)member;
+
+    if (!name_is_oid(oid))
+        problem_with(report, PROBLEM_INVALID, path, oid,
+                     "is not an object identifier; write numbers with dots, as in '1.2.3', none "
+                     "above 2147483647");
+}
+
 /* Lists of texts */
 
 static const char *dns_name_problem(const char *name, enum field_problem_kind *ret_kind)
@@ -207,6 +217,34 @@ void check_uris(const void *member, const char *path, struct field_report *repor
             problem_at_index(report, PROBLEM_INVALID, path, i,
                              "must not contain control characters");
     }
+}
+
+static bool is_ip_range(const char *s)
+{
+    unsigned char range[32];
+    size_t len;
+
+    return ip_range_parse(s, range, &len, NULL) == 0;
+}
+
+/* A problem with each item that does not fit. */
+static void check_items(const struct array_string *items, bool (*fits)(const char *),
+                        const char *text, const char *path, struct field_report *report)
+{
+    for (size_t i = 0; i < items->len; i++)
+        if (!fits(items->items[i]))
+            problem_with_item(report, PROBLEM_INVALID, path, i, items->items[i], text);
+}
+
+void check_ip_ranges(const void *member, const char *path, struct field_report *report)
+{
+    check_items(member, is_ip_range, "is not a range; write it as in '10.0.0.0/8'", path, report);
+}
+
+void check_ascii_names(const void *member, const char *path, struct field_report *report)
+{
+    check_items(member, name_is_url_text,
+                "is not ASCII or has blanks; write a domain in its xn-- form", path, report);
 }
 
 /* Maps */

@@ -23,9 +23,10 @@ bool is_bare_email(const char *s);
 const char *host_port_problem(const char *s, bool port_required);
 
 /* Texts */
-field_check_fn check_subdomain, check_label, check_printable, check_email;
+field_check_fn check_subdomain, check_label, check_printable, check_email, check_oid;
 /* Lists of texts */
 field_check_fn check_dns_names, check_ip_addresses, check_email_addresses, check_uris;
+field_check_fn check_ip_ranges, check_ascii_names;
 /* Maps */
 field_check_fn check_labels, check_annotations;
 /* Durations */

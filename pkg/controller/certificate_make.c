@@ -135,10 +135,15 @@ int certificate_names(const struct certificate_spec *spec, struct x509_names *re
     const struct certificate_subject *subject = spec->subject;
     char text[IP_TEXT_MAX];
 
+    if (!str_empty(spec->literal_subject))
+        ret->literal_subject = xstrdup(spec->literal_subject);
     ret->common_name = xstrdup(spec->common_name);
     array_string_add_to(&spec->dns_names, &ret->dns_names);
     array_string_add_to(&spec->uris, &ret->uris);
     array_string_add_to(&spec->email_addresses, &ret->email_addresses);
+    for (size_t i = 0; i < spec->other_names.len; i++)
+        x509_names_add_other(ret, str_or(spec->other_names.items[i].oid, ""),
+                             str_or(spec->other_names.items[i].utf8_value, ""));
     for (size_t i = 0; i < spec->ip_addresses.len; i++) {
         int r = ip_canonical(spec->ip_addresses.items[i], text, err);
 
@@ -159,13 +164,34 @@ int certificate_names(const struct certificate_spec *spec, struct x509_names *re
     return 0;
 }
 
+static void add_subtrees(const struct name_constraint_item *item, struct subtrees *to)
+{
+    if (!item)
+        return;
+    array_string_add_to(&item->dns_domains, &to->dns_domains);
+    array_string_add_to(&item->ip_ranges, &to->ip_ranges);
+    array_string_add_to(&item->email_addresses, &to->email_addresses);
+    array_string_add_to(&item->uri_domains, &to->uri_domains);
+}
+
+static void add_bounds(const struct certificate_spec *spec, struct name_bounds *to)
+{
+    if (!spec->name_constraints)
+        return;
+    to->critical = spec->name_constraints->critical;
+    add_subtrees(spec->name_constraints->permitted, &to->permitted);
+    add_subtrees(spec->name_constraints->excluded, &to->excluded);
+}
+
 static int make_csr(const struct certificate_spec *spec, const struct pkey *key, struct buf *to_pem,
                     struct err *err)
 {
     cleanup(x509_names_deinit) struct x509_names names = {};
+    cleanup(name_bounds_deinit) struct name_bounds bounds = {};
     cleanup(csr_free) struct csr *csr = NULL;
     struct csr_request request = {
         .names = &names,
+        .bounds = &bounds,
         .usages = usages_of(&spec->usages, spec->is_ca),
         .encode_usages = !spec->encode_usages_in_request.is_set ||
                          spec->encode_usages_in_request.value,
@@ -174,6 +200,7 @@ static int make_csr(const struct certificate_spec *spec, const struct pkey *key,
     };
     int r = certificate_names(spec, &names, err);
 
+    add_bounds(spec, &bounds);
     if (r == 0)
         r = csr_new(&request, key, &csr, err);
     if (r < 0)

@@ -168,16 +168,17 @@ static bool strlist_equals_array(const struct strlist *a, const struct array_str
 static bool same_dns_names(const struct certificate_spec *spec, const struct secret_facts *secret)
 {
     cleanup(strlist_deinit) struct strlist wanted = {}, found = {};
+    cleanup(xfree) char *common_name = certificate_subject_common_name(spec);
 
     array_string_add_to(&spec->dns_names, &wanted);
-    if (!str_empty(spec->common_name))
-        strlist_add(&wanted, spec->common_name);
+    if (!str_empty(common_name))
+        strlist_add(&wanted, common_name);
     array_string_add_to(&secret->leaf_dns_names, &found);
     if (!str_empty(secret->leaf_common_name))
         strlist_add(&found, secret->leaf_common_name);
     /* A common name that the CA chose among the DNS names is not a difference. */
     return strlist_same_set(&wanted, &found) ||
-           (str_empty(spec->common_name) && strlist_equals_array(&wanted, &secret->leaf_dns_names));
+           (str_empty(common_name) && strlist_equals_array(&wanted, &secret->leaf_dns_names));
 }
 
 static bool same_ip_addresses(const struct array_string *wanted, const struct array_string *found)
@@ -259,7 +260,7 @@ struct violation request_violation(const struct certificate_spec *spec,
                          "The CertificateRequest holds no request that can be read");
     csr_hashes_of_spec(spec, wanted);
     for (int i = 0; i < CSR_FIELD_COUNT; i++) {
-        if (wanted[i] != request->csr_hashes[i])
+        if (csr_field_counts(spec, i) && wanted[i] != request->csr_hashes[i])
             name_field(arena, &fields, csr_field_paths[i]);
     }
     if (spec->is_ca != asked->is_ca)

@@ -40,6 +40,8 @@ const char *const csr_field_paths[CSR_FIELD_COUNT] = {
     [CSR_POSTAL_CODES] = "spec.subject.postalCodes",
     [CSR_PROVINCES] = "spec.subject.provinces",
     [CSR_STREET_ADDRESSES] = "spec.subject.streetAddresses",
+    [CSR_LITERAL_SUBJECT] = "spec.literalSubject",
+    [CSR_OTHER_NAMES] = "spec.otherNames",
 };
 
 /* Hashes of fields */
@@ -81,6 +83,17 @@ static uint64_t hash_set(const char *const *items, size_t len, canonical_fn *can
     return joined.len > 0 ? str_hash(buf_str(&joined), joined.len) : 0;
 }
 
+/* As "<oid>=<value>": no oid has a '='. */
+static uint64_t hash_other_names(const struct x509_names *names)
+{
+    cleanup(strlist_deinit) struct strlist texts = {};
+
+    for (size_t i = 0; i < names->other_name_count; i++)
+        strlist_add_take(&texts, xasprintf("%s=%s", names->other_names[i].oid,
+                                           names->other_names[i].utf8_value));
+    return hash_set((const char *const *)texts.items, texts.len, NULL);
+}
+
 /* Both sources in one shape. */
 struct csr_values {
     const char *common_name, *serial_number;
@@ -99,6 +112,52 @@ static void hash_values(const struct csr_values *values, uint64_t ret[CSR_FIELD_
     }
     ret[CSR_COMMON_NAME] = hash_text(values->common_name);
     ret[CSR_SERIAL_NUMBER] = hash_text(values->serial_number);
+}
+
+/* What cannot be written is no request's subject. */
+static uint64_t hash_literal_subject(const char *text)
+{
+    enum { NO_SUBJECT = 1 };
+    cleanup(buf_deinit) struct buf der = BUF(LIMIT_CERT_PEM);
+
+    if (str_empty(text))
+        return 0;
+    return subject_text_to_der(text, &der, NULL) < 0 ? NO_SUBJECT
+                                                     : str_hash(buf_str(&der), der.len);
+}
+
+static uint64_t hash_other_names_of_spec(const struct certificate_spec *spec)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {};
+
+    for (size_t i = 0; i < spec->other_names.len; i++)
+        x509_names_add_other(&names, str_or(spec->other_names.items[i].oid, ""),
+                             str_or(spec->other_names.items[i].utf8_value, ""));
+    return hash_other_names(&names);
+}
+
+bool csr_field_counts(const struct certificate_spec *spec, enum csr_field field)
+{
+    bool is_literal = !str_empty(spec->literal_subject);
+
+    switch (field) {
+    case CSR_COMMON_NAME:
+    case CSR_SERIAL_NUMBER:
+    case CSR_ORGANIZATIONS:
+    case CSR_COUNTRIES:
+    case CSR_LOCALITIES:
+    case CSR_ORGANIZATIONAL_UNITS:
+    case CSR_POSTAL_CODES:
+    case CSR_PROVINCES:
+    case CSR_STREET_ADDRESSES:
+        return !is_literal;
+    case CSR_LITERAL_SUBJECT:
+        return is_literal;
+    case CSR_OTHER_NAMES:
+        return spec->other_names.len > 0;
+    default:
+        return true;
+    }
 }
 
 void csr_hashes_of_spec(const struct certificate_spec *spec, uint64_t ret[CSR_FIELD_COUNT])
@@ -125,6 +184,8 @@ void csr_hashes_of_spec(const struct certificate_spec *spec, uint64_t ret[CSR_FI
     };
 
     hash_values(&values, ret);
+    ret[CSR_LITERAL_SUBJECT] = hash_literal_subject(spec->literal_subject);
+    ret[CSR_OTHER_NAMES] = hash_other_names_of_spec(spec);
 }
 
 static struct array_string lent(const struct strlist *list)
@@ -132,8 +193,10 @@ static struct array_string lent(const struct strlist *list)
     return (struct array_string){.items = (const char **)list->items, .len = list->len};
 }
 
-void csr_hashes_of_names(const struct x509_names *names, uint64_t ret[CSR_FIELD_COUNT])
+void csr_hashes_of_csr(const struct csr *csr, uint64_t ret[CSR_FIELD_COUNT])
 {
+    const struct x509_names *names = csr_names(csr);
+    cleanup(buf_deinit) struct buf subject = BUF(LIMIT_CERT_PEM);
     struct csr_values values = {
         .common_name = names->common_name,
         .serial_number = names->serial_number,
@@ -154,6 +217,9 @@ void csr_hashes_of_names(const struct x509_names *names, uint64_t ret[CSR_FIELD_
     };
 
     hash_values(&values, ret);
+    csr_subject_to_der(csr, &subject);
+    ret[CSR_LITERAL_SUBJECT] = str_hash(buf_str(&subject), subject.len);
+    ret[CSR_OTHER_NAMES] = hash_other_names(names);
 }
 
 /* CertificateRequest */
@@ -167,7 +233,7 @@ static void read_csr(struct request_facts *facts)
     if (!facts->csr_ok)
         return;
     csr_public_hash(csr, facts->key_hash);
-    csr_hashes_of_names(csr_names(csr), facts->csr_hashes);
+    csr_hashes_of_csr(csr, facts->csr_hashes);
 }
 
 static void read_certificate(struct request_facts *facts)

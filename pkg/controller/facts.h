@@ -26,6 +26,8 @@ enum csr_field {
     CSR_POSTAL_CODES,
     CSR_PROVINCES,
     CSR_STREET_ADDRESSES,
+    CSR_LITERAL_SUBJECT, /* of a request: its subject as it stands, whoever wrote it */
+    CSR_OTHER_NAMES,
     CSR_FIELD_COUNT
 };
 extern const char *const csr_field_paths[CSR_FIELD_COUNT]; /* "spec.commonName", ... */
@@ -44,7 +46,9 @@ struct request_facts {
 };
 /* The same hashes of what a Certificate's spec asks for. */
 void csr_hashes_of_spec(const struct certificate_spec *spec, uint64_t ret[CSR_FIELD_COUNT]);
-void csr_hashes_of_names(const struct x509_names *names, uint64_t ret[CSR_FIELD_COUNT]);
+void csr_hashes_of_csr(const struct csr *csr, uint64_t ret[CSR_FIELD_COUNT]);
+/* The subject is one text or single fields; other names that are not asked for may be there. */
+bool csr_field_counts(const struct certificate_spec *spec, enum csr_field field);
 
 struct order_facts {
     struct order order; /* spec.request and status.certificate left out */

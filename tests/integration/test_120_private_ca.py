@@ -8,7 +8,27 @@ import pytest
 from support import manifests as m
 from support import pki
 from support.certlet import Certlet
-from support.files import key_matches, names_of, serial_of, subject_of, verify
+from support.files import (
+    bounds_of,
+    general_names_of,
+    key_matches,
+    names_of,
+    rdns_of,
+    serial_of,
+    subject_of,
+    verify,
+)
+from support.names import (
+    BAD_NAMES,
+    BOUNDS,
+    LITERAL_SUBJECTS,
+    OTHER_NAMES,
+    WITHIN,
+    bounds_by_openssl,
+    other_names_by_openssl,
+    subject_by_openssl,
+)
+from support.server import BedError
 
 LISTEN = ["--http01-listen", "127.0.0.1:0"]
 
@@ -297,3 +317,147 @@ def test_cluster_issuer_takes_its_ca_from_its_own_namespace(program, tmp_path):
         "root-tls", "trust"
     )
     assert secret["metadata"]["annotations"]["cert-manager.io/issuer-kind"] == "ClusterIssuer"
+
+
+# --- names that are written as they are asked for ---
+
+
+def revision(program, name="web"):
+    return program.object("Certificate", name)["status"]["revision"]
+
+
+def web(names=("www.example.test",), issuer_name="ca", **spec):
+    return m.certificate("web", list(names), issuer_name, **spec)
+
+
+def assert_at_rest(program):
+    """Another start finds everything in order."""
+    before = program.versions()
+    run(program)
+    assert program.versions() == before
+
+
+@pytest.mark.parametrize("issuer_name", ["ca", "self"])
+@pytest.mark.parametrize("name", LITERAL_SUBJECTS)
+def test_literal_subject_is_in_the_certificate_rdn_for_rdn(program, tmp_path, name, issuer_name):
+    text, subject = LITERAL_SUBJECTS[name]
+    private_ca(program)
+    names = ["*.example.test"] if name == "order" else ()
+    program.write("leaf.yaml", web(names, issuer_name, literalSubject=text))
+    run(program)
+    assert rdns_of(program.certificate_pem("web-tls")) == rdns_of(subject_by_openssl(subject, tmp_path))
+    assert verified(program, "web-tls", tmp_path)
+    assert_at_rest(program)
+
+
+def test_another_literal_subject_is_another_certificate(program):
+    private_ca(program)
+    rows = [
+        ({"literalSubject": "CN=a,O=b"}, 1, ["2.5.4.10 = b", "2.5.4.3 = a"]),
+        ({"literalSubject": "O=b,CN=a"}, 2, ["2.5.4.3 = a", "2.5.4.10 = b"]),
+        ({"literalSubject": "o = b , cn = a"}, 2, ["2.5.4.3 = a", "2.5.4.10 = b"]),  # the same
+        ({"commonName": "a", "subject": {"organizations": ["b"]}}, 2, ["2.5.4.3 = a", "2.5.4.10 = b"]),
+        ({"literalSubject": "CN=a,O=b"}, 3, ["2.5.4.10 = b", "2.5.4.3 = a"]),
+        ({}, 4, []),
+    ]
+    for spec, number, rdns in rows:
+        program.write("leaf.yaml", web(**spec))
+        run(program)
+        assert revision(program) == number, spec
+        assert rdns_of(program.certificate_pem("web-tls")) == rdns, spec
+
+
+def test_literal_subject_of_a_secret_without_a_request_counts_its_common_name(program):
+    """Behaviour.md 2.3: as after a restore of the Secrets alone."""
+    private_ca(program)
+    program.write("leaf.yaml", web(literalSubject="CN=ca.example.test,O=b"))
+    run(program)
+    pem = program.certificate_pem("web-tls")
+    secret = program.object("Secret", "web-tls")
+    (program.folder / "state.db").unlink()
+    kept = {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
+    program.write("secret.yaml", m.secret("web-tls", kept))
+    run(program)
+    assert program.certificate_pem("web-tls") == pem
+
+
+@pytest.mark.parametrize("issuer_name", ["ca", "self"])
+def test_other_names_have_the_bytes_of_openssl(program, tmp_path, issuer_name):
+    private_ca(program)
+    spec = {"emailAddresses": ["email@example.test"], "commonName": "web"}
+    program.write("leaf.yaml", web((), issuer_name, otherNames=OTHER_NAMES, **spec))
+    run(program)
+    pem = program.certificate_pem("web-tls")
+    assert general_names_of(pem) == general_names_of(other_names_by_openssl(tmp_path))
+    assert_at_rest(program)
+    shown = program.command("inspect", program.tls("web-tls") / "tls.crt").stdout
+    for one in OTHER_NAMES:
+        assert f"{one['utf8Value']} (of type {one['oid']})" in shown
+
+
+def test_other_names_alone_are_enough_and_another_one_is_another_certificate(program):
+    private_ca(program)
+    rows = [
+        (OTHER_NAMES, 1),
+        (OTHER_NAMES[::-1], 1),  # in any order
+        (OTHER_NAMES[:1], 2),
+        ([{"oid": "1.2.3", "utf8Value": "a"}], 3),
+    ]
+    for other_names, number in rows:
+        program.write("leaf.yaml", web((), otherNames=other_names))
+        run(program)
+        assert revision(program) == number, other_names
+        assert len(general_names_of(program.certificate_pem("web-tls"))) == len(
+            other_names if number > 1 else OTHER_NAMES
+        )
+    # Nobody compares them where none are asked for (behaviour.md 2.2).
+    program.write("leaf.yaml", web(("www.example.test",)))
+    run(program)
+    assert revision(program) == 4  # for the DNS name
+    program.write("leaf.yaml", web(("www.example.test",), otherNames=OTHER_NAMES))
+    run(program)
+    program.write("leaf.yaml", web(("www.example.test",)))
+    run(program)
+    assert revision(program) == 5
+    assert len(general_names_of(program.certificate_pem("web-tls"))) == 3
+
+
+def test_name_constraints_of_a_ca_bind_what_it_signs(program, tmp_path):
+    private_ca(program)
+    program.write("root.yaml", root(nameConstraints={"critical": True, **BOUNDS}))
+    leaves = [m.certificate(name, (), "ca", **spec) for name, (spec, _) in WITHIN.items()]
+    program.write("leaves.yaml", *leaves)
+    run(program)
+    assert "X509v3 Name Constraints: critical" in text_of(program.certificate_pem("root-tls"))
+    for name, (_, refusal) in WITHIN.items():
+        if refusal is None:
+            assert verified(program, f"{name}-tls", tmp_path)
+        else:
+            with pytest.raises(BedError, match=refusal):
+                verified(program, f"{name}-tls", tmp_path)
+
+
+def test_name_constraints_are_those_of_openssl_and_a_change_waits_for_the_next_one(program, tmp_path):
+    private_ca(program)
+    program.write("root.yaml", root(nameConstraints=BOUNDS))
+    run(program)
+    pem = program.certificate_pem("root-tls")
+    assert bounds_of(pem) == bounds_of(bounds_by_openssl(tmp_path))
+    # Not compared (behaviour.md 2.2): a CA is not replaced by an edit.
+    program.write("root.yaml", root(nameConstraints={"excluded": {"ipRanges": ["0.0.0.0/0"]}}))
+    run(program)
+    assert program.certificate_pem("root-tls") == pem
+    renew(program, "root")
+    run(program)
+    assert bounds_of(program.certificate_pem("root-tls")) == {("Excluded", "IP:0.0.0.0/0.0.0.0")}
+
+
+@pytest.mark.parametrize("spec, path, words", BAD_NAMES)
+def test_names_that_no_certificate_can_hold_are_told_with_their_field(program, spec, path, words):
+    private_ca(program)
+    file = program.write("leaf.yaml", web(**spec))
+    for done in (program.command("check", file), program.run_once()):
+        assert done.returncode != 0
+        assert f"{path}: " in done.stdout + done.stderr
+        assert words in done.stdout + done.stderr
+    assert not program.tls("web-tls").exists()

@@ -217,6 +217,31 @@ TEST(an_invalid_spec_says_which_field)
 
 /* --- refusals of the CA --- */
 
+/* behaviour.md 6: ACME validates DNS names and addresses; a common name is one of them, however it is written. */
+TEST(a_common_name_that_acme_does_not_validate_is_no_order)
+{
+    static const char *const fields[] = {"  commonName: no.example.com\n",
+                                         "  literalSubject: 'CN=no.example.com,O=a'\n"};
+
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        struct sim *sim = sim_with_issuer();
+        cleanup(xfree) char *patch = NULL;
+
+        CASE(fields[i]);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        patch = xasprintf("spec:\n%s", fields[i]);
+        sim_run_until_idle(sim);
+        expect_ready(sim, "certificate/web");
+        sim_patch(sim, "certificate/web", patch);
+        sim_run_until_idle(sim);
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
+        ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"),
+                        "the common name 'no.example.com' must also be in dnsNames or ipAddresses");
+        sim_free(sim);
+    }
+}
+
 TEST(a_name_that_the_ca_refuses_delays_nobody_else)
 {
     static const struct fake_ca_answer refused = {
@@ -1212,6 +1237,7 @@ RUN_TESTS(
     cmocka_unit_test(a_missing_account_key_that_must_not_be_made_is_waited_for),
     cmocka_unit_test(a_missing_tsig_secret_is_waited_for),
     cmocka_unit_test(an_invalid_spec_says_which_field),
+    cmocka_unit_test(a_common_name_that_acme_does_not_validate_is_no_order),
     cmocka_unit_test(a_name_that_the_ca_refuses_delays_nobody_else),
     cmocka_unit_test(a_429_with_retry_after_does_not_fail_the_order),
     cmocka_unit_test(a_429_holds_all_work_of_the_account),

@@ -53,6 +53,8 @@ TEST(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it)
         {"{spec: {encodeUsagesInRequest: false}}", 1},
         {"{spec: {issuerRef: {kind: Issuer}}}", 1}, /* said what was meant already */
         {"{spec: {subject: {organizations: [Example]}}}", 2},
+        {"{spec: {literalSubject: 'O=Example, CN=www.example.com'}}", 2},
+        {"{spec: {otherNames: [{oid: 1.2.3, utf8Value: a}]}}", 2},
         {"{spec: {secretName: other-tls}}", 2},
         {"{metadata: {labels: {a: b}}}", 1},
         {"{metadata: {annotations: {example.com/a: b}}}", 1},

@@ -77,8 +77,28 @@ TEST(names_of_usages_and_signatures_are_those_of_the_api)
     ASSERT_STREQ(enum_name(&signature_algorithm_names, SIGNATURE_ECDSA_SHA512), "ECDSAWithSHA512");
 }
 
+TEST(the_common_name_is_that_of_the_subject_however_it_is_written)
+{
+    static const struct {
+        const char *common_name, *literal_subject, *wanted;
+    } rows[] = {
+        {NULL, NULL, NULL}, {"a", NULL, "a"},        {NULL, "O=b,CN=a", "a"}, {NULL, "O=b", NULL},
+        {"a", "", "a"},     {NULL, "no name", NULL}, {"no", "CN=b,O=c", "b"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct certificate_spec spec = {.common_name = rows[i].common_name,
+                                        .literal_subject = rows[i].literal_subject};
+        cleanup(xfree) char *common_name = certificate_subject_common_name(&spec);
+
+        CASE(rows[i].literal_subject ? rows[i].literal_subject : "none");
+        ASSERT_STREQ(common_name, rows[i].wanted);
+    }
+}
+
 RUN_TESTS(cmocka_unit_test(a_certificate_that_says_nothing_has_the_documented_defaults),
           cmocka_unit_test(an_ecdsa_key_has_256_bits_where_nothing_is_said),
           cmocka_unit_test(an_ed25519_key_is_always_pkcs8), cmocka_unit_test(what_is_said_counts),
           cmocka_unit_test(a_ca_may_sign_certificates_whatever_else_is_said),
+          cmocka_unit_test(the_common_name_is_that_of_the_subject_however_it_is_written),
           cmocka_unit_test(names_of_usages_and_signatures_are_those_of_the_api));

@@ -66,6 +66,74 @@ static const struct rule_case {
     {"a common name of 64 bytes", CERTIFICATE "  commonName: " LABEL_64 "\n", NULL, 0, NULL},
     {"a common name of 65 bytes", CERTIFICATE "  commonName: a" LABEL_64 "\n", "spec.commonName",
      PROBLEM_INVALID, "must be at most 64 bytes, has 65"},
+    {"a subject as text is a name", CERTIFICATE "  literalSubject: 'O=a, CN=b'\n", NULL, 0, NULL},
+    {"a subject as text beside a name", NAMED_CERTIFICATE "  literalSubject: O=a\n", NULL, 0, NULL},
+    {"a subject as text without a common name", CERTIFICATE "  literalSubject: O=a\n", "spec",
+     PROBLEM_REQUIRED, "at least one of"},
+    {"a subject as text with an empty common name", CERTIFICATE "  literalSubject: CN=\n", "spec",
+     PROBLEM_REQUIRED, "at least one of"},
+    {"an unknown type in a subject", NAMED_CERTIFICATE "  literalSubject: UNKNOWN=blah\n",
+     "spec.literalSubject", PROBLEM_INVALID,
+     "is not a distinguished name such as 'CN=web,O=Example': 'UNKNOWN' at byte 1 is no type that is "
+     "known (C, O, OU, CN, SERIALNUMBER, L, ST, STREET, DC, UID) and no object identifier such as "
+     "2.5.4.12; its value begins with 'blah'"},
+    {"a blank subject as text", NAMED_CERTIFICATE "  literalSubject: ' '\n", "spec.literalSubject",
+     PROBLEM_INVALID, "is not a distinguished name"},
+    {"a common name of 64 bytes in a text", CERTIFICATE "  literalSubject: CN=" LABEL_64 "\n", NULL,
+     0, NULL},
+    {"a common name of 65 bytes in a text", CERTIFICATE "  literalSubject: O=a,CN=a" LABEL_64 "\n",
+     "spec.literalSubject", PROBLEM_INVALID, "has a CN of more than 64 bytes"},
+    {"a line break in a text", NAMED_CERTIFICATE "  literalSubject: 'O=a\\0Ab'\n",
+     "spec.literalSubject", PROBLEM_INVALID, "must not contain control characters"},
+    {"two common names", CERTIFICATE "  literalSubject: CN=a\n  commonName: a\n", "spec.commonName",
+     PROBLEM_INVALID, "must not be set together with 'literalSubject'"},
+    {"two subjects", CERTIFICATE "  literalSubject: CN=a\n  subject: {countries: [CH]}\n",
+     "spec.subject", PROBLEM_INVALID, "must not be set together with 'literalSubject'"},
+    {"two subjects, one of them a serial number",
+     CERTIFICATE "  literalSubject: CN=a\n  subject: {serialNumber: '1'}\n", "spec.subject",
+     PROBLEM_INVALID, "must not be set together with 'literalSubject'"},
+    {"a subject that is empty beside a text",
+     CERTIFICATE "  literalSubject: CN=a\n  subject: {countries: []}\n", NULL, 0, NULL},
+    {"an other name is a name", CERTIFICATE "  otherNames: [{oid: 1.2.3, utf8Value: a}]\n", NULL, 0,
+     NULL},
+    {"an other name of no type",
+     CERTIFICATE "  otherNames: [{oid: 1.2.3, utf8Value: a}, {utf8Value: a}]\n",
+     "spec.otherNames[1].oid", PROBLEM_REQUIRED, "must be set"},
+    {"an other name of a type that is no number",
+     CERTIFICATE "  otherNames: [{oid: BAD_OID, utf8Value: a}]\n", "spec.otherNames[0].oid",
+     PROBLEM_INVALID, "'BAD_OID' is not an object identifier"},
+    {"an other name of a type above the limit",
+     CERTIFICATE "  otherNames: [{oid: 1.2.2147483648, utf8Value: a}]\n", "spec.otherNames[0].oid",
+     PROBLEM_INVALID, "'1.2.2147483648' is not an object identifier"},
+    {"an other name without a value", CERTIFICATE "  otherNames: [{oid: 1.2.3}]\n",
+     "spec.otherNames[0].utf8Value", PROBLEM_REQUIRED, "is empty; set the name"},
+    {"bounds of a CA",
+     NAMED_CERTIFICATE
+     "  isCA: true\n  nameConstraints: {critical: true, permitted: {ipRanges: "
+     "[10.0.0.0/8, '2001:db8::/32'], dnsDomains: [example.com, ''], emailAddresses: "
+     "[a@b], uriDomains: [.b]}}\n",
+     NULL, 0, NULL},
+    {"bounds of what is no CA", NAMED_CERTIFICATE "  nameConstraints: {excluded: {}}\n",
+     "spec.nameConstraints", PROBLEM_INVALID, "are for CAs only; set 'isCA' or remove them"},
+    {"bounds of neither kind",
+     NAMED_CERTIFICATE "  isCA: true\n  nameConstraints: {critical: true}\n",
+     "spec.nameConstraints", PROBLEM_REQUIRED, "at least one of 'permitted' and 'excluded'"},
+    {"an address where a range must be",
+     NAMED_CERTIFICATE
+     "  isCA: true\n  nameConstraints: {excluded: {ipRanges: [10.0.0.0/8, 10.0.0.1]}}\n",
+     "spec.nameConstraints.excluded.ipRanges[1]", PROBLEM_INVALID,
+     "'10.0.0.1' is not a range; write it as in '10.0.0.0/8'"},
+    {"a domain that is not ASCII",
+     NAMED_CERTIFICATE "  isCA: true\n  nameConstraints: {permitted: {dnsDomains: [b\xc3\xbc"
+                       "cher.example]}}\n",
+     "spec.nameConstraints.permitted.dnsDomains[0]", PROBLEM_INVALID, "in its xn-- form"},
+    {"a mail domain with a blank",
+     NAMED_CERTIFICATE
+     "  isCA: true\n  nameConstraints: {permitted: {emailAddresses: [a, 'b c']}}\n",
+     "spec.nameConstraints.permitted.emailAddresses[1]", PROBLEM_INVALID, "has blanks"},
+    {"a URI domain with a line break",
+     NAMED_CERTIFICATE "  isCA: true\n  nameConstraints: {excluded: {uriDomains: [\"a\\n\"]}}\n",
+     "spec.nameConstraints.excluded.uriDomains[0]", PROBLEM_INVALID, "has blanks"},
     {"an empty DNS name", CERTIFICATE "  dnsNames: [a.example, '']\n", "spec.dnsNames[1]",
      PROBLEM_INVALID, "must not be empty"},
     {"a DNS name with a line break", CERTIFICATE "  dnsNames: [\"a\\nb\"]\n", "spec.dnsNames[0]",
@@ -397,11 +465,11 @@ TEST(an_object_from_a_store_is_checked_by_the_same_rules)
 {
     cleanup(field_report_deinit) struct field_report report = {};
     cleanup(object_unref) const struct object *object = decode_yaml(
-        NAMED_CERTIFICATE "  duration: 1m\n  literalSubject: CN=a\n", NULL);
+        NAMED_CERTIFICATE "  duration: 1m\n  literalSubject: CN\n", NULL);
 
     object_check_spec(object, &report);
     ASSERT_TRUE(find_problem(&report, "spec.duration", PROBLEM_INVALID));
-    ASSERT_TRUE(find_problem(&report, "spec.literalSubject", PROBLEM_UNBUILT));
+    ASSERT_TRUE(find_problem(&report, "spec.literalSubject", PROBLEM_INVALID));
     ASSERT_EQ(report.len, 2);
 }
 

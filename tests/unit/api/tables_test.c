@@ -206,9 +206,6 @@ TEST(unbuilt_features_are_refused_as_such_and_named)
     } cases[] = {
         {manifest_certificate, "spec.keystores.jks"},
         {manifest_certificate, "spec.keystores.pkcs12"},
-        {manifest_certificate, "spec.literalSubject"},
-        {manifest_certificate, "spec.otherNames"},
-        {manifest_certificate, "spec.nameConstraints"},
         {manifest_certificate, "spec.renewal.windows"},
         {manifest_issuer_vault, "spec.vault"},
         {manifest_issuer_venafi_tpp, "spec.venafi"},

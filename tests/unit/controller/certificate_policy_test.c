@@ -76,6 +76,62 @@ static void no_request_common_name_chosen_by_the_ca(struct sample *s)
     s->secret.leaf_common_name = "www.example.com";
 }
 
+/* With a request for that subject, which says more than the single fields could ask for. */
+static void literal_subject(struct sample *s)
+{
+    s->crt.spec.literal_subject = "CN=www.example.com,DC=example";
+    csr_hashes_of_spec(&s->crt.spec, s->current.csr_hashes);
+    s->current.csr_hashes[CSR_COMMON_NAME] = 1;
+    s->current.csr_hashes[CSR_ORGANIZATIONS] = 1;
+}
+
+static void other_literal_subject(struct sample *s)
+{
+    literal_subject(s);
+    s->crt.spec.literal_subject = "DC=example,CN=www.example.com";
+}
+
+static void literal_subject_removed(struct sample *s)
+{
+    literal_subject(s);
+    s->crt.spec.literal_subject = "";
+}
+
+static struct certificate_other_name other_name = {"1.2.3", "a"};
+
+static void other_name_added(struct sample *s)
+{
+    s->crt.spec.other_names.items = &other_name;
+    s->crt.spec.other_names.len = 1;
+}
+
+static void other_name_removed(struct sample *s)
+{
+    other_name_added(s);
+    csr_hashes_of_spec(&s->crt.spec, s->current.csr_hashes);
+    s->crt.spec.other_names.len = 0;
+}
+
+static void bounds_added(struct sample *s)
+{
+    static struct name_constraints bounds;
+
+    s->crt.spec.name_constraints = &bounds;
+}
+
+static void no_request_literal_subject(struct sample *s)
+{
+    s->facts.request_count = 0;
+    s->crt.spec.literal_subject = "CN=ca.example.com,O=a";
+    s->secret.leaf_common_name = "ca.example.com";
+}
+
+static void no_request_other_literal_subject(struct sample *s)
+{
+    no_request_literal_subject(s);
+    s->secret.leaf_common_name = "other.example.com";
+}
+
 static void duration_set_on_both(struct sample *s)
 {
     s->crt.spec.duration = (struct opt_duration){true, HOURS(100) * 1000000};
@@ -122,11 +178,20 @@ TEST(the_first_check_that_objects_to_the_secret_decides)
         {"7 key", key_of_another_request, "SecretMismatch", "not the one"},
         {"8 names", other_names, "RequestChanged", "[spec.dnsNames]"},
         {"8 common name", common_name, "RequestChanged", "[spec.commonName]"},
+        {"8 subject as text", literal_subject, NULL, NULL},
+        {"8 another one", other_literal_subject, "RequestChanged", "[spec.literalSubject]"},
+        {"8 none any more", literal_subject_removed, "RequestChanged",
+         "[spec.commonName, spec.subject.organizations]"},
+        {"8 other name", other_name_added, "RequestChanged", "[spec.otherNames]"},
+        {"8 other name removed", other_name_removed, NULL, NULL},
+        {"8 bounds", bounds_added, NULL, NULL},
         {"8 CA", is_ca, "RequestChanged", "[spec.isCA, spec.usages]"},
         {"8 duration", duration_set_on_both, "RequestChanged", "[spec.duration]"},
         {"8 duration added", duration_added, NULL, NULL},
         {"2.3 no request", no_request, NULL, NULL},
         {"2.3 names", no_request_other_names, "SecretMismatch", "[spec.dnsNames]"},
+        {"2.3 subject as text", no_request_literal_subject, NULL, NULL},
+        {"2.3 another one", no_request_other_literal_subject, "SecretMismatch", "[spec.dnsNames]"},
         {"2.3 addresses", no_request_other_ips, "SecretMismatch", "[spec.ipAddresses]"},
         {"2.3 uris", no_request_other_uris, "SecretMismatch", "[spec.uris]"},
         {"2.3 emails", no_request_other_emails, "SecretMismatch", "[spec.emailAddresses]"},
