@@ -25,8 +25,17 @@ from support.controller import (
     wait_for_revision,
     wait_ready,
 )
-from support.files import names_of, serial_of, subject_of, verify
+from support.files import bounds_of, general_names_of, names_of, rdns_of, serial_of, subject_of, verify
 from support.kube import account_user
+from support.names import (
+    BOUNDS,
+    LITERAL_SUBJECTS,
+    OTHER_NAMES,
+    WITHIN,
+    bounds_by_openssl,
+    other_names_by_openssl,
+    subject_by_openssl,
+)
 from support.resources import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS, REQUESTS
 from support.server import LOOPBACK, BedError, Server, reserve_port
 
@@ -273,6 +282,107 @@ def test_template_and_output_formats_follow_the_spec_without_a_new_certificate(
     assert now["tls.crt"] == first["tls.crt"] and now["tls.key"] == first["tls.key"]
     assert now["tls-combined.pem"] == now["tls.key"] + "\n" + now["tls.crt"]
     assert secret["data"]["key.der"] == "".join(now["tls.key"].splitlines()[1:-1])
+
+
+# --- names that are written as they are asked for ---
+
+
+def chain_of(cluster, name, namespace):
+    return secret_data(cluster, f"{name}-tls", namespace)["tls.crt"]
+
+
+@pytest.mark.parametrize("issuer", ["ca", "self"])
+def test_literal_subjects_are_in_the_certificates_rdn_for_rdn(
+    controller, cluster, private_ca, tmp_path, issuer
+):
+    for name, (text, _) in LITERAL_SUBJECTS.items():
+        names = ["*.example.test"] if name == "order" else []
+        apply(cluster, m.certificate(name, names, issuer, private_ca, literalSubject=text))
+    for name, (_, subject) in LITERAL_SUBJECTS.items():
+        wait_ready(cluster, f"{CERTIFICATES}/{name}", private_ca)
+        reference = subject_by_openssl(subject, tmp_path)
+        assert rdns_of(chain_of(cluster, name, private_ca)) == rdns_of(reference), name
+
+
+@pytest.mark.parametrize("issuer", ["ca", "self"])
+def test_other_names_have_the_bytes_of_openssl(controller, cluster, private_ca, tmp_path, issuer):
+    spec = {"emailAddresses": ["email@example.test"], "commonName": "web", "otherNames": OTHER_NAMES}
+    apply(cluster, m.certificate("web", [], issuer, private_ca, **spec))
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    pem = chain_of(cluster, "web", private_ca)
+    assert general_names_of(pem) == general_names_of(other_names_by_openssl(tmp_path))
+
+
+def test_name_constraints_of_a_ca_bind_what_it_signs(controller, cluster, private_ca, tmp_path):
+    bounded = {"isCA": True, "commonName": "bounded", "nameConstraints": {"critical": True, **BOUNDS}}
+    apply(
+        cluster,
+        m.certificate("bounded", [], "self", private_ca, **bounded),
+        m.private_issuer("bounded", {"ca": {"secretName": "bounded-tls"}}, private_ca),
+        *(m.certificate(name, [], "bounded", private_ca, **spec) for name, (spec, _) in WITHIN.items()),
+    )
+    for name, (_, refusal) in WITHIN.items():
+        wait_ready(cluster, f"{CERTIFICATES}/{name}", private_ca)
+        data = secret_data(cluster, f"{name}-tls", private_ca)
+        if refusal is None:
+            assert "OK" in verify(data["tls.crt"], data["ca.crt"], tmp_path)
+        else:
+            with pytest.raises(BedError, match=refusal):
+                verify(data["tls.crt"], data["ca.crt"], tmp_path)
+    root = chain_of(cluster, "bounded", private_ca)
+    assert bounds_of(root) == bounds_of(bounds_by_openssl(tmp_path))
+
+
+def test_another_subject_or_other_name_is_another_certificate_and_a_restart_makes_none(
+    controller, cluster, private_ca
+):
+    def web(**spec):
+        return m.certificate("web", ["www.example.test"], "ca", private_ca, **spec)
+
+    subject = {"literalSubject": "CN=web,OU=shop,O=Example"}
+    apply(cluster, web(**subject))
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    apply(cluster, web(literalSubject="CN=web,O=Example,OU=shop"))
+    wait_for_revision(cluster, "web", private_ca, 2)
+    assert rdns_of(chain_of(cluster, "web", private_ca))[0] == "2.5.4.11 = shop"
+    apply(cluster, web(**subject, otherNames=OTHER_NAMES))
+    wait_for_revision(cluster, "web", private_ca, 3)
+    apply(cluster, web(**subject, otherNames=OTHER_NAMES[:1]))
+    wait_for_revision(cluster, "web", private_ca, 4)
+    apply(cluster, m.root_certificate("self", private_ca, nameConstraints=BOUNDS))  # not compared
+    before = [secret_data(cluster, f"{name}-tls", private_ca) for name in ("root", "web")]
+    leads = controller.log_text().count("leading as")
+    controller.stop()
+    controller.start()
+    wait_until(lambda: controller.log_text().count("leading as") > leads, 60, "the controller to lead")
+    apply(cluster, leaf("marker", private_ca))
+    wait_ready(cluster, f"{CERTIFICATES}/marker", private_ca)
+    assert [secret_data(cluster, f"{name}-tls", private_ca) for name in ("root", "web")] == before
+    assert cluster.get(f"{CERTIFICATES}/web", private_ca)["status"]["revision"] == 4
+
+
+def test_an_unknown_type_in_a_subject_is_refused_by_the_api_server(cluster, namespace):
+    with pytest.raises(BedError, match="spec.literalSubject: is not a distinguished name of known types"):
+        apply(cluster, leaf("web", namespace, literalSubject="UNKNOWN=blah"))
+
+
+# Past what CEL can see: bytes behind digits, arcs above the limit, bytes of a common name.
+UNSEEN = [r"O=\FF", "O=#0201ff", "1.2.2147483648=a", "CN=" + "\u00fc" * 33, "CN=" + r"\C3\BC" * 33]
+
+
+@pytest.mark.parametrize("text", UNSEEN)
+def test_a_subject_that_only_the_controller_can_judge_is_told_by_condition(
+    controller, cluster, private_ca, text
+):
+    def is_told(one):
+        status, reason, message = condition(one, "Ready") or ("", "", "")
+        return reason == "InvalidSpec" and "spec.literalSubject: " in message and status == "False"
+
+    apply(cluster, leaf("web", private_ca, literalSubject=text))
+    cluster.wait_for(f"{CERTIFICATES}/web", private_ca, condition=is_told)
+    assert not secret_data(cluster, "web-tls", private_ca)
+    apply(cluster, leaf("web", private_ca, literalSubject="O=a"))
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
 
 
 # --- kubectl ---

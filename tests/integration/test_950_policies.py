@@ -17,6 +17,7 @@ import pytest
 
 from support import pki
 from support.kube_api import KubeError
+from support.names import BAD_NAMES
 from support.server import BedError, wait_until
 
 pytestmark = pytest.mark.kube
@@ -474,6 +475,26 @@ CERTIFICATE_EXTRAS = [
     ({"commonName": "a", "literalSubject": "CN=a"}, "spec.commonName: must not"),
     ({"literalSubject": "CN=a", "subject": {"countries": ["DE"]}}, "spec.subject: must not"),
     ({"literalSubject": "CN=a", "subject": {"serialNumber": "1"}}, "spec.subject: must not"),
+    ({"literalSubject": "UNKNOWN=blah"}, "spec.literalSubject: is not a distinguished name"),
+    ({"literalSubject": "CN=a,UNKNOWN=blah"}, "spec.literalSubject: is not"),
+    ({"literalSubject": " "}, "spec.literalSubject: is not"),
+    ({"literalSubject": "CN"}, "spec.literalSubject: is not"),
+    ({"literalSubject": "CN=a,"}, "spec.literalSubject: is not"),
+    ({"literalSubject": 'CN="a"'}, "spec.literalSubject: is not"),
+    ({"literalSubject": "CN=a\\"}, "spec.literalSubject: is not"),
+    ({"literalSubject": "CN=a\\00"}, "spec.literalSubject: is not"),
+    ({"literalSubject": "CN=a\\0Ab"}, "spec.literalSubject: is not"),
+    ({"literalSubject": "CN=a\nb"}, "spec.literalSubject: is not"),
+    ({"literalSubject": "1.40.1=a"}, "spec.literalSubject: is not"),
+    ({"literalSubject": "O=b,CN=" + "a" * 65}, "spec.literalSubject: has a CN of more than 64"),
+    ({"literalSubject": "O=" + "a" * 8191}, "spec.literalSubject: is longer"),
+    ({"otherNames": [{"oid": "1.2.2147483648", "utf8Value": "a"}]}, "spec.otherNames[0].oid: '1.2."),
+    (
+        {"otherNames": [{"oid": "1.2", "utf8Value": "a"}, {"oid": "0.40", "utf8Value": "a"}]},
+        "spec.otherNames[1].oid: '0.40'",
+    ),
+    ({"otherNames": [{"utf8Value": "a"}]}, "spec.otherNames[0].oid: ''"),
+    ({"otherNames": [{"oid": "1.2", "utf8Value": "a\0"}]}, "spec.otherNames[0].utf8Value: is empty or"),
     ({"otherNames": [{"oid": "BAD_OID", "utf8Value": "a"}]}, "spec.otherNames[0].oid: 'BAD_OID'"),
     ({"otherNames": [{"oid": "1.2.3"}]}, "spec.otherNames[0].utf8Value: is empty"),
     ({"renewal": {}}, "spec.renewal.policy: must be"),
@@ -515,13 +536,28 @@ CERTIFICATE_EXTRAS = [
     ({"isCA": True, "nameConstraints": {}}, "spec.nameConstraints: at least one"),
     (
         {"isCA": True, "nameConstraints": {"excluded": {"ipRanges": ["10.0.0.0/8", "10.0.0.1"]}}},
-        "spec.nameConstraints.ipRanges: '10.0.0.1'",
+        "spec.nameConstraints.excluded.ipRanges[1]: '10.0.0.1'",
+    ),
+    (
+        {"isCA": True, "nameConstraints": {"permitted": {"ipRanges": ["::ffff:10.0.0.0/104"]}}},
+        "spec.nameConstraints.permitted.ipRanges[0]: '::ffff:10.0.0.0/104'",
+    ),
+    (
+        {"isCA": True, "nameConstraints": {"permitted": {"dnsDomains": ["a", "\u00fc.test"]}}},
+        "spec.nameConstraints.permitted.dnsDomains[1]: is not ASCII",
+    ),
+    (
+        {"isCA": True, "nameConstraints": {"excluded": {"uriDomains": ["a b"]}}},
+        "spec.nameConstraints.excluded.uriDomains[0]: is not ASCII",
     ),
 ]
 CERTIFICATES_LET_IN = [
     {},
     {"commonName": "a" * 64, "dnsNames": None},
     {"dnsNames": None, "literalSubject": "O=a, CN=a.test"},
+    {"literalSubject": " cn = a b , Ou=c+2.5.4.12=d;STREET=\\ e\\20,uid=,O=\u00fc\\C3\\BC\\,=#\\\\"},
+    {"literalSubject": "CN=" + "a" * 64 + " ,O=" + "b" * 65},
+    {"literalSubject": "O=a\\,CN=" + "b" * 65},
     {"dnsNames": None, "ipAddresses": ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"]},
     {"dnsNames": None, "emailAddresses": ["a.b+c@a.test"]},
     {"dnsNames": None, "uris": ["spiffe://a.test/b"]},
@@ -554,6 +590,8 @@ CERTIFICATES_LET_IN = [
         }
     },
     {"isCA": True, "nameConstraints": {"permitted": {"ipRanges": ["10.0.0.0/8", "2001:db8::/32"]}}},
+    {"isCA": True, "nameConstraints": {"permitted": {"ipRanges": ["10.1.2.3/8"], "dnsDomains": ["", ".a"]}}},
+    {"isCA": True, "nameConstraints": {"excluded": {}}},
 ]
 
 
@@ -562,6 +600,12 @@ def test_certificate_is_refused(author, change, message):
     assert_refused(
         creation(author, new_object("Certificate", change)), "certlet-certificate", message
     )
+
+
+@pytest.mark.parametrize("change, path, _", BAD_NAMES)
+def test_what_the_program_refuses_is_refused_at_the_same_place(author, change, path, _):
+    error = creation(author, new_object("Certificate", change))
+    assert_refused(error, "certlet-certificate-extra", f"{path}: ")
 
 
 @pytest.mark.parametrize("change, message", CERTIFICATE_EXTRAS)
@@ -1189,7 +1233,15 @@ def test_rules_stay_within_their_cost_for_lists_of_hundred(kube, author):
                 {"oid": "1.3.6.1.4.1.311.20.2.3", "utf8Value": one} for one in many(text)
             ],
             "isCA": True,
-            "nameConstraints": {"permitted": {"ipRanges": many("10.{}.0.0/16")}},
+            "nameConstraints": {
+                "permitted": {
+                    "ipRanges": many("10.{}.0.0/16"),
+                    "dnsDomains": many(text + ".example.test"),
+                    "emailAddresses": many(text + ".example.test"),
+                    "uriDomains": many(text + ".example.test"),
+                },
+            },
+            "literalSubject": ",".join(many("OU=" + text)),
             "secretTemplate": {
                 "annotations": {one: "value" * 10 for one in many("example.test/" + text)},
                 "labels": {one: "value" * 10 for one in many("example.test/" + text)},
