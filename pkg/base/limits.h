@@ -25,6 +25,8 @@
 #define LIMIT_DNS_MESSAGE    65535
 #define LIMIT_CNAME_CHAIN    16
 #define LIMIT_NAMES          100 /* names in one order; Let's Encrypt's classic limit is 100 */
-#define LIMIT_EXCERPT        200 /* how much of a foreign text gets into a message */
+#define LIMIT_ZONE_FILE      (64 * 1024) /* a TZif file: the largest there is has 4 kB      */
+#define LIMIT_ZONES          1024 /* time zones that are kept; IANA has 600 names           */
+#define LIMIT_EXCERPT        200  /* how much of a foreign text gets into a message */
 
 #endif

@@ -16,13 +16,9 @@ static const char *const day_names[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat"
 static const char *const long_day_names[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
                                              "Friday", "Saturday", "Sunday"};
 
-struct civil {
-    int year, month, day, hour, minute, second; /* month and day from 1 */
-};
-
 /* Days since 1970-01-01. The year is taken to begin in March, so that the leap day is its last;
  * H. Hinnant, "chrono-compatible low-level date algorithms". */
-static int64_t days_from_civil(int64_t year, int month, int day)
+int64_t days_from_civil(int64_t year, int month, int day)
 {
     int64_t era, year_of_era, day_of_year;
 
@@ -34,7 +30,7 @@ static int64_t days_from_civil(int64_t year, int month, int day)
            719468;
 }
 
-static void civil_from_days(int64_t days, struct civil *ret)
+void civil_from_days(int64_t days, struct civil *ret)
 {
     int64_t era, day_of_era, year_of_era, day_of_year, march_month;
 
@@ -295,7 +291,7 @@ int time_parse_retry_after(const char *text, int64_t now_ms, int64_t server_date
     return 0;
 }
 
-static int64_t floor_div(int64_t value, int64_t by)
+int64_t floor_div(int64_t value, int64_t by)
 {
     return value / by - (value % by < 0);
 }

@@ -23,6 +23,12 @@ int time_parse_retry_after(const char *text, int64_t now_ms, int64_t server_date
                            int64_t *ret_at_ms, struct err *err);
 /* ASN.1 and calendars: UTC broken down to ms since 1970. Month 1-12. */
 int64_t time_from_civil(int year, int month, int day, int hour, int minute, int second);
+struct civil {
+    int year, month, day, hour, minute, second; /* month and day from 1 */
+};
+int64_t days_from_civil(int64_t year, int month, int day); /* since 1970-01-01 */
+void civil_from_days(int64_t days, struct civil *ret);     /* year, month and day of it */
+int64_t floor_div(int64_t value, int64_t by);              /* rounded down; `by` is positive */
 
 /* Go's time.ParseDuration ("1h30m", "1.5h", "-2s"; no days), api.md 11; nanoseconds. */
 int duration_parse(const char *text, int64_t *ret_ns, struct err *err);
