@@ -63,7 +63,7 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
 
         if (result->requeue_at_ms == 0 || again_ms < result->requeue_at_ms)
             result->requeue_at_ms = again_ms; /* the renewal timer stays if it is sooner */
-        return 0;
+        return certificate_save(run, err);
     }
     if (r < 0) {
         acme->ari->last_error = arena_strdup(run->arena, problem.text);

@@ -110,6 +110,21 @@ TEST(a_renewal_date_that_is_edited_counts_at_once)
     sim_free(sim);
 }
 
+TEST(a_renewal_date_that_is_edited_is_shown_at_once)
+{
+    for (int with_ari = 0; with_ari <= 1; with_ari++) {
+        struct sim *sim = issued(SIM_CERTIFICATE("web", "[www.example.com]", ""), with_ari);
+
+        if (with_ari)
+            fake_ca_set_window(sim_ca(sim), NULL, START + DAYS(100), START + DAYS(101), NULL);
+        sim_advance(sim, HOURS(7)); /* the CA was asked again */
+        sim_patch(sim, "certificate/web", "{spec: {renewBefore: 240h}}");
+        sim_run_until_idle(sim);
+        ASSERT_EQ(sim_time(sim, "certificate/web", "status.renewalTime"), START + LIFE - DAYS(10));
+        sim_free(sim);
+    }
+}
+
 TEST(ten_years_pass)
 {
     struct sim *sim = issued_plainly();
@@ -362,6 +377,7 @@ RUN_TESTS(cmocka_unit_test(a_certificate_is_renewed_when_two_thirds_of_its_life_
           cmocka_unit_test(renew_before_longer_than_the_life_is_not_followed),
           cmocka_unit_test(renewal_can_be_turned_off),
           cmocka_unit_test(a_renewal_date_that_is_edited_counts_at_once),
+          cmocka_unit_test(a_renewal_date_that_is_edited_is_shown_at_once),
           cmocka_unit_test(ten_years_pass),
           cmocka_unit_test(the_instant_lies_inside_the_window_of_the_ca),
           cmocka_unit_test(a_window_that_moves_forward_is_seen_within_its_retry_time),
