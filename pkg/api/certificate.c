@@ -162,16 +162,19 @@ static DEFINE_FIELDS(name_constraints, "Certificate spec.nameConstraints", name_
                      name_constraints_check);
 
 static const struct field renewal_window_rows[] = {
-    FIELD(struct renewal_window, cron, "cron", STRING, .flags = F_REQUIRED),
-    FIELD(struct renewal_window, window_duration, "windowDuration", DURATION, .flags = F_REQUIRED),
-    FIELD(struct renewal_window, timezone, "timezone", STRING, .min = 1, .default_text = "UTC"),
+    FIELD(struct renewal_window, cron, "cron", STRING, .flags = F_REQUIRED,
+          .check = check_window_cron),
+    FIELD(struct renewal_window, window_duration, "windowDuration", DURATION, .flags = F_REQUIRED,
+          .check = check_window_duration),
+    FIELD(struct renewal_window, timezone, "timezone", STRING, .min = 1, .default_text = "UTC",
+          .check = check_window_timezone),
 };
 static DEFINE_FIELDS(renewal_window, "Certificate spec.renewal.windows", renewal_window_rows, NULL);
 
 static const struct field certificate_renewal_rows[] = {
     FIELD(struct certificate_renewal, policy, "policy", ENUM, .names = &renewal_policy_names),
     FIELD(struct certificate_renewal, windows, "windows", LIST, .of = &renewal_window_fields,
-          .flags = F_UNBUILT | F_ATOMIC),
+          .flags = F_ATOMIC),
 };
 static DEFINE_FIELDS(certificate_renewal, "Certificate spec.renewal", certificate_renewal_rows,
                      certificate_renewal_check);

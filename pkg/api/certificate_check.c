@@ -9,6 +9,7 @@
 #include "api/certificate.h"
 #include "api/check.h"
 #include "api/kinds.h"
+#include "base/cron.h"
 #include "pki/dn.h"
 
 #define SECOND_NS  INT64_C(1000000000)
@@ -263,6 +264,43 @@ void certificate_renewal_check(const void *self, const char *path, struct field_
     if (renewal->policy == RENEWAL_DISABLED && renewal->windows.len > 0)
         problem_at_member(report, PROBLEM_INVALID, path, "windows",
                           "must not be set when renewal is disabled");
+}
+
+/* cert-manager takes lines that never fire, so they stop nothing here either (behaviour.md 3). */
+void check_window_cron(const void *member, const char *path, struct field_report *report)
+{
+    const char *text = *(const char *const *)member;
+    struct cron cron;
+    struct err problem = {};
+
+    if (cron_parse(text, &cron, &problem) < 0)
+        field_report_add(report, PROBLEM_INVALID, path, "%s", problem.text);
+    else if (cron.every_s > 0)
+        problem_with(report, PROBLEM_WARNING, path, text,
+                     "names no hours: a renewal may happen at any time");
+    else if (cron_never_fires(&cron))
+        problem_with(
+            report, PROBLEM_WARNING, path, text,
+            "never fires: no renewal can wait for it, and the certificate will not be Ready "
+            "where it has no other window (WindowError)");
+}
+
+void check_window_duration(const void *member, const char *path, struct field_report *report)
+{
+    if (((const struct opt_duration *)member)->ns <= 0)
+        field_report_add(report, PROBLEM_INVALID, path, "must be longer than 0s");
+}
+
+/* What cannot be looked up here is for the machine to judge that renews. */
+void check_window_timezone(const void *member, const char *path, struct field_report *report)
+{
+    const struct zone *zone;
+    struct err problem = {};
+    int r = zone_get(*(const char *const *)member, &zone, &problem);
+
+    if (r < 0)
+        field_report_add(report, r == ERR_UNAVAILABLE ? PROBLEM_WARNING : PROBLEM_INVALID, path,
+                         "%s", problem.text);
 }
 
 /* Ours are written by us, so a template must not name them. */

@@ -248,19 +248,23 @@ static int gather(struct certificate_run *run, struct gathered *gathered, struct
     return gather_next_keys(run, gathered, err);
 }
 
+static bool begins(const struct certificate_run *run)
+{
+    return run->decision.action == CERTIFICATE_START ||
+           run->decision.action == CERTIFICATE_ISSUE_AT_ONCE;
+}
+
 /* Would this decision be wrong if the Secret were there after all? */
 static bool trusts_absence(const struct certificate_run *run)
 {
     const struct certificate_decision *decision = &run->decision;
     const struct conditions *before = &run->crt->status.conditions;
-    bool begins = decision->action == CERTIFICATE_START ||
-                  decision->action == CERTIFICATE_ISSUE_AT_ONCE;
     bool reuses_key = decision->action == CERTIFICATE_MAKE_KEY &&
                       !certificate_rotates_key(&run->crt->spec);
     bool ends_readiness = condition_is(before, "Ready", CONDITION_TRUE) &&
                           !condition_is(&decision->status.conditions, "Ready", CONDITION_TRUE);
 
-    return begins || reuses_key || ends_readiness;
+    return begins(run) || reuses_key || ends_readiness;
 }
 
 /* Decides, and once more when it turns on a Secret that the cache does not have: a cache that is late, or a
@@ -293,11 +297,27 @@ struct certificate_policy certificate_policy_of(const struct certificate_run *ru
     };
 }
 
+/* Once, when it begins. */
+static void tell_window_error(struct certificate_run *run)
+{
+    const struct condition *ready = condition_find(&run->decision.status.conditions, "Ready");
+
+    if (ready && streq(ready->reason, "WindowError") &&
+        !condition_has_reason(&run->crt->status.conditions, "Ready", "WindowError"))
+        event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, "WindowError", "%s",
+              ready->message);
+}
+
 int certificate_save(struct certificate_run *run, struct err *err)
 {
+    int r;
+
     if (!run->decision.write_status)
         return 0;
-    return write_status(certificate_author(run), &run->crt->object, &run->decision.status, err);
+    r = write_status(certificate_author(run), &run->crt->object, &run->decision.status, err);
+    if (r == 0)
+        tell_window_error(run);
+    return r;
 }
 
 int certificate_start(struct certificate_run *run, struct err *err)
@@ -440,6 +460,7 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     cleanup(gathered_deinit) struct gathered gathered = {};
     struct certificate_run run = {
         .self = self, .ctx = ctx, .key = *key, .crt = crt, .arena = arena};
+    const char *window_problem;
     int r;
 
     if (!crt || crt->object.metadata.deletion_timestamp_ms)
@@ -449,6 +470,10 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
         return r;
     ret_result->requeue_at_ms = run.decision.next_ms;
     log_debug(ctx, "decided: %s", certificate_action_name(run.decision.action));
+    window_problem = begins(&run) ? run.decision.window_problem : NULL;
     r = act(&run, ret_result, err);
+    if (r == 0 && window_problem)
+        event(self, ctx, &crt->object, EVENT_WARNING, "WindowError",
+              "Renewing certificate without regard to its windows: %s", window_problem);
     return r < 0 ? show_failure(&run, r, err) : 0;
 }

@@ -46,6 +46,7 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
     struct certificate_acme_status *acme = arena_alloc(run->arena, sizeof(*acme));
     struct certificate_policy policy = certificate_policy_of(run);
     const struct certificate_acme_status *stored = run->crt->status.acme;
+    struct renewal_basis basis;
     struct err problem = {};
     int r;
 
@@ -70,9 +71,9 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
         acme->ari->next_check_ms = next_try_ms(acme->ari->last_checked_ms, &problem);
     }
     run->decision.status.acme = acme;
-    run->decision.status.renewal_time_ms = renewal_time_after_ms(
-        renewal_time_with_ari_ms(&run->crt->spec, acme, run->facts.secret), run->facts.secret,
-        run->decision.request, &policy);
+    basis = (struct renewal_basis){&run->crt->spec, acme, run->facts.secret, run->decision.request,
+                                   &policy};
+    run->decision.status.renewal_time_ms = certificate_renewal(&basis, run->arena).at_ms;
     run->decision.write_status = true;
     return certificate_save(run, err);
 }

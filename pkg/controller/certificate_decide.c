@@ -14,6 +14,7 @@ struct decider {
     struct arena *arena;
     struct certificate_decision *out;
     const struct request_facts *current; /* the request that the stored certificate came from */
+    const char *window_problem;          /* why the windows are passed over; NULL: they are not */
     int64_t next_revision;
 };
 
@@ -97,6 +98,19 @@ static const struct request_facts *request_of_revision(const struct certificate_
 
 /* --- readiness: conditions and times that follow from the Secret --- */
 
+static void set_renewal_time(struct decider *d)
+{
+    struct renewal_basis basis = {.spec = &d->facts->crt->spec,
+                                  .acme = d->out->status.acme,
+                                  .secret = d->facts->secret,
+                                  .current = d->current,
+                                  .policy = d->policy};
+    struct renewal renewal = certificate_renewal(&basis, d->arena);
+
+    d->out->status.renewal_time_ms = renewal.at_ms;
+    d->window_problem = renewal.problem;
+}
+
 /* The validity of what is stored, and when to renew it by the window in the status as it will be. */
 static void copy_validity(struct decider *d)
 {
@@ -104,15 +118,14 @@ static void copy_validity(struct decider *d)
     struct certificate_status *status = &d->out->status;
 
     status->not_before_ms = status->not_after_ms = status->renewal_time_ms = 0;
+    d->window_problem = NULL;
     if (d->facts->issuer && !certificate_uses_ari(d->facts->issuer))
         status->acme = NULL;
     if (!secret || !secret->has_data || !secret->cert_ok)
         return;
     status->not_before_ms = secret->not_before_ms;
     status->not_after_ms = secret->not_after_ms;
-    status->renewal_time_ms = renewal_time_after_ms(
-        renewal_time_with_ari_ms(&d->facts->crt->spec, status->acme, secret), secret, d->current,
-        d->policy);
+    set_renewal_time(d);
     if (d->policy->now_ms <= secret->not_after_ms)
         look_again(d, secret->not_after_ms + 1000); /* it stops being ready then */
 }
@@ -143,6 +156,10 @@ static struct violation ready_violation(struct decider *d)
         found = (struct violation){"Expired",
                                    arena_printf(d->arena, "Certificate expired at %s",
                                                 time_text(d, facts->secret->not_after_ms))};
+    if (!found.reason && d->window_problem)
+        found = (struct violation){
+            "WindowError", arena_printf(d->arena, "%s; it will be renewed at %s", d->window_problem,
+                                        time_text(d, d->out->status.renewal_time_ms))};
     return found;
 }
 
@@ -165,12 +182,13 @@ static struct violation trigger_violation(struct decider *d)
     struct violation found = secret_violation(d->facts, d->current, d->arena);
     int64_t renew_ms = d->out->status.renewal_time_ms;
 
-    if (!found.reason && renew_ms > 0 && d->policy->now_ms >= renew_ms)
-        found = (struct violation){
-            "Renewing",
-            arena_printf(d->arena, "Renewing certificate as renewal was scheduled at %s",
-                         time_text(d, renew_ms))};
-    return found;
+    if (found.reason || renew_ms == 0 || d->policy->now_ms < renew_ms)
+        return found;
+    d->out->window_problem = d->window_problem;
+    return (struct violation){
+        "Renewing", arena_printf(d->arena, "Renewing certificate as renewal was scheduled at %s%s",
+                                 time_text(d, renew_ms),
+                                 d->window_problem ? ", without regard to its windows" : "")};
 }
 
 /* A failed request that asks for something else than the spec now says must not hold the user up. */

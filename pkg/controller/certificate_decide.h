@@ -13,7 +13,7 @@
  *
  * One step per run: each changes one object, whose change wakes the next run, so that a crash between
  * any two is an ordinary start. Files: certificate_policy.c (is the Secret what the spec asks for),
- * certificate_renewal.c (times), certificate_decide.c (the machine).
+ * certificate_renewal.c and certificate_windows.c (times), certificate_decide.c (the machine).
  */
 #ifndef CONTROLLER_CERTIFICATE_DECIDE_H
 #define CONTROLLER_CERTIFICATE_DECIDE_H
@@ -76,7 +76,9 @@ struct certificate_decision {
     const struct secret_facts *next_key;
     const char *next_key_name; /* MAKE_KEY; ISSUE_AT_ONCE: should it need that Secret after all */
     bool replaces_young;       /* MAKE_REQUEST, ISSUE_AT_ONCE */
-    int64_t next_ms;           /* look again; 0: when something changes */
+    const char
+        *window_problem; /* START, ISSUE_AT_ONCE: why it is renewed outside of its windows; NULL */
+    int64_t next_ms;     /* look again; 0: when something changes */
 };
 void certificate_decide(const struct certificate_facts *facts,
                         const struct certificate_policy *policy, struct arena *arena,
@@ -131,6 +133,22 @@ bool certificate_is_young(const struct secret_facts *secret, const struct reques
 int64_t renewal_time_after_ms(int64_t renew_ms, const struct secret_facts *secret,
                               const struct request_facts *current,
                               const struct certificate_policy *policy);
+/*
+ * All of that, and the windows of the spec on top. NULL `problem`: it is as the windows say. What the CA calls
+ * back in the first half of its life does not wait for them: it is about to be revoked (acme.md 6).
+ */
+struct renewal_basis {
+    const struct certificate_spec *spec;
+    const struct certificate_acme_status *acme; /* or NULL */
+    const struct secret_facts *secret;
+    const struct request_facts *current; /* or NULL */
+    const struct certificate_policy *policy;
+};
+struct renewal {
+    int64_t at_ms;       /* 0: never */
+    const char *problem; /* why the windows are passed over; in the arena */
+};
+struct renewal certificate_renewal(const struct renewal_basis *basis, struct arena *arena);
 /* "<why it was started> (waiting: <what>)"; `what` NULL: the reason alone. In the arena. */
 const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);
@@ -138,5 +156,17 @@ bool issuer_is_acme_ready(const struct issuer *issuer); /* Ready=True: its accou
 /* End of the back-off after a failure; 0: none (DESIGN 12.5). */
 int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certificate_status *status,
                        const struct certificate_policy *policy);
+/* --- certificate_windows.c --- */
+
+/*
+ * When a renewal that is due at `due_ms` may happen (behaviour.md 3): then, if a window is open; else when the
+ * next one opens, as long as the certificate has not expired. If none does, or one of them cannot be read, it
+ * is `due_ms`, with a problem: a certificate that lapses is worse than a renewal outside of its windows.
+ *
+ * It says nothing of now: a renewal whose window went by while nobody was there is overdue, and follows at
+ * once, as does what is tried again after a failure.
+ */
+struct renewal renewal_in_windows(const struct certificate_renewal *renewal, int64_t due_ms,
+                                  const struct secret_facts *secret, struct arena *arena);
 
 #endif

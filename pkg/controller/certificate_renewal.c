@@ -70,6 +70,51 @@ int64_t renewal_time_with_ari_ms(const struct certificate_spec *spec,
     return instant_ms < secret->not_after_ms ? instant_ms : plain_ms;
 }
 
+static bool is_inside(const struct renewal *renewal, const struct certificate_ari_window *window)
+{
+    return !renewal->problem && renewal->at_ms >= window->start_ms &&
+           renewal->at_ms < window->end_ms;
+}
+
+/* An order inside of the CA's window is free of limits: where none of ours opens between the instant and its
+ * end, one may between its beginning and the instant. `window` NULL: the instant is not the CA's. */
+static struct renewal renewal_inside(const struct renewal_basis *basis,
+                                     const struct certificate_ari_window *window, int64_t due_ms,
+                                     struct arena *arena)
+{
+    const struct certificate_renewal *windows = basis->spec->renewal;
+    struct renewal behind = renewal_in_windows(windows, due_ms, basis->secret, arena), before;
+
+    if (!window || is_inside(&behind, window))
+        return behind;
+    before = renewal_in_windows(windows, window->start_ms, basis->secret, arena);
+    return is_inside(&before, window) ? before : behind;
+}
+
+static bool is_called_back(const struct certificate_acme_status *acme,
+                           const struct secret_facts *secret,
+                           const struct certificate_ari_window *window)
+{
+    int64_t half_ms = secret->not_before_ms + (secret->not_after_ms - secret->not_before_ms) / 2;
+
+    return window && window->end_ms <= acme->ari->last_checked_ms && window->end_ms < half_ms;
+}
+
+struct renewal certificate_renewal(const struct renewal_basis *basis, struct arena *arena)
+{
+    const struct certificate_ari_window *window = window_for(basis->acme, basis->secret);
+    int64_t due_ms = renewal_time_with_ari_ms(basis->spec, basis->acme, basis->secret);
+    int64_t after_ms = renewal_time_after_ms(due_ms, basis->secret, basis->current, basis->policy);
+
+    if (after_ms == 0 || !basis->spec->renewal || basis->spec->renewal->windows.len == 0 ||
+        is_called_back(basis->acme, basis->secret, window))
+        return (struct renewal){.at_ms = after_ms};
+    /* An instant that is not followed, or that has to wait, is not the CA's any more. */
+    if (after_ms != due_ms || !window || due_ms < window->start_ms || due_ms >= window->end_ms)
+        window = NULL;
+    return renewal_inside(basis, window, after_ms, arena);
+}
+
 bool certificate_uses_ari(const struct issuer *issuer)
 {
     return issuer && issuer->spec.acme && issuer->spec.acme->renewal_information_source != ARI_NONE;

@@ -4,12 +4,13 @@ import base64
 import datetime
 import re
 import shutil
+import zoneinfo
 
 import pytest
 
 from support import manifests as m
 from support import pki
-from support.bed import Pebble
+from support.bed import Pebble, wait_until
 from support.certlet import Certlet, solver_flags
 from support.files import key_matches, names_of, serial_of
 from support.troubled import quick_solver
@@ -88,6 +89,62 @@ def as_secret(program, name, **data):
 
 
 # --- by command, by time ---
+
+
+def opening(zone, **span):
+    """A window of ten minutes that opens so long from now: as in a spec, and when that is."""
+    at = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(**span)).replace(second=0)
+    local = at.astimezone(zoneinfo.ZoneInfo(zone))
+    cron = f"{local.minute} {local.hour} {local.day} {local.month} *"
+    return {"cron": cron, "windowDuration": "10m", "timezone": zone}, at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def in_windows(*windows):
+    """Due four seconds after it was issued, and an hour before its end."""
+    return {"renewBefore": "1h0m1s", "renewal": {"policy": "RenewBefore", "windows": windows}}
+
+
+def test_renewal_waits_for_the_window_of_a_time_zone_and_not_when_it_is_open(shared):
+    closed, opens = opening("Asia/Kathmandu", minutes=30)
+    assert once(shared, waits=certificate("waits", "hourly", **in_windows(closed))) == (1, 1)
+    first = shared.certificate_pem("waits-tls")
+    due = starts(first).replace(tzinfo=datetime.timezone.utc) + datetime.timedelta(seconds=4)
+    wait_until(lambda: datetime.datetime.now(datetime.timezone.utc) > due, 20, "the renewal to be due")
+    assert once(shared) == (0, 0)
+    assert shared.certificate_pem("waits-tls") == first
+    assert row(shared, "waits")["renewalTime"] == opens
+    assert condition(shared, "waits", "Ready")["status"] == "True"
+    always = {"cron": "* * * * *", "windowDuration": "1h"}
+    once(shared, waits=certificate("waits", "hourly", **in_windows(closed, always)))
+    assert serial_of(shared.certificate_pem("waits-tls")) != serial_of(first)
+    assert once(shared, waits=certificate("waits", "hourly")) == (0, 0)
+
+
+def test_window_that_opens_too_late_is_told_and_the_certificate_stays(shared):
+    late, _ = opening("Europe/Berlin", hours=2)
+    spec = {"renewal": {"policy": "RenewBefore", "windows": [late]}}
+    assert once(shared, 1, late=certificate("late", "hourly", **spec)) == (1, 1)
+    ready = condition(shared, "late", "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "WindowError")
+    assert f"windows[0] '{late['cron']}' in Europe/Berlin" in ready["message"]
+    assert row(shared, "late")["renewalTime"] in ready["message"]
+    assert once(shared, late=certificate("late", "hourly")) == (0, 0)
+
+
+def test_window_that_is_wrong_is_refused_with_its_line_and_path(shared):
+    window = {"cron": "0 2 * * 7", "windowDuration": "0s", "timezone": "Mars/Phobos"}
+    fine = {"cron": "@daily", "windowDuration": "1h"}
+    spec = {"renewal": {"policy": "RenewBefore", "windows": [fine, window]}}
+    shared.write("wrong.yaml", certificate("wrong", **spec))
+    done = shared.command("check", shared.folder / "manifests" / "wrong.yaml")
+    shared.remove("wrong.yaml")
+    assert done.returncode == 1
+    for member, text in {
+        "cron": "day of week '7' is out of range",
+        "windowDuration": "must be longer than 0s",
+        "timezone": "time zone 'Mars/Phobos' is not known here",
+    }.items():
+        assert f"spec.renewal.windows[1].{member}" in done.stdout and text in done.stdout, done.stdout
 
 
 def test_renew_marks_it_and_the_next_run_issues_anew(shared):

@@ -116,6 +116,45 @@ def test_root_ca_and_leaf_are_issued_and_verify(controller, cluster, private_ca,
     assert condition(cluster.get(f"{ISSUERS}/ca", private_ca), "Ready")[1] == "KeyPairVerified"
 
 
+def windowed(name, namespace, window):
+    spec = {"duration": "24h", "renewal": {"policy": "RenewBefore", "windows": [window]}}
+    return leaf(name, namespace, **spec)
+
+
+def test_renewal_time_is_moved_into_a_window_and_one_that_never_opens_is_told(
+    controller, cluster, private_ca
+):
+    """Of a day 16 h have passed at the renewal, so that each hour of the day is a later one or tomorrow's."""
+    web = f"{CERTIFICATES}/web"
+    hourly = {"cron": "0 * * * *", "windowDuration": "1m", "timezone": "Asia/Kathmandu"}
+    apply(cluster, windowed("web", private_ca, hourly))
+    wait_ready(cluster, web, private_ca)
+    assert cluster.get(web, private_ca)["status"]["renewalTime"].endswith(":15:00Z")
+    apply(cluster, windowed("web", private_ca, {"cron": "0 0 30 2 *", "windowDuration": "1h"}))
+
+    def says(reason):
+        return lambda one: condition(one, "Ready")[:2] == ("False", reason)
+
+    found = cluster.wait_for(web, private_ca, condition=says("WindowError"))
+    assert "windows[0] '0 0 30 2 *' in UTC" in str(found["status"]["conditions"])
+    assert found["status"]["revision"] == 1
+    wait_until(
+        lambda: any(
+            one["reason"] == "WindowError" and one["regarding"]["name"] == "web"
+            for one in cluster.list("events.events.k8s.io", private_ca)
+        ),
+        20,
+        "the event",
+    )
+    on_mars = {"cron": "0 2 * * 7", "windowDuration": "1h", "timezone": "Mars/Phobos"}
+    apply(cluster, windowed("web", private_ca, on_mars))
+    found = cluster.wait_for(web, private_ca, condition=says("InvalidSpec"))
+    for member in ("cron", "timezone"):
+        assert f"spec.renewal.windows[0].{member}: " in str(found["status"]["conditions"])
+    apply(cluster, windowed("web", private_ca, hourly))
+    wait_ready(cluster, web, private_ca)
+
+
 def test_cluster_issuers_have_their_secrets_in_the_resource_namespace(
     controller, cluster, cluster_ca, namespace, tmp_path
 ):

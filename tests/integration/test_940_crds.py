@@ -360,6 +360,14 @@ def test_the_few_defaults_are_there(cluster, namespace):
 
 
 SOLVER = ("spec", "acme", "solvers", 0)
+
+
+def window(member, value):
+    """A row of WRONG."""
+    where = ("spec", "renewal", "windows", 0, member)
+    return ("certificates", where, value, f"spec.renewal.windows[0].{member}", "FieldValueInvalid")
+
+
 WRONG = [  # kind, where, value (None: left out), the path that the server tells, its reason
     ("certificates", ("spec", "privateKey", "algorithm"), "DSA", None, "FieldValueNotSupported"),
     ("certificates", ("spec", "usages", 0), "fly", "spec.usages[0]", "FieldValueNotSupported"),
@@ -371,13 +379,10 @@ WRONG = [  # kind, where, value (None: left out), the path that the server tells
     ("certificates", ("spec", "dnsNames"), "a.example", None, "FieldValueTypeInvalid"),
     ("certificates", ("spec", "isCA"), "yes", None, "FieldValueTypeInvalid"),
     ("certificates", ("spec", "privateKey", "size"), "2048", None, "FieldValueTypeInvalid"),
-    (
-        "certificates",
-        ("spec", "renewal", "windows", 0, "windowDuration"),
-        "2 hours",
-        "spec.renewal.windows[0].windowDuration",
-        "FieldValueInvalid",
-    ),
+    window("windowDuration", "2 hours"),
+    window("windowDuration", "-1h"),
+    window("cron", ""),
+    window("timezone", ""),
     ("certificaterequests", ("spec", "request"), None, None, "FieldValueRequired"),
     ("certificaterequests", ("spec", "request"), "not base64", None, "FieldValueTypeInvalid"),
     ("certificaterequests", ("spec", "extra", "example.com/a"), "x", None, "FieldValueTypeInvalid"),

@@ -471,6 +471,14 @@ CERTIFICATES = [
         "spec.signatureAlgorithm: 'SHA256WithRSA'",
     ),
 ]
+
+
+def windows(change):
+    """Two windows, of which the second has `change`."""
+    fine = {"cron": "0 2 * * sat", "windowDuration": "4h", "timezone": "Europe/Zurich"}
+    return {"renewal": {"policy": "RenewBefore", "windows": [fine, {**fine, **change}]}}
+
+
 CERTIFICATE_EXTRAS = [
     ({"commonName": "a", "literalSubject": "CN=a"}, "spec.commonName: must not"),
     ({"literalSubject": "CN=a", "subject": {"countries": ["DE"]}}, "spec.subject: must not"),
@@ -507,6 +515,16 @@ CERTIFICATE_EXTRAS = [
         },
         "spec.renewal.windows: must not",
     ),
+    (windows({"cron": "0 2 * *"}), "spec.renewal.windows[1].cron: '0 2 * *'"),
+    (windows({"cron": "0 0 2 * * *"}), "spec.renewal.windows[1].cron: '0 0 2 * * *'"),
+    (windows({"cron": "@fortnightly"}), "spec.renewal.windows[1].cron: '@fortnightly'"),
+    (windows({"cron": "TZ=UTC 0 2 * * *"}), "spec.renewal.windows[1].cron: 'TZ=UTC"),
+    (windows({"windowDuration": "0s"}), "spec.renewal.windows[1].windowDuration: must be longer"),
+    (windows({"windowDuration": "0.0h00m"}), "spec.renewal.windows[1].windowDuration: must be longer"),
+    (windows({"timezone": "../UTC"}), "spec.renewal.windows[1].timezone: '../UTC'"),
+    (windows({"timezone": "/etc/localtime"}), "spec.renewal.windows[1].timezone: '/etc/localtime'"),
+    (windows({"timezone": "Europe/"}), "spec.renewal.windows[1].timezone: 'Europe/'"),
+    (windows({"timezone": "A" * 65}), "spec.renewal.windows[1].timezone: 'A"),
     (
         {"secretTemplate": {"annotations": {"cert-manager.io/alt-names": "a"}}},
         "spec.secretTemplate.annotations[cert-manager.io/alt-names]: ",
@@ -567,6 +585,11 @@ CERTIFICATES_LET_IN = [
     {"renewBeforePercentage": 0},
     {"duration": "1h30m0.5s"},
     {"renewal": {"policy": "Disabled"}},
+    windows({"cron": " */15,1-5/2\t0-23 ? jan,DEC mon-fri\n", "windowDuration": "0.5s"}),
+    windows({"cron": "@midnight", "windowDuration": "10h00m00s", "timezone": "Etc/GMT+12"}),
+    windows({"cron": "@every 1h30m"}),
+    windows({"cron": "60 2 30 feb 7", "timezone": "America/Port-au-Prince"}),  # the controller's part
+    windows({"timezone": "Mars/Phobos"}),
     {"privateKey": {"size": 8192}},
     {"privateKey": {"algorithm": "ECDSA", "size": 521}, "signatureAlgorithm": "ECDSAWithSHA512"},
     {"privateKey": {"algorithm": "Ed25519", "size": 1}, "signatureAlgorithm": "PureEd25519"},

@@ -67,6 +67,17 @@ def test_the_program_finds_its_libraries_and_modules(image):
     assert list(image.glob("usr/lib/*/ossl-modules/legacy.so"))
 
 
+@pytest.mark.parametrize("zone", ["Europe/Zurich", "Pacific/Apia", "US/Pacific", "Etc/GMT-14"])
+def test_it_has_time_zones_old_names_too(image, zone):
+    window = {"cron": "@daily", "windowDuration": "1h", "timezone": zone}
+    renewal = {"policy": "RenewBefore", "windows": [window]}
+    manifest = m.text(m.certificate("web", ["web.example.test"], renewal=renewal))
+    (image / "tmp/web.yaml").write_text(manifest, encoding="utf-8")
+    command = inside(image, "/usr/bin/certlet", "check", "/tmp/web.yaml")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "warning" not in done.stdout, done.stdout + done.stderr
+
+
 def test_a_folder_that_is_not_ours_is_left_alone(release, tmp_path):
     (tmp_path / "file").write_text("mine")
     done = subprocess.run(

@@ -8,7 +8,11 @@
     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web, namespace: default}\n" \
     "spec:\n  secretName: web-tls\n  issuerRef: {name: acme}\n"
 #define NAMED_CERTIFICATE CERTIFICATE "  dnsNames: [example.com]\n"
-#define ISSUER            "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: acme}\nspec:\n"
+#define WINDOW(members)                                                                            \
+    NAMED_CERTIFICATE                                                                              \
+    "  renewal: {policy: RenewBefore, windows: [{cron: '@daily', windowDuration: 1h}, {" members   \
+    "}]}\n"
+#define ISSUER "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: acme}\nspec:\n"
 #define ACME                                                                                       \
     ISSUER "  acme:\n    server: https://ca.example/dir\n    privateKeySecretRef: {name: account}\n"
 #define SOLVER  ACME "    solvers:\n    - "
@@ -184,6 +188,35 @@ static const struct rule_case {
      NAMED_CERTIFICATE
      "  renewal: {policy: Disabled, windows: [{cron: '@daily', windowDuration: 1h}]}\n",
      "spec.renewal.windows", PROBLEM_INVALID, "must not be set when renewal is disabled"},
+    {"a window in a time zone",
+     WINDOW("cron: '0 2 * * sat', windowDuration: 4h30m, timezone: Europe/Zurich"), NULL, 0, NULL},
+    {"a window without a line", WINDOW("windowDuration: 1h"), "spec.renewal.windows[1].cron",
+     PROBLEM_REQUIRED, "must be set"},
+    {"a window without a length", WINDOW("cron: '@daily'"),
+     "spec.renewal.windows[1].windowDuration", PROBLEM_REQUIRED, "must be set"},
+    {"a window of no length", WINDOW("cron: '@daily', windowDuration: 0s"),
+     "spec.renewal.windows[1].windowDuration", PROBLEM_INVALID, "must be longer than 0s"},
+    {"a window of less than no length", WINDOW("cron: '@daily', windowDuration: -1h"),
+     "spec.renewal.windows[1].windowDuration", PROBLEM_INVALID, "must be longer than 0s"},
+    {"a window on the eighth day of the week", WINDOW("cron: '0 2 * * 7', windowDuration: 1h"),
+     "spec.renewal.windows[1].cron", PROBLEM_INVALID,
+     "day of week '7' is out of range; it is from 0 (Sunday) to 6 or sun to sat"},
+    {"a window with six fields", WINDOW("cron: '0 0 2 * * *', windowDuration: 1h"),
+     "spec.renewal.windows[1].cron", PROBLEM_INVALID, "has 6 field(s) in place of 5"},
+    {"a window with the zone in its line", WINDOW("cron: 'TZ=UTC 0 2 * * *', windowDuration: 1h"),
+     "spec.renewal.windows[1].cron", PROBLEM_INVALID, "put it into 'timezone'"},
+    {"a window that never opens", WINDOW("cron: '0 0 30 2 *', windowDuration: 1h"),
+     "spec.renewal.windows[1].cron", PROBLEM_WARNING, "'0 0 30 2 *' never fires"},
+    {"a window that is always open", WINDOW("cron: '@every 1h', windowDuration: 1h"),
+     "spec.renewal.windows[1].cron", PROBLEM_WARNING, "names no hours"},
+    {"a window on Mars", WINDOW("cron: '@daily', windowDuration: 1h, timezone: Mars/Phobos"),
+     "spec.renewal.windows[1].timezone", PROBLEM_INVALID,
+     "time zone 'Mars/Phobos' is not known here"},
+    {"a window in no zone", WINDOW("cron: '@daily', windowDuration: 1h, timezone: ../UTC"),
+     "spec.renewal.windows[1].timezone", PROBLEM_INVALID,
+     "'../UTC' is not the name of a time zone"},
+    {"a window in an empty zone", WINDOW("cron: '@daily', windowDuration: 1h, timezone: ''"),
+     "spec.renewal.windows[1].timezone", PROBLEM_INVALID, "must not be empty"},
     {"a small RSA key", NAMED_CERTIFICATE "  privateKey: {size: 1024}\n", "spec.privateKey.size",
      PROBLEM_INVALID, "must be from 2048 to 8192 for RSA, is 1024"},
     {"an odd RSA key", NAMED_CERTIFICATE "  privateKey: {size: 2049}\n", NULL, 0, NULL},

@@ -867,6 +867,63 @@ TEST(times_in_the_status_go_with_a_certificate_that_cannot_be_read)
     ASSERT_EQ(decision.status.renewal_time_ms, 0);
 }
 
+/* --- windows that nothing fits --- */
+
+static struct renewal_window never = {.cron = "0 0 30 2 *",
+                                      .window_duration = {true, HOURS(1) * 1000000}};
+static struct certificate_renewal in_never = {.policy = RENEWAL_RENEW_BEFORE,
+                                              .windows = {&never, 1}};
+
+TEST(a_window_that_never_opens_ends_readiness_and_holds_nothing_up)
+{
+    cleanup(sample_deinit) struct sample s = {};
+    struct certificate_decision decision;
+
+    sample_init(&s);
+    s.crt.spec.renewal = &in_never;
+    decide(&s, &decision);
+    ASSERT_EQ(decision.action, CERTIFICATE_NOTHING);
+    ASSERT_EQ(decision.status.renewal_time_ms, START_MS + DAYS(60));
+    ASSERT_EQ(decision.next_ms, START_MS + DAYS(60));
+    ASSERT_STREQ(reason_of(&decision, "Ready"), "WindowError");
+    ASSERT_TRUE(strstr(message_of(&decision, "Ready"), "windows[0] '0 0 30 2 *' in UTC"));
+    ASSERT_TRUE(
+        strstr(message_of(&decision, "Ready"), "it will be renewed at 2026-03-02T00:00:00Z"));
+    ASSERT_NULL(decision.window_problem);
+    s.policy.now_ms = START_MS + DAYS(60);
+    decide(&s, &decision);
+    ASSERT_EQ(decision.action, CERTIFICATE_START);
+    ASSERT_STREQ(decision.reason, "Renewing");
+    ASSERT_STREQ(decision.message, "Renewing certificate as renewal was scheduled at "
+                                   "2026-03-02T00:00:00Z, without regard to its windows");
+    ASSERT_TRUE(strstr(decision.window_problem, "windows[0]"));
+}
+
+TEST(what_is_worse_than_a_window_comes_before_it)
+{
+    static const struct row rows[] = {
+        {"no Secret", no_secret, CERTIFICATE_START, "DoesNotExist", "DoesNotExist"},
+        {"expired", has_expired, CERTIFICATE_START, "Expired", "Renewing"},
+        {"other names", other_names, CERTIFICATE_START, "RequestChanged", "RequestChanged"},
+        {"a broken spec", bad_spec, CERTIFICATE_NOTHING, "InvalidSpec", NULL},
+        {"owned by another", owned_by_another, CERTIFICATE_NOTHING, "DuplicateSecretName", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(sample_deinit) struct sample s = {};
+        struct certificate_decision decision;
+
+        CASE(rows[i].name);
+        sample_init(&s);
+        s.crt.spec.renewal = &in_never;
+        rows[i].spoil(&s);
+        decide(&s, &decision);
+        ASSERT_EQ(decision.action, rows[i].action);
+        ASSERT_STREQ(reason_of(&decision, "Ready"), rows[i].ready);
+        ASSERT_EQ(decision.window_problem != NULL, streq(rows[i].name, "expired"));
+    }
+}
+
 RUN_TESTS(
     cmocka_unit_test(an_idle_certificate_starts_or_is_tended),
     cmocka_unit_test(an_idle_certificate_is_looked_at_again_at_the_next_time_that_matters),
@@ -886,4 +943,6 @@ RUN_TESTS(
     cmocka_unit_test(a_failure_is_counted_and_says_when_the_next_attempt_comes),
     cmocka_unit_test(the_last_number_of_all_is_not_counted_beyond),
     cmocka_unit_test(a_finished_issuance_leaves_a_new_revision_and_nothing_of_the_failures_before),
-    cmocka_unit_test(times_in_the_status_go_with_a_certificate_that_cannot_be_read));
+    cmocka_unit_test(times_in_the_status_go_with_a_certificate_that_cannot_be_read),
+    cmocka_unit_test(a_window_that_never_opens_ends_readiness_and_holds_nothing_up),
+    cmocka_unit_test(what_is_worse_than_a_window_comes_before_it));
