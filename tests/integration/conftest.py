@@ -5,6 +5,7 @@ A server that does not start fails the test; only --no-bed skips what needs one.
 
 import functools
 import pathlib
+import signal
 
 import pytest
 
@@ -37,7 +38,12 @@ def pytest_addoption(parser):
     )
 
 
+def interrupt(number, _frame):
+    raise KeyboardInterrupt(f"signal {number}")
+
+
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, interrupt)  # else the servers of an ended run stay
     config.addinivalue_line("markers", "threads: run under the thread checker too (hack/test)")
     config.addinivalue_line("markers", "kube: needs a Kubernetes control plane")
 
