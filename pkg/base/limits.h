@@ -11,6 +11,10 @@
 #define LIMIT_CERT_PEM       36500  /* one certificate in PEM: --max-certificate-size  */
 #define LIMIT_KEY_PEM        13000  /* a private key in PEM: --max-private-key-size    */
 #define LIMIT_BUNDLE_PEM     330000 /* a CA bundle: --max-certificate-bundle-size      */
+#define LIMIT_BUNDLE_CERTS   512    /* certificates in it                              */
+#define LIMIT_KEYSTORE       (512 * 1024) /* a PKCS#12 or Java key store: a bundle, a chain, a key */
+#define LIMIT_PASSWORD       4096         /* of a key store                                 */
+#define LIMIT_SECRET         (1024 * 1024)     /* all values of a Secret: Kubernetes              */
 #define LIMIT_HTTP_HEADERS   (64 * 1024)       /* all header lines of one answer: bytes          */
 #define LIMIT_MANIFEST_FILE  (4 * 1024 * 1024) /* one YAML file                            */
 #define LIMIT_MANIFEST_NODES 200000            /* values in one file after aliases               */

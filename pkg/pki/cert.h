@@ -46,6 +46,8 @@ DEFINE_CLEANUP_VALUE(struct chain, chain_deinit);
 /* Only CERTIFICATE blocks are allowed (RFC 8555 11.4): a PRIVATE KEY or other block is ERR_INVALID;
  * more than LIMIT_CHAIN_CERTS or LIMIT_CHAIN_BODY is ERR_TOO_LARGE; none is ERR_INVALID. */
 int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err);
+/* Certificates of CAs, in any order, by the same rules but for size: LIMIT_BUNDLE_PEM and LIMIT_BUNDLE_CERTS. */
+int bundle_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err);
 /* The first of the chain, for looking at what chain_from_pem() and chain_verify() have let in: all blocks
  * are read by the same rules, but the leaf's public key only as bytes to be compared, if it can. */
 int leaf_look(const char *pem, size_t len, struct cert **ret, struct err *err);

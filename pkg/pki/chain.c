@@ -74,28 +74,35 @@ static int read_upper(const struct pem_block *block, struct cert **ret, struct e
 
 typedef int read_leaf_fn(const void *der, size_t len, struct cert **ret, struct err *err);
 
+/* What may be in a text, and how its first certificate is read. */
+struct chain_rules {
+    const char *what; /* "certificate chain" */
+    size_t max_bytes, max_certs;
+    read_leaf_fn *read_leaf;
+};
+
 static int chain_add_block(struct chain *chain, const struct pem_block *block,
-                           read_leaf_fn *read_leaf, struct err *err)
+                           const struct chain_rules *rules, struct err *err)
 {
     struct cert *cert = NULL;
     int r;
 
     if (!streq(block->label, "CERTIFICATE"))
-        return err_set(err, ERR_INVALID, "there is a PEM block '%s' in the certificate chain",
-                       block->label);
-    if (chain->len == LIMIT_CHAIN_CERTS)
-        return err_set(err, ERR_TOO_LARGE, "the chain has more than %d certificates",
-                       LIMIT_CHAIN_CERTS);
-    r = chain->len == 0 ? read_leaf(block->der, block->der_len, &cert, err)
+        return err_set(err, ERR_INVALID, "there is a PEM block '%s' in the %s", block->label,
+                       rules->what);
+    if (chain->len == rules->max_certs)
+        return err_set(err, ERR_TOO_LARGE, "the %s has more than %zu certificates", rules->what,
+                       rules->max_certs);
+    r = chain->len == 0 ? rules->read_leaf(block->der, block->der_len, &cert, err)
                         : read_upper(block, &cert, err);
     if (r < 0)
-        return err_wrap(err, "number %zu of the chain", chain->len + 1);
+        return err_wrap(err, "number %zu of the %s", chain->len + 1, rules->what);
     chain_add(chain, cert);
     return 0;
 }
 
-static int read_chain(const char *pem, size_t len, read_leaf_fn *read_leaf, struct chain *ret,
-                      struct err *err)
+static int read_chain(const char *pem, size_t len, const struct chain_rules *rules,
+                      struct chain *ret, struct err *err)
 {
     cleanup(chain_deinit) struct chain chain = {};
     const char *at = pem;
@@ -103,9 +110,9 @@ static int read_chain(const char *pem, size_t len, read_leaf_fn *read_leaf, stru
 
     if (len == 0)
         return err_set(err, ERR_INVALID, "there is no certificate");
-    if (len > LIMIT_CHAIN_BODY)
-        return err_set(err, ERR_TOO_LARGE, "the certificate chain is larger than %d bytes",
-                       LIMIT_CHAIN_BODY);
+    if (len > rules->max_bytes)
+        return err_set(err, ERR_TOO_LARGE, "the %s is larger than %zu bytes", rules->what,
+                       rules->max_bytes);
     for (;;) {
         cleanup(pem_block_deinit) struct pem_block block = {};
 
@@ -113,7 +120,7 @@ static int read_chain(const char *pem, size_t len, read_leaf_fn *read_leaf, stru
         if (r == ERR_NOT_FOUND)
             break;
         if (r == 0)
-            r = chain_add_block(&chain, &block, read_leaf, err);
+            r = chain_add_block(&chain, &block, rules, err);
         if (r < 0)
             return r;
     }
@@ -126,13 +133,26 @@ static int read_chain(const char *pem, size_t len, read_leaf_fn *read_leaf, stru
 
 int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err)
 {
-    return read_chain(pem, len, cert_from_der, ret, err);
+    static const struct chain_rules rules = {"certificate chain", LIMIT_CHAIN_BODY,
+                                             LIMIT_CHAIN_CERTS, cert_from_der};
+
+    return read_chain(pem, len, &rules, ret, err);
+}
+
+int bundle_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err)
+{
+    static const struct chain_rules rules = {"certificate bundle", LIMIT_BUNDLE_PEM,
+                                             LIMIT_BUNDLE_CERTS, cert_from_der};
+
+    return read_chain(pem, len, &rules, ret, err);
 }
 
 int leaf_look(const char *pem, size_t len, struct cert **ret, struct err *err)
 {
+    static const struct chain_rules rules = {"certificate chain", LIMIT_CHAIN_BODY,
+                                             LIMIT_CHAIN_CERTS, cert_look};
     cleanup(chain_deinit) struct chain chain = {};
-    int r = read_chain(pem, len, cert_look, &chain, err);
+    int r = read_chain(pem, len, &rules, &chain, err);
 
     if (r == 0)
         *ret = cert_ref(chain.certs[0]);

@@ -5,7 +5,7 @@
  *   pkey.h     private and public keys     csr.h     certificate signing requests
  *   cert.h     certificates and chains     names.h   DNS name and IP text rules
  *   sign.h     issuing certificates        revocation.h  CRL and OCSP
- *   dn.h       distinguished names as text
+ *   dn.h       distinguished names as text  keystore.h  PKCS#12, Java key stores
  *
  * Only provider-independent OpenSSL 3 calls (EVP_PKEY, OSSL_PARAM), so that FIPS and PKCS#11
  * providers work. Objects are immutable once built and may be read from any thread.
@@ -17,6 +17,7 @@
 #include "pki/csr.h"
 #include "pki/digest.h"
 #include "pki/dn.h"
+#include "pki/keystore.h"
 #include "pki/names.h"
 #include "pki/pem.h"
 #include "pki/pkey.h"

@@ -262,6 +262,25 @@ TEST(chains_are_bounded_in_number_and_bytes)
     ASSERT_EQ(too_long.len, 0);
 }
 
+/* Bundles of CAs are longer than chains, in no order, and one may be there twice. */
+TEST(a_bundle_is_bounded_too_and_has_only_certificates)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(2 * LIMIT_BUNDLE_PEM);
+    cleanup(chain_deinit) struct chain chain = {};
+    struct err err = {};
+
+    for (int i = 0; i <= LIMIT_CHAIN_CERTS; i++)
+        add_pem(&pem, i % 2 ? leaf : root);
+    ASSERT_OK(bundle_from_pem(buf_str(&pem), pem.len, &chain, &err));
+    ASSERT_EQ(chain.len, LIMIT_CHAIN_CERTS + 1);
+    pem_write(&pem, "PRIVATE KEY", "abc", 3);
+    ASSERT_ERR(ERR_INVALID, bundle_from_pem(buf_str(&pem), pem.len, &chain, &err));
+    ASSERT_CONTAINS(err.text, "PEM block 'PRIVATE KEY' in the certificate bundle");
+    while (pem.len <= LIMIT_BUNDLE_PEM)
+        buf_add_str(&pem, "text in front\n");
+    ASSERT_ERR(ERR_TOO_LARGE, bundle_from_pem(buf_str(&pem), pem.len, &chain, &err));
+}
+
 TEST(a_chain_is_written_as_it_was_read)
 {
     cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
@@ -453,6 +472,7 @@ int main(void)
         cmocka_unit_test(a_chain_has_only_certificates),
         cmocka_unit_test(no_certificate_is_not_a_chain),
         cmocka_unit_test(chains_are_bounded_in_number_and_bytes),
+        cmocka_unit_test(a_bundle_is_bounded_too_and_has_only_certificates),
         cmocka_unit_test(a_chain_is_written_as_it_was_read),
         cmocka_unit_test(a_look_hashes_the_public_key_without_reading_it),
         cmocka_unit_test(a_point_on_no_curve_is_refused_but_only_looked_at_is_another_key),
