@@ -54,8 +54,13 @@ static const char *const format_names[] = {NULL, "DER", "CombinedPEM"};
 static const struct enum_names output_format_names = {format_names, ARRAY_LEN(format_names)};
 static const char *const renewal_names[] = {NULL, "RenewBefore", "Disabled"};
 static const struct enum_names renewal_policy_names = {renewal_names, ARRAY_LEN(renewal_names)};
-static const char *const profile_names[] = {NULL, "LegacyRC2", "LegacyDES", "Modern2023",
-                                            "Modern2026"};
+static const char *const profile_names[] = {
+    [PKCS12_LEGACY_RC2] = "LegacyRC2",
+    [PKCS12_LEGACY_DES] = "LegacyDES",
+    [PKCS12_MODERN_2023] = "Modern2023",
+    [PKCS12_MODERN_2026] = "Modern2026",
+};
+_Static_assert(ARRAY_LEN(profile_names) == PKCS12_PROFILE_END, "a name for each profile");
 static const struct enum_names pkcs12_profile_names = {profile_names, ARRAY_LEN(profile_names)};
 
 /* spec */
@@ -110,31 +115,42 @@ static const struct field certificate_output_format_rows[] = {
 static DEFINE_FIELDS(certificate_output_format, "Certificate spec.additionalOutputFormats",
                      certificate_output_format_rows, NULL);
 
+/* Clients in Go write a reference with an empty name beside a literal password (api.md 4). */
+static const struct field password_ref_rows[] = {
+    FIELD(struct secret_key_selector, name, "name", STRING, .flags = F_REQUIRED | F_MAY_BE_EMPTY),
+    FIELD(struct secret_key_selector, key, "key", STRING),
+};
+static const struct fields password_ref_fields = {
+    .name = "reference to a password in a Secret",
+    .size = sizeof(struct secret_key_selector),
+    .rows = password_ref_rows,
+    .count = ARRAY_LEN(password_ref_rows),
+};
+
 static const struct field jks_keystore_rows[] = {
     FIELD(struct jks_keystore, create, "create", OPT_BOOL, .flags = F_REQUIRED),
     FIELD(struct jks_keystore, alias, "alias", STRING, .default_text = "certificate"),
     FIELD(struct jks_keystore, password_secret_ref, "passwordSecretRef", OBJECT,
-          .of = &secret_key_selector_fields, .flags = F_ONE_OF(1)),
-    FIELD(struct jks_keystore, password, "password", SECRET, .min = 1, .flags = F_ONE_OF(1)),
+          .of = &password_ref_fields),
+    FIELD(struct jks_keystore, password, "password", SECRET, .min = 1),
 };
-static DEFINE_FIELDS(jks_keystore, "Certificate spec.keystores.jks", jks_keystore_rows, NULL);
+static DEFINE_FIELDS(jks_keystore, "Certificate spec.keystores.jks", jks_keystore_rows,
+                     jks_keystore_check);
 
 static const struct field pkcs12_keystore_rows[] = {
     FIELD(struct pkcs12_keystore, create, "create", OPT_BOOL, .flags = F_REQUIRED),
     FIELD(struct pkcs12_keystore, profile, "profile", ENUM, .names = &pkcs12_profile_names,
           .default_text = "LegacyRC2"),
     FIELD(struct pkcs12_keystore, password_secret_ref, "passwordSecretRef", OBJECT,
-          .of = &secret_key_selector_fields, .flags = F_ONE_OF(1)),
-    FIELD(struct pkcs12_keystore, password, "password", SECRET, .min = 1, .flags = F_ONE_OF(1)),
+          .of = &password_ref_fields),
+    FIELD(struct pkcs12_keystore, password, "password", SECRET, .min = 1),
 };
 static DEFINE_FIELDS(pkcs12_keystore, "Certificate spec.keystores.pkcs12", pkcs12_keystore_rows,
-                     NULL);
+                     pkcs12_keystore_check);
 
 static const struct field certificate_keystores_rows[] = {
-    FIELD(struct certificate_keystores, jks, "jks", OBJECT, .of = &jks_keystore_fields,
-          .flags = F_UNBUILT),
-    FIELD(struct certificate_keystores, pkcs12, "pkcs12", OBJECT, .of = &pkcs12_keystore_fields,
-          .flags = F_UNBUILT),
+    FIELD(struct certificate_keystores, jks, "jks", OBJECT, .of = &jks_keystore_fields),
+    FIELD(struct certificate_keystores, pkcs12, "pkcs12", OBJECT, .of = &pkcs12_keystore_fields),
 };
 static DEFINE_FIELDS(certificate_keystores, "Certificate spec.keystores",
                      certificate_keystores_rows, NULL);

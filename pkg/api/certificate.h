@@ -48,7 +48,7 @@ struct jks_keystore {
 };
 struct pkcs12_keystore {
     struct opt_bool create;
-    int profile;
+    int profile; /* enum pkcs12_profile; 0: LegacyRC2 */
     struct secret_key_selector *password_secret_ref;
     const char *password;
 };
@@ -135,5 +135,6 @@ int64_t certificate_history_limit(const struct certificate_spec *spec);   /* 1 *
 const char *certificate_common_name(const struct certificate_spec *spec); /* "" if none */
 /* Heap: of commonName or of literalSubject; NULL if there is none. */
 char *certificate_subject_common_name(const struct certificate_spec *spec);
+enum pkcs12_profile certificate_pkcs12_profile(const struct pkcs12_keystore *pkcs12);
 
 #endif

@@ -224,6 +224,34 @@ void certificate_private_key_check(const void *self, const char *path, struct fi
     }
 }
 
+/* Key stores. A reference counts with its name only; an empty password has been told of already. */
+
+static void check_password(const struct secret_key_selector *ref, const char *password,
+                           const char *path, struct field_report *report)
+{
+    bool has_ref = ref && !str_empty(ref->name);
+
+    if (has_ref == (password != NULL))
+        field_report_add(report, PROBLEM_INVALID, path,
+                         "exactly one of 'passwordSecretRef' (with its name) and 'password' must "
+                         "be set, found %s",
+                         has_ref ? "both" : "neither");
+}
+
+void jks_keystore_check(const void *self, const char *path, struct field_report *report)
+{
+    const struct jks_keystore *jks = self;
+
+    check_password(jks->password_secret_ref, jks->password, path, report);
+}
+
+void pkcs12_keystore_check(const void *self, const char *path, struct field_report *report)
+{
+    const struct pkcs12_keystore *pkcs12 = self;
+
+    check_password(pkcs12->password_secret_ref, pkcs12->password, path, report);
+}
+
 /* The rest */
 
 static void check_formats(const struct certificate_spec *spec, const char *path,

@@ -12,5 +12,6 @@ field_check_fn certificate_spec_check, certificate_private_key_check, certificat
 field_check_fn certificate_other_name_check, name_constraints_check;
 field_check_fn check_template_annotations, check_literal_subject;
 field_check_fn check_window_cron, check_window_duration, check_window_timezone;
+field_check_fn jks_keystore_check, pkcs12_keystore_check;
 
 #endif

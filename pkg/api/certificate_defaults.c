@@ -68,6 +68,11 @@ int64_t certificate_duration_ms(const struct certificate_spec *spec)
     return spec->duration.is_set ? spec->duration.ns / NS_PER_MS : DAYS(DURATION_DAYS);
 }
 
+enum pkcs12_profile certificate_pkcs12_profile(const struct pkcs12_keystore *pkcs12)
+{
+    return pkcs12->profile > 0 ? (enum pkcs12_profile)pkcs12->profile : PKCS12_LEGACY_RC2;
+}
+
 int64_t certificate_history_limit(const struct certificate_spec *spec)
 {
     return spec->revision_history_limit.is_set ? spec->revision_history_limit.value : HISTORY;

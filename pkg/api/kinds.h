@@ -23,6 +23,8 @@ const struct kind *kind_by_name(const char *name);
 /* Names of the caches' indexes; values are a uid, "<namespace>/<name>", or as said. */
 #define INDEX_OWNER       "owner" /* uid of the controller: requests, orders, challenges, secrets */
 #define INDEX_SECRET_NAME "secretName" /* Certificates by target Secret */
+#define INDEX_PASSWORD_SECRET                                                                      \
+    "passwordSecret"                   /* Certificates by Secrets with passwords of key stores */
 #define INDEX_ISSUER      "issuer"     /* "Issuer/ns/name", "ClusterIssuer//name" */
 #define INDEX_PLACE       "place"      /* Challenges that hold one, by namespace; "*" for all */
 #define INDEX_USED_SECRET "usedSecret" /* Issuers by the Secrets they read */

@@ -3,6 +3,7 @@
 #include "controller/challenges.h"
 
 #include "controller/facts.h"
+#include "controller/keystores.h"
 
 char *index_name_value(const char *namespace, const char *name)
 {
@@ -50,6 +51,21 @@ static void secret_name_values(const void *object, cache_emit_fn *emit, void *ar
     const struct certificate *crt = object;
 
     emit_name(crt->object.metadata.namespace, crt->spec.secret_name, emit, arg);
+}
+
+/* One Secret for both formats is one value. */
+static void password_secret_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct certificate *crt = object;
+    const char *names[KEYSTORE_FORMAT_COUNT] = {};
+
+    for (int i = 0; i < KEYSTORE_FORMAT_COUNT; i++) {
+        struct keystore_wish wish = keystore_wish_of(&crt->spec, (enum keystore_format)i);
+
+        names[i] = wish.create && wish.ref ? wish.ref->name : NULL;
+        if (i == 0 || !streq(names[i], names[0]))
+            emit_name(crt->object.metadata.namespace, names[i], emit, arg);
+    }
 }
 
 static void certificate_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
@@ -130,8 +146,11 @@ static void cluster_issuer_secret_values(const void *object, cache_emit_fn *emit
     used_secrets(object, "", emit, arg);
 }
 
-static const struct cache_index certificate_indexes[] = {{INDEX_SECRET_NAME, secret_name_values},
-                                                         {INDEX_ISSUER, certificate_issuer_values}};
+static const struct cache_index certificate_indexes[] = {
+    {INDEX_SECRET_NAME, secret_name_values},
+    {INDEX_ISSUER, certificate_issuer_values},
+    {INDEX_PASSWORD_SECRET, password_secret_values},
+};
 static const struct cache_index request_indexes[] = {{INDEX_OWNER, owner_values},
                                                      {INDEX_ISSUER, request_issuer_values},
                                                      {INDEX_KEY_SECRET, request_key_values}};

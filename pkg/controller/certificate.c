@@ -12,6 +12,8 @@
 #include "controller/writers.h"
 
 #define DUPLICATE_RECHECK_MS MINUTES(3)
+/* Only for what no watch tells, a permission; longer than --once waits. */
+#define FAILURE_RECHECK_MS MINUTES(1)
 
 /* --- gather --- */
 
@@ -407,26 +409,51 @@ static int act(struct certificate_run *run, struct reconcile_result *result, str
     return err_set(err, ERR_INTERNAL, "no such action");
 }
 
-/* A step that fails for a reason which time does not mend stands in the Issuing condition, not only in
- * the log. The error is returned all the same, for the back-off. */
-static int show_failure(struct certificate_run *run, int code, struct err *err)
+static void tell_failure(struct certificate_run *run, const struct err *err)
+{
+    event(run->self, run->ctx, &run->crt->object, EVENT_WARNING,
+          str_or(run->failure, "RequestFailed"), "%s", err->text);
+}
+
+/* In the Issuing condition; an event when that is news. */
+static void show_in_condition(struct certificate_run *run, const struct condition *issuing,
+                              const struct err *err)
 {
     struct certificate_status status = run->crt->status;
-    const struct condition *issuing = condition_find(&status.conditions, "Issuing");
-    struct condition changed;
+    struct condition changed = *issuing;
     struct err ignored = {};
 
-    if (err_is_transient(code) || code == ERR_CANCELED || !issuing ||
-        issuing->status != CONDITION_TRUE)
-        return code;
-    changed = *issuing;
     changed.message = certificate_waiting_message(issuing->message, err->text, run->arena);
     if (!condition_set(&status.conditions, &changed, context_now_ms(run->ctx), run->arena))
-        return code;
-    event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, "RequestFailed", "%s", err->text);
+        return;
+    tell_failure(run, err);
     (void)write_status(certificate_author(run), &run->crt->object, &status,
                        &ignored); /* the next run tries again */
-    return code;
+}
+
+/* A step that fails for a reason which time does not mend stands in the Issuing condition, not only in
+ * the log. Where nothing is being issued, what has a name is told by an event at least: one series. */
+static void show_failure(struct certificate_run *run, const struct err *err)
+{
+    const struct condition *issuing = condition_find(&run->crt->status.conditions, "Issuing");
+
+    if (issuing && issuing->status == CONDITION_TRUE)
+        show_in_condition(run, issuing, err);
+    else if (run->failure)
+        tell_failure(run, err);
+}
+
+/* What somebody has to mend wakes us when it is; all else comes back by the error's back-off. */
+static int act_failed(struct certificate_run *run, int code, struct reconcile_result *result,
+                      const struct err *why)
+{
+    if (err_is_transient(code) || code == ERR_CANCELED)
+        return code;
+    show_failure(run, why);
+    if (!run->failure)
+        return code;
+    result->requeue_at_ms = context_now_ms(run->ctx) + FAILURE_RECHECK_MS;
+    return 0;
 }
 
 static int look(struct certificate_run *run, struct gathered *gathered, struct err *err)
@@ -461,6 +488,7 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     struct certificate_run run = {
         .self = self, .ctx = ctx, .key = *key, .crt = crt, .arena = arena};
     const char *window_problem;
+    struct err why = {};
     int r;
 
     if (!crt || crt->object.metadata.deletion_timestamp_ms)
@@ -471,9 +499,11 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     ret_result->requeue_at_ms = run.decision.next_ms;
     log_debug(ctx, "decided: %s", certificate_action_name(run.decision.action));
     window_problem = begins(&run) ? run.decision.window_problem : NULL;
-    r = act(&run, ret_result, err);
+    r = act(&run, ret_result, &why);
     if (r == 0 && window_problem)
         event(self, ctx, &crt->object, EVENT_WARNING, "WindowError",
               "Renewing certificate without regard to its windows: %s", window_problem);
-    return r < 0 ? show_failure(&run, r, err) : 0;
+    if (r < 0)
+        r = act_failed(&run, r, ret_result, &why);
+    return r < 0 ? err_pass(err, &why) : 0;
 }

@@ -4,6 +4,7 @@
  *   certificate.c        gather, decide (certificate_decide.c), act: which step is next
  *   certificate_make.c   the next private key, and the CertificateRequest for it
  *   certificate_store.c  verify what was issued, write the target Secret; repair it
+ *   certificate_passwords.c  passwords of key stores
  *   certificate_short.c  all of it in one run, where the issuer signs at once
  *   certificate_temporary.c  a certificate of our own, until the issuer's comes
  *   certificate_ari.c    the CA's renewal information
@@ -16,6 +17,7 @@
 
 #include "controller/caches.h"
 #include "controller/certificate_decide.h"
+#include "controller/target_secret.h"
 
 struct certificate_run {
     struct controllers *self;
@@ -25,6 +27,8 @@ struct certificate_run {
     struct arena *arena;
     struct certificate_facts facts;
     struct certificate_decision decision;
+    const char *
+        failure; /* reason of the event for an error that time does not mend; NULL: RequestFailed */
 };
 
 static inline struct author certificate_author(const struct certificate_run *run)
@@ -75,12 +79,17 @@ int certificate_create_request(struct certificate_run *run, const struct json *r
 /* Nothing is stored before chain, key, names and dates are right (incident acme.sh 2025-05). */
 int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,
                        const struct pkey *key, struct err *err);
+/* Those of the key stores that `target` has to have made, read live. An error that is not transient is told in
+ * an event of its own (run->failure). */
+int certificate_read_passwords(struct certificate_run *run, const struct target_secret *target,
+                               struct keystore_passwords *ret, struct err *err);
 /* The target Secret, from an issued request; *ret_stored (may be NULL) holds the private key. */
 int certificate_apply(struct certificate_run *run, const struct certificate_request *request,
                       const struct pkey *key, struct json **ret_stored, struct err *err);
 
-/* Forced, under the manager that may take over what cert-manager wrote. `key` is the one that it holds. */
-int certificate_apply_target(struct certificate_run *run, const struct json *secret,
+/* With the key stores that have to be made. Forced, under the manager that may take over what cert-manager wrote.
+ * `key` is the one that it holds. */
+int certificate_apply_target(struct certificate_run *run, struct target_secret *target,
                              const struct pkey *key, struct json **ret_stored, struct err *err);
 /* Of the target Secret as it was stored: is it as it was applied? The decision is as of then: to finish. */
 int certificate_check_stored(struct certificate_run *run, const struct json *stored,

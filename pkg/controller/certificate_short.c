@@ -161,6 +161,7 @@ static int go_long(struct certificate_run *run, const struct pkey *key, const st
 
     log_debug(run->ctx, "not at once: %s", why->text);
     run->facts.signs_at_once = false;
+    run->failure = NULL; /* the long path will meet it, and tell */
     certificate_decide(&run->facts, &policy, run->arena, &run->decision);
     if (run->decision.action != CERTIFICATE_START)
         return err_pass(err, why);

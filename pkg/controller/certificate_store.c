@@ -4,7 +4,6 @@
  */
 #include "base/limits.h"
 #include "controller/certificate_run.h"
-#include "controller/target_secret.h"
 #include "controller/writers.h"
 
 #define CLOCK_SLACK_MS HOURS(1) /* CAs date notBefore back, hosts' clocks are off */
@@ -54,12 +53,33 @@ static const char *pem_text(struct certificate_run *run, const struct bytes *byt
     return bytes->len > 0 ? arena_strndup(run->arena, (const char *)bytes->data, bytes->len) : NULL;
 }
 
-int certificate_apply_target(struct certificate_run *run, const struct json *secret,
+/* The object, with the key stores that have to be made. */
+static int build_target(struct certificate_run *run, struct target_secret *target,
+                        struct json **ret, struct err *err)
+{
+    cleanup(keystore_passwords_deinit) struct keystore_passwords passwords = {};
+    int r = certificate_read_passwords(run, target, &passwords, err);
+
+    if (r < 0)
+        return r;
+    target->passwords = &passwords;
+    target->now_ms = context_now_ms(run->ctx);
+    r = target_secret_json(target, ret, err);
+    target->passwords = NULL;
+    if (r < 0)
+        run->failure = "RequestFailed"; /* by the spec, a password or what the issuer sent */
+    return r;
+}
+
+int certificate_apply_target(struct certificate_run *run, struct target_secret *target,
                              const struct pkey *key, struct json **ret_stored, struct err *err)
 {
+    cleanup(json_unref) struct json *secret = NULL;
     unsigned char key_hash[SHA256_LEN];
-    int r = apply_target(run, secret, ret_stored, err);
+    int r = build_target(run, target, &secret, err);
 
+    if (r == 0)
+        r = apply_target(run, secret, ret_stored, err);
     if (r < 0)
         return r;
     pkey_public_hash(key, key_hash);
@@ -71,9 +91,7 @@ int certificate_apply(struct certificate_run *run, const struct certificate_requ
                       const struct pkey *key, struct json **ret_stored, struct err *err)
 {
     cleanup(buf_deinit) struct buf key_pem = BUF_SECRET(LIMIT_KEY_PEM);
-    cleanup(json_unref) struct json *secret = NULL;
     struct target_secret target;
-    int r;
 
     pkey_to_pem(key, certificate_key_encoding(&run->crt->spec), &key_pem);
     target = (struct target_secret){
@@ -87,8 +105,7 @@ int certificate_apply(struct certificate_run *run, const struct certificate_requ
         .ca_pem = pem_text(run, &request->status.ca),
         .owner_ref = run->self->options.owner_ref,
     };
-    r = target_secret_json(&target, &secret, err);
-    return r < 0 ? r : certificate_apply_target(run, secret, key, ret_stored, err);
+    return certificate_apply_target(run, &target, key, ret_stored, err);
 }
 
 static void drop_kept(void *object)
@@ -160,6 +177,7 @@ int certificate_repair(struct certificate_run *run, struct err *err)
     cleanup(json_unref) struct json *applied = NULL;
     struct key key = {.namespace = run->key.namespace, .name = run->crt->spec.secret_name};
     struct target_secret target;
+    struct array_pair kept = {};
     const struct secret *secret;
     int r = read_live(run->self, run->ctx, &kind_secret, &key, &object, err);
 
@@ -173,6 +191,7 @@ int certificate_repair(struct certificate_run *run, struct err *err)
         r = secret_value(secret, "ca.crt", &ca, err);
     if (r < 0)
         return r;
+    keystores_keep(run->facts.secret, secret, run->arena, &kept);
     target = (struct target_secret){
         .crt = run->crt,
         .issuer_name = object_annotation(object, ANNOTATION_ISSUER_NAME),
@@ -183,8 +202,9 @@ int certificate_repair(struct certificate_run *run, struct err *err)
         .chain_pem = buf_str(&chain),
         .ca_pem = buf_str(&ca),
         .owner_ref = run->self->options.owner_ref,
+        .kept = &kept,
     };
-    r = target_secret_json(&target, &applied, err);
+    r = build_target(run, &target, &applied, err);
     if (r < 0)
         return r;
     only_this_version(applied, &object->metadata);

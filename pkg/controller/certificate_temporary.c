@@ -76,9 +76,7 @@ static int apply(struct certificate_run *run, const struct pkey *key, const stru
 {
     cleanup(buf_deinit) struct buf key_pem = BUF_SECRET(LIMIT_KEY_PEM),
                                    chain = BUF(LIMIT_CHAIN_BODY);
-    cleanup(json_unref) struct json *secret = NULL;
     struct target_secret target;
-    int r;
 
     pkey_to_pem(key, certificate_key_encoding(&run->crt->spec), &key_pem);
     cert_to_pem(leaf, &chain);
@@ -89,8 +87,7 @@ static int apply(struct certificate_run *run, const struct pkey *key, const stru
         .chain_pem = buf_str(&chain),
         .owner_ref = run->self->options.owner_ref,
     };
-    r = target_secret_json(&target, &secret, err);
-    return r < 0 ? r : certificate_apply_target(run, secret, key, NULL, err);
+    return certificate_apply_target(run, &target, key, NULL, err);
 }
 
 int certificate_store_temporary(struct certificate_run *run, struct err *err)

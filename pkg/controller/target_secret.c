@@ -1,4 +1,4 @@
-/* target_secret.c - what is applied to a target Secret. Pure. */
+/* target_secret.c - what is applied to a target Secret. */
 #include "controller/target_secret.h"
 
 #include <string.h>
@@ -109,9 +109,28 @@ static int set_der(struct json *data, const char *key_pem, struct err *err)
     return 0;
 }
 
-static int data_json(const struct target_secret *target, struct json *data, struct err *err)
+/* The API server's own message about it does not say what to do. */
+static int check_size(const struct json *data, struct err *err)
+{
+    size_t size = 0;
+
+    json_for_each (key, value, data) {
+        (void)key;
+        size += json_text_len(value) / 4 * 3;
+    }
+    if (size <= LIMIT_SECRET)
+        return 0;
+    return err_set(err, ERR_TOO_LARGE,
+                   "the Secret would have %zu bytes, but may have %d; leave key stores or output "
+                   "formats out, or let the issuer send a smaller ca.crt",
+                   size, LIMIT_SECRET);
+}
+
+static int data_json(const struct target_secret *target, const struct chain *chain,
+                     struct json *data, struct err *err)
 {
     const struct certificate_spec *spec = &target->crt->spec;
+    int r = 0;
 
     set_data(data, "tls.key", target->key_pem, strlen(target->key_pem));
     set_data(data, "tls.crt", target->chain_pem, strlen(target->chain_pem));
@@ -120,8 +139,10 @@ static int data_json(const struct target_secret *target, struct json *data, stru
     if (wants_format(spec, OUTPUT_COMBINED_PEM))
         set_combined(data, target);
     if (wants_format(spec, OUTPUT_DER))
-        return set_der(data, target->key_pem, err);
-    return 0;
+        r = set_der(data, target->key_pem, err);
+    if (r == 0)
+        r = keystores_add(target, chain, data, err);
+    return r < 0 ? r : check_size(data, err);
 }
 
 static struct json *owner_json(const struct certificate *crt)
@@ -161,7 +182,7 @@ int target_secret_json(const struct target_secret *target, struct json **ret, st
     json_set(metadata, "annotations", json_new_strmap(&annotations));
     if (target->owner_ref)
         json_set(metadata, "ownerReferences", owner_json(target->crt));
-    r = data_json(target, json_need_map(secret, "data"), err);
+    r = data_json(target, &chain, json_need_map(secret, "data"), err);
     if (r < 0)
         return r;
     *ret = take(secret);
@@ -295,5 +316,7 @@ struct violation repair_violation(const struct certificate_facts *facts, bool ow
         found = formats_violation(facts);
     if (!found.reason)
         found = owner_violation(facts, owner_ref);
+    if (!found.reason)
+        found = keystores_violation(facts, arena);
     return found;
 }

@@ -6,7 +6,8 @@
  *   Order               itself; its request; that one's Certificate (it shows what is waited for)
  *   Challenge           itself; its Order
  *   Issuer              itself; Certificates, requests, Orders and Challenges that name it, when Ready changes
- *   Secret              Certificates that name it; its Certificate (next keys); requests whose key it has;
+ *   Secret              Certificates that name it, as target or for a password; its Certificate (next keys);
+ *                       requests whose key it has;
  *                       Issuers that read it, the Challenges of these, and requests that a CA in it signs
  */
 #include <string.h>
@@ -346,6 +347,7 @@ static void secret_changed(void *self, const struct key *key, const void *before
     add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
     if (!secret_data_changed(before, after))
         return; /* a gate saved to an annotation is no reason to look at the account again */
+    add_index(&wake, LANE_CERTIFICATES, caches->certificates, INDEX_PASSWORD_SECRET, value);
     derived_forget(wake.self->issuers.ca_keys, key);
     derived_forget(wake.self->solvers->values, key);
     add_index(&wake, LANE_REQUESTS, caches->requests, INDEX_KEY_SECRET, value);

@@ -276,7 +276,7 @@ static void check_member(struct decoder *d, const struct field *row, const void 
 {
     cleanup(xfree) char *where = NULL;
 
-    if (is_empty_text(row, member) && row->flags & F_REQUIRED) {
+    if (is_empty_text(row, member) && row->flags & F_REQUIRED && !(row->flags & F_MAY_BE_EMPTY)) {
         (void)decoder_broken(d, PROBLEM_REQUIRED, path, "must not be empty");
         return;
     }

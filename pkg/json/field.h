@@ -103,7 +103,8 @@ enum field_flags {
     F_DIGEST = 1 << 3,    /* a cache keeps only a hash of these bytes            */
     F_UNBUILT = 1 << 4,   /* part of the API, not built yet: refused with a clear message */
     F_NO_EFFECT = 1 << 5, /* accepted; said once to be without effect in a directory */
-    F_ONE_OF_SHIFT = 8,   /* F_ONE_OF(n): exactly one member of group n of the struct */
+    F_MAY_BE_EMPTY = 1 << 6,  /* with F_REQUIRED: must be present, and that is all        */
+    F_ONE_OF_SHIFT = 8,       /* F_ONE_OF(n): exactly one member of group n of the struct */
     F_AT_MOST_ONE_SHIFT = 12, /* F_AT_MOST_ONE(n)                                 */
 };
 /* A group counts members that the document has, other than null and "". */

@@ -52,9 +52,10 @@ BAD = {
     "tab": (CERTIFICATE + "\tx: 1\n", 10, ()),
     "misspelt-field": (CERTIFICATE + "  dnsName: [a.test]\n", 10, ("spec.dnsName", "unknown")),
     "unbuilt-field": (
-        CERTIFICATE + "  keystores:\n    jks: {create: true, password: x}\n",
+        "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: bad}\nspec:\n"
+        "  vault: {server: 'https://vault.test', path: a, auth: {tokenSecretRef: {name: a, key: b}}}\n",
         None,
-        ("spec.keystores", "not built in this version"),
+        ("spec.vault", "not built in this version"),
     ),
     "wrong-type": (
         CERTIFICATE.replace("[bad.example.test]", "bad.example.test"),

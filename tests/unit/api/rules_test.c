@@ -274,6 +274,19 @@ static const struct rule_case {
      NAMED_CERTIFICATE
      "  keystores: {jks: {create: true, password: a, passwordSecretRef: {name: b}}}\n",
      "spec.keystores.jks", PROBLEM_INVALID, "exactly one of"},
+    {"a password beside a reference without a name, as Go clients write it",
+     NAMED_CERTIFICATE
+     "  keystores: {jks: {create: true, password: a, passwordSecretRef: {name: ''}}}\n",
+     NULL, 0, NULL},
+    {"no password", NAMED_CERTIFICATE "  keystores: {pkcs12: {create: false}}\n",
+     "spec.keystores.pkcs12", PROBLEM_INVALID, "exactly one of"},
+    {"a password in no Secret",
+     NAMED_CERTIFICATE
+     "  keystores: {jks: {create: true, passwordSecretRef: {name: '', key: a}}}\n",
+     "spec.keystores.jks", PROBLEM_INVALID, "found neither"},
+    {"a reference without a name",
+     NAMED_CERTIFICATE "  keystores: {jks: {create: true, passwordSecretRef: {key: a}}}\n",
+     "spec.keystores.jks.passwordSecretRef.name", PROBLEM_REQUIRED, "must be set"},
     {"an empty password", NAMED_CERTIFICATE "  keystores: {jks: {create: true, password: ''}}\n",
      "spec.keystores.jks.password", PROBLEM_INVALID, "must not be empty"},
     {"a misspelt member", NAMED_CERTIFICATE "  dnsname: [a]\n", "spec.dnsname", PROBLEM_UNKNOWN,

@@ -204,8 +204,6 @@ TEST(unbuilt_features_are_refused_as_such_and_named)
         const char *manifest;
         const char *path;
     } cases[] = {
-        {manifest_certificate, "spec.keystores.jks"},
-        {manifest_certificate, "spec.keystores.pkcs12"},
         {manifest_issuer_vault, "spec.vault"},
         {manifest_issuer_venafi_tpp, "spec.venafi"},
         {manifest_issuer_acme, "spec.acme.solvers[5].dns01.akamai"},

@@ -1,0 +1,64 @@
+/*
+ * certificate_passwords.c - passwords of key stores, from the spec or from the Secrets that it names.
+ *
+ * Nothing is stored without its key stores: while a password cannot be had the issued certificate waits in its
+ * request, and what it waits for stands in the Issuing condition. Watches wake the Certificate when that Secret
+ * changes (watches.c); what is changed elsewhere, a permission, is found by a timer.
+ */
+#include "api/live.h"
+#include "base/limits.h"
+#include "controller/certificate_run.h"
+
+static int read_reference(struct certificate_run *run, const struct secret_key_selector *ref,
+                          struct buf *to, struct err *err)
+{
+    cleanup(object_unref) const struct object *secret = NULL;
+    struct key key = {.namespace = run->key.namespace, .name = ref->name};
+    int r;
+
+    if (str_empty(ref->name) || str_empty(ref->key))
+        return err_set(err, ERR_INVALID, "needs 'name' and 'key'");
+    r = live_secret(run->self->store, run->ctx, &key, &secret, err);
+    if (r == 0)
+        r = secret_value((const struct secret *)secret, ref->key, to, err);
+    if (r == 0 && to->len == 0)
+        return err_set(err, ERR_INVALID, "key '%s' of secret '%s/%s' is empty", ref->key,
+                       key.namespace, key.name);
+    return r;
+}
+
+static int read_password(struct certificate_run *run, const struct keystore_wish *wish,
+                         struct buf *to, struct err *err)
+{
+    int r = 0;
+
+    if (!str_empty(wish->literal))
+        buf_add_str(to, wish->literal);
+    else if (!wish->ref)
+        r = err_set(err, ERR_INVALID, "%s: needs 'passwordSecretRef' or 'password'", wish->path);
+    else
+        r = read_reference(run, wish->ref, to, err);
+    if (r == 0)
+        return buf_check(to, "the password", err);
+    return wish->ref ? err_wrap(err, "%s.passwordSecretRef", wish->path) : r;
+}
+
+int certificate_read_passwords(struct certificate_run *run, const struct target_secret *target,
+                               struct keystore_passwords *ret, struct err *err)
+{
+    for (int i = 0; i < KEYSTORE_FORMAT_COUNT; i++) {
+        enum keystore_format format = (enum keystore_format)i;
+        struct keystore_wish wish = keystore_wish_of(&target->crt->spec, format);
+        int r;
+
+        ret->of[i] = BUF_SECRET(LIMIT_PASSWORD);
+        if (!keystores_need_password(target, format))
+            continue;
+        r = read_password(run, &wish, &ret->of[i], err);
+        if (r < 0) {
+            run->failure = "KeystorePasswordSecretNotFound";
+            return r;
+        }
+    }
+    return 0;
+}
