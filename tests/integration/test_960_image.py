@@ -1,5 +1,6 @@
 """The root filesystem of the image: small, without a shell, and the program works in it."""
 
+import base64
 import os
 import pathlib
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 from support import manifests as m
 from support.controller import Controller, apply, wait_ready
 from support.certlet import solver_flags
+from support.keystores import PASSWORD, openssl_pkcs12
 from support.kube import write_private
 from support.resources import CERTIFICATES
 
@@ -97,5 +99,10 @@ def test_the_controller_issues_from_in_there(image, cluster, bind, pebble, tmp_p
     write_private(image / "tmp/kubeconfig", outside.read_text())
     with InImage("certlet", tmp_path, cluster, solver_flags(bind), kubeconfig="/tmp/kubeconfig"):
         apply(cluster, m.tsig_secret(bind), m.issuer(pebble, [m.rfc2136_solver(bind)]))
-        apply(cluster, m.certificate("boxed", ["boxed.example.test"]))
+        # Its profile is LegacyRC2, for which OpenSSL needs a module.
+        keystores = {"pkcs12": {"create": True, "password": PASSWORD}}
+        apply(cluster, m.certificate("boxed", ["boxed.example.test"], keystores=keystores))
         wait_ready(cluster, f"{CERTIFICATES}/boxed")
+        store = tmp_path / "keystore.p12"
+        store.write_bytes(base64.b64decode(cluster.get("secrets/boxed-tls", "default")["data"][store.name]))
+        assert "40BitRC2" in openssl_pkcs12(store, "-info", "-legacy", "-noout")[1]
