@@ -229,8 +229,9 @@ static int sign(struct run *run, const struct issuer *issuer, struct reconcile_r
                 struct err *err)
 {
     const struct issuer_ops *ops = issuer_type_of(&issuer->spec);
-    struct sign_input input = {
-        .issuer = issuer, .request = run->request, .replaces = replaced_certificate(run, issuer)};
+    struct sign_input input = {.issuer = issuer,
+                               .request = &run->request->object,
+                               .replaces = replaced_certificate(run, issuer)};
     struct sign_result signed_ = {};
     int r = ops->sign(&run->self->issuers, run->ctx, &input, run->arena, &signed_, err);
 

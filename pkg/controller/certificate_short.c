@@ -62,9 +62,8 @@ static int create_request(struct short_path *path, const struct json *request, s
 static int sign(struct short_path *path, struct err *err)
 {
     struct certificate_run *run = path->run;
-    struct sign_input input = {.issuer = run->facts.issuer,
-                               .request = (const struct certificate_request *)path->request,
-                               .key = path->key};
+    struct sign_input input = {
+        .issuer = run->facts.issuer, .request = path->request, .key = path->key};
     int r = issuer_type_of(&input.issuer->spec)
                 ->sign(&run->self->issuers, run->ctx, &input, run->arena, &path->signed_, err);
 

@@ -236,6 +236,7 @@ int order_check_spec(struct order_run *run, struct err *err)
     cleanup(object_unref) const struct object *request = NULL;
     const struct order_spec *spec;
     struct order_spec wanted = {};
+    struct signable asked;
     int r = read_again(run, err);
 
     if (r == 0)
@@ -243,8 +244,9 @@ int order_check_spec(struct order_run *run, struct err *err)
     if (r < 0)
         return no_verdict(r, err);
     spec = &run->live->spec;
-    r = order_spec_of(run->issuer, (const struct certificate_request *)request, spec->replaces,
-                      run->arena, &wanted, err);
+    r = signable_of(&run->self->issuers, run->issuer, request, &asked, err);
+    if (r == 0)
+        r = order_spec_of(run->issuer, &asked, spec->replaces, run->arena, &wanted, err);
     if (r < 0)
         return r;
     if (!str_empty(run->live->status.url)) { /* the Issuer's wishes counted when it was placed */
@@ -365,7 +367,11 @@ static int check_is_the_only_one(struct order_run *run, struct err *err)
     const struct certificate_request *request = &run->request->request;
     const struct object *self = &run->order->object;
     cleanup(cache_refs_deinit) struct cache_refs orders = {};
+    struct signable asked;
+    int r = signable_of(&run->self->issuers, run->issuer, &request->object, &asked, err);
 
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < ARRAY_LEN(ended); i++) {
         if (condition_has_reason(&request->status.conditions, "Ready", ended[i]))
             return err_set(err, ERR_DENIED, "the Order's CertificateRequest '%s' has ended",
@@ -375,7 +381,7 @@ static int check_is_the_only_one(struct order_run *run, struct err *err)
     for (size_t i = 0; i < orders.len; i++) {
         const struct order *other = &((const struct order_facts *)orders.items[i])->order;
 
-        if (streq(other->object.metadata.uid, self->metadata.uid))
+        if (streq(other->object.metadata.uid, self->metadata.uid) || !order_names(other, &asked))
             continue;
         if (!str_empty(other->status.url) || comes_before(&other->object, self))
             return err_set(err, ERR_DENIED, "its CertificateRequest '%s' has the Order '%s'",

@@ -1,5 +1,5 @@
 /*
- * acme.c - issuer type acme: an account with the CA, and an Order per CertificateRequest
+ * acme.c - issuer type acme: an account with the CA, and an Order per request
  * (behaviour.md 7, RFC 8555 7.3).
  *
  * setup: account key ─► solver Secrets exist ─► account known and unchanged? ─► register ─► contact
@@ -467,14 +467,13 @@ static int check_common_name(const struct x509_names *names, struct err *err)
         names->common_name);
 }
 
-int order_spec_of(const struct issuer *issuer, const struct certificate_request *request,
-                  const char *replaces, struct arena *arena, struct order_spec *ret,
-                  struct err *err)
+int order_spec_of(const struct issuer *issuer, const struct signable *request, const char *replaces,
+                  struct arena *arena, struct order_spec *ret, struct err *err)
 {
     const struct acme_issuer *acme = issuer->spec.acme;
     cleanup(csr_free) struct csr *csr = NULL;
     const struct x509_names *names;
-    int r = csr_parse(request->spec.request.data, request->spec.request.len, &csr, err);
+    int r = csr_parse(request->request.data, request->request.len, &csr, err);
 
     if (r < 0)
         return err_wrap(err, "spec.request");
@@ -483,8 +482,8 @@ int order_spec_of(const struct issuer *issuer, const struct certificate_request 
     if (r < 0)
         return r;
     *ret = (struct order_spec){
-        .request = request->spec.request,
-        .issuer_ref = request->spec.issuer_ref,
+        .request = request->request,
+        .issuer_ref = request->issuer_ref,
         .common_name = arena_strdup(arena, names->common_name),
         .profile = acme->profile,
         .replaces = replaces,
@@ -492,7 +491,7 @@ int order_spec_of(const struct issuer *issuer, const struct certificate_request 
     array_from(arena, &names->dns_names, &ret->dns_names);
     array_from(arena, &names->ip_addresses, &ret->ip_addresses);
     if (acme->enable_duration_feature)
-        ret->duration = request->spec.duration;
+        ret->duration = request->duration;
     if (ret->dns_names.len + ret->ip_addresses.len == 0)
         return err_set(
             err, ERR_INVALID,
@@ -500,12 +499,12 @@ int order_spec_of(const struct issuer *issuer, const struct certificate_request 
     return 0;
 }
 
-char *order_name(const struct certificate_request *request, const struct order_spec *spec)
+char *order_name(const struct object *request, const struct order_spec *spec)
 {
     struct order_spec hashed = *spec;
     cleanup(json_unref) struct json *json = NULL;
     cleanup(xfree) char *text = NULL;
-    const char *name = request->object.metadata.name;
+    const char *name = request->metadata.name;
 
     hashed.request = (struct bytes){};
     json = fields_encode(&order_spec_fields, &hashed);
@@ -516,32 +515,51 @@ char *order_name(const struct certificate_request *request, const struct order_s
                      str_fnv1_32(text, strlen(text)));
 }
 
-static struct json *order_json(const struct certificate_request *request,
-                               const struct order_spec *spec)
+static struct json *owner_json(const struct object *request)
 {
-    cleanup(json_unref) struct json *whole = object_encode(&request->object);
+    struct json *owner = json_new_map();
+    char version[128];
+
+    resource_api_version(&request->kind->resource, version, sizeof(version));
+    json_set_text(owner, "apiVersion", version);
+    json_set_text(owner, "kind", request->kind->resource.kind);
+    json_set_text(owner, "name", request->metadata.name);
+    json_set_text(owner, "uid", request->metadata.uid);
+    json_set_bool(owner, "controller", true);
+    json_set_bool(owner, "blockOwnerDeletion", true);
+    return owner;
+}
+
+static struct json *order_json(const struct signable *request, const struct order_spec *spec)
+{
+    cleanup(json_unref) struct json *whole = object_encode(request->object);
     const struct json *from = json_get(whole, "metadata");
     struct json *order = json_new_map();
     struct json *metadata = json_need_map(order, "metadata");
-    struct json *owner = json_new_map();
-    cleanup(xfree) char *name = order_name(request, spec);
+    cleanup(xfree) char *name = order_name(request->object, spec);
 
     json_set_text(order, "apiVersion", "acme.cert-manager.io/v1");
     json_set_text(order, "kind", "Order");
     json_set_text(metadata, "name", name);
-    json_set_text(metadata, "namespace", request->object.metadata.namespace);
+    json_set_text(metadata, "namespace", request->namespace);
     json_set(metadata, "labels", json_ref(json_get(from, "labels")));
     json_set(metadata, "annotations", json_ref(json_get(from, "annotations")));
-    json_set_text(owner, "apiVersion", "cert-manager.io/v1");
-    json_set_text(owner, "kind", "CertificateRequest");
-    json_set_text(owner, "name", request->object.metadata.name);
-    json_set_text(owner, "uid", request->object.metadata.uid);
-    json_set_bool(owner, "controller", true);
-    json_set_bool(owner, "blockOwnerDeletion", true);
     json_set(metadata, "ownerReferences", json_new_list());
-    json_append(json_get(metadata, "ownerReferences"), owner);
+    json_append(json_get(metadata, "ownerReferences"), owner_json(request->object));
     json_set(order, "spec", fields_encode(&order_spec_fields, spec));
     return order;
+}
+
+bool order_names(const struct order *order, const struct signable *request)
+{
+    const struct owner_reference *owner = object_controller(&order->object);
+    const struct object *object = request->object;
+
+    return owner && streq(owner->uid, object->metadata.uid) &&
+           streq(owner->kind, object->kind->resource.kind) &&
+           streq(owner->name, object->metadata.name) &&
+           streq(order->object.metadata.namespace, request->namespace) &&
+           issuer_reference_equal(&order->spec.issuer_ref, &request->issuer_ref);
 }
 
 struct signing {
@@ -570,16 +588,16 @@ static int failed(struct signing *signing, const char *reason, const char *messa
 
 /* There is one of the name that our Order must have. Ours: the cache is behind. Else its owner is gone, or
  * somebody wrote it to be in the way (GHSA-8rvj-mm4h-c258): it goes, and the next look makes ours. */
-static int make_room(struct signing *signing, const struct certificate_request *request,
-                     const char *name, struct err *err)
+static int make_room(struct signing *signing, const struct signable *request, const char *name,
+                     struct err *err)
 {
-    struct key key = {.namespace = request->object.metadata.namespace, .name = name};
+    struct key key = {.namespace = request->namespace, .name = name};
     cleanup(object_unref) const struct object *found = NULL;
     struct store_precondition exactly = {};
     int r = live_object(signing->issuers->store, signing->ctx, &kind_order, &key, &found, err);
 
     if (r == 0 && (found->metadata.deletion_timestamp_ms ||
-                   object_is_controlled_by(found, request->object.metadata.uid)))
+                   order_names((const struct order *)found, request)))
         return err_set(err, ERR_EXISTS, "the Order '%s' exists already", name);
     if (r == 0) {
         exactly.uid = found->metadata.uid;
@@ -592,20 +610,15 @@ static int make_room(struct signing *signing, const struct certificate_request *
     return pending(signing, NULL, NULL);
 }
 
-static int create_order(struct signing *signing, const struct certificate_request *cached,
+/* `request` has its bytes. */
+static int create_order(struct signing *signing, const struct signable *request,
                         const char *replaces, struct err *err)
 {
-    cleanup(object_unref) const struct object *object = NULL; /* with its bytes */
     cleanup(json_unref) struct json *order = NULL, *stored = NULL;
-    const struct certificate_request *request;
     struct order_spec spec = {};
     struct err why = {};
-    int r = issuers_read_full(signing->issuers, signing->ctx, &cached->object, &object, err);
+    int r = order_spec_of(signing->issuer, request, replaces, signing->arena, &spec, &why);
 
-    if (r < 0)
-        return r;
-    request = (const struct certificate_request *)object;
-    r = order_spec_of(signing->issuer, request, replaces, signing->arena, &spec, &why);
     if (r < 0)
         return failed(signing, "InvalidOrder", why.text);
     order = order_json(request, &spec);
@@ -623,9 +636,23 @@ static int create_order(struct signing *signing, const struct certificate_reques
     signing->result->order_version = arena_strdup(
         signing->arena, json_as_text(json_path(stored, "metadata.resourceVersion")));
     return pending(signing, "OrderCreated",
-                   arena_printf(signing->arena, "Created Order resource %s/%s",
-                                object->metadata.namespace,
+                   arena_printf(signing->arena, "Created Order resource %s/%s", request->namespace,
                                 json_as_text(json_path(order, "metadata.name"))));
+}
+
+static int begin_order(struct signing *signing, const struct sign_input *input,
+                       const struct signable *request, struct err *err)
+{
+    cleanup(object_unref) const struct object *object = NULL;
+    struct signable full;
+    int r;
+
+    if (request->request.len > 0)
+        return create_order(signing, request, input->replaces, err);
+    r = issuers_read_full(signing->issuers, signing->ctx, request->object, &object, err);
+    if (r == 0)
+        r = signable_of(signing->issuers, input->issuer, object, &full, err);
+    return r < 0 ? r : create_order(signing, &full, input->replaces, err);
 }
 
 static int take_certificate(struct signing *signing, const struct order *cached, struct err *err)
@@ -646,6 +673,19 @@ static int take_certificate(struct signing *signing, const struct order *cached,
     return 0;
 }
 
+static int follow_order(struct signing *signing, const struct order *order, struct err *err)
+{
+    if (state_is_failed(order->status.state))
+        return failed(signing, "OrderFailed",
+                      arena_printf(signing->arena, "Order '%s' is %s: %.900s",
+                                   order->object.metadata.name,
+                                   enum_name(&order_state_names, order->status.state),
+                                   str_or(order->status.reason, "no reason given")));
+    if (order->status.state == STATE_VALID)
+        return take_certificate(signing, order, err);
+    return pending(signing, NULL, NULL);
+}
+
 static int sign_acme(struct issuers *issuers, const struct context *ctx,
                      const struct sign_input *input, struct arena *arena, struct sign_result *ret,
                      struct err *err)
@@ -653,20 +693,17 @@ static int sign_acme(struct issuers *issuers, const struct context *ctx,
     struct signing signing = {
         .issuers = issuers, .ctx = ctx, .issuer = input->issuer, .arena = arena, .result = ret};
     cleanup(cache_refs_deinit) struct cache_refs orders = {};
-    const struct order *order;
+    struct signable request;
+    int r = signable_of(issuers, input->issuer, input->request, &request, err);
 
-    cache_by_index(issuers->orders, INDEX_OWNER, input->request->object.metadata.uid, &orders);
-    if (orders.len == 0)
-        return create_order(&signing, input->request, input->replaces, err);
-    order = orders.items[0];
-    if (state_is_failed(order->status.state))
-        return failed(&signing, "OrderFailed",
-                      arena_printf(arena, "Order '%s' is %s: %.900s", order->object.metadata.name,
-                                   enum_name(&order_state_names, order->status.state),
-                                   str_or(order->status.reason, "no reason given")));
-    if (order->status.state == STATE_VALID)
-        return take_certificate(&signing, order, err);
-    return pending(&signing, NULL, NULL);
+    if (r < 0)
+        return r;
+    cache_by_index(issuers->orders, INDEX_OWNER, input->request->metadata.uid, &orders);
+    for (size_t i = 0; i < orders.len; i++) {
+        if (order_names(orders.items[i], &request))
+            return follow_order(&signing, orders.items[i], err);
+    }
+    return begin_order(&signing, input, &request, err);
 }
 
 const struct issuer_ops issuer_acme = {

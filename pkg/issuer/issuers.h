@@ -1,9 +1,9 @@
 /*
  * issuers.h - issuer types: one row each in issuer_types[] (table.c).
  *
- * setup makes an Issuer usable and says so in its Ready condition; sign turns an approved
- * CertificateRequest into a certificate or says what it waits for. Both are idempotent, never wait,
- * and are called by reconcilers (any worker thread).
+ * setup makes an Issuer usable and says so in its Ready condition; sign turns an approved request
+ * into a certificate or says what it waits for. Both are idempotent, never wait, and are called by
+ * reconcilers (any worker thread).
  */
 #ifndef ISSUER_ISSUERS_H
 #define ISSUER_ISSUERS_H
@@ -44,9 +44,9 @@ struct setup_result {
 /* What is to be signed. */
 struct sign_input {
     const struct issuer *issuer;
-    const struct certificate_request *request; /* its bytes may be left out: they are read live */
-    const char *replaces;                      /* certID of the certificate before; NULL */
-    const struct pkey *key;                    /* the private key, where the caller has it; NULL */
+    const struct object *request; /* of a kind of signable.c; without its bytes it is read live */
+    const char *replaces;         /* certID of the certificate before; NULL */
+    const struct pkey *key;       /* the private key, where the caller has it; NULL */
 };
 enum sign_state { SIGN_PENDING, SIGN_ISSUED, SIGN_FAILED };
 struct sign_result {
@@ -74,6 +74,22 @@ const struct issuer_ops *issuer_type_of(
     const struct issuer_spec *spec); /* NULL: none, or not built */
 /* Its type by name, also one that is not built; NULL: none. */
 const char *issuer_type_name(const struct issuer_spec *spec);
+
+/* --- signable.c: what a request asks for, of whatever kind it is --- */
+
+struct signable { /* borrows from request and issuer */
+    const struct object *object;
+    struct bytes request; /* the CSR; empty: left out of the object */
+    struct issuer_reference issuer_ref;
+    struct opt_duration duration;
+    bool is_ca;
+    key_usages usages;
+    const char *namespace;      /* of the Secret with its key, and of its Order */
+    const char *key_annotation; /* names that Secret */
+};
+/* ERR_INVALID: it says something that cannot be meant, or means another issuer. */
+int signable_of(const struct issuers *issuers, const struct issuer *issuer,
+                const struct object *request, struct signable *ret, struct err *err);
 
 /* Namespace in which the issuer's Secret references resolve. */
 const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer);
@@ -126,10 +142,12 @@ void accounts_save_gates(struct accounts *accounts, struct store *store, const s
                          bool all);
 
 /* Name of the Order of a request, behaviour.md 16. */
-char *order_name(const struct certificate_request *request, const struct order_spec *spec);
+char *order_name(const struct object *request, const struct order_spec *spec);
 /* What an approved request asks of the CA: used to create the Order and to check one (DESIGN 11). */
-int order_spec_of(const struct issuer *issuer, const struct certificate_request *request,
-                  const char *replaces, struct arena *arena, struct order_spec *ret,
-                  struct err *err);
+int order_spec_of(const struct issuer *issuer, const struct signable *request, const char *replaces,
+                  struct arena *arena, struct order_spec *ret, struct err *err);
+/* Does the Order name this request and its issuer, where the request's Order is to be? That proves nothing yet,
+ * but what does not is no Order of the request's. */
+bool order_names(const struct order *order, const struct signable *request);
 
 #endif

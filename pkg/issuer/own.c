@@ -1,8 +1,6 @@
 /* own.c - see own.h. */
 #include "issuer/own.h"
 
-#include "api/certificate.h"
-#include "api/kinds.h"
 #include "base/limits.h"
 
 #define NS_PER_MS     1000000
@@ -38,26 +36,23 @@ int own_failed(struct own_signing *own, const char *reason, const struct err *wh
 
 static int read_request(struct own_signing *own, struct err *err)
 {
-    int r = issuers_read_full(own->issuers, own->ctx, &own->input->request->object, &own->read,
-                              err);
+    const struct sign_input *input = own->input;
+    int r = signable_of(own->issuers, input->issuer, input->request, &own->request, err);
 
-    if (r < 0)
+    if (r < 0 || own->request.request.len > 0)
         return r;
-    own->request = (const struct certificate_request *)own->read;
-    return 0;
+    r = issuers_read_full(own->issuers, own->ctx, input->request, &own->read, err);
+    return r < 0 ? r : signable_of(own->issuers, input->issuer, own->read, &own->request, err);
 }
 
 int own_begin(struct own_signing *own, const char *reason, struct err *err)
 {
     struct err why = {};
-    int r = 0;
+    int r = read_request(own, err);
 
-    own->request = own->input->request;
-    if (own->request->spec.request.len == 0)
-        r = read_request(own, err);
     if (r < 0)
         return r;
-    r = csr_parse(own->request->spec.request.data, own->request->spec.request.len, &own->csr, &why);
+    r = csr_parse(own->request.request.data, own->request.request.len, &own->csr, &why);
     if (r == 0)
         return 0;
     (void)err_wrap(&why, "spec.request");
@@ -67,14 +62,15 @@ int own_begin(struct own_signing *own, const char *reason, struct err *err)
 
 struct cert_template own_template(const struct own_signing *own)
 {
-    const struct certificate_request_spec *spec = &own->request->spec;
+    const struct signable *request = &own->request;
     int64_t now_ms = context_now_ms(own->ctx);
-    int64_t life_ms = spec->duration.is_set ? spec->duration.ns / NS_PER_MS : DAYS(DURATION_DAYS);
+    int64_t life_ms = request->duration.is_set ? request->duration.ns / NS_PER_MS
+                                               : DAYS(DURATION_DAYS);
 
     return (struct cert_template){
         .csr = own->csr,
-        .is_ca = spec->is_ca,
-        .usages = usages_of(&spec->usages, spec->is_ca),
+        .is_ca = request->is_ca,
+        .usages = request->usages,
         .not_before_ms = now_ms,
         .not_after_ms = now_ms + life_ms,
         .crl_urls = &own->crl_urls,

@@ -18,8 +18,8 @@ struct own_signing {
     const struct sign_input *input;
     struct arena *arena;
     struct sign_result *result;
-    const struct certificate_request *request; /* with its bytes */
-    const struct object *read;                 /* what was read live, or NULL */
+    struct signable request;   /* with its bytes */
+    const struct object *read; /* what was read live, or NULL */
     struct csr *csr;
     struct strlist crl_urls, ocsp_urls, issuer_urls; /* filled by the type */
 };

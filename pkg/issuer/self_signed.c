@@ -1,8 +1,8 @@
 /*
  * self_signed.c - issuer type selfSigned: a request's own key signs it (behaviour.md 6).
  *
- * The key is in the Secret that an annotation of the request names, in the request's namespace; for a
- * Certificate that is the next private key. Who has the key at hand gives it along.
+ * The key is in the Secret that an annotation of the request names, in the request's namespace (signable.c);
+ * for a Certificate that is the next private key. Who has the key at hand gives it along.
  */
 #include "api/kinds.h"
 #include "base/limits.h"
@@ -38,7 +38,7 @@ static int decode_key(const struct json *value, const struct pkey **ret, struct 
 static int read_key(struct own_signing *own, const char *name, const struct pkey **ret,
                     struct err *err)
 {
-    struct key key = {.namespace = own->request->object.metadata.namespace, .name = name};
+    struct key key = {.namespace = own->request.namespace, .name = name};
     cleanup(json_unref) struct json *value = NULL;
     struct err why = {};
     int r = store_get(own->issuers->store, own->ctx, &kind_secret.resource, &key, &value, &why);
@@ -59,7 +59,7 @@ static int read_key(struct own_signing *own, const char *name, const struct pkey
 
 static int find_key(struct own_signing *own, const struct pkey **ret, struct err *err)
 {
-    const char *name = object_annotation(&own->request->object, ANNOTATION_PRIVATE_KEY_SECRET);
+    const char *name = object_annotation(own->request.object, own->request.key_annotation);
     struct err why = {};
 
     if (own->input->key) {
@@ -69,8 +69,8 @@ static int find_key(struct own_signing *own, const struct pkey **ret, struct err
     if (!str_empty(name))
         return read_key(own, name, ret, err);
     (void)err_set(&why, ERR_INVALID,
-                  "the request has no annotation '" ANNOTATION_PRIVATE_KEY_SECRET
-                  "'; it names the Secret with the key that signs");
+                  "the request has no annotation '%s'; it names the Secret with the key that signs",
+                  own->request.key_annotation);
     (void)own_failed(own, "MissingAnnotation", &why);
     return 1;
 }

@@ -318,10 +318,9 @@ static int make_request(struct issuance *self, struct err *err)
 
 static struct json *order_json(struct issuance *self, const struct order_spec *spec)
 {
-    const struct certificate_request *request = (const struct certificate_request *)self->request;
-    cleanup(xfree) char *name = order_name(request, spec);
+    cleanup(xfree) char *name = order_name(self->request, spec);
     struct json *order = child_json(&kind_order, name, self->request, NULL,
-                                    &request->object.metadata.annotations);
+                                    &self->request->metadata.annotations);
 
     json_set(order, "spec", fields_encode(&order_spec_fields, spec));
     return order;
@@ -352,9 +351,12 @@ static int make_order(struct issuance *self, struct err *err)
     };
     cleanup(json_unref) struct json *json = NULL;
     struct order_spec spec = {};
-    int r = order_spec_of(self->fleet->issuer, (const struct certificate_request *)self->request,
-                          NULL, self->arena, &spec, err);
+    struct issuers issuers = {};
+    struct signable asked;
+    int r = signable_of(&issuers, self->fleet->issuer, self->request, &asked, err);
 
+    if (r == 0)
+        r = order_spec_of(self->fleet->issuer, &asked, NULL, self->arena, &spec, err);
     if (r < 0)
         return r;
     json = order_json(self, &spec);

@@ -144,7 +144,8 @@ struct forged_order {
     const char *name;
     const char *owner; /* kind of the object; NULL: nobody's */
     const char *dns_names;
-    bool stays; /* it has no request that it could be compared with: shown as failed */
+    bool stays;         /* it has no request that it could be compared with: shown as failed */
+    const char *issuer; /* NULL: ours */
 };
 
 static const struct forged_order forged_orders[] = {
@@ -163,9 +164,10 @@ static void forge_order(struct sim *sim, const struct forged_order *row, const c
     cleanup(xfree) char *yaml = xasprintf("apiVersion: acme.cert-manager.io/v1\nkind: Order\n"
                                           "metadata:\n  name: %s\n  namespace: default\n%s%s"
                                           "spec:\n  dnsNames: %s\n  request: %s\n"
-                                          "  issuerRef: {name: acme}\n",
+                                          "  issuerRef: {name: %s}\n",
                                           row->name, owner, more, row->dns_names,
-                                          sim_text(sim, request, "spec.request"));
+                                          sim_text(sim, request, "spec.request"),
+                                          str_or(row->issuer, "acme"));
 
     sim_apply(sim, yaml);
 }
@@ -217,6 +219,24 @@ TEST(a_forged_order_under_our_name_makes_room)
     sim_free(sim);
 }
 
+/* Nobody ends it, since its issuer is not there: the request must not wait for it. */
+TEST(a_forged_order_for_another_issuer_does_not_stand_in_for_ours)
+{
+    struct sim *sim = in_flight();
+    struct forged_order forged = {.name = "a-first",
+                                  .owner = "certificaterequest",
+                                  .dns_names = "[www.example.com]",
+                                  .issuer = "nobody"};
+
+    sim_delete(sim, sim_only(sim, "order"));
+    forge_order(sim, &forged, "");
+    sim_advance(sim, MINUTES(10));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_NULL(sim_text(sim, "order/a-first", "status.url"));
+    ASSERT_EQ(sim_orders_placed(sim), 2); /* the one that was deleted, and ours after it */
+    sim_free(sim);
+}
+
 /* Whoever can write Orders must not end the hold on somebody's names. */
 TEST(a_forged_order_does_not_resume_paused_names)
 {
@@ -263,5 +283,6 @@ RUN_TESTS(cmocka_unit_test(a_forged_challenge_presents_nothing_and_does_not_fail
           cmocka_unit_test(a_forged_challenge_under_our_name_makes_room),
           cmocka_unit_test(a_forged_order_orders_nothing_and_does_not_fail_our_request),
           cmocka_unit_test(a_forged_order_under_our_name_makes_room),
+          cmocka_unit_test(a_forged_order_for_another_issuer_does_not_stand_in_for_ours),
           cmocka_unit_test(a_forged_order_does_not_resume_paused_names),
           cmocka_unit_test(an_order_for_a_request_that_has_ended_orders_nothing));

@@ -239,7 +239,8 @@ static inline void signing_init(struct signing *signing, struct issuer issuer,
                    .metadata = {.name = "req", .namespace = "default", .uid = "uid-r"}},
         .spec = {.request = bytes_of(buf_str(&signing->csr_pem), signing->csr_pem.len)},
     };
-    signing->input = (struct sign_input){.issuer = &signing->issuer, .request = &signing->request};
+    signing->input = (struct sign_input){.issuer = &signing->issuer,
+                                         .request = &signing->request.object};
 }
 
 static inline int bed_sign(struct bed *bed, const struct issuer_ops *ops, struct signing *signing,
