@@ -85,3 +85,10 @@ bool stored_name_is_data_key(const char *s)
         return false;
     return strspn(s, LOWER UPPER DIGITS "-_.") == len;
 }
+
+/* apimachinery's IsValidPathSegmentName(), within the length that all other names have. */
+bool stored_name_is_step(const char *s)
+{
+    return s && s[0] && strlen(s) <= NAME_SUBDOMAIN_MAX && !strpbrk(s, "/%") && !streq(s, ".") &&
+           !streq(s, "..");
+}

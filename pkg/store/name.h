@@ -13,6 +13,7 @@
 
 bool stored_name_is_label(const char *s);     /* RFC 1123 label: namespaces */
 bool stored_name_is_subdomain(const char *s); /* RFC 1123 subdomain: object names */
+bool stored_name_is_step(const char *s);      /* of a path, as any API server takes it */
 bool stored_name_is_qualified(
     const char *s); /* "[domain/]name": keys of labels, annotations; finalizers */
 bool stored_name_is_label_value(const char *s); /* may be "" */

@@ -31,8 +31,11 @@ static struct json *event_metadata(const struct store_note *note, uint64_t numbe
     struct json *metadata = json_new_map();
     uint64_t nanos = (uint64_t)now_ms * 1000000 + number % 1000000;
     cleanup(xfree) char *suffix = xasprintf(".%" PRIx64, nanos);
+    /* An Event's own name must be a DNS name, whatever the object is called. */
+    const char *about = stored_name_is_subdomain(note->key.name) ? note->key.name
+                                                                 : note->resource->plural;
     cleanup(xfree) char *name = xasprintf("%.*s%s", (int)(NAME_SUBDOMAIN_MAX - strlen(suffix)),
-                                          note->key.name, suffix);
+                                          about, suffix);
 
     json_set_text(metadata, "name", name);
     json_set_text(metadata, "namespace", str_or(note->key.namespace, "default"));

@@ -78,7 +78,10 @@ int object_admit(const struct resource *resource, const struct json *given, stru
 
 int key_check(const struct resource *resource, const struct key *key, struct err *err)
 {
-    if (!stored_name_is_subdomain(key->name))
+    if (resource->any_name && !stored_name_is_step(key->name))
+        return err_set(err, ERR_INVALID, "metadata.name: '%s' cannot be in a path",
+                       str_or(key->name, ""));
+    if (!resource->any_name && !stored_name_is_subdomain(key->name))
         return err_set(err, ERR_INVALID,
                        "metadata.name: '%s' is not a DNS name (RFC 1123 subdomain)",
                        str_or(key->name, ""));

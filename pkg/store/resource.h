@@ -18,6 +18,8 @@ struct resource {      /* static const rows, see api/kinds.h */
     bool watched_without_owners;
     /* Created to be answered and never stored, so without a name: SubjectAccessReview. */
     bool is_question;
+    /* A name need not be a DNS name, but for what no path can hold: CertificateSigningRequest. */
+    bool any_name;
 };
 
 /* Borrowed names; `namespace` is "" for cluster-scoped objects. */

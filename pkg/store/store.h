@@ -44,8 +44,9 @@ DEFINE_CLEANUP_VALUE(struct store_event, store_event_deinit);
 struct store_view {
     const char *namespace;      /* NULL: all */
     const char *label_selector; /* NULL: any (store/selector.h) */
-    const char *field_selector; /* NULL: any; "metadata.name=name" */
-    bool metadata_only;         /* objects are PARTIAL_KIND: apiVersion, kind, metadata */
+    const char
+        *field_selector; /* NULL: any; "metadata.name=a", "spec.signerName!=b,..." (view.c) */
+    bool metadata_only;  /* objects are PARTIAL_KIND: apiVersion, kind, metadata */
 };
 #define PARTIAL_API_VERSION "meta.k8s.io/v1"
 #define PARTIAL_KIND        "PartialObjectMetadata"

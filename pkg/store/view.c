@@ -4,11 +4,70 @@
 #include "store/selector.h"
 #include "store/store.h"
 
-#define FIELD_NAME "metadata.name="
+/* --- field selectors: "metadata.name=a", "spec.signerName!=b,spec.signerName!=c" --- */
+
+static const char *const selectable[] = {"metadata.name", "spec.signerName"};
+
+struct field_term {
+    const char *path; /* of `selectable` */
+    bool differs;
+    const char *value;
+    size_t value_len;
+};
+
+/* The first term of `text`, and where the next one begins; NULL: it is none. */
+static const char *read_term(const char *text, struct field_term *ret)
+{
+    size_t path_len = strcspn(text, "!=,");
+    bool differs = text[path_len] == '!';
+    const char *value = text + path_len + differs;
+
+    if (*value++ != '=')
+        return NULL;
+    *ret = (struct field_term){
+        .differs = differs, .value = value, .value_len = strcspn(value, ",=!")};
+    for (size_t i = 0; i < ARRAY_LEN(selectable); i++) {
+        if (strlen(selectable[i]) == path_len && memcmp(selectable[i], text, path_len) == 0)
+            ret->path = selectable[i];
+    }
+    if (!ret->path || ret->value_len == 0)
+        return NULL;
+    value += ret->value_len;
+    if (*value == ',' && value[1])
+        return value + 1;
+    return *value ? NULL : value;
+}
 
 static bool is_field_selector(const char *text)
 {
-    return str_starts(text, FIELD_NAME) && text[strlen(FIELD_NAME)] && !strchr(text, ',');
+    struct field_term term;
+
+    do {
+        text = read_term(text, &term);
+    } while (text && *text);
+    return text;
+}
+
+static bool term_fits(const struct field_term *term, const struct json *object)
+{
+    const char *value = str_or(json_as_text(json_path(object, term->path)), "");
+    bool same = strlen(value) == term->value_len &&
+                memcmp(value, term->value, term->value_len) == 0;
+
+    return same != term->differs;
+}
+
+/* `text` was checked. */
+static bool has_fields(const struct json *object, const char *text)
+{
+    struct field_term term;
+
+    while (*text) {
+        text = read_term(text, &term);
+        if (!term_fits(&term, object))
+            return false;
+    }
+    return true;
 }
 
 int store_view_check(const struct store_view *view, struct err *err)
@@ -16,8 +75,11 @@ int store_view_check(const struct store_view *view, struct err *err)
     cleanup(selector_free) struct selector *selector = NULL;
 
     if (view && view->field_selector && !is_field_selector(view->field_selector))
-        return err_set(err, ERR_INVALID, "field selector '%s': use " FIELD_NAME "<name>",
-                       view->field_selector);
+        return err_set(
+            err, ERR_INVALID,
+            "field selector '%s': use metadata.name=<name>, or spec.signerName=<name>, or != "
+            "and commas in between",
+            view->field_selector);
     if (!view || !view->label_selector)
         return 0;
     return selector_parse(view->label_selector, &selector, err);
@@ -40,8 +102,7 @@ bool store_view_could_have(const struct store_view *view, const struct json *obj
     if (!str_empty(view->namespace) &&
         !streq(json_get_text(metadata, "namespace"), view->namespace))
         return false;
-    return !view->field_selector ||
-           streq(json_get_text(metadata, "name"), view->field_selector + strlen(FIELD_NAME));
+    return !view->field_selector || has_fields(object, view->field_selector);
 }
 
 bool store_view_has(const struct store_view *view, const struct json *object)

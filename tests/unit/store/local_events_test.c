@@ -152,6 +152,16 @@ TEST(a_long_object_name_leaves_room_for_the_suffix)
     ASSERT_TRUE(strlen(meta(json_at(events, 0), "name")) <= 253);
 }
 
+TEST(an_object_whose_name_is_no_dns_name_has_events_called_after_its_kind)
+{
+    cleanup(store_close) struct store *store = new_store();
+    cleanup(json_unref) struct json *events = NULL;
+
+    note(store, "Odd: name", "Failed", "because");
+    events = events_of(store, "Odd: name");
+    ASSERT_CONTAINS(meta(json_at(events, 0), "name"), "widgets.");
+}
+
 TEST(events_do_not_move_the_version)
 {
     cleanup(store_close) struct store *store = new_store();
@@ -168,4 +178,5 @@ RUN_TESTS(cmocka_unit_test(an_event_has_what_events_k8s_io_v1_requires),
           cmocka_unit_test(all_events_can_be_listed),
           cmocka_unit_test(a_long_message_is_cut_between_characters),
           cmocka_unit_test(a_long_object_name_leaves_room_for_the_suffix),
+          cmocka_unit_test(an_object_whose_name_is_no_dns_name_has_events_called_after_its_kind),
           cmocka_unit_test(events_do_not_move_the_version));

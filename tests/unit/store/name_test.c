@@ -66,5 +66,33 @@ TEST(a_subdomain_has_at_most_253_bytes)
     ASSERT_FALSE(stored_name_is_subdomain(name));
 }
 
+TEST(a_step_of_a_path_is_anything_that_is_one)
+{
+    static const struct {
+        const char *name;
+        bool accepted;
+    } rows[] = {
+        {"web", true},  {"csr:My Node_1@x", true},
+        {"-", true},    {"a..b", true},
+        {"...", true},  {".", false},
+        {"..", false},  {"", false},
+        {"a/b", false}, {"a%2fb", false},
+        {NULL, false},
+    };
+    char name[256];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CASE(rows[i].name ? rows[i].name : "(null)");
+        ASSERT_EQ(stored_name_is_step(rows[i].name), rows[i].accepted);
+    }
+    memset(name, 'A', sizeof(name));
+    name[253] = '\0';
+    ASSERT_TRUE(stored_name_is_step(name));
+    name[253] = 'A';
+    name[254] = '\0';
+    ASSERT_FALSE(stored_name_is_step(name));
+}
+
 RUN_TESTS(cmocka_unit_test(names_are_what_the_api_server_accepts),
-          cmocka_unit_test(a_subdomain_has_at_most_253_bytes));
+          cmocka_unit_test(a_subdomain_has_at_most_253_bytes),
+          cmocka_unit_test(a_step_of_a_path_is_anything_that_is_one));
