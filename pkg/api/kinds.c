@@ -11,12 +11,14 @@
 #include "api/issuer.h"
 #include "api/order.h"
 #include "api/secret.h"
+#include "api/signing_request.h"
 
 #define GROUP_CERTIFICATES "cert-manager.io"
 #define GROUP_ACME         "acme.cert-manager.io"
+#define GROUP_KUBERNETES   "certificates.k8s.io"
 
 /* `struct_` begins with its object and has spec and status. */
-#define KIND(struct_, group_, kind_, plural_, namespaced_)                                         \
+#define KIND(struct_, group_, kind_, plural_, namespaced_, ...)                                    \
     {                                                                                              \
         .resource = {.group = (group_),                                                            \
                      .version = "v1",                                                              \
@@ -24,7 +26,8 @@
                      .plural = (plural_),                                                          \
                      .namespaced = (namespaced_),                                                  \
                      .has_status = true,                                                           \
-                     .watched_without_owners = true},                                              \
+                     .watched_without_owners = true,                                               \
+                     __VA_ARGS__},                                                                 \
         .fields = &struct_##_fields, .spec_offset = offsetof(struct struct_, spec),                \
         .spec_fields = &struct_##_spec_fields, .status_offset = offsetof(struct struct_, status),  \
         .status_fields = &struct_##_status_fields                                                  \
@@ -51,6 +54,10 @@ const struct kind kind_secret = {
     .fields = &secret_fields,
     .is_secret = true,
 };
+
+const struct kind kind_signing_request = KIND(
+    signing_request, GROUP_KUBERNETES, "CertificateSigningRequest", "certificatesigningrequests",
+    false, .any_name = true);
 
 const struct kind *const kinds[] = {
     &kind_certificate, &kind_certificate_request, &kind_issuer, &kind_cluster_issuer,

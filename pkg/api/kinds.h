@@ -13,6 +13,8 @@ extern const struct kind kind_cluster_issuer;
 extern const struct kind kind_order;
 extern const struct kind kind_challenge;
 extern const struct kind kind_secret;
+/* Kubernetes' own: not among those below, which are what manifests and directories hold. */
+extern const struct kind kind_signing_request;
 
 extern const struct kind *const kinds[];              /* NULL-terminated */
 extern const struct resource *const kind_resources[]; /* their resources, NULL-terminated */
