@@ -207,9 +207,9 @@ int engine_setup_network(struct engine *self, struct err *err)
 /* --- reconcilers --- */
 
 /* Enough that each controller can have its workers at the same time, so that none waits for another's. */
-static int worker_threads(int64_t per_controller)
+static int worker_threads(int64_t per_controller, bool signing_requests)
 {
-    int64_t all = per_controller * LANE_COUNT;
+    int64_t all = per_controller * (LANE_COUNT - !signing_requests);
 
     return all < THREADS_MAX ? (int)all : THREADS_MAX;
 }
@@ -226,7 +226,7 @@ int engine_setup_controllers(struct engine *self, struct controllers_options opt
         .metrics = self->metrics,
         .accounts = self->accounts,
         .new_account_key = streq(flags->account_key_type, "ecdsa") ? KEY_ECDSA : KEY_RSA,
-        .workers = worker_threads(flags->workers),
+        .workers = worker_threads(flags->workers, options.signing_requests),
         .max_per_controller = (int)flags->workers,
     };
 

@@ -18,6 +18,12 @@ char *index_issuer_value(const struct issuer_reference *ref, const char *namespa
                      str_or(ref->name, ""));
 }
 
+char *index_signer_value(const struct signer *signer)
+{
+    return xasprintf("%s/%.*s/%s", signer->is_cluster ? "ClusterIssuer" : "Issuer",
+                     (int)signer->namespace_len, str_or(signer->namespace, ""), signer->name);
+}
+
 static void emit_name(const char *namespace, const char *name, cache_emit_fn *emit, void *arg)
 {
     cleanup(xfree) char *value = NULL;
@@ -91,6 +97,37 @@ static void request_key_values(const void *object, cache_emit_fn *emit, void *ar
                   object_annotation(object, ANNOTATION_PRIVATE_KEY_SECRET), emit, arg);
 }
 
+/* The issuer of one that is open. False: it waits for none. */
+static bool open_signer(const struct signing_request_facts *facts, struct signer *ret)
+{
+    return signing_request_is_open(facts) && signer_parse(facts->request.spec.signer_name, ret);
+}
+
+static void signing_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct signing_request_facts *facts = object;
+    cleanup(xfree) char *value = NULL;
+    struct signer signer;
+
+    if (!open_signer(facts, &signer))
+        return;
+    value = index_signer_value(&signer);
+    emit(arg, value);
+}
+
+/* The key is where the issuer has its Secrets; of a ClusterIssuer as in cluster_issuer_secret_values(). */
+static void signing_key_values(const void *object, cache_emit_fn *emit, void *arg)
+{
+    const struct signing_request_facts *facts = object;
+    cleanup(xfree) char *namespace = NULL;
+    struct signer signer;
+
+    if (!open_signer(facts, &signer))
+        return;
+    namespace = xasprintf("%.*s", (int)signer.namespace_len, str_or(signer.namespace, ""));
+    emit_name(namespace, object_annotation(object, ANNOTATION_SIGNING_KEY_SECRET), emit, arg);
+}
+
 static void order_issuer_values(const void *object, cache_emit_fn *emit, void *arg)
 {
     const struct order_facts *order = object;
@@ -162,6 +199,8 @@ static const struct cache_index challenge_indexes[] = {{INDEX_OWNER, owner_value
 static const struct cache_index issuer_indexes[] = {{INDEX_USED_SECRET, issuer_secret_values}};
 static const struct cache_index cluster_issuer_indexes[] = {
     {INDEX_USED_SECRET, cluster_issuer_secret_values}};
+static const struct cache_index signing_request_indexes[] = {
+    {INDEX_ISSUER, signing_issuer_values}, {INDEX_KEY_SECRET, signing_key_values}};
 static const struct cache_index secret_indexes[] = {{INDEX_OWNER, owner_values}};
 
 /* --- decode --- */
@@ -246,6 +285,9 @@ static const struct {
      ROW(kind_challenge, challenge_decode, challenge_form, challenge_indexes)},
     {offsetof(struct caches, secrets),
      ROW(kind_secret, secret_decode, secret_facts_form, secret_indexes)},
+    {offsetof(struct caches, signing_requests),
+     ROW(kind_signing_request, signing_request_facts_decode, signing_request_facts_form,
+         signing_request_indexes)},
 };
 
 static struct cache **slot(struct caches *caches, size_t i)
@@ -275,6 +317,11 @@ static const struct store_view whole = {};
 static const struct store_view our_secrets = {.label_selector = LABEL_FAO "=true"};
 static const struct store_view their_secrets = {.label_selector = LABEL_FAO "!=true",
                                                 .metadata_only = true};
+/* Signers of the cluster itself have the most requests, one per node and year or more. */
+static const struct store_view foreign_signers_left_out = {
+    .field_selector = "spec.signerName!=kubernetes.io/kube-apiserver-client,"
+                      "spec.signerName!=kubernetes.io/kube-apiserver-client-kubelet,"
+                      "spec.signerName!=kubernetes.io/kubelet-serving"};
 
 static void add_source(struct cache *cache, struct manager *manager, const struct store_view *of,
                        const char *namespace)
@@ -295,6 +342,13 @@ static void add_sources(struct cache *cache, struct manager *manager,
         add_source(cache, manager, &their_secrets, namespace);
 }
 
+static void add_signing_requests(struct caches *caches, struct manager *manager,
+                                 const struct controllers_options *options)
+{
+    if (options->signing_requests)
+        add_source(caches->signing_requests, manager, &foreign_signers_left_out, NULL);
+}
+
 /* With a list of namespaces, what is in none is not looked at: ClusterIssuers (cli-metrics-helm.md 1.2). */
 void caches_add_to(struct caches *caches, struct manager *manager,
                    const struct controllers_options *options)
@@ -304,6 +358,8 @@ void caches_add_to(struct caches *caches, struct manager *manager,
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct cache *cache = *slot(caches, i);
 
+        if (cache == caches->signing_requests)
+            continue;
         if (namespaces->len == 0)
             add_sources(cache, manager, options, NULL);
         else if (!rows[i].kind.resource->namespaced && options->with_cluster_issuers)
@@ -311,6 +367,7 @@ void caches_add_to(struct caches *caches, struct manager *manager,
         for (size_t j = 0; j < namespaces->len && rows[i].kind.resource->namespaced; j++)
             add_sources(cache, manager, options, namespaces->items[j]);
     }
+    add_signing_requests(caches, manager, options);
 }
 
 void caches_deinit(struct caches *caches)

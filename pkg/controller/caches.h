@@ -5,6 +5,7 @@
 #define CONTROLLER_CACHES_H
 
 #include "controller/controllers.h"
+#include "controller/facts.h"
 
 void caches_init(struct caches *caches);
 /* Reflectors for all of them: one for each kind and namespace, of Secrets perhaps two. */
@@ -18,6 +19,7 @@ void watches_add(struct controllers *self);
 
 /* Index value helpers; the caller frees. */
 char *index_issuer_value(const struct issuer_reference *ref, const char *namespace);
+char *index_signer_value(const struct signer *signer); /* as index_issuer_value() */
 char *index_name_value(const char *namespace, const char *name);
 
 #endif

@@ -185,27 +185,10 @@ static const char *issuer_obstacle(struct run *run, const struct issuer *issuer,
                                    const char **ret_reason)
 {
     const struct issuer_reference *ref = &run->request->spec.issuer_ref;
-    const char *kind = issuer_reference_kind(ref);
-    const struct condition *ready;
+    const char *missing = issuer_missing(issuer, issuer_reference_kind(ref), ref->name, run->arena,
+                                         ret_reason);
 
-    if (!issuer) {
-        *ret_reason = "IssuerNotFound";
-        return arena_printf(run->arena, "Referenced %s '%s' does not exist", kind,
-                            str_or(ref->name, ""));
-    }
-    if (!issuer_type_of(&issuer->spec)) {
-        *ret_reason = "IssuerTypeMissing";
-        return arena_printf(run->arena,
-                            "Referenced %s '%s' is of a type that is missing or not built yet",
-                            kind, ref->name);
-    }
-    if (issuer_is_ready(issuer))
-        return NULL;
-    *ret_reason = "IssuerNotReady";
-    ready = condition_find(&issuer->status.conditions, "Ready");
-    return arena_printf(run->arena, "Referenced %s '%s' is not ready: %.800s", kind, ref->name,
-                        ready ? str_or(ready->message, ready->reason)
-                              : "it has not been looked at yet");
+    return missing ? missing : issuer_unready(issuer, run->arena, ret_reason);
 }
 
 /* What an Order tells is on its way; what signs at once says what it misses. */

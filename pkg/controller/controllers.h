@@ -3,6 +3,7 @@
  *
  *   certificate          Certificate ─► next key Secret, CertificateRequest, target Secret
  *   certificate_request  approval, then the issuer named by the request: for ACME an Order
+ *   signing_request      CertificateSigningRequest ─► the issuer that its signer's name means
  *   issuer               Issuer and ClusterIssuer: account, Ready condition
  *   order                Order ─► ACME order, Challenges, certificate
  *   challenge            Challenge ─► solver, ACME challenge
@@ -33,6 +34,7 @@ enum lane {
     LANE_CLUSTER_ISSUERS,
     LANE_ORDERS,
     LANE_CHALLENGES,
+    LANE_SIGNING_REQUESTS,
     LANE_EXPORT,
     LANE_COUNT
 };
@@ -41,18 +43,20 @@ enum lane {
  * taken back by the other. */
 #define MANAGER_CERTS      "cert-manager-certificates"
 #define MANAGER_REQUESTS   "cert-manager-certificaterequests"
+#define MANAGER_SIGNING    "cert-manager-certificatesigningrequests"
 #define MANAGER_ISSUERS    "cert-manager-issuers"
 #define MANAGER_ORDERS     "cert-manager-orders"
 #define MANAGER_CHALLENGES "cert-manager-challenges"
 
 struct caches {
-    struct cache *certificates;    /* struct certificate */
-    struct cache *requests;        /* struct request_facts */
-    struct cache *issuers;         /* struct issuer */
-    struct cache *cluster_issuers; /* struct issuer */
-    struct cache *orders;          /* struct order_facts */
-    struct cache *challenges;      /* struct challenge */
-    struct cache *secrets;         /* struct secret_facts */
+    struct cache *certificates;     /* struct certificate */
+    struct cache *requests;         /* struct request_facts */
+    struct cache *issuers;          /* struct issuer */
+    struct cache *cluster_issuers;  /* struct issuer */
+    struct cache *orders;           /* struct order_facts */
+    struct cache *challenges;       /* struct challenge */
+    struct cache *secrets;          /* struct secret_facts */
+    struct cache *signing_requests; /* struct signing_request_facts; without options, empty */
 };
 
 struct controllers_options {
@@ -68,6 +72,8 @@ struct controllers_options {
     unsigned lanes_off; /* --controllers: bit (1 << enum lane); their objects stay as they are */
     struct strlist
         issuers_off; /* --controllers: types whose requests are another program's, in any case */
+    bool signing_requests; /* the gate of CertificateSigningRequests; else nobody watches them */
+    struct strlist signing_issuers_off;                /* the same for them as issuers_off */
     int64_t dns_check_budget_ms, http_check_budget_ms; /* 0: 5 min, 60 s */
     struct strlist only_namespaces; /* --namespace; empty: all, and ClusterIssuers */
     bool with_cluster_issuers;      /* with some namespaces, too: a person may read them */
@@ -129,7 +135,8 @@ void controllers_free(struct controllers *controllers);
 DEFINE_CLEANUP(struct controllers, controllers_free);
 
 reconcile_fn certificate_reconcile, certificate_request_reconcile, issuer_reconcile,
-    cluster_issuer_reconcile, order_reconcile, challenge_reconcile, export_reconcile;
+    cluster_issuer_reconcile, order_reconcile, challenge_reconcile, signing_request_reconcile,
+    export_reconcile;
 
 /* --- certificate_request.c --- */
 
@@ -147,8 +154,15 @@ void request_issue(struct certificate_request_status *status, const struct sign_
 const struct issuer *issuer_of(struct controllers *self, const struct issuer_reference *ref,
                                const char *namespace);
 bool issuer_is_ready(const struct issuer *issuer);
+/* Why an issuer cannot be asked, or not now; NULL: it can. The reason is an event's. `kind` and `name` are what
+ * the request says. */
+const char *issuer_missing(const struct issuer *issuer, const char *kind, const char *name,
+                           struct arena *arena, const char **ret_reason);
+const char *issuer_unready(const struct issuer *issuer, struct arena *arena,
+                           const char **ret_reason);
 /* Are its requests another program's (options.issuers_off)? NULL: nobody knows, so no. */
 bool issuer_is_off(const struct controllers *self, const struct issuer *issuer);
+bool issuer_is_among(const struct issuer *issuer, const struct strlist *types);
 
 /* One run of a reconciler, as the author of what it writes. A write is expected by (lane, key): the key is
  * not run again until its own cache has seen it. */
@@ -165,6 +179,9 @@ int write_status(struct author author, const struct object *object, const void *
 /* The same; what is stored now, as of the calls below: may be NULL. */
 int write_status_stored(struct author author, const struct object *object, const void *status,
                         struct json **ret_stored, struct err *err);
+/* Whole status of an object as it was read: of a kind whose status is written along with its metadata. */
+int write_whole_status(struct author author, const struct kind *kind, const struct json *object,
+                       struct err *err);
 /* Create; ERR_EXISTS comes back as it is. */
 int write_new(struct author author, const struct json *object, struct json **ret_stored,
               struct err *err);

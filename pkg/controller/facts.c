@@ -1,5 +1,5 @@
 /*
- * facts.c - cached forms of CertificateRequests and Orders: bytes become hashes.
+ * facts.c - cached forms of requests of both kinds and of Orders: bytes become hashes.
  *
  * Everything is decoded into a scratch arena; what need not stay is taken out there, and
  * object_seal() keeps the rest.
@@ -10,6 +10,7 @@
 
 #include "api/kinds.h"
 #include "base/limits.h"
+#include "store/name.h"
 
 enum { SCRATCH_SIZE = 8192 };
 
@@ -25,6 +26,14 @@ static const struct field order_facts_rows[] = {
 };
 static DEFINE_FIELDS(order_facts, "facts of an Order", order_facts_rows, NULL);
 const struct object_form order_facts_form = {.kind = &kind_order, .fields = &order_facts_fields};
+
+static const struct field signing_request_facts_rows[] = {
+    FIELD(struct signing_request_facts, request, "request", INLINE, .of = &signing_request_fields),
+};
+static DEFINE_FIELDS(signing_request_facts, "facts of a CertificateSigningRequest",
+                     signing_request_facts_rows, NULL);
+const struct object_form signing_request_facts_form = {.kind = &kind_signing_request,
+                                                       .fields = &signing_request_facts_fields};
 
 const char *const csr_field_paths[CSR_FIELD_COUNT] = {
     [CSR_COMMON_NAME] = "spec.commonName",
@@ -327,5 +336,72 @@ int order_facts_decode(const struct json *value, const void **ret, struct err *e
         drop_order_steps(&facts.order);
     metadata_drop_last_applied(&facts.order.object.metadata);
     *ret = object_seal(&order_facts_form, &facts);
+    return 0;
+}
+
+/* CertificateSigningRequest */
+
+bool signing_request_is_open(const struct signing_request_facts *facts)
+{
+    return facts->is_ours && !facts->has_certificate &&
+           !signing_request_has(&facts->request, "Denied") &&
+           !signing_request_has(&facts->request, "Failed");
+}
+
+static void keep_name_alone(struct signing_request *request)
+{
+    const struct metadata *metadata = &request->object.metadata;
+
+    *request = (struct signing_request){
+        .object = {.kind = request->object.kind,
+                   .metadata = {.name = metadata->name,
+                                .uid = metadata->uid,
+                                .resource_version = metadata->resource_version}}};
+}
+
+static void drop_signing_bytes(struct signing_request *request)
+{
+    request->spec.request = (struct bytes){};
+    request->spec.username = NULL;
+    request->spec.uid = NULL;
+    request->spec.groups = (struct array_string){};
+    request->spec.extra = NULL;
+    request->status.certificate = (struct bytes){};
+    for (size_t i = 0; i < request->status.conditions.len; i++) {
+        struct signing_condition *condition = &request->status.conditions.items[i];
+
+        *condition = (struct signing_condition){.type = condition->type,
+                                                .status = condition->status};
+    }
+    metadata_drop_last_applied(&request->object.metadata);
+}
+
+/* They say how to issue it. */
+static void drop_wishes(struct signing_request *request)
+{
+    request->object.metadata.labels = (struct array_pair){};
+    request->object.metadata.annotations = (struct array_pair){};
+    request->spec.usages = (struct array_int){};
+}
+
+int signing_request_facts_decode(const struct json *value, const void **ret, struct err *err)
+{
+    cleanup(arena_free) struct arena *scratch = arena_new(SCRATCH_SIZE);
+    struct signing_request_facts facts = {};
+    struct signer signer;
+    int r;
+
+    r = object_read(&kind_signing_request, value, scratch, &facts, NULL, err);
+    if (r < 0)
+        return r;
+    facts.is_ours = signer_parse(facts.request.spec.signer_name, &signer) &&
+                    stored_name_is_step(facts.request.object.metadata.name);
+    facts.has_certificate = facts.is_ours && facts.request.status.certificate.len > 0;
+    if (!facts.is_ours)
+        keep_name_alone(&facts.request);
+    drop_signing_bytes(&facts.request);
+    if (!signing_request_is_open(&facts))
+        drop_wishes(&facts.request);
+    *ret = object_seal(&signing_request_facts_form, &facts);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "api/certificate_request.h"
 #include "api/order.h"
 #include "api/secret.h"
+#include "api/signing_request.h"
 
 /* What of a CSR is compared with a Certificate's spec (behaviour.md 2.2): a hash each. */
 enum csr_field {
@@ -55,9 +56,18 @@ struct order_facts {
     bool has_certificate;
 };
 
-extern const struct object_form request_facts_form, order_facts_form;
+struct signing_request_facts {
+    struct signing_request request; /* without its bytes and the requester's identity; of another
+                                     * program's signer nothing but what it is called */
+    bool is_ours, has_certificate;
+};
+/* Neither a certificate nor a verdict yet. */
+bool signing_request_is_open(const struct signing_request_facts *facts);
+
+extern const struct object_form request_facts_form, order_facts_form, signing_request_facts_form;
 /* Decode functions of the caches. */
 int request_facts_decode(const struct json *value, const void **ret, struct err *err);
 int order_facts_decode(const struct json *value, const void **ret, struct err *err);
+int signing_request_facts_decode(const struct json *value, const void **ret, struct err *err);
 
 #endif

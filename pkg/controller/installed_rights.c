@@ -4,6 +4,7 @@
  *      SubjectAccessReview        about the controller's ServiceAccount
  *      SelfSubjectAccessReview    about whoever asks, when he may not ask about others
  */
+#include "controller/access.h"
 #include "controller/installed.h"
 
 static const struct resource account_resource = {.group = "",
@@ -11,11 +12,6 @@ static const struct resource account_resource = {.group = "",
                                                  .kind = "ServiceAccount",
                                                  .plural = "serviceaccounts",
                                                  .namespaced = true};
-static const struct resource review_resource = {.group = "authorization.k8s.io",
-                                                .version = "v1",
-                                                .kind = "SubjectAccessReview",
-                                                .plural = "subjectaccessreviews",
-                                                .is_question = true};
 static const struct resource self_review_resource = {.group = "authorization.k8s.io",
                                                      .version = "v1",
                                                      .kind = "SelfSubjectAccessReview",
@@ -105,7 +101,7 @@ static int ask(const struct asking *asking, const struct right *right, const cha
     cleanup(json_unref) struct json *review = question(asking, right, verb);
     cleanup(json_unref) struct json *answer = NULL;
     int r = store_create(asking->store, asking->ctx,
-                         asking->about_self ? &self_review_resource : &review_resource,
+                         asking->about_self ? &self_review_resource : &access_review_resource,
                          "certlet-check", review, &answer, err);
 
     if (r == 0)

@@ -26,16 +26,49 @@ bool issuer_is_ready(const struct issuer *issuer)
     return condition_is(&issuer->status.conditions, "Ready", CONDITION_TRUE);
 }
 
-bool issuer_is_off(const struct controllers *self, const struct issuer *issuer)
+const char *issuer_missing(const struct issuer *issuer, const char *kind, const char *name,
+                           struct arena *arena, const char **ret_reason)
 {
-    const struct strlist *off = &self->options.issuers_off;
+    if (!issuer) {
+        *ret_reason = "IssuerNotFound";
+        return arena_printf(arena, "Referenced %s '%s' does not exist", kind, str_or(name, ""));
+    }
+    if (!issuer_type_of(&issuer->spec)) {
+        *ret_reason = "IssuerTypeMissing";
+        return arena_printf(
+            arena, "Referenced %s '%s' is of a type that is missing or not built yet", kind, name);
+    }
+    return NULL;
+}
+
+const char *issuer_unready(const struct issuer *issuer, struct arena *arena,
+                           const char **ret_reason)
+{
+    const struct condition *ready = condition_find(&issuer->status.conditions, "Ready");
+
+    if (issuer_is_ready(issuer))
+        return NULL;
+    *ret_reason = "IssuerNotReady";
+    return arena_printf(arena, "Referenced %s '%s' is not ready: %.800s",
+                        issuer->object.kind->resource.kind, issuer->object.metadata.name,
+                        ready ? str_or(ready->message, ready->reason)
+                              : "it has not been looked at yet");
+}
+
+bool issuer_is_among(const struct issuer *issuer, const struct strlist *types)
+{
     const char *type = issuer ? issuer_type_name(&issuer->spec) : NULL;
 
-    for (size_t i = 0; type && i < off->len; i++) {
-        if (streq_ci(off->items[i], type))
+    for (size_t i = 0; type && i < types->len; i++) {
+        if (streq_ci(types->items[i], type))
             return true;
     }
     return false;
+}
+
+bool issuer_is_off(const struct controllers *self, const struct issuer *issuer)
+{
+    return issuer_is_among(issuer, &self->options.issuers_off);
 }
 
 /* --- writes --- */
@@ -85,6 +118,19 @@ int write_status(struct author author, const struct object *object, const void *
                  struct err *err)
 {
     return write_status_stored(author, object, status, NULL, err);
+}
+
+int write_whole_status(struct author author, const struct kind *kind, const struct json *object,
+                       struct err *err)
+{
+    cleanup(json_unref) struct json *stored = NULL;
+    int r = store_update(author.self->store, author.ctx, &kind->resource, STORE_STATUS,
+                         author.manager, object, &stored, err);
+
+    if (r < 0)
+        return err_wrap(err, "writing status of %s '%s'", kind->resource.kind, author.key->name);
+    expect(author, &kind->resource, stored);
+    return 0;
 }
 
 static const struct resource *resource_of(const struct json *object)

@@ -216,11 +216,14 @@ static int drop_challenges(struct order_run *run, struct err *err)
 
 /* The request that the Order serves; NULL: it is gone, withdrawn or not approved (any more), and
  * nothing more is done at the CA. An Order of no request has ended. */
-static const struct request_facts *served_request(struct order_run *run, int *ret, struct err *err)
+static const struct object *served_request(struct order_run *run, int *ret, struct err *err)
 {
     struct err why = {};
-    const struct request_facts *request = request_of_order(run->self, run->order, &why);
+    const struct object *request;
 
+    if (order_is_left_alone(run->self, run->order))
+        return NULL;
+    request = request_of_order(run->self, run->order, &why);
     if (request)
         return request;
     if (!order_names_request(run->order)) {
@@ -235,7 +238,7 @@ static const struct request_facts *served_request(struct order_run *run, int *re
 static int advance(struct order_run *run, struct err *err)
 {
     int r = 0;
-    cleanup(object_unref) const struct request_facts *request = served_request(run, &r, err);
+    cleanup(object_unref) const struct object *request = served_request(run, &r, err);
     struct tally tally;
 
     if (!request)

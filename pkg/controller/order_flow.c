@@ -110,41 +110,6 @@ int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms)
     return now_ms + (wait_ms < POLL_MAX_MS ? wait_ms : POLL_MAX_MS);
 }
 
-bool order_names_request(const struct order *order)
-{
-    const struct owner_reference *owner = object_controller(&order->object);
-
-    return owner && streq(owner->kind, "CertificateRequest");
-}
-
-const struct request_facts *request_of_order(struct controllers *self, const struct order *order,
-                                             struct err *err)
-{
-    const struct owner_reference *owner = object_controller(&order->object);
-    struct key key = {.namespace = order->object.metadata.namespace,
-                      .name = owner ? owner->name : ""};
-    cleanup(object_unref) const struct request_facts *request = NULL;
-
-    if (!order_names_request(order)) {
-        (void)err_set(err, ERR_DENIED, "order '%s' belongs to no CertificateRequest",
-                      order->object.metadata.name);
-        return NULL;
-    }
-    request = cache_get(self->caches.requests, &key);
-    if (!request || !streq(request->request.object.metadata.uid, owner->uid)) {
-        (void)err_set(err, ERR_NOT_FOUND,
-                      "the CertificateRequest '%s' of order '%s' does not exist any more",
-                      owner->name, order->object.metadata.name);
-        return NULL;
-    }
-    if (!condition_is(&request->request.status.conditions, "Approved", CONDITION_TRUE)) {
-        (void)err_set(err, ERR_DENIED, "the CertificateRequest '%s' of order '%s' is not approved",
-                      owner->name, order->object.metadata.name);
-        return NULL;
-    }
-    return take(request);
-}
-
 bool challenge_is_of_order(const struct challenge_spec *spec, const struct order *order)
 {
     cleanup(xfree) char *identifier = xasprintf("%s%s", spec->wildcard ? "*." : "",

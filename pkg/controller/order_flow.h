@@ -1,6 +1,6 @@
 /*
  * order_flow.h - what Orders and Challenges share: where an ACME problem leads, when to look again.
- * Pure but for the checks: of trust, which reads owners from the caches, and of the account.
+ * Pure but for the check of the account.
  */
 #ifndef CONTROLLER_ORDER_FLOW_H
 #define CONTROLLER_ORDER_FLOW_H
@@ -32,13 +32,6 @@ bool account_is_there_after_all(struct acme_client *client, const struct context
 /* The next look at something that the CA works on: its Retry-After (an hour at most), else a quarter of
  * the time waited so far, within 250 ms and 30 s. */
 int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms);
-
-/* The approved request that an Order belongs to, by the uid in its controller reference; NULL with an
- * error text when there is none: such an Order is not acted on (DESIGN 11). */
-const struct request_facts *request_of_order(struct controllers *self, const struct order *order,
-                                             struct err *err);
-/* Does the Order's controller reference name a CertificateRequest at all? It never will, if not. */
-bool order_names_request(const struct order *order);
 
 /* Are name, issuer and authorization of a Challenge the Order's? Its owner reference proves nothing. */
 bool challenge_is_of_order(const struct challenge_spec *spec, const struct order *order);

@@ -230,34 +230,58 @@ static int read_again(struct order_run *run, struct err *err)
     return order_read(run, err);
 }
 
+/* What the request yields by now, as the Order should say it. */
+static int wanted_spec(struct order_run *run, const struct object *request,
+                       struct order_spec *ret_wanted, struct err *err)
+{
+    const struct order *live = run->live;
+    struct signable asked;
+    int r = signable_of(&run->self->issuers, run->issuer, request, &asked, err);
+
+    if (r == 0)
+        r = order_spec_of(run->issuer, &asked, live->spec.replaces, run->arena, ret_wanted, err);
+    if (r == 0 && !order_names(live, &asked))
+        r = err_set(err, ERR_DENIED, "the Order is not where its %s '%s' has its own",
+                    request->kind->resource.kind, request->metadata.name);
+    if (r == 0 &&
+        !str_empty(live->status.url)) { /* the Issuer's wishes counted when it was placed */
+        ret_wanted->profile = live->spec.profile;
+        ret_wanted->duration = live->spec.duration;
+    }
+    return r;
+}
+
+static int check_access(struct order_run *run, const struct object *request, struct err *err)
+{
+    bool allowed;
+    int r = request_access(run->self, run->ctx, request, run->issuer, &allowed, err);
+
+    if (r < 0)
+        return no_verdict(r, err);
+    return allowed
+               ? 0
+               : err_set(err, ERR_DENIED, "whoever made the %s '%s' may not refer to issuer '%s'",
+                         request->kind->resource.kind, request->metadata.name,
+                         run->issuer->object.metadata.name);
+}
+
 int order_check_spec(struct order_run *run, struct err *err)
 {
-    const struct object *cached = &run->request->request.object;
     cleanup(object_unref) const struct object *request = NULL;
-    const struct order_spec *spec;
     struct order_spec wanted = {};
-    struct signable asked;
     int r = read_again(run, err);
 
     if (r == 0)
-        r = read_full(run->self, run->ctx, cached, &request, err);
+        r = read_full(run->self, run->ctx, run->request, &request, err);
     if (r < 0)
         return no_verdict(r, err);
-    spec = &run->live->spec;
-    r = signable_of(&run->self->issuers, run->issuer, request, &asked, err);
-    if (r == 0)
-        r = order_spec_of(run->issuer, &asked, spec->replaces, run->arena, &wanted, err);
+    r = wanted_spec(run, request, &wanted, err);
     if (r < 0)
         return r;
-    if (!str_empty(run->live->status.url)) { /* the Issuer's wishes counted when it was placed */
-        wanted.profile = spec->profile;
-        wanted.duration = spec->duration;
-    }
-    if (!fields_equal(&order_spec_fields, &wanted, spec))
-        return err_set(err, ERR_DENIED,
-                       "the Order does not ask for what its CertificateRequest '%s' says",
-                       cached->metadata.name);
-    return 0;
+    if (!fields_equal(&order_spec_fields, &wanted, &run->live->spec))
+        return err_set(err, ERR_DENIED, "the Order does not ask for what its %s '%s' says",
+                       request->kind->resource.kind, request->metadata.name);
+    return check_access(run, request, err);
 }
 
 /* Until what was placed is in the store, a note in memory keeps the next run from placing another one. Of an
@@ -363,29 +387,26 @@ static bool comes_before(const struct object *a, const struct object *b)
  * account's budget at the CA. */
 static int check_is_the_only_one(struct order_run *run, struct err *err)
 {
-    static const char *const ended[] = {"Issued", "Failed", "Denied"};
-    const struct certificate_request *request = &run->request->request;
-    const struct object *self = &run->order->object;
+    const struct object *self = &run->order->object, *request = run->request;
+    const char *kind = request->kind->resource.kind;
     cleanup(cache_refs_deinit) struct cache_refs orders = {};
     struct signable asked;
-    int r = signable_of(&run->self->issuers, run->issuer, &request->object, &asked, err);
+    int r = signable_of(&run->self->issuers, run->issuer, request, &asked, err);
 
     if (r < 0)
         return r;
-    for (size_t i = 0; i < ARRAY_LEN(ended); i++) {
-        if (condition_has_reason(&request->status.conditions, "Ready", ended[i]))
-            return err_set(err, ERR_DENIED, "the Order's CertificateRequest '%s' has ended",
-                           request->object.metadata.name);
-    }
-    cache_by_index(run->self->caches.orders, INDEX_OWNER, request->object.metadata.uid, &orders);
+    if (request_has_ended(request))
+        return err_set(err, ERR_DENIED, "the Order's %s '%s' has ended", kind,
+                       request->metadata.name);
+    cache_by_index(run->self->caches.orders, INDEX_OWNER, request->metadata.uid, &orders);
     for (size_t i = 0; i < orders.len; i++) {
         const struct order *other = &((const struct order_facts *)orders.items[i])->order;
 
         if (streq(other->object.metadata.uid, self->metadata.uid) || !order_names(other, &asked))
             continue;
         if (!str_empty(other->status.url) || comes_before(&other->object, self))
-            return err_set(err, ERR_DENIED, "its CertificateRequest '%s' has the Order '%s'",
-                           request->object.metadata.name, other->object.metadata.name);
+            return err_set(err, ERR_DENIED, "its %s '%s' has the Order '%s'", kind,
+                           request->metadata.name, other->object.metadata.name);
     }
     return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "controller/caches.h"
 #include "controller/order_flow.h"
+#include "controller/order_request.h"
 
 struct order_run {
     struct controllers *self;
@@ -22,7 +23,7 @@ struct order_run {
     const struct order_facts *facts;
     const struct order *order;
     const struct issuer *issuer;
-    const struct request_facts *request;
+    const struct object *request; /* of request_of_order() */
     struct acme_client *client;
     struct order_status status;    /* as it should be */
     struct cache_refs challenges;  /* whose owner is the Order */

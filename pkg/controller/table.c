@@ -46,6 +46,12 @@ static const struct controller table[LANE_COUNT] = {
                          .backoff_min_ms = SECONDS(5),
                          .backoff_max_ms = MINUTES(30),
                          .deadline_ms = MINUTES(2)},
+    [LANE_SIGNING_REQUESTS] = {.name = "certificatesigningrequests",
+                               .kind = "CertificateSigningRequest",
+                               .reconcile = signing_request_reconcile,
+                               .backoff_min_ms = SECONDS(5),
+                               .backoff_max_ms = MINUTES(5),
+                               .deadline_ms = MINUTES(1)},
     [LANE_EXPORT] = {.name = "export",
                      .kind = "Certificate",
                      .reconcile = export_reconcile,
@@ -79,6 +85,8 @@ static void copy_options(struct controllers_options *to, const struct controller
     strlist_copy(&to->copied_annotation_prefixes, &from->copied_annotation_prefixes);
     to->issuers_off = (struct strlist){};
     strlist_copy(&to->issuers_off, &from->issuers_off);
+    to->signing_issuers_off = (struct strlist){};
+    strlist_copy(&to->signing_issuers_off, &from->signing_issuers_off);
 }
 
 static void connect_parts(struct controllers *self, const struct controllers_parts *parts)
@@ -193,6 +201,7 @@ void controllers_free(struct controllers *self)
     caches_deinit(&self->caches);
     strlist_deinit(&self->options.copied_annotation_prefixes);
     strlist_deinit(&self->options.issuers_off);
+    strlist_deinit(&self->options.signing_issuers_off);
     strlist_deinit(&self->options.only_namespaces);
     xfree(self);
 }

@@ -3,9 +3,12 @@
  *
  *   Certificate         itself; the others that name the same Secret
  *   CertificateRequest  itself; its Certificate
- *   Order               itself; its request; that one's Certificate (it shows what is waited for)
+ *   CertificateSigningRequest  itself; with its approval, Orders that name it
+ *   Order               itself; its request of either kind; that one's Certificate (it shows what is waited
+ *                       for)
  *   Challenge           itself; its Order
- *   Issuer              itself; Certificates, requests, Orders and Challenges that name it, when Ready changes
+ *   Issuer              itself; Certificates, requests of both kinds, Orders and Challenges that name it, when
+ *                       Ready changes
  *   Secret              Certificates that name it, as target or for a password; its Certificate (next keys);
  *                       requests whose key it has;
  *                       Issuers that read it, the Challenges of these, and requests that a CA in it signs
@@ -180,6 +183,25 @@ static void request_changed(void *self, const struct key *key, const void *befor
         add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
 }
 
+static bool is_approved(const struct signing_request_facts *facts)
+{
+    return facts && signing_request_has(&facts->request, "Approved");
+}
+
+static void signing_request_changed(void *self, const struct key *key, const void *before,
+                                    const void *after, bool initial)
+{
+    struct wake wake = wake_of(self, initial);
+
+    if (!after || !signing_request_is_open(after))
+        return;
+    add(&wake, LANE_SIGNING_REQUESTS, key->namespace, key->name);
+    /* An Order that somebody made before the approval has been waiting for it, and holds up ours. */
+    if (is_approved(after) && !is_approved(before))
+        add_index(&wake, LANE_ORDERS, wake.self->caches.orders, INDEX_OWNER,
+                  ((const struct object *)after)->metadata.uid);
+}
+
 /* For an Order that is older than our work another process may have been stopped between the CA's answer and
  * the write. What the caches show before we work is; so is what a late watch tells of afterwards, by its date. */
 static bool is_older_than_our_work(const struct controllers *self, const struct object *order,
@@ -205,24 +227,33 @@ static void note_placed(struct controllers *self, const struct order_facts *befo
         placed_doubt(self->placed, uid);
 }
 
+static void wake_request(const struct wake *wake, const struct key *order,
+                         const struct owner_reference *owner)
+{
+    struct key key = {.namespace = order->namespace, .name = str_or(owner->name, "")};
+    cleanup(object_unref) const struct object *request = NULL;
+
+    if (streq(owner->kind, kind_signing_request.resource.kind)) {
+        add(wake, LANE_SIGNING_REQUESTS, "", key.name);
+        return;
+    }
+    add(wake, LANE_REQUESTS, key.namespace, key.name);
+    request = cache_get(wake->self->caches.requests, &key);
+    if (request)
+        add_controller(wake, LANE_CERTIFICATES, request, "Certificate");
+}
+
 static void order_changed(void *self, const struct key *key, const void *before, const void *after,
                           bool initial)
 {
     struct wake wake = wake_of(self, initial);
-    const struct object *order = after ? after : before;
-    const struct owner_reference *owner = object_controller(order);
-    struct key request_key = {.namespace = key->namespace, .name = owner ? owner->name : ""};
-    cleanup(object_unref) const struct object *request = NULL;
+    const struct owner_reference *owner = object_controller(after ? after : before);
 
     note_placed(wake.self, before, after, initial);
     if (after && !only_reason_changed(&order_part, before, after))
         add(&wake, LANE_ORDERS, key->namespace, key->name);
-    if (initial || !owner)
-        return;
-    add(&wake, LANE_REQUESTS, request_key.namespace, request_key.name);
-    request = cache_get(wake.self->caches.requests, &request_key);
-    if (request)
-        add_controller(&wake, LANE_CERTIFICATES, request, "Certificate");
+    if (!initial && owner)
+        wake_request(&wake, key, owner);
 }
 
 /* Here and not where the Challenge ends: now the cache counts one less. */
@@ -279,6 +310,7 @@ static void wake_users_of_issuer(const struct wake *wake, const char *kind, cons
 
     add_index(wake, LANE_CERTIFICATES, caches->certificates, INDEX_ISSUER, value);
     add_index(wake, LANE_REQUESTS, caches->requests, INDEX_ISSUER, value);
+    add_index(wake, LANE_SIGNING_REQUESTS, caches->signing_requests, INDEX_ISSUER, value);
     add_index(wake, LANE_ORDERS, caches->orders, INDEX_ISSUER, value);
     add_index(wake, LANE_CHALLENGES, caches->challenges, INDEX_ISSUER, value);
 }
@@ -314,6 +346,14 @@ static void cluster_issuer_changed(void *self, const struct key *key, const void
         wake_users_of_issuer(&wake, "ClusterIssuer", key);
 }
 
+static void wake_requests_of(const struct wake *wake, const char *issuer)
+{
+    struct caches *caches = &wake->self->caches;
+
+    add_index(wake, LANE_REQUESTS, caches->requests, INDEX_ISSUER, issuer);
+    add_index(wake, LANE_SIGNING_REQUESTS, caches->signing_requests, INDEX_ISSUER, issuer);
+}
+
 /* A corrected key of a name server ends the back-off of what was refused with the old one. */
 static void wake_users_of_secret(const struct wake *wake, enum lane lane, struct cache *issuers,
                                  const char *kind, const char *secret)
@@ -328,7 +368,7 @@ static void wake_users_of_secret(const struct wake *wake, enum lane lane, struct
 
         add_object(wake, lane, issuer);
         if (((const struct issuer *)issuer)->spec.ca)
-            add_index(wake, LANE_REQUESTS, wake->self->caches.requests, INDEX_ISSUER, value);
+            wake_requests_of(wake, value);
         add_index(wake, LANE_CHALLENGES, wake->self->caches.challenges, INDEX_ISSUER, value);
     }
 }
@@ -351,10 +391,14 @@ static void secret_changed(void *self, const struct key *key, const void *before
     derived_forget(wake.self->issuers.ca_keys, key);
     derived_forget(wake.self->solvers->values, key);
     add_index(&wake, LANE_REQUESTS, caches->requests, INDEX_KEY_SECRET, value);
+    add_index(&wake, LANE_SIGNING_REQUESTS, caches->signing_requests, INDEX_KEY_SECRET, value);
     wake_users_of_secret(&wake, LANE_ISSUERS, caches->issuers, "Issuer", value);
-    if (streq(key->namespace, wake.self->options.resource_namespace))
-        wake_users_of_secret(&wake, LANE_CLUSTER_ISSUERS, caches->cluster_issuers, "ClusterIssuer",
-                             cluster_value);
+    if (!streq(key->namespace, wake.self->options.resource_namespace))
+        return;
+    add_index(&wake, LANE_SIGNING_REQUESTS, caches->signing_requests, INDEX_KEY_SECRET,
+              cluster_value);
+    wake_users_of_secret(&wake, LANE_CLUSTER_ISSUERS, caches->cluster_issuers, "ClusterIssuer",
+                         cluster_value);
 }
 
 void watches_add(struct controllers *self)
@@ -366,4 +410,5 @@ void watches_add(struct controllers *self)
     cache_add_handler(self->caches.issuers, issuer_changed, self);
     cache_add_handler(self->caches.cluster_issuers, cluster_issuer_changed, self);
     cache_add_handler(self->caches.secrets, secret_changed, self);
+    cache_add_handler(self->caches.signing_requests, signing_request_changed, self);
 }

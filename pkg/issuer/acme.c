@@ -6,6 +6,7 @@
  * What has been registered once is recognised by status.acme (URL, e-mail, hash of the key), so that a
  * start with a hundred Issuers asks the CA nothing.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/kinds.h"
@@ -485,8 +486,8 @@ int order_spec_of(const struct issuer *issuer, const struct signable *request, c
         .request = request->request,
         .issuer_ref = request->issuer_ref,
         .common_name = arena_strdup(arena, names->common_name),
-        .profile = acme->profile,
-        .replaces = replaces,
+        .profile = request->is_plain ? NULL : acme->profile,
+        .replaces = request->is_plain ? NULL : replaces,
     };
     array_from(arena, &names->dns_names, &ret->dns_names);
     array_from(arena, &names->ip_addresses, &ret->ip_addresses);
@@ -530,7 +531,17 @@ static struct json *owner_json(const struct object *request)
     return owner;
 }
 
-static struct json *order_json(const struct signable *request, const struct order_spec *spec)
+static struct json *pairs_json(const struct array_pair *pairs)
+{
+    struct json *map = pairs->len > 0 ? json_new_map() : NULL;
+
+    for (size_t i = 0; i < pairs->len; i++)
+        json_set_text(map, pairs->items[i].key, pairs->items[i].value);
+    return map;
+}
+
+static struct json *order_json(const struct signable *request, const struct order_spec *spec,
+                               const struct array_pair *annotations)
 {
     cleanup(json_unref) struct json *whole = object_encode(request->object);
     const struct json *from = json_get(whole, "metadata");
@@ -543,7 +554,8 @@ static struct json *order_json(const struct signable *request, const struct orde
     json_set_text(metadata, "name", name);
     json_set_text(metadata, "namespace", request->namespace);
     json_set(metadata, "labels", json_ref(json_get(from, "labels")));
-    json_set(metadata, "annotations", json_ref(json_get(from, "annotations")));
+    json_set(metadata, "annotations",
+             annotations ? pairs_json(annotations) : json_ref(json_get(from, "annotations")));
     json_set(metadata, "ownerReferences", json_new_list());
     json_append(json_get(metadata, "ownerReferences"), owner_json(request->object));
     json_set(order, "spec", fields_encode(&order_spec_fields, spec));
@@ -612,18 +624,21 @@ static int make_room(struct signing *signing, const struct signable *request, co
 
 /* `request` has its bytes. */
 static int create_order(struct signing *signing, const struct signable *request,
-                        const char *replaces, struct err *err)
+                        const struct sign_input *input, struct err *err)
 {
+    char manager[128];
     cleanup(json_unref) struct json *order = NULL, *stored = NULL;
     struct order_spec spec = {};
     struct err why = {};
-    int r = order_spec_of(signing->issuer, request, replaces, signing->arena, &spec, &why);
+    int r = order_spec_of(signing->issuer, request, input->replaces, signing->arena, &spec, &why);
 
     if (r < 0)
         return failed(signing, "InvalidOrder", why.text);
-    order = order_json(request, &spec);
-    r = store_create(signing->issuers->store, signing->ctx, &kind_order.resource,
-                     "cert-manager-certificaterequests-issuer-acme", order, &stored, &why);
+    order = order_json(request, &spec, input->order_annotations);
+    (void)snprintf(manager, sizeof(manager), "cert-manager-%s-issuer-acme",
+                   request->object->kind->resource.plural);
+    r = store_create(signing->issuers->store, signing->ctx, &kind_order.resource, manager, order,
+                     &stored, &why);
     if (r == ERR_EXISTS)
         return make_room(signing, request, json_as_text(json_path(order, "metadata.name")), err);
     if (r == ERR_INVALID)
@@ -648,11 +663,11 @@ static int begin_order(struct signing *signing, const struct sign_input *input,
     int r;
 
     if (request->request.len > 0)
-        return create_order(signing, request, input->replaces, err);
+        return create_order(signing, request, input, err);
     r = issuers_read_full(signing->issuers, signing->ctx, request->object, &object, err);
     if (r == 0)
         r = signable_of(signing->issuers, input->issuer, object, &full, err);
-    return r < 0 ? r : create_order(signing, &full, input->replaces, err);
+    return r < 0 ? r : create_order(signing, &full, input, err);
 }
 
 static int take_certificate(struct signing *signing, const struct order *cached, struct err *err)

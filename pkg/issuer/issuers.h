@@ -47,6 +47,7 @@ struct sign_input {
     const struct object *request; /* of a kind of signable.c; without its bytes it is read live */
     const char *replaces;         /* certID of the certificate before; NULL */
     const struct pkey *key;       /* the private key, where the caller has it; NULL */
+    const struct array_pair *order_annotations; /* NULL: all that the request has */
 };
 enum sign_state { SIGN_PENDING, SIGN_ISSUED, SIGN_FAILED };
 struct sign_result {
@@ -86,6 +87,7 @@ struct signable { /* borrows from request and issuer */
     key_usages usages;
     const char *namespace;      /* of the Secret with its key, and of its Order */
     const char *key_annotation; /* names that Secret */
+    bool is_plain;              /* its Order has neither a profile nor what it replaces */
 };
 /* ERR_INVALID: it says something that cannot be meant, or means another issuer. */
 int signable_of(const struct issuers *issuers, const struct issuer *issuer,

@@ -1,6 +1,7 @@
 /* signable.c - kinds of requests, one row each: what each of them asks for. */
 #include "api/certificate.h"
 #include "api/kinds.h"
+#include "api/signing_request.h"
 #include "issuer/issuers.h"
 
 struct asking {
@@ -30,11 +31,43 @@ static int of_certificate_request(const struct asking *asking, struct signable *
     return 0;
 }
 
+static struct issuer_reference reference_to(const struct object *issuer)
+{
+    return (struct issuer_reference){.name = issuer->metadata.name,
+                                     .kind = issuer->kind->resource.kind,
+                                     .group = issuer->kind->resource.group};
+}
+
+static int of_signing_request(const struct asking *asking, struct signable *ret, struct err *err)
+{
+    const struct signing_request *request = (const struct signing_request *)asking->request;
+    const struct object *issuer = &asking->issuer->object;
+    bool is_ca = signing_request_is_ca(request);
+    struct signer signer;
+
+    if (!signer_parse(request->spec.signer_name, &signer) || !signer_is(&signer, issuer))
+        return err_set(err, ERR_INVALID, "signer '%s' is not the %s '%s'",
+                       str_or(request->spec.signer_name, ""), issuer->kind->resource.kind,
+                       issuer->metadata.name);
+    *ret = (struct signable){
+        .object = asking->request,
+        .request = request->spec.request,
+        .issuer_ref = reference_to(issuer),
+        .is_ca = is_ca,
+        .usages = usages_of(&request->spec.usages, is_ca),
+        .namespace = issuer_secret_namespace(asking->issuers, asking->issuer),
+        .key_annotation = ANNOTATION_SIGNING_KEY_SECRET,
+        .is_plain = true,
+    };
+    return signing_request_duration(request, &ret->duration, err);
+}
+
 static const struct {
     const struct kind *kind;
     fill_fn *fill;
 } rows[] = {
     {&kind_certificate_request, of_certificate_request},
+    {&kind_signing_request, of_signing_request},
 };
 
 int signable_of(const struct issuers *issuers, const struct issuer *issuer,

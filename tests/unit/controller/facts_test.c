@@ -221,6 +221,85 @@ static size_t size_of(const void *object, const char *what, size_t struct_size)
     return size;
 }
 
+/* --- CertificateSigningRequests --- */
+
+#define SIGNING(signer, status)                                                                    \
+    "apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\n"                        \
+    "metadata:\n  name: csr-1\n  uid: u1\n  resourceVersion: '7'\n  labels: {team: web}\n"         \
+    "  annotations: {experimental.cert-manager.io/request-is-ca: 'true',\n"                        \
+    "    kubectl.kubernetes.io/last-applied-configuration: '{}'}\n"                                \
+    "spec:\n  request: " MANIFEST_CSR "\n  signerName: " signer "\n  usages: [server auth]\n"      \
+    "  username: alice\n  uid: u2\n  groups: [devs]\n  extra: {a: [b]}\n"                          \
+    "status:\n" status
+
+#define OURS        "clusterissuers.cert-manager.io/ca"
+#define WITH(type_) "  conditions: [{type: " type_ ", status: 'True', message: so it is}]\n"
+
+static const struct signing_request_facts *decode_signing(const char *text)
+{
+    return decode(text, signing_request_facts_decode);
+}
+
+TEST(an_open_signing_request_is_known_by_what_it_wishes)
+{
+    const struct signing_request_facts *facts = decode_signing(SIGNING(OURS, WITH("Approved")));
+    cleanup(object_unref) const struct object *object = &facts->request.object;
+    const struct signing_request_spec *spec = &facts->request.spec;
+
+    ASSERT_TRUE(facts->is_ours && !facts->has_certificate && signing_request_is_open(facts));
+    ASSERT_PTREQ(object->kind, &kind_signing_request);
+    ASSERT_STREQ(spec->signer_name, OURS);
+    ASSERT_EQ(spec->usages.len, 1);
+    ASSERT_STREQ(object_annotation(object, ANNOTATION_SIGNING_IS_CA), "true");
+    ASSERT_EQ(object->metadata.annotations.len, 1);
+    ASSERT_EQ(object->metadata.labels.len, 1);
+    ASSERT_TRUE(signing_request_has(&facts->request, "Approved"));
+    ASSERT_NULL(facts->request.status.conditions.items[0].message);
+    ASSERT_TRUE(spec->request.len == 0 && spec->groups.len == 0);
+    ASSERT_TRUE(!spec->username && !spec->uid && !spec->extra);
+}
+
+TEST(a_signing_request_that_has_ended_wishes_nothing)
+{
+    static const char *const rows[] = {SIGNING(OURS, "  certificate: Y2VydA==\n"),
+                                       SIGNING(OURS, WITH("Failed")),
+                                       SIGNING(OURS, WITH("Denied"))};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct signing_request_facts *facts = decode_signing(rows[i]);
+        cleanup(object_unref) const struct object *object = &facts->request.object;
+
+        CASE(rows[i]);
+        ASSERT_EQ(facts->has_certificate, i == 0);
+        ASSERT_TRUE(facts->is_ours && !signing_request_is_open(facts));
+        ASSERT_EQ(object->metadata.annotations.len + object->metadata.labels.len, 0);
+        ASSERT_EQ(facts->request.status.certificate.len, 0);
+    }
+}
+
+TEST(of_another_signers_request_nothing_but_its_name_is_kept)
+{
+    static const char *const rows[] = {SIGNING("example.com/theirs", WITH("Approved")),
+                                       SIGNING("issuers.cert-manager.io/ca", WITH("Approved"))};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct signing_request_facts *facts = decode_signing(rows[i]);
+        cleanup(object_unref) const struct object *object = &facts->request.object;
+        cleanup(buf_deinit) struct buf frozen = BUF(1024);
+
+        CASE(rows[i]);
+        ASSERT_TRUE(!facts->is_ours && !signing_request_is_open(facts));
+        ASSERT_STREQ(object->metadata.resource_version, "7");
+        ASSERT_NULL(facts->request.spec.signer_name);
+        ASSERT_EQ(facts->request.status.conditions.len, 0);
+        object_freeze(&signing_request_facts_form, object, (struct bytes){}, &frozen);
+        print_message("%zu bytes\n", frozen.len);
+        ASSERT_TRUE(frozen.len <= 64);
+    }
+}
+
+/* --- sizes --- */
+
 TEST(a_typical_certificate_is_small)
 {
     cleanup(object_unref) const struct object *object = decode_yaml(
@@ -299,5 +378,8 @@ RUN_TESTS(cmocka_unit_test(a_request_is_known_by_the_hashes_of_its_bytes),
           cmocka_unit_test(an_order_that_has_ended_keeps_neither_bytes_nor_authorizations),
           cmocka_unit_test(an_order_in_progress_keeps_its_authorizations),
           cmocka_unit_test(a_wrong_type_is_an_error),
+          cmocka_unit_test(an_open_signing_request_is_known_by_what_it_wishes),
+          cmocka_unit_test(a_signing_request_that_has_ended_wishes_nothing),
+          cmocka_unit_test(of_another_signers_request_nothing_but_its_name_is_kept),
           cmocka_unit_test(a_typical_certificate_is_small),
           cmocka_unit_test(a_typical_request_is_small), cmocka_unit_test(a_typical_order_is_small));

@@ -1,4 +1,6 @@
 /* watches_test.c - what the caches' handlers conclude from the moment at which an object appears. */
+#include <stdio.h>
+
 #include "support/testing.h"
 
 #include "api/kinds.h"
@@ -168,5 +170,157 @@ TEST(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it)
     ASSERT_EQ(derived_len(solvers.values), 0);
 }
 
-RUN_TESTS(cmocka_unit_test(an_order_that_is_older_than_our_work_is_in_doubt),
+/* --- CertificateSigningRequests --- */
+
+#define SIGNING_AT(version, name, signer, annotations, status)                                     \
+    "{\"apiVersion\": \"certificates.k8s.io/v1\", \"kind\": \"CertificateSigningRequest\", "       \
+    "\"metadata\": {\"name\": \"" name "\", \"uid\": \"u-" name                                    \
+    "\", \"resourceVersion\": \"" version "\", \"annotations\": {" annotations                     \
+    "}}, \"spec\": {\"signerName\": \"" signer "\"}, \"status\": {" status "}}"
+#define SIGNING(name, signer, annotations, status)                                                 \
+    SIGNING_AT("2", name, signer, annotations, status)
+#define KEY_IN(name) "\"experimental.cert-manager.io/private-key-secret-name\": \"" name "\""
+#define APPROVED     "\"conditions\": [{\"type\": \"Approved\", \"status\": \"True\"}]"
+#define OBJECT(kind, namespace, name, more)                                                                                   \
+    "{\"kind\": \"" kind                                                                                                      \
+    "\", \"metadata\": {\"namespace\": \"" namespace "\", \"name\": \"" name                                                  \
+                                                     "\", \"uid\": \"u\", \"resourceVersion\": \"3\", \"generation\": 1" more \
+                                                     "}, \"spec\": {\"ca\": {\"secretName\": \"ca\"}}}"
+
+static void tell(struct cache_source *source, const char *text)
+{
+    struct store_event event = {.type = STORE_MODIFIED};
+    struct err err = {};
+
+    ASSERT_OK(json_parse(text, strlen(text), SIZE_MAX, &event.object, &err));
+    (void)snprintf(event.version, sizeof(event.version), "%s",
+                   json_as_text(json_path(event.object, "metadata.resourceVersion")));
+    ASSERT_OK(cache_apply(source, &event, &err));
+    store_event_deinit(&event);
+}
+
+static struct cache_source *synced(struct cache *cache)
+{
+    struct cache_source *source = cache_add_source(cache, NULL);
+    struct store_event end = {.type = STORE_BOOKMARK, .version = "1", .initial_end = true};
+    struct err err = {};
+
+    cache_begin_list(source);
+    ASSERT_OK(cache_apply(source, &end, &err));
+    return source;
+}
+
+/* What is in the lane now, with commas; the queue is empty then. */
+static char *woken(struct bed *bed, enum lane lane)
+{
+    cleanup(strlist_deinit) struct strlist names = {};
+    struct work *work;
+
+    while ((work = workqueue_try_get(bed->controllers.queue))) {
+        if (work->lane == lane)
+            strlist_add(&names, work->key.name);
+        workqueue_done(bed->controllers.queue, work);
+    }
+    strlist_sort_unique(&names);
+    return strlist_join(&names, ",");
+}
+
+struct sources {
+    struct cache_source *signing_requests, *secrets, *issuers, *cluster_issuers;
+};
+
+static void sources_init(struct sources *sources, struct bed *bed)
+{
+    static const char *const requests[] = {
+        SIGNING("by-key", "issuers.cert-manager.io/a.self", KEY_IN("key"), APPROVED),
+        SIGNING("by-cluster-key", "clusterissuers.cert-manager.io/self", KEY_IN("key"), APPROVED),
+        SIGNING("by-ca", "issuers.cert-manager.io/a.ca", "", APPROVED),
+        SIGNING("by-cluster-ca", "clusterissuers.cert-manager.io/ca", "", APPROVED),
+        SIGNING("signed", "issuers.cert-manager.io/a.ca", KEY_IN("key"),
+                "\"certificate\": \"Y2VydA==\""),
+        SIGNING("theirs", "example.com/ca", KEY_IN("key"), APPROVED),
+    };
+    struct caches *caches = &bed->controllers.caches;
+    cleanup(xfree) char *first = NULL;
+
+    sources->signing_requests = synced(caches->signing_requests);
+    sources->secrets = synced(caches->secrets);
+    sources->issuers = synced(caches->issuers);
+    sources->cluster_issuers = synced(caches->cluster_issuers);
+    tell(sources->issuers, OBJECT("Issuer", "a", "ca", ""));
+    tell(sources->cluster_issuers, OBJECT("ClusterIssuer", "", "ca", ""));
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+        tell(sources->signing_requests, requests[i]);
+    first = woken(bed, LANE_SIGNING_REQUESTS);
+    ASSERT_STREQ(first, "by-ca,by-cluster-ca,by-cluster-key,by-key");
+}
+
+TEST(what_a_signing_request_waits_for_wakes_it)
+{
+    static const struct {
+        const char *name, *object;
+        size_t source; /* in struct sources */
+        const char *woken;
+    } rows[] = {
+        {"its key", OBJECT("Secret", "a", "key", ""), offsetof(struct sources, secrets), "by-key"},
+        {"a ClusterIssuer's", OBJECT("Secret", "cert-manager", "key", ""),
+         offsetof(struct sources, secrets), "by-cluster-key"},
+        {"elsewhere", OBJECT("Secret", "b", "key", ""), offsetof(struct sources, secrets), ""},
+        {"a CA", OBJECT("Secret", "a", "ca", ""), offsetof(struct sources, secrets), "by-ca"},
+        {"a ClusterIssuer's CA", OBJECT("Secret", "cert-manager", "ca", ""),
+         offsetof(struct sources, secrets), "by-cluster-ca"},
+        {"an Issuer", OBJECT("Issuer", "a", "self", ""), offsetof(struct sources, issuers),
+         "by-key"},
+        {"another's Issuer", OBJECT("Issuer", "b", "self", ""), offsetof(struct sources, issuers),
+         ""},
+        {"a ClusterIssuer", OBJECT("ClusterIssuer", "", "self", ""),
+         offsetof(struct sources, cluster_issuers), "by-cluster-key"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(bed_deinit) struct bed bed = {};
+        cleanup(solvers_end) struct solvers solvers = {};
+        cleanup(xfree) char *names = NULL;
+        struct sources sources;
+
+        CASE(rows[i].name);
+        bed_init(&bed);
+        solvers_begin(&solvers, &bed);
+        sources_init(&sources, &bed);
+        tell(*(struct cache_source **)((char *)&sources + rows[i].source), rows[i].object);
+        names = woken(&bed, LANE_SIGNING_REQUESTS);
+        ASSERT_STREQ(names, rows[i].woken);
+    }
+}
+
+#define OWNER(kind, name)                                                                          \
+    ", \"ownerReferences\": [{\"kind\": \"" kind "\", \"name\": \"" name "\", \"uid\": \"u-" name  \
+    "\", \"controller\": true}]"
+
+#define ACME "issuers.cert-manager.io/a.acme"
+
+TEST(an_order_wakes_its_signing_request_and_an_approval_the_order)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+    cleanup(xfree) char *requests = NULL, *orders = NULL, *again = NULL;
+    struct cache_source *source;
+
+    bed_init(&bed);
+    source = synced(bed.controllers.caches.signing_requests);
+    tell(source, SIGNING("web", ACME, "", ""));
+    xfree(woken(&bed, LANE_ORDERS));
+    tell(bed.orders, OBJECT("Order", "a", "web-1", OWNER("CertificateSigningRequest", "web")));
+    requests = woken(&bed, LANE_SIGNING_REQUESTS);
+    ASSERT_STREQ(requests, "web");
+    tell(source, SIGNING_AT("4", "web", ACME, "", APPROVED));
+    orders = woken(&bed, LANE_ORDERS);
+    ASSERT_STREQ(orders, "web-1");
+    tell(source, SIGNING_AT("5", "web", ACME, KEY_IN("key"), APPROVED));
+    again = woken(&bed, LANE_ORDERS);
+    ASSERT_STREQ(again, "");
+}
+
+RUN_TESTS(cmocka_unit_test(what_a_signing_request_waits_for_wakes_it),
+          cmocka_unit_test(an_order_wakes_its_signing_request_and_an_approval_the_order),
+          cmocka_unit_test(an_order_that_is_older_than_our_work_is_in_doubt),
           cmocka_unit_test(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it));

@@ -1,5 +1,7 @@
-/* signable_test.c - what requests ask of an issuer. */
+/* signable_test.c - what requests of both kinds ask of an issuer. */
 #include "unit/issuer/bed.h"
+
+#include "api/signing_request.h"
 
 static struct issuer issuer_named(const struct kind *kind, const char *namespace)
 {
@@ -27,9 +29,61 @@ TEST(a_certificate_request_says_all_by_itself)
     ASSERT_STREQ(asked.issuer_ref.name, "other"); /* verbatim, as Orders have it */
     ASSERT_NULL(asked.issuer_ref.kind);
     ASSERT_EQ(asked.duration.ns, 5);
-    ASSERT_TRUE(asked.is_ca);
+    ASSERT_TRUE(asked.is_ca && !asked.is_plain);
     ASSERT_EQ(asked.usages, USAGE(CLIENT_AUTH) | USAGE(CERT_SIGN));
     ASSERT_STREQ(asked.key_annotation, ANNOTATION_PRIVATE_KEY_SECRET);
+}
+
+TEST(a_signing_request_says_it_by_its_signer_and_annotations)
+{
+    static const struct {
+        const char *name, *signer, *duration;
+        const struct kind *kind;
+        const char *namespace; /* of the issuer */
+        const char *where;     /* NULL: refused */
+        const char *message;
+    } rows[] = {
+        {"Issuer", "issuers.cert-manager.io/web.ca", "1h", &kind_issuer, "web", "web", NULL},
+        {"ClusterIssuer", "clusterissuers.cert-manager.io/ca", "1h", &kind_cluster_issuer, NULL,
+         "trust", NULL},
+        {"another namespace", "issuers.cert-manager.io/web.ca", "1h", &kind_issuer, "other", NULL,
+         "is not the Issuer 'ca'"},
+        {"another kind", "issuers.cert-manager.io/web.ca", "1h", &kind_cluster_issuer, NULL, NULL,
+         "is not the ClusterIssuer 'ca'"},
+        {"no signer of ours", "example.com/ca", "1h", &kind_issuer, "web", NULL,
+         "'example.com/ca'"},
+        {"no duration", "issuers.cert-manager.io/web.ca", "soon", &kind_issuer, "web", NULL,
+         "soon"},
+    };
+    struct issuers issuers = {.resource_namespace = "trust"};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct issuer issuer = issuer_named(rows[i].kind, rows[i].namespace);
+        struct pair annotations[] = {{ANNOTATION_SIGNING_DURATION, rows[i].duration},
+                                     {ANNOTATION_SIGNING_IS_CA, "true"}};
+        int usages[] = {USAGE_CLIENT_AUTH};
+        struct signing_request request = {
+            .object = {.kind = &kind_signing_request, .metadata.annotations = {annotations, 2}},
+            .spec = {.signer_name = rows[i].signer, .usages = {usages, 1}}};
+        struct signable asked;
+        struct err err = {};
+
+        CASE(rows[i].name);
+        if (!rows[i].where) {
+            ASSERT_ERR(ERR_INVALID, signable_of(&issuers, &issuer, &request.object, &asked, &err));
+            ASSERT_CONTAINS(err.text, rows[i].message);
+            continue;
+        }
+        ASSERT_OK(signable_of(&issuers, &issuer, &request.object, &asked, &err));
+        ASSERT_STREQ(asked.namespace, rows[i].where);
+        ASSERT_STREQ(asked.issuer_ref.name, "ca");
+        ASSERT_STREQ(asked.issuer_ref.kind, rows[i].kind->resource.kind);
+        ASSERT_STREQ(asked.issuer_ref.group, "cert-manager.io");
+        ASSERT_EQ(asked.duration.ns / 1000000, HOURS(1));
+        ASSERT_TRUE(asked.is_ca && asked.is_plain);
+        ASSERT_EQ(asked.usages, USAGE(CLIENT_AUTH) | USAGE(CERT_SIGN));
+        ASSERT_STREQ(asked.key_annotation, ANNOTATION_SIGNING_KEY_SECRET);
+    }
 }
 
 TEST(an_order_names_its_request_and_issuer_in_its_place)
@@ -68,4 +122,5 @@ TEST(an_order_names_its_request_and_issuer_in_its_place)
 }
 
 RUN_TESTS(cmocka_unit_test(a_certificate_request_says_all_by_itself),
+          cmocka_unit_test(a_signing_request_says_it_by_its_signer_and_annotations),
           cmocka_unit_test(an_order_names_its_request_and_issuer_in_its_place));
