@@ -91,6 +91,7 @@ int command_controller(int argc, char **argv)
         controller_teardown(&self);
     }
     strlist_deinit(&self.choice.issuers_off);
+    strlist_deinit(&self.choice.signing_issuers_off);
     controller_flags_deinit(&self.flags);
     return code;
 }

@@ -31,8 +31,9 @@ struct controller_flags {
 /* What --controllers switches off. */
 struct controller_choice {
     bool approve, object_metrics;
-    unsigned lanes_off;         /* bit (1 << enum lane) */
-    struct strlist issuers_off; /* issuer types that are another program's: "acme" */
+    unsigned lanes_off;                 /* bit (1 << enum lane) */
+    struct strlist issuers_off;         /* issuer types that are another program's: "acme" */
+    struct strlist signing_issuers_off; /* the same for CertificateSigningRequests */
 };
 
 struct controller_run { /* in order of setting up; torn down the other way round */
@@ -59,6 +60,8 @@ void controller_flags_deinit(struct controller_flags *flags);
 int controller_choice_parse(const struct strlist *controllers, struct controller_choice *ret,
                             struct err *err);
 int feature_gates_check(const struct strlist *gates, struct err *err);
+/* Are CertificateSigningRequests looked at? */
+bool feature_gates_have_signing_requests(const struct strlist *gates);
 /* One line for each name that was asked for and has no effect here. */
 void controller_names_log(const struct controller_flags *flags);
 

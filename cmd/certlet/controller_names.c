@@ -14,6 +14,7 @@ enum name_effect {
     IS_LANE,
     IS_PART_OF_CERTIFICATES,
     IS_ISSUER,
+    IS_SIGNING_ISSUER,
     IS_APPROVER,
     IS_METRICS,
     IS_UNBUILT
@@ -23,7 +24,7 @@ static const struct controller_name {
     const char *name;
     enum name_effect effect;
     enum lane lane;     /* of IS_LANE */
-    const char *issuer; /* of IS_ISSUER */
+    const char *issuer; /* of IS_ISSUER, IS_SIGNING_ISSUER */
 } names[] = {
     {"issuers", IS_LANE, LANE_ISSUERS},
     {"clusterissuers", IS_LANE, LANE_CLUSTER_ISSUERS},
@@ -44,9 +45,9 @@ static const struct controller_name {
     {"certificaterequests-issuer-venafi", IS_ISSUER, .issuer = "venafi"},
     {"ingress-shim", IS_UNBUILT},
     {"gateway-shim", IS_UNBUILT},
-    {"certificatesigningrequests-issuer-acme", IS_UNBUILT},
-    {"certificatesigningrequests-issuer-ca", IS_UNBUILT},
-    {"certificatesigningrequests-issuer-selfsigned", IS_UNBUILT},
+    {"certificatesigningrequests-issuer-acme", IS_SIGNING_ISSUER, .issuer = "acme"},
+    {"certificatesigningrequests-issuer-ca", IS_SIGNING_ISSUER, .issuer = "ca"},
+    {"certificatesigningrequests-issuer-selfsigned", IS_SIGNING_ISSUER, .issuer = "selfsigned"},
     {"certificatesigningrequests-issuer-vault", IS_UNBUILT},
     {"certificatesigningrequests-issuer-venafi", IS_UNBUILT},
 };
@@ -94,6 +95,14 @@ static bool is_on(const struct strlist *list, const char *name)
     return strlist_has(list, name) || strlist_has(list, "*") || only_removes(list);
 }
 
+/* The gate adds them to whatever is listed; each can be taken out by its name. */
+static bool is_on_by_gate(const struct strlist *list, const char *name)
+{
+    cleanup(xfree) char *off = xasprintf("-%s", name);
+
+    return !strlist_has(list, off);
+}
+
 static void switch_off(const struct controller_name *name, struct controller_choice *choice)
 {
     switch (name->effect) {
@@ -105,6 +114,9 @@ static void switch_off(const struct controller_name *name, struct controller_cho
         break;
     case IS_ISSUER:
         strlist_add(&choice->issuers_off, name->issuer);
+        break;
+    case IS_SIGNING_ISSUER:
+        strlist_add(&choice->signing_issuers_off, name->issuer);
         break;
     case IS_APPROVER:
         choice->approve = false;
@@ -127,7 +139,8 @@ int controller_choice_parse(const struct strlist *controllers, struct controller
         return r;
     ret->approve = ret->object_metrics = true;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        bool on = is_on(controllers, names[i].name);
+        bool on = names[i].effect == IS_SIGNING_ISSUER ? is_on_by_gate(controllers, names[i].name)
+                                                       : is_on(controllers, names[i].name);
 
         parts += names[i].effect == IS_PART_OF_CERTIFICATES;
         parts_on += names[i].effect == IS_PART_OF_CERTIFICATES && on;
@@ -143,15 +156,17 @@ int controller_choice_parse(const struct strlist *controllers, struct controller
 
 /* --- feature gates --- */
 
-enum gate_effect { GATE_BUILT_IN, GATE_UNBUILT, GATE_GONE };
+enum gate_effect { GATE_BUILT_IN, GATE_SWITCH, GATE_UNBUILT, GATE_GONE };
+#define GATE_ALL_ALPHA        "AllAlpha"
+#define GATE_SIGNING_REQUESTS "ExperimentalCertificateSigningRequestControllers" /* an alpha one */
 
 static const struct gate {
     const char *name;
     enum gate_effect effect;
 } gates[] = {
-    {"AllAlpha", GATE_GONE},
+    {GATE_ALL_ALPHA, GATE_SWITCH},
     {"AllBeta", GATE_GONE},
-    {"ExperimentalCertificateSigningRequestControllers", GATE_UNBUILT},
+    {GATE_SIGNING_REQUESTS, GATE_SWITCH},
     {"ExperimentalGatewayAPISupport", GATE_GONE}, /* permits a flag */
     {"ListenerSets", GATE_GONE},                  /* permits a flag */
     {"ServerSideApply", GATE_GONE},               /* a status is written whole (DESIGN 6) */
@@ -195,6 +210,26 @@ int feature_gates_check(const struct strlist *list, struct err *err)
     return 0;
 }
 
+/* 1 or 0 as the last entry says; -1: there is none. */
+static int gate_value(const struct strlist *list, const char *name)
+{
+    size_t len = strlen(name);
+    int value = -1;
+
+    for (size_t i = 0; i < list->len; i++) {
+        if (str_starts(list->items[i], name) && list->items[i][len] == '=')
+            value = streq(list->items[i] + len, "=true");
+    }
+    return value;
+}
+
+bool feature_gates_have_signing_requests(const struct strlist *list)
+{
+    int value = gate_value(list, GATE_SIGNING_REQUESTS);
+
+    return (value < 0 ? gate_value(list, GATE_ALL_ALPHA) : value) > 0;
+}
+
 static void log_gate(const char *entry)
 {
     size_t len = strcspn(entry, "=");
@@ -210,19 +245,34 @@ static void log_gate(const char *entry)
             log_warning(NULL, "feature gate '%s' has no effect: this is not built in this version",
                         entry);
         break;
+    case GATE_SWITCH:
     case GATE_GONE:
         break;
     }
 }
 
+static void log_name(const struct controller_name *name, bool signing_requests)
+{
+    if (name->effect == IS_UNBUILT)
+        log_warning(NULL, "controller '%s' is not built in this version", name->name);
+    if (name->effect == IS_SIGNING_ISSUER && !signing_requests)
+        log_warning(NULL, "controller '%s' runs with --feature-gates=%s=true only", name->name,
+                    GATE_SIGNING_REQUESTS);
+}
+
 void controller_names_log(const struct controller_flags *flags)
 {
+    bool signing_requests = feature_gates_have_signing_requests(&flags->feature_gates);
+
+    if (signing_requests && flags->namespaces.len > 0)
+        log_warning(NULL, "CertificateSigningRequests are in no namespace: with --namespace they "
+                          "are left alone");
     for (size_t i = 0; i < flags->feature_gates.len; i++)
         log_gate(flags->feature_gates.items[i]);
     for (size_t i = 0; i < flags->controllers.len; i++) {
         const struct controller_name *name = find(flags->controllers.items[i]);
 
-        if (name && name->effect == IS_UNBUILT)
-            log_warning(NULL, "controller '%s' is not built in this version", name->name);
+        if (name)
+            log_name(name, signing_requests);
     }
 }

@@ -136,6 +136,9 @@ static int setup_controllers(struct controller_run *self, struct err *err)
         .approve = self->choice.approve,
         .lanes_off = self->choice.lanes_off,
         .issuers_off = self->choice.issuers_off,
+        .signing_requests = self->flags.namespaces.len == 0 &&
+                            feature_gates_have_signing_requests(&self->flags.feature_gates),
+        .signing_issuers_off = self->choice.signing_issuers_off,
         .only_namespaces = self->flags.namespaces,
         .split_secrets = true,
     };

@@ -73,11 +73,42 @@ def test_a_bad_flag_is_refused_by_name(controller, flags, words):
         ["--logtostderr", "--v=2", "--log-flush-frequency", "5s", "--stderrthreshold=2"],
         ["--controllers=*,-certificaterequests-approver", "--feature-gates=AllAlpha=true"],
         ["--controllers=-ingress-shim", "--issuer-ambient-credentials=false"],
+        ["--controllers=*,-certificatesigningrequests-issuer-vault"],
     ],
 )
 def test_command_lines_of_a_chart_are_taken(controller, flags):
     code, text = controller(*flags)
     assert code == 4, text  # no API server: past the flags
+
+
+GATE = "ExperimentalCertificateSigningRequestControllers"
+NEEDS_GATE = "runs with --feature-gates"
+LEFT_ALONE = "with --namespace they are left alone"
+
+
+@pytest.mark.parametrize(
+    "flags, config, word",
+    [
+        (["--controllers=certificatesigningrequests-issuer-ca"], "", NEEDS_GATE),
+        (["--controllers=certificatesigningrequests-issuer-vault"], "", "not built"),
+        (["--namespace=a", f"--feature-gates={GATE}=true"], "", LEFT_ALONE),
+        (["--namespace=a", "--feature-gates=AllAlpha=true"], "", LEFT_ALONE),
+        (["--namespace=a"], f"featureGates:\n  {GATE}: true\n", LEFT_ALONE),
+        (["--namespace=a", f"--feature-gates=AllAlpha=true,{GATE}=false"], "", None),
+        (["--namespace=a", f"--feature-gates={GATE}=true,{GATE}=false"], "", None),
+        (["--namespace=a", f"--feature-gates={GATE}=false"], f"featureGates: {{{GATE}: true}}\n", None),
+        ([f"--feature-gates={GATE}=true", "--controllers=certificatesigningrequests-issuer-ca"], "", None),
+        (["--namespace=a"], "", None),
+    ],
+)
+def test_the_gate_of_signing_requests_is_read_and_what_has_no_effect_is_said(
+    controller, flags, config, word
+):
+    code, text = controller(*flags, config=HEAD + config)
+    assert code == 4, text
+    assert "CertificateSigningRequestControllers=true' has no effect" not in text
+    for one in (NEEDS_GATE, LEFT_ALONE, "not built"):
+        assert (one in text) == (one == word), text
 
 
 # --- configuration file ---

@@ -74,6 +74,23 @@ def new_csr(names):
         return openssl("req", "-new", *NEW_KEY, *arguments)
 
 
+KEY_KINDS = {
+    "rsa": ("RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
+    "ecdsa": ("EC", "-pkeyopt", "ec_paramgen_curve:P-256"),
+    "ed25519": ("ED25519",),
+}
+
+
+def key_and_csr(kind="ecdsa", subject="/", san=()):
+    """A fresh key of KEY_KINDS and a CSR by it, as PEM; `san` are openssl's words: DNS:a, IP:1.2.3.4, email:a@b."""
+    key = openssl("genpkey", "-algorithm", *KEY_KINDS[kind])
+    added = ("-addext", f"subjectAltName={','.join(san)}") if san else ()
+    with tempfile.NamedTemporaryFile("w", suffix=".key") as file:
+        file.write(key)
+        file.flush()
+        return key, openssl("req", "-new", "-key", file.name, "-subj", subject, *added)
+
+
 @dataclasses.dataclass(frozen=True)
 class Life:
     """When a certificate is valid, in seconds from now."""

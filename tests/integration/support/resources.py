@@ -8,5 +8,6 @@ ORDERS = "orders.acme.cert-manager.io"
 CHALLENGES = "challenges.acme.cert-manager.io"
 OURS = (CERTIFICATES, REQUESTS, ISSUERS, CLUSTER_ISSUERS, ORDERS, CHALLENGES)
 
+SIGNING_REQUESTS = "certificatesigningrequests.certificates.k8s.io"
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 LEASES = "leases.coordination.k8s.io"
