@@ -1,5 +1,5 @@
 /*
- * Manifests: YAML to each kind, strictly; back to JSON; and again as a store would send it.
+ * Manifests, and what an API server has: YAML to each kind, strictly; back to JSON; and again as a store would send it.
  */
 #include <assert.h>
 
@@ -11,9 +11,11 @@
 /* A kind for every document: the first that is named, else one by the length. */
 static const struct kind *choose_kind(const struct json *value)
 {
-    const struct kind *kind = kind_find(json_get_text(value, "apiVersion"),
-                                        json_get_text(value, "kind"));
+    const char *name = json_get_text(value, "kind");
+    const struct kind *kind = kind_find(json_get_text(value, "apiVersion"), name);
 
+    if (streq(name, kind_signing_request.resource.kind))
+        return &kind_signing_request;
     return kind ? kind : kinds[json_len(value) % 7];
 }
 
@@ -60,6 +62,7 @@ static void try_facts(const struct json *value)
     cleanup(object_unref) const struct object *request = NULL;
     cleanup(object_unref) const struct object *order = NULL;
     cleanup(object_unref) const struct object *secret = NULL;
+    cleanup(object_unref) const struct object *signing = NULL;
     const struct secret_facts *facts;
     const void *any;
 
@@ -67,6 +70,8 @@ static void try_facts(const struct json *value)
         request = any;
     if (order_facts_decode(value, &any, NULL) == 0)
         order = any;
+    if (signing_request_facts_decode(value, &any, NULL) == 0)
+        signing = any;
     if (secret_facts_decode(value, &facts, NULL) == 0)
         secret = &facts->object;
 }
