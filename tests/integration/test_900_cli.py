@@ -389,7 +389,6 @@ def get(port, path):
         return error.code, error.read().decode(), error.headers
 
 
-@pytest.mark.threads
 def documented_metrics():
     """Of docs/metrics.md, those that a folder's process has, whatever it does."""
     rows = (ROOT / "docs/metrics.md").read_text(encoding="utf-8").splitlines()
@@ -402,6 +401,7 @@ def documented_metrics():
     }
 
 
+@pytest.mark.threads
 def test_metrics_and_health_are_served_where_asked(binary, ca, tmp_path, free_port):
     with Certlet(binary, tmp_path / "dir", LISTEN) as program:
         program.write("i.yaml", m.issuer(ca, [quick_solver()]))
