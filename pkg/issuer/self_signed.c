@@ -17,7 +17,7 @@ static int setup_self_signed(struct issuers *issuers, const struct context *ctx,
                              const struct issuer *issuer, struct arena *arena,
                              struct setup_result *ret, struct err *err)
 {
-    ret->ready = (struct condition){.status = CONDITION_TRUE, .reason = "IsReady", .message = ""};
+    ret->ready = (struct condition){.status = CONDITION_TRUE, .reason = "IsReady"};
     return 0;
 }
 
