@@ -138,21 +138,6 @@ static const struct acme_challenge *offered(const struct acme_authorization *aut
     return NULL;
 }
 
-/* behaviour.md 16. */
-static char *challenge_name(struct order_run *run, const struct challenge_spec *spec)
-{
-    struct challenge_spec without_key = *spec;
-    cleanup(json_unref) struct json *json = NULL;
-    cleanup(xfree) char *text = NULL;
-    const char *order = run->order->object.metadata.name;
-
-    without_key.key = "";
-    json = fields_encode(&challenge_spec_fields, &without_key);
-    text = json_text(json);
-    return arena_printf(run->arena, "%.*s-%u", (int)object_name_cut(order, NAME_PREFIX_MAX), order,
-                        str_fnv1_32(text, strlen(text)));
-}
-
 /* One of that name is there. Ours: the cache was behind. Another's: it makes room. Its going does not wake us
  * when we are not its owner, so there is a timer. */
 static int make_room(struct order_run *run, const char *name, struct err *err)
@@ -174,7 +159,7 @@ static int make_room(struct order_run *run, const char *name, struct err *err)
 static int create_challenge(struct order_run *run, const struct challenge_spec *spec,
                             struct err *err)
 {
-    const char *name = challenge_name(run, spec);
+    cleanup(xfree) char *name = challenge_name(&run->order->object, spec);
     cleanup(json_unref) struct json *challenge = child_json(&kind_challenge, name,
                                                             &run->order->object, NULL, NULL);
     struct json *finalizers = json_new_list();

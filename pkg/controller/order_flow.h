@@ -33,6 +33,9 @@ bool account_is_there_after_all(struct acme_client *client, const struct context
  * the time waited so far, within 250 ms and 30 s. */
 int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms);
 
+/* The name that a Challenge of this Order has, to the byte as cert-manager makes it (behaviour.md 16): it deletes
+ * those of other names. */
+char *challenge_name(const struct object *order, const struct challenge_spec *spec);
 /* Are name, issuer and authorization of a Challenge the Order's? Its owner reference proves nothing. */
 bool challenge_is_of_order(const struct challenge_spec *spec, const struct order *order);
 /* Token and key must belong together under the account's key: then the value is one that only we could

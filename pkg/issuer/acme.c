@@ -500,18 +500,27 @@ int order_spec_of(const struct issuer *issuer, const struct signable *request, c
     return 0;
 }
 
-char *order_name(const struct object *request, const struct order_spec *spec)
+/* What cert-manager hashes, to the byte: it looks for an Order by its name, and places another one where that is
+ * not there. The table has the order of its struct. */
+static char *order_hash_text(const char *request_name, const struct order_spec *spec)
 {
     struct order_spec hashed = *spec;
-    cleanup(json_unref) struct json *json = NULL;
-    cleanup(xfree) char *text = NULL;
-    const char *name = request->metadata.name;
+    cleanup(json_unref) struct json *whole = json_new_map();
+    struct json *of_spec;
 
     hashed.request = (struct bytes){};
-    json = fields_encode(&order_spec_fields, &hashed);
-    if (strlen(name) >= NAME_PREFIX_MAX)
-        json_set_text(json, "certificateRequestName", name);
-    text = json_text(json);
+    of_spec = fields_encode(&order_spec_fields, &hashed);
+    json_set(of_spec, "request", json_new_null());
+    json_set_text(whole, "certificateRequestName", request_name);
+    json_set(whole, "spec", of_spec);
+    return json_text_in_order(strlen(request_name) < NAME_PREFIX_MAX ? of_spec : whole);
+}
+
+char *order_name(const struct object *request, const struct order_spec *spec)
+{
+    const char *name = request->metadata.name;
+    cleanup(xfree) char *text = order_hash_text(name, spec);
+
     return xasprintf("%.*s-%u", (int)object_name_cut(name, NAME_PREFIX_MAX), name,
                      str_fnv1_32(text, strlen(text)));
 }

@@ -177,6 +177,15 @@ void json_print_pretty(const struct json *value, struct buf *to)
     print_value(value, &pretty, 0, to);
 }
 
+char *json_text_in_order(const struct json *value)
+{
+    static const struct style compact = {};
+    cleanup(buf_deinit) struct buf text = BUF(SIZE_MAX);
+
+    print_value(value, &compact, 0, &text);
+    return buf_take(&text);
+}
+
 char *json_text(const struct json *value)
 {
     cleanup(buf_deinit) struct buf text = BUF(SIZE_MAX); /* as large as the value is */

@@ -156,7 +156,36 @@ TEST(what_the_ca_works_on_is_looked_at_after_a_quarter_of_the_time_waited)
     }
 }
 
+/* --- names --- */
+
+/* What cert-manager 1.21.1 called it. */
+TEST(a_challenge_has_the_name_that_cert_manager_gives_it)
+{
+    struct secret_key_selector tsig = {.name = "tsig-certlet", .key = "secret"};
+    struct dns01_rfc2136 rfc2136 = {.nameserver = "127.0.0.1:15608",
+                                    .tsig_secret_secret_ref = &tsig,
+                                    .tsig_key_name = "certlet",
+                                    .tsig_algorithm = "HMACSHA256"};
+    struct acme_dns01 dns01 = {.rfc2136 = &rfc2136};
+    struct object order = {.metadata.name = "web-1-2917423077"};
+    struct challenge_spec spec = {
+        .url = "https://127.0.0.1:20864/chalZ/2JZgrpW4DDh49SHXcG2xsu_8OqvNlUVvu4JD9dla97M",
+        .authorization_url =
+            "https://127.0.0.1:20864/authZ/mlTVclMdijDzBXlIV9H9DBrAwGf5nvrUyJMcNRpDb48",
+        .dns_name = "web.cert-manager-carries-on-where-certlet-wa-1bd6bfd8.example.test",
+        .type = CHALLENGE_DNS01,
+        .token = "DQ_8cjESlFJD_6D-mFXuk90KCOPwxz1bjvGntTYiMhE",
+        .key = "QCbSZplkCze4uxmTWNVByQ0q4roipwIGbHpQD6ktOdU",
+        .solver = {.dns01 = &dns01, .wait_instead_of_self_check = {.is_set = true}},
+        .issuer_ref = {.name = "acme", .kind = "Issuer"},
+    };
+    cleanup(xfree) char *name = challenge_name(&order, &spec);
+
+    ASSERT_STREQ(name, "web-1-2917423077-288990254");
+}
+
 RUN_TESTS(
+    cmocka_unit_test(a_challenge_has_the_name_that_cert_manager_gives_it),
     cmocka_unit_test(each_class_of_problem_either_waits_or_ends_the_order),
     cmocka_unit_test(the_reason_quotes_the_problem_document_rather_than_our_error),
     cmocka_unit_test(a_retry_comes_when_the_ca_or_the_gate_says_and_the_reason_names_the_time_once),

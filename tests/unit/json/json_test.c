@@ -212,6 +212,15 @@ TEST(text_that_ends_within_what_is_left_out_is_refused)
     }
 }
 
+TEST(text_in_order_is_compact_and_keeps_the_order)
+{
+    static const char text[] = "{\"b\":[1,{\"c\":2,\"a\":null}],\"a\":{},\"d\":[]}";
+    cleanup(json_unref) struct json *value = parsed(text);
+    cleanup(xfree) char *printed = json_text_in_order(value);
+
+    ASSERT_STREQ(printed, text);
+}
+
 TEST(pretty_printing_keeps_the_order)
 {
     cleanup(json_unref) struct json *value = parsed("{\"b\":[1,{\"c\":2}],\"a\":{},\"d\":[]}");
@@ -397,6 +406,7 @@ RUN_TESTS(cmocka_unit_test(a_secret_in_a_value_is_left_nowhere),
           cmocka_unit_test(names_longer_than_usual_are_read),
           cmocka_unit_test(one_member_can_be_left_out),
           cmocka_unit_test(text_that_ends_within_what_is_left_out_is_refused),
+          cmocka_unit_test(text_in_order_is_compact_and_keeps_the_order),
           cmocka_unit_test(pretty_printing_keeps_the_order),
           cmocka_unit_test(printing_beyond_the_maximum_marks_the_buf),
           cmocka_unit_test(text_that_is_no_utf8_is_made_valid),
