@@ -105,14 +105,10 @@ static int settle(struct run *run, int code, const struct acme_problem *problem,
 
 /* --- clean up --- */
 
-static int drop_finalizer(struct run *run, struct err *err)
+/* Those of others. */
+static struct json *foreign_finalizers(const struct metadata *metadata)
 {
-    const struct metadata *metadata = &run->challenge->object.metadata;
-    struct store_precondition exactly = {.uid = metadata->uid,
-                                         .version = metadata->resource_version};
-    cleanup(json_unref) struct json *patch = json_new_map();
     struct json *kept = json_new_list();
-    int r;
 
     for (size_t i = 0; i < metadata->finalizers.len; i++) {
         const char *finalizer = metadata->finalizers.items[i];
@@ -120,10 +116,48 @@ static int drop_finalizer(struct run *run, struct err *err)
         if (!streq(finalizer, FINALIZER_CHALLENGE) && !streq(finalizer, FINALIZER_CHALLENGE_LEGACY))
             json_append_text(kept, finalizer);
     }
-    json_set(json_need_map(patch, "metadata"), "finalizers", kept);
-    r = store_patch(run->self->store, run->ctx, &kind_challenge.resource, run->key, &exactly,
-                    MANAGER_CHALLENGES, patch, NULL, err);
+    return kept;
+}
+
+static int write_finalizers(struct run *run, struct json *finalizers, struct json **ret_stored,
+                            struct err *err)
+{
+    const struct metadata *metadata = &run->challenge->object.metadata;
+    struct store_precondition exactly = {.uid = metadata->uid,
+                                         .version = metadata->resource_version};
+    cleanup(json_unref) struct json *patch = json_new_map();
+
+    json_set(json_need_map(patch, "metadata"), "finalizers", finalizers);
+    return store_patch(run->self->store, run->ctx, &kind_challenge.resource, run->key, &exactly,
+                       MANAGER_CHALLENGES, patch, ret_stored, err);
+}
+
+static int drop_finalizer(struct run *run, struct err *err)
+{
+    int r = write_finalizers(run, foreign_finalizers(&run->challenge->object.metadata), NULL, err);
+
     return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+/* Before anything is presented, so that no record is left behind; not before the Challenge is known to be the CA's,
+ * since what has a finalizer is cleaned up. By this manager, and not by whoever makes the Challenge: cert-manager
+ * takes off what its manager of the same name has put on, and nothing else. */
+static int add_finalizer(struct run *run, struct err *err)
+{
+    cleanup(json_unref) struct json *stored = NULL;
+    struct json *finalizers = foreign_finalizers(&run->challenge->object.metadata);
+    struct challenge *now = arena_alloc(run->arena, sizeof(*now));
+    int r;
+
+    json_append_text(finalizers, FINALIZER_CHALLENGE);
+    r = write_finalizers(run, finalizers, &stored, err);
+    if (r < 0)
+        return r;
+    *now = *run->challenge;
+    now->object.metadata.resource_version = arena_strdup(
+        run->arena, json_as_text(json_path(stored, "metadata.resourceVersion")));
+    run->challenge = now;
+    return 0;
 }
 
 static bool has_finalizer(const struct challenge *challenge)
@@ -423,7 +457,9 @@ static int begin(struct run *run, struct err *err)
     r = check_against_authorization(run, &authorization, &why);
     if (r < 0)
         return end(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
-    r = present(run, err);
+    r = has_finalizer(run->challenge) ? 0 : add_finalizer(run, err);
+    if (r == 0)
+        r = present(run, err);
     if (r < 0)
         return r;
     run->status.processing = run->status.presented = true;

@@ -162,12 +162,8 @@ static int create_challenge(struct order_run *run, const struct challenge_spec *
     cleanup(xfree) char *name = challenge_name(&run->order->object, spec);
     cleanup(json_unref) struct json *challenge = child_json(&kind_challenge, name,
                                                             &run->order->object, NULL, NULL);
-    struct json *finalizers = json_new_list();
     int r;
 
-    /* With its finalizer from birth: there is no moment in which a record could be left behind. */
-    json_append_text(finalizers, FINALIZER_CHALLENGE);
-    json_set(json_need_map(challenge, "metadata"), "finalizers", finalizers);
     json_set(challenge, "spec", fields_encode(&challenge_spec_fields, spec));
     r = write_new(order_author(run), challenge, NULL, err);
     if (r == ERR_EXISTS)

@@ -227,7 +227,7 @@ DENIED = re.compile(
 NEEDED = {  # the first thing that is missing
     "certificates": ("update", "certificates/status"),
     "orders": ("update", "orders/status"),
-    "challenges": ("update", "challenges/status"),
+    "challenges": ("patch", "challenges"),
 }
 
 

@@ -311,6 +311,34 @@ TEST(records_are_taken_back_by_the_solver_that_the_issuer_has_now)
 }
 
 /* Another program, or this one with its state lost: nothing is issued again. */
+static bool has_finalizer(struct sim *sim, const char *name)
+{
+    json_for_each_item (one, json_path(sim_get(sim, name), "metadata.finalizers")) {
+        if (streq(json_as_text(one), "acme.cert-manager.io/finalizer"))
+            return true;
+    }
+    return false;
+}
+
+/* As cert-manager leaves it when it ends between the two. */
+TEST(a_challenge_that_was_made_without_a_finalizer_gets_one_before_its_record_is_there)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_change_written(sim, "challenge", "metadata: {finalizers: []}");
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    ASSERT_TRUE(has_finalizer(sim, sim_only(sim, "challenge")));
+    sim_advance(sim, MINUTES(10));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    sim_free(sim);
+}
+
 TEST(a_secret_that_fits_is_adopted_without_an_order)
 {
     struct sim *sim = sim_new(START);
@@ -409,6 +437,8 @@ RUN_TESTS(cmocka_unit_test(a_name_is_proved_by_dns_01),
           cmocka_unit_test(a_certificate_deleted_while_it_is_issued_takes_its_records_along),
           cmocka_unit_test(records_are_taken_back_by_the_solver_that_the_issuer_has_now),
           cmocka_unit_test(records_are_taken_back_when_their_issuer_is_gone),
+          cmocka_unit_test(
+              a_challenge_that_was_made_without_a_finalizer_gets_one_before_its_record_is_there),
           cmocka_unit_test(a_secret_that_fits_is_adopted_without_an_order),
           cmocka_unit_test(a_certificate_of_other_names_is_not_adopted),
           cmocka_unit_test(the_preferred_chain_is_taken_where_the_ca_has_it),
