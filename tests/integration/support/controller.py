@@ -65,6 +65,7 @@ class Controller(Server):
 
     name = "certlet-controller"
     ready_seconds = 120
+    user = account_user(NAMESPACE, ACCOUNT)  # in the audit log
 
     def __init__(self, binary, folder, kube, flags=(), kubeconfig=None, name=None):
         super().__init__(folder)
@@ -144,7 +145,7 @@ class Controller(Server):
         )
 
     def requests(self, verb=None, resource=None):
-        return self.kube.requests(account_user(NAMESPACE, ACCOUNT), verb, resource)
+        return self.kube.requests(self.user, verb, resource)
 
 
 def refused(kube):
