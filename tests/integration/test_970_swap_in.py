@@ -75,6 +75,13 @@ OF_THE_CA = {
     "usages": {"usages": ["server auth", "client auth"], "duration": "2160h0m0s", "renewBefore": "360h0m0s"},
     "percent": {"renewBeforePercentage": 20},
     "history": {"revisionHistoryLimit": 3},
+    "keystores": {
+        "keystores": {
+            "jks": {"create": True, "password": "changeit"},
+            "pkcs12": {"create": True, "password": "changeit", "profile": "Modern2023"},
+        }
+    },
+    "literal": {"literalSubject": "CN=a literal,OU=b,O=c"},
     "short": {"issuerRef": {"name": "ca"}},
     "full": {"issuerRef": {"name": "ca", "kind": "Issuer", "group": "cert-manager.io"}},
 }
