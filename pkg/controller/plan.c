@@ -52,6 +52,7 @@ struct planning {
     struct controllers *controllers;
     const struct context *ctx;
     struct plan *plan;
+    bool owner_ref;
     struct plan_row *row; /* the one that is being filled */
 };
 
@@ -82,6 +83,15 @@ static const struct condition *condition_of(const struct certificate_facts *fact
     return NULL;
 }
 
+/* What is only tidied up first, such as a next key that was left, is looked at behind that. */
+static struct violation repair_behind(struct planning *planning,
+                                      const struct certificate_facts *facts)
+{
+    if (facts->foreign_writer || facts->repair_is_futile)
+        return (struct violation){};
+    return repair_violation(facts, planning->owner_ref, planning->plan->arena);
+}
+
 static void fill(void *arg, const struct certificate_facts *facts,
                  const struct certificate_decision *decision)
 {
@@ -89,11 +99,18 @@ static void fill(void *arg, const struct certificate_facts *facts,
     struct plan_row *row = planning->row;
     struct arena *arena = planning->plan->arena;
     const struct condition *condition;
+    struct violation repair;
 
     row->verdict = plan_verdict_of(facts, decision);
+    repair = row->verdict == PLAN_KEEP ? repair_behind(planning, facts) : (struct violation){};
     condition = condition_of(facts, decision, row->verdict);
     row->reason = arena_strdup(arena, condition ? condition->reason : decision->reason);
     row->message = arena_strdup(arena, condition ? condition->message : decision->message);
+    if (repair.reason) {
+        row->verdict = PLAN_TAKE_OVER;
+        row->reason = repair.reason;
+        row->message = arena_strdup(arena, repair.message);
+    }
     row->renewal_ms = decision->status.renewal_time_ms;
     if (row->verdict == PLAN_HOLD)
         row->until_ms = decision->next_ms;
@@ -222,7 +239,7 @@ int plan_make(struct store *store, const struct context *ctx, const struct plan_
     struct solvers solvers = {};
     cleanup(controllers_free) struct controllers *controllers = NULL;
     cleanup(plan_deinit) struct plan plan = {.arena = arena_new(0)};
-    struct planning planning = {.ctx = ctx, .plan = &plan};
+    struct planning planning = {.ctx = ctx, .plan = &plan, .owner_ref = options->owner_ref};
     int r = open_controllers(store, ctx, options, &solvers, &controllers, err);
 
     if (r == 0)
