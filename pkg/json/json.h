@@ -35,6 +35,12 @@ DEFINE_CLEANUP(struct json, json_unref);
 /* ERR_INVALID with line and column, never with a piece of the text, which may be secret.
  * ERR_TOO_LARGE: more than `max` bytes, or nested too deep. */
 int json_parse(const char *text, size_t len, size_t max, struct json **ret, struct err *err);
+/* The same of what a server wrote in Go, for many: what it takes and we do not must not keep all the rest from
+ * us. In texts NUL becomes U+FFFD, which rules refuse with its place (field.h); a list or map below
+ * LIMIT_JSON_DEPTH becomes 0, an integer beyond 64 bits a real, and of a key that is there twice the last
+ * stays. */
+int json_parse_foreign(const char *text, size_t len, size_t max, struct json **ret,
+                       struct err *err);
 /* Without the list or map that is `member` of the member `of` of the outermost map: what nobody asks for
  * need not be made. Whether it is well-formed inside is not looked at, so this is for text of our own. */
 int json_parse_without(const char *text, size_t len, size_t max, const char *member, const char *of,

@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "base/str.h"
+#include "json/tame.h"
 
 enum { PLAIN_NAME_MAX = 256, PLAIN_DIGITS_MAX = 18 };
 
@@ -361,4 +362,24 @@ int json_parse_without(const char *text, size_t len, size_t max, const char *mem
     if (r == 0)
         *ret = (struct json *)value;
     return r;
+}
+
+int json_parse_foreign(const char *text, size_t len, size_t max, struct json **ret, struct err *err)
+{
+    cleanup(buf_deinit) struct buf tame = BUF_SECRET(json_tame_max(len));
+    json_t *value = NULL;
+    json_error_t problem;
+    struct err why = {};
+    int r = json_parse(text, len, max, ret, &why);
+
+    if (r == 0)
+        return 0;
+    if (len <= max) {
+        json_tame(text, len, &tame);
+        value = json_loadb(buf_str(&tame), tame.len, JSON_DECODE_ANY, &problem);
+    }
+    if (!value)
+        return err_pass(err, &why);
+    *ret = (struct json *)value;
+    return 0;
 }

@@ -484,7 +484,7 @@ static int read_document(const struct kube_call *call, const struct http_respons
 {
     size_t max = call->max_body ? call->max_body : LIMIT_KUBE_BODY;
 
-    if (json_parse(buf_str(&response->body), response->body.len, max, ret, err) < 0) {
+    if (json_parse_foreign(buf_str(&response->body), response->body.len, max, ret, err) < 0) {
         (void)err_set(err, ERR_PROTOCOL, "the answer is not JSON"); /* whatever is wrong with it */
         return kube_about_wrap(&call->about, err);
     }

@@ -429,7 +429,7 @@ static int read_event(struct kube_watch *self, const char *line, size_t len,
     struct json *object;
     int r;
 
-    if (json_parse(line, len, LIMIT_KUBE_LINE, &event, err) < 0)
+    if (json_parse_foreign(line, len, LIMIT_KUBE_LINE, &event, err) < 0)
         return fail(self, ERR_PROTOCOL, "an event is not JSON", err);
     self->any_event = true;
     if (type_of(event, &ret->type) < 0)

@@ -83,6 +83,16 @@ static void decode_and_encode(const struct json *value)
     require(fields_decode(&sample_fields, written, arena, &again, "", NULL, &err) == 0);
 }
 
+/* It takes all that is taken otherwise, and gives the same. */
+static void parse_of_a_server(const uint8_t *data, size_t size, const struct json *value)
+{
+    cleanup(json_unref) struct json *foreign = NULL;
+    struct err err = {};
+    int r = json_parse_foreign((const char *)data, size, TEXT_MAX, &foreign, &err);
+
+    require(!value || (r == 0 && json_same(value, foreign)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cleanup(json_unref) struct json *value = NULL, *target = json_new_map();
@@ -90,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     (void)json_parse((const char *)data, size, TEXT_MAX, &value, &err); /* NULL then */
     parse_without(data, size, value);
+    parse_of_a_server(data, size, value);
     if (!value)
         return 0;
     parse_the_long_way(data, size, value);

@@ -76,6 +76,62 @@ TEST(more_bytes_than_allowed_are_refused)
     ASSERT_CONTAINS(err.text, "2 bytes");
 }
 
+/* What Go reads, and an API server keeps for its users. */
+TEST(text_of_a_server_is_read_though_it_has_what_we_refuse)
+{
+    static const struct {
+        const char *name, *text, *becomes;
+    } rows[] = {
+        {"plain", "{\"a\":[1,-2.5,true,null,\"b\"]}", "{\"a\":[1,-2.5,true,null,\"b\"]}"},
+        {"NUL", "[\"a\\u0000b\"]",
+         "[\"a\xef\xbf\xbd"
+         "b\"]"},
+        {"NUL in a key", "{\"\\u0000\":1}", "{\"\xef\xbf\xbd\":1}"},
+        {"keys that become one", "{\"\\u0000\":1,\"\xef\xbf\xbd\":2}", "{\"\xef\xbf\xbd\":2}"},
+        {"no NUL", "[\"\\\\u0000\",\"\\u0000\"]", "[\"\\\\u0000\",\"\xef\xbf\xbd\"]"},
+        {"a quote and a bracket", "[\"\\\"]\\u0000\"]", "[\"\\\"]\xef\xbf\xbd\"]"},
+        {"65 bits", "[18446744073709551616,-9223372036854775809]",
+         "[1.8446744073709552e+19,-9.223372036854776e+18]"},
+        {"64 bits", "[9223372036854775807,-9223372036854775808,\"\\u0000\"]",
+         "[9223372036854775807,-9223372036854775808,\"\xef\xbf\xbd\"]"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(json_unref) struct json *value = NULL;
+        struct err err = {};
+
+        CASE(rows[i].name);
+        ASSERT_OK(json_parse_foreign(rows[i].text, strlen(rows[i].text), 100, &value, &err));
+        ASSERT_JSON(value, rows[i].becomes);
+    }
+}
+
+TEST(text_of_a_server_is_refused_where_it_is_no_json)
+{
+    static const struct {
+        const char *name, *text;
+        int code;
+    } rows[] = {
+        {"empty", "", ERR_INVALID},
+        {"cut off", "{\"a\": [1, 2", ERR_INVALID},
+        {"cut in text", "[\"b", ERR_INVALID},
+        {"cut in an escape", "[\"b\\", ERR_INVALID},
+        {"bad UTF-8", "[\"\xff\"]", ERR_INVALID},
+        {"only a sign", "[-]", ERR_INVALID},
+        {"too long", "[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8]", ERR_TOO_LARGE},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct json *value = NULL;
+        struct err err = {};
+
+        CASE(rows[i].name);
+        ASSERT_ERR(rows[i].code,
+                   json_parse_foreign(rows[i].text, strlen(rows[i].text), 30, &value, &err));
+        ASSERT_NULL(value);
+    }
+}
+
 static char *nested(int depth)
 {
     cleanup(buf_deinit) struct buf text = BUF(1000);
@@ -100,6 +156,23 @@ TEST(nesting_is_allowed_to_the_limit_and_not_beyond)
     ASSERT_OK(json_parse(good, strlen(good), 1000, &value, &err));
     ASSERT_ERR(ERR_TOO_LARGE, json_parse(bad, strlen(bad), 1000, &none, &err));
     ASSERT_CONTAINS(err.text, "line 34");
+}
+
+TEST(what_is_too_deep_in_text_of_a_server_becomes_a_number)
+{
+    cleanup(xfree) char *bad = nested(LIMIT_JSON_DEPTH + 20);
+    cleanup(xfree) char *text = xasprintf("[%s,{\"a\":\"b\"}]", bad);
+    cleanup(json_unref) struct json *value = NULL;
+    const struct json *at;
+    struct err err = {};
+    int depth = 0;
+
+    ASSERT_OK(json_parse_foreign(text, strlen(text), 5000, &value, &err));
+    ASSERT_STREQ(json_get_text(json_at(value, 1), "a"), "b");
+    for (at = value; json_len(at) > 0; depth++)
+        at = json_kind(at) == JSON_KIND_LIST ? json_at(at, 0) : json_get(at, "[[[\"[");
+    ASSERT_EQ(depth, LIMIT_JSON_DEPTH);
+    ASSERT_EQ(json_as_int(at, -1), 0);
 }
 
 TEST(printing_is_compact_and_sorted_and_reads_back)
@@ -401,6 +474,9 @@ RUN_TESTS(cmocka_unit_test(a_secret_in_a_value_is_left_nowhere),
           cmocka_unit_test(an_error_does_not_quote_the_text),
           cmocka_unit_test(more_bytes_than_allowed_are_refused),
           cmocka_unit_test(nesting_is_allowed_to_the_limit_and_not_beyond),
+          cmocka_unit_test(text_of_a_server_is_read_though_it_has_what_we_refuse),
+          cmocka_unit_test(text_of_a_server_is_refused_where_it_is_no_json),
+          cmocka_unit_test(what_is_too_deep_in_text_of_a_server_becomes_a_number),
           cmocka_unit_test(printing_is_compact_and_sorted_and_reads_back),
           cmocka_unit_test(the_short_way_and_the_long_way_give_the_same_value),
           cmocka_unit_test(names_longer_than_usual_are_read),

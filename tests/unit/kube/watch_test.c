@@ -309,6 +309,30 @@ TEST(objects_come_complete_and_without_owners_where_nobody_asks_for_them)
     finish();
 }
 
+/* One such object must not keep us from all others of its kind. */
+TEST(an_object_that_only_go_reads_is_an_event_as_any_other)
+{
+    static const struct fake_answer answers[] = {
+        {200, "{'type': 'ADDED', 'object': {'metadata': {'name': 'a', 'resourceVersion': '8'},"
+              " 'spec': {'n': 100000000000000000000, 's': '\\u0000'}}}\n" EVENT("ADDED", "b", "9")},
+        {400, "{'reason': 'Invalid'}"},
+        {200, "{'metadata': {'resourceVersion': '9'}, 'items': [{'metadata': {'name': 'a',"
+              " 'resourceVersion': '8'}, 'spec': {'s': '\\u0000'}}]}"},
+        {}};
+    struct store_watch *watch;
+
+    start(answers);
+    watch = watching(&certificates, NULL, "7");
+    expect(watch, "ADDED a 8");
+    expect(watch, "ADDED b 9");
+    store_watch_close(watch);
+    watch = watching(&certificates, NULL, NULL);
+    expect(watch, "ADDED a 8");
+    expect(watch, "INITIAL 9");
+    store_watch_close(watch);
+    finish();
+}
+
 /* An event with `len` bytes of data, as the server writes it. */
 static char *event_of(size_t len)
 {
@@ -476,6 +500,7 @@ RUN_TESTS(cmocka_unit_test(the_present_state_comes_in_the_stream_and_changes_fol
           cmocka_unit_test(a_page_that_is_too_large_is_asked_for_in_smaller_ones),
           cmocka_unit_test(a_watch_that_is_denied_says_so_at_once),
           cmocka_unit_test(objects_come_complete_and_without_owners_where_nobody_asks_for_them),
+          cmocka_unit_test(an_object_that_only_go_reads_is_an_event_as_any_other),
           cmocka_unit_test(a_line_may_be_long_but_not_without_end),
           cmocka_unit_test(a_view_becomes_parameters_and_a_smaller_answer),
           cmocka_unit_test(a_list_of_the_store_is_the_initial_state),
