@@ -104,7 +104,7 @@ static enum outcome decode_strings(struct decoder *d, const struct field *row,
                                    const struct json *value, const struct path *path, void *member)
 {
     struct array_string *strings = member;
-    enum outcome outcome = decode_items(d, row, scalar_decode_text, sizeof(char *), value, path,
+    enum outcome outcome = decode_items(d, row, scalar_decode_string, sizeof(char *), value, path,
                                         member);
 
     for (size_t i = 0; i < strings->len; i++)
@@ -241,8 +241,8 @@ static enum outcome decode_raw(struct decoder *d, const struct field *row, const
 }
 
 static decode_fn *const decoders[] = {
-    [FIELD_STRING] = scalar_decode_text,
-    [FIELD_SECRET] = scalar_decode_text,
+    [FIELD_STRING] = scalar_decode_string,
+    [FIELD_SECRET] = scalar_decode_string,
     [FIELD_QUANTITY] = scalar_decode_quantity,
     [FIELD_BOOL] = scalar_decode_bool,
     [FIELD_OPT_BOOL] = scalar_decode_opt_bool,

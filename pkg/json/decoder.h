@@ -29,9 +29,9 @@ enum outcome decoder_wrong_type(struct decoder *d, const struct path *path, cons
 
 typedef enum outcome decode_fn(struct decoder *d, const struct field *row, const struct json *value,
                                const struct path *path, void *member);
-decode_fn scalar_decode_text, scalar_decode_quantity, scalar_decode_bool, scalar_decode_opt_bool,
-    scalar_decode_int, scalar_decode_opt_int, scalar_decode_duration, scalar_decode_time,
-    scalar_decode_bytes, scalar_decode_enum;
+decode_fn scalar_decode_text, scalar_decode_string, scalar_decode_quantity, scalar_decode_bool,
+    scalar_decode_opt_bool, scalar_decode_int, scalar_decode_opt_int, scalar_decode_duration,
+    scalar_decode_time, scalar_decode_bytes, scalar_decode_enum;
 
 /* Length or range, as the row says. Strict form, for what was decoded. */
 void scalar_check_limits(struct decoder *d, const struct field *row, const void *member,

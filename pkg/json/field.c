@@ -50,7 +50,8 @@ bool member_is_present(const struct field *row, const void *member)
     case FIELD_OPT_INT:
         return ((const struct opt_int *)member)->is_set;
     case FIELD_DURATION:
-        return ((const struct opt_duration *)member)->is_set;
+        return ((const struct opt_duration *)member)->is_set ||
+               ((const struct opt_duration *)member)->ns == DURATION_UNREAD;
     case FIELD_INT:
     case FIELD_TIME:
     case FIELD_MICROTIME:

@@ -40,6 +40,19 @@ enum outcome scalar_decode_text(struct decoder *d, const struct field *row,
     return DECODED;
 }
 
+/* U+FFFD stands for what could not be read: the API server puts it in the place of bytes that are not UTF-8, we
+ * in that of NUL. Nobody means it; values of maps, such as annotations, are no matter. */
+enum outcome scalar_decode_string(struct decoder *d, const struct field *row,
+                                  const struct json *value, const struct path *path, void *member)
+{
+    const char *text = json_as_text(value);
+
+    if (d->report && text && strstr(text, "\xef\xbf\xbd"))
+        return decoder_broken(d, PROBLEM_INVALID, path,
+                              "has characters that are no text: NUL, or bytes that are not UTF-8");
+    return scalar_decode_text(d, row, value, path, member);
+}
+
 static const char *skip_digits(const char *p)
 {
     while (isdigit((unsigned char)*p))
@@ -136,11 +149,13 @@ enum outcome scalar_decode_duration(struct decoder *d, const struct field *row,
 
     if (!text)
         return decoder_wrong_type(d, path, "a duration such as '2160h'", value);
-    if (duration_parse(text, &ns, NULL) < 0)
+    if (duration_parse(text, &ns, NULL) < 0) {
+        to->ns = DURATION_UNREAD;
         return decoder_broken(d, PROBLEM_INVALID, path,
                               "'%s' is not a duration such as '2160h' or '1h30m' (units are h, m, "
                               "s, ms, us and ns)",
                               excerpt_of(&excerpt, text));
+    }
     *to = (struct opt_duration){.is_set = true, .ns = ns};
     return DECODED;
 }

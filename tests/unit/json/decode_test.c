@@ -209,6 +209,10 @@ static const struct {
     {"{\"limit\":0}", PROBLEM_INVALID, "limit", "must be from 1 to 10, is 0"},
     {"{\"memory\":\"64MB\"}", PROBLEM_INVALID, "memory", "'64MB' is not a quantity"},
     {"{\"duration\":\"90d\"}", PROBLEM_INVALID, "duration", "'90d' is not a duration"},
+    {"{\"duration\":\"9999999h\"}", PROBLEM_INVALID, "duration", "'9999999h' is not a duration"},
+    {"{\"text\":\"a\xef\xbf\xbd\"}", PROBLEM_INVALID, "text", "characters that are no text"},
+    {"{\"dnsNames\":[\"a\",\"\xef\xbf\xbd\"]}", PROBLEM_INVALID, "dnsNames[1]",
+     "characters that are no text"},
     {"{\"since\":\"yesterday\"}", PROBLEM_INVALID, "since", "'yesterday' is not a time"},
     {"{\"der\":\"%%\"}", PROBLEM_INVALID, "der", "is not base64"},
     {"{\"colour\":\"Green\"}", PROBLEM_INVALID, "colour",
@@ -376,6 +380,23 @@ TEST(the_tolerant_form_passes_over_broken_rules)
     ASSERT_EQ(sample_struct_checks, 0);
 }
 
+TEST(the_tolerant_form_keeps_in_mind_that_a_text_was_no_duration)
+{
+    cleanup(decoding_deinit) struct decoding d = {}, again = {};
+    cleanup(json_unref) struct json *back = NULL;
+    cleanup(xfree) char *text = NULL;
+    struct err err = {};
+
+    ASSERT_OK(decode_tolerantly(&d, "{\"duration\":\"90d\"}", &err));
+    ASSERT_FALSE(d.sample.duration.is_set);
+    back = fields_encode(&sample_fields, &d.sample);
+    text = json_text(back);
+    decode_strictly(&again, text);
+    ASSERT_EQ(again.report.len, 1);
+    ASSERT_STREQ(again.report.items[0].path, "duration");
+    ASSERT_CONTAINS(again.report.items[0].text, "is not a duration");
+}
+
 TEST(the_tolerant_form_refuses_another_type)
 {
     for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
@@ -442,6 +463,7 @@ RUN_TESTS(cmocka_unit_test(every_type_is_decoded),
           cmocka_unit_test(a_long_foreign_text_is_quoted_as_an_excerpt),
           cmocka_unit_test(exactly_one_of_a_group_must_be_there),
           cmocka_unit_test(the_tolerant_form_passes_over_broken_rules),
+          cmocka_unit_test(the_tolerant_form_keeps_in_mind_that_a_text_was_no_duration),
           cmocka_unit_test(the_tolerant_form_refuses_another_type),
           cmocka_unit_test(lists_of_structs_are_bounded_together),
           cmocka_unit_test(raw_values_outlive_the_document),
