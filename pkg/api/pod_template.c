@@ -1,5 +1,7 @@
 #include "api/pod_template.h"
 
+#include "api/pod_rules.h"
+
 struct template_metadata {
     struct array_pair annotations, labels;
 };
@@ -18,21 +20,28 @@ static const struct field image_pull_secret_rows[] = {
 static DEFINE_FIELDS(image_pull_secret, "imagePullSecrets", image_pull_secret_rows, NULL);
 
 struct pod_security {
-    struct json *se_linux_options, *supplemental_groups, *sysctls, *seccomp_profile;
+    struct pod_selinux *se_linux_options;
+    struct json *supplemental_groups;
+    ARRAY_OF(struct pod_sysctl) sysctls;
+    struct pod_seccomp *seccomp_profile;
     struct opt_int run_as_user, run_as_group, fs_group;
     struct opt_bool run_as_non_root;
     const char *fs_group_change_policy;
 };
 static const struct field pod_security_rows[] = {
-    FIELD(struct pod_security, se_linux_options, "seLinuxOptions", RAW),
+    FIELD(struct pod_security, se_linux_options, "seLinuxOptions", OBJECT,
+          .of = &pod_selinux_fields),
     FIELD(struct pod_security, run_as_user, "runAsUser", OPT_INT),
     FIELD(struct pod_security, run_as_group, "runAsGroup", OPT_INT),
     FIELD(struct pod_security, run_as_non_root, "runAsNonRoot", OPT_BOOL),
-    FIELD(struct pod_security, supplemental_groups, "supplementalGroups", RAW),
+    FIELD(struct pod_security, supplemental_groups, "supplementalGroups", RAW,
+          .check = check_integers, .flags = F_ATOMIC),
     FIELD(struct pod_security, fs_group, "fsGroup", OPT_INT),
-    FIELD(struct pod_security, sysctls, "sysctls", RAW),
+    FIELD(struct pod_security, sysctls, "sysctls", LIST, .of = &pod_sysctl_fields,
+          .flags = F_ATOMIC),
     FIELD(struct pod_security, fs_group_change_policy, "fsGroupChangePolicy", STRING),
-    FIELD(struct pod_security, seccomp_profile, "seccompProfile", RAW),
+    FIELD(struct pod_security, seccomp_profile, "seccompProfile", OBJECT,
+          .of = &pod_seccomp_fields),
 };
 static DEFINE_FIELDS(pod_security, "podTemplate.spec.securityContext", pod_security_rows, NULL);
 
@@ -40,14 +49,15 @@ struct pod_resources {
     struct json *limits, *requests;
 };
 static const struct field pod_resources_rows[] = {
-    FIELD(struct pod_resources, limits, "limits", RAW),
-    FIELD(struct pod_resources, requests, "requests", RAW),
+    FIELD(struct pod_resources, limits, "limits", RAW, .check = check_quantities),
+    FIELD(struct pod_resources, requests, "requests", RAW, .check = check_quantities),
 };
 static DEFINE_FIELDS(pod_resources, "podTemplate.spec.resources", pod_resources_rows, NULL);
 
 struct pod_spec {
     struct array_pair node_selector;
-    struct json *affinity, *tolerations;
+    struct pod_affinity *affinity;
+    ARRAY_OF(struct pod_toleration) tolerations;
     const char *priority_class_name, *service_account_name;
     ARRAY_OF(struct image_pull_secret) image_pull_secrets;
     struct pod_security *security_context;
@@ -55,8 +65,9 @@ struct pod_spec {
 };
 static const struct field pod_spec_rows[] = {
     FIELD(struct pod_spec, node_selector, "nodeSelector", MAP),
-    FIELD(struct pod_spec, affinity, "affinity", RAW),
-    FIELD(struct pod_spec, tolerations, "tolerations", RAW, .flags = F_ATOMIC),
+    FIELD(struct pod_spec, affinity, "affinity", OBJECT, .of = &pod_affinity_fields),
+    FIELD(struct pod_spec, tolerations, "tolerations", LIST, .of = &pod_toleration_fields,
+          .flags = F_ATOMIC),
     FIELD(struct pod_spec, priority_class_name, "priorityClassName", STRING),
     FIELD(struct pod_spec, service_account_name, "serviceAccountName", STRING),
     FIELD(struct pod_spec, image_pull_secrets, "imagePullSecrets", LIST,
