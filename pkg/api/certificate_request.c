@@ -16,13 +16,26 @@ static key_usages as_encoded(key_usages usages)
     return usages;
 }
 
+static void check_csr(const struct certificate_request_spec *spec, const struct csr *csr,
+                      const char *path, struct field_report *report)
+{
+    bool has_usages, has_constraints, is_ca = csr_is_ca(csr, &has_constraints);
+    key_usages encoded = csr_usages(csr, &has_usages);
+
+    if (has_constraints && is_ca != spec->is_ca)
+        problem_at_member(report, PROBLEM_INVALID, path, "isCA",
+                          "is %s, and the basic constraints of the request say the opposite",
+                          spec->is_ca ? "true" : "false");
+    if (has_usages && encoded != as_encoded(usages_of(&spec->usages, spec->is_ca)))
+        problem_at_member(report, PROBLEM_INVALID, path, "usages",
+                          "with 'isCA' must ask for the same key usages as the request has in it");
+}
+
 static void check_spec(const void *self, const char *path, struct field_report *report)
 {
     const struct certificate_request_spec *spec = self;
     cleanup(csr_free) struct csr *csr = NULL;
     struct err why = {};
-    key_usages encoded;
-    bool has_usages;
 
     if (spec->request.len == 0)
         return;
@@ -31,10 +44,7 @@ static void check_spec(const void *self, const char *path, struct field_report *
                           "is not a certificate signing request: %s", why.text);
         return;
     }
-    encoded = csr_usages(csr, &has_usages);
-    if (has_usages && encoded != as_encoded(usages_of(&spec->usages, spec->is_ca)))
-        problem_at_member(report, PROBLEM_INVALID, path, "usages",
-                          "with 'isCA' must ask for the same key usages as the request has in it");
+    check_csr(spec, csr, path, report);
 }
 
 static void check_extra(const void *member, const char *path, struct field_report *report)
@@ -46,17 +56,18 @@ static void check_extra(const void *member, const char *path, struct field_repor
         return;
     }
     json_for_each (key, values, extra) {
-        bool fits = json_kind(values) == JSON_KIND_LIST;
+        cleanup(xfree) char *place = xasprintf("%s[%s]", path, key);
 
+        if (json_kind(values) != JSON_KIND_LIST)
+            field_report_add(report, PROBLEM_TYPE, place, "must be a list of strings");
         json_for_each_item (value, values)
-            fits = fits && json_as_text(value);
-        if (!fits)
-            problem_at_key(report, PROBLEM_TYPE, path, key, "must be a list of strings");
+            if (!json_as_text(value))
+                problem_at_index(report, PROBLEM_TYPE, place, value_at, "must be a string");
     }
 }
 
 static const struct field certificate_request_spec_rows[] = {
-    FIELD(struct certificate_request_spec, duration, "duration", DURATION,
+    FIELD(struct certificate_request_spec, duration, "duration", DURATION, .check = check_positive,
           .default_text = "2160h0m0s"),
     FIELD(struct certificate_request_spec, issuer_ref, "issuerRef", INLINE,
           .of = &issuer_reference_fields, .flags = F_REQUIRED, .check = check_issuer_reference),

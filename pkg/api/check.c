@@ -295,6 +295,12 @@ void check_not_negative(const void *member, const char *path, struct field_repor
         field_report_add(report, PROBLEM_INVALID, path, "must not be negative");
 }
 
+void check_positive(const void *member, const char *path, struct field_report *report)
+{
+    if (((const struct opt_duration *)member)->ns <= 0)
+        field_report_add(report, PROBLEM_INVALID, path, "must be longer than 0");
+}
+
 /* Foreign groups have kinds of their own, and controllers of their own (api.md 3). */
 void check_issuer_reference(const void *member, const char *path, struct field_report *report)
 {

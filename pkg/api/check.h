@@ -30,7 +30,7 @@ field_check_fn check_ip_ranges, check_ascii_names;
 /* Maps */
 field_check_fn check_labels, check_annotations;
 /* Durations */
-field_check_fn check_not_negative;
+field_check_fn check_not_negative, check_positive;
 /* struct issuer_reference, struct secret_key_selector */
 field_check_fn check_issuer_reference, check_selector_has_key;
 

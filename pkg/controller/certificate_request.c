@@ -138,6 +138,13 @@ static int fail(struct run *run, const char *event_reason, const char *message, 
     return r < 0 ? r : 0;
 }
 
+/* Nobody can sign it, and it cannot change: whoever made it has to make another. */
+static int refuse(struct run *run, struct err *err)
+{
+    set_condition(run, "InvalidRequest", CONDITION_TRUE, "InvalidSpec", run->facts->problem);
+    return fail(run, "InvalidRequest", run->facts->problem, err);
+}
+
 static int issued(struct run *run, const struct sign_result *result, struct err *err)
 {
     int r;
@@ -274,6 +281,8 @@ static int reconcile(struct run *run, struct reconcile_result *result, struct er
         return is_off ? 0 : deny(run, err);
     if (is_ended(conditions))
         return 0;
+    if (run->facts->problem && !is_off)
+        return refuse(run, err);
     if (!condition_is(conditions, "Approved", CONDITION_TRUE)) {
         if (!run->self->options.approve)
             return 0; /* somebody else approves; the change wakes us */

@@ -101,20 +101,6 @@ static int read_names(struct cert *cert, struct err *err)
     return read_issuer(cert, err);
 }
 
-static int read_basic_constraints(struct cert *cert, struct err *err)
-{
-    cleanup(BASIC_CONSTRAINTS_free) BASIC_CONSTRAINTS *constraints = NULL;
-    void *value = NULL;
-    int r;
-
-    r = extension_get(X509_get0_extensions(cert->x509), NID_basic_constraints, &value, err);
-    if (r < 0)
-        return r;
-    constraints = value;
-    cert->is_ca = constraints && constraints->ca;
-    return 0;
-}
-
 static int read_public_key(struct cert *cert, bool only_look, struct err *err)
 {
     const X509_PUBKEY *spki = X509_get_X509_PUBKEY(cert->x509);
@@ -143,7 +129,7 @@ static void read_serial(struct cert *cert)
 
 static int read_all(struct cert *cert, bool only_look, struct err *err)
 {
-    bool has_usages;
+    bool has_constraints, has_usages;
     int r;
 
     read_serial(cert);
@@ -156,7 +142,7 @@ static int read_all(struct cert *cert, bool only_look, struct err *err)
     r = read_public_key(cert, only_look, err);
     if (r < 0)
         return r;
-    r = read_basic_constraints(cert, err);
+    r = constraints_read(X509_get0_extensions(cert->x509), &cert->is_ca, &has_constraints, err);
     if (r < 0)
         return r;
     return usages_read(X509_get0_extensions(cert->x509), &cert->usages, &has_usages, err);

@@ -13,6 +13,7 @@ struct csr {
     unsigned char public_hash[SHA256_LEN]; /* if public_key is NULL */
     key_usages usages;
     bool has_usages;
+    bool is_ca, has_constraints;
 };
 
 void csr_free(struct csr *csr)
@@ -47,6 +48,9 @@ static int read_extensions(struct csr *csr, struct err *err)
     if (!extensions && X509_REQ_get_attr_by_NID(csr->req, NID_ext_req, -1) >= 0)
         return openssl_err(err, ERR_INVALID, "the extensions cannot be read");
     r = x509_names_read(&csr->names, X509_REQ_get_subject_name(csr->req), extensions, err);
+    if (r < 0)
+        return r;
+    r = constraints_read(extensions, &csr->is_ca, &csr->has_constraints, err);
     if (r < 0)
         return r;
     return usages_read(extensions, &csr->usages, &csr->has_usages, err);
@@ -227,6 +231,13 @@ key_usages csr_usages(const struct csr *csr, bool *ret_has)
     if (ret_has)
         *ret_has = csr->has_usages;
     return csr->usages;
+}
+
+bool csr_is_ca(const struct csr *csr, bool *ret_has)
+{
+    if (ret_has)
+        *ret_has = csr->has_constraints;
+    return csr->is_ca;
 }
 
 X509_REQ *csr_x509(const struct csr *csr)

@@ -114,5 +114,6 @@ void csr_public_hash(const struct csr *csr, unsigned char to[SHA256_LEN]); /* as
 /* From the extensions; *ret_has (may be NULL) says whether KU or EKU were there. Of two words for
  * one bit the result has "digital signature" and "email protection". */
 key_usages csr_usages(const struct csr *csr, bool *ret_has);
+bool csr_is_ca(const struct csr *csr, bool *ret_has); /* of basicConstraints, in the same way */
 
 #endif

@@ -124,6 +124,9 @@ int x509_names_read(struct x509_names *names, const X509_NAME *subject,
 
 void usages_write(key_usages usages, X509_EXTENSIONS **extensions);
 int usages_read(const X509_EXTENSIONS *extensions, key_usages *ret, bool *ret_has, struct err *err);
+/* basicConstraints: whether of a CA, and whether there are any. */
+int constraints_read(const X509_EXTENSIONS *extensions, bool *ret_is_ca, bool *ret_has,
+                     struct err *err);
 
 /* "<what> cannot be read" else. */
 int asn1_time_ms(const ASN1_TIME *time, const char *what, int64_t *ret_ms, struct err *err);

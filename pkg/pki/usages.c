@@ -125,3 +125,18 @@ int usages_read(const X509_EXTENSIONS *extensions, key_usages *ret, bool *ret_ha
     *ret_has = bits || list;
     return 0;
 }
+
+int constraints_read(const X509_EXTENSIONS *extensions, bool *ret_is_ca, bool *ret_has,
+                     struct err *err)
+{
+    cleanup(BASIC_CONSTRAINTS_free) BASIC_CONSTRAINTS *constraints = NULL;
+    void *value = NULL;
+    int r = extension_get(extensions, NID_basic_constraints, &value, err);
+
+    if (r < 0)
+        return r;
+    constraints = value;
+    *ret_is_ca = constraints && constraints->ca;
+    *ret_has = constraints;
+    return 0;
+}

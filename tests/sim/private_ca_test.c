@@ -620,6 +620,25 @@ TEST(a_request_by_hand_is_approved_and_issued_in_one_write)
     sim_free(sim);
 }
 
+TEST(a_request_that_contradicts_itself_is_refused_and_not_approved)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with_root(&options);
+
+    sim_apply(sim, CA REQUEST("before", "ca", ""));
+    sim_run_until_idle(sim);
+    sim_apply(sim, REQUEST("hand", "ca", "") "  duration: -1h\n");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificaterequest/hand", "InvalidRequest"), "True");
+    ASSERT_CONTAINS(sim_message(sim, "certificaterequest/hand", "InvalidRequest"),
+                    "spec.duration: ");
+    ASSERT_STREQ(sim_reason(sim, "certificaterequest/hand", "Ready"), "Failed");
+    ASSERT_NULL(sim_condition(sim, "certificaterequest/hand", "Approved"));
+    ASSERT_TRUE(sim_has_event(sim, "certificaterequest/hand", "InvalidRequest"));
+    ASSERT_STREQ(sim_reason(sim, "certificaterequest/before", "Ready"), "Issued");
+    sim_free(sim);
+}
+
 TEST(a_self_signed_request_waits_for_the_secret_with_its_key)
 {
     struct sim_options options = {.start_ms = START};
@@ -666,4 +685,5 @@ RUN_TESTS(cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
           cmocka_unit_test(requests_of_an_issuer_type_that_is_switched_off_are_approved_and_left),
           cmocka_unit_test(a_denied_request_of_an_issuer_type_that_is_switched_off_is_left),
           cmocka_unit_test(a_request_by_hand_is_approved_and_issued_in_one_write),
+          cmocka_unit_test(a_request_that_contradicts_itself_is_refused_and_not_approved),
           cmocka_unit_test(a_self_signed_request_waits_for_the_secret_with_its_key));
