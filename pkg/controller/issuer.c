@@ -16,13 +16,22 @@ static void set_ready(struct issuer_status *status, const struct issuer *issuer,
     condition_set(&status->conditions, &condition, context_now_ms(ctx), arena);
 }
 
-static void not_built(struct setup_result *result)
+/* What the API server lets in, or has from before its rules; no type at all, or one that is not built, too. */
+static bool cannot_be_used(const struct issuer *issuer, struct arena *arena,
+                           struct setup_result *result)
 {
-    result->ready = (struct condition){
-        .status = CONDITION_FALSE,
-        .reason = "InvalidConfig",
-        .message = "the issuer has no type, or one that is not built in this version: use acme, "
-                   "ca or selfSigned"};
+    cleanup(field_report_deinit) struct field_report report = {};
+    struct err why = {};
+
+    object_check_spec(&issuer->object, &report);
+    if (field_report_check(&report, &why) == 0)
+        return false;
+    result->ready = (struct condition){.status = CONDITION_FALSE,
+                                       .reason = "InvalidConfig",
+                                       .message = arena_strdup(arena, why.text)};
+    result->event_reason = "InvalidConfig";
+    result->event_warning = true;
+    return true;
 }
 
 static int save(struct author author, const struct issuer *issuer,
@@ -54,7 +63,6 @@ static int reconcile(struct author author, struct cache *cache, struct reconcile
     cleanup(object_unref) const struct issuer *issuer = cache_get(cache, author.key);
     cleanup(arena_free) struct arena *arena = arena_new(0);
     struct setup_result result = {};
-    const struct issuer_ops *ops;
     struct err problem = {};
     int r = 0, saved;
 
@@ -64,11 +72,9 @@ static int reconcile(struct author author, struct cache *cache, struct reconcile
         accounts_remove(author.self->issuers.accounts, issuer->object.metadata.uid);
         return 0;
     }
-    ops = issuer_type_of(&issuer->spec);
-    if (ops)
-        r = ops->setup(&author.self->issuers, author.ctx, issuer, arena, &result, &problem);
-    else
-        not_built(&result);
+    if (!cannot_be_used(issuer, arena, &result))
+        r = issuer_type_of(&issuer->spec)
+                ->setup(&author.self->issuers, author.ctx, issuer, arena, &result, &problem);
     if (r == ERR_CANCELED || r == ERR_BUSY || (r < 0 && !result.ready.status)) {
         *err = problem;
         return r;
