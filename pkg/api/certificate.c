@@ -7,6 +7,8 @@
 #include "api/certificate_check.h"
 #include "api/check.h"
 
+enum { SERIAL_NUMBER_MAX = 200 }; /* X.520 has 64; LIMIT_NAME_BYTES leaves room for more */
+
 static const char *const usage_names[] = {
     NULL,
     "signing",
@@ -75,7 +77,8 @@ static const struct field certificate_subject_rows[] = {
     FIELD(struct certificate_subject, street_addresses, "streetAddresses", STRINGS,
           .flags = F_ATOMIC),
     FIELD(struct certificate_subject, postal_codes, "postalCodes", STRINGS, .flags = F_ATOMIC),
-    FIELD(struct certificate_subject, serial_number, "serialNumber", STRING),
+    FIELD(struct certificate_subject, serial_number, "serialNumber", STRING,
+          .max = SERIAL_NUMBER_MAX),
 };
 static DEFINE_FIELDS(certificate_subject, "Certificate spec.subject", certificate_subject_rows,
                      NULL);

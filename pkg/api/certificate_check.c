@@ -10,6 +10,7 @@
 #include "api/check.h"
 #include "api/kinds.h"
 #include "base/cron.h"
+#include "base/limits.h"
 #include "pki/dn.h"
 
 #define SECOND_NS  INT64_C(1000000000)
@@ -116,6 +117,68 @@ static void check_is_bounded_ca(const struct certificate_spec *spec, const char 
     if (spec->name_constraints && !spec->is_ca)
         problem_at_member(report, PROBLEM_INVALID, path, "nameConstraints",
                           "are for CAs only; set 'isCA' or remove them");
+}
+
+/* A list of the spec with what it takes in a certificate beside its texts: an RDN more than a SAN. */
+struct name_list {
+    const char *path;
+    const struct array_string *items;
+    size_t overhead;
+};
+enum { SAN_OVERHEAD = 4, RDN_OVERHEAD = 12, NAME_LISTS_MAX = 11 };
+
+static size_t name_lists(const struct certificate_spec *spec, struct name_list to[NAME_LISTS_MAX])
+{
+    const struct certificate_subject *subject = spec->subject;
+    size_t count = 0;
+
+    to[count++] = (struct name_list){"dnsNames", &spec->dns_names, SAN_OVERHEAD};
+    to[count++] = (struct name_list){"ipAddresses", &spec->ip_addresses, SAN_OVERHEAD};
+    to[count++] = (struct name_list){"uris", &spec->uris, SAN_OVERHEAD};
+    to[count++] = (struct name_list){"emailAddresses", &spec->email_addresses, SAN_OVERHEAD};
+    if (!subject)
+        return count;
+    to[count++] = (struct name_list){"subject.organizations", &subject->organizations,
+                                     RDN_OVERHEAD};
+    to[count++] = (struct name_list){"subject.countries", &subject->countries, RDN_OVERHEAD};
+    to[count++] = (struct name_list){"subject.organizationalUnits", &subject->organizational_units,
+                                     RDN_OVERHEAD};
+    to[count++] = (struct name_list){"subject.localities", &subject->localities, RDN_OVERHEAD};
+    to[count++] = (struct name_list){"subject.provinces", &subject->provinces, RDN_OVERHEAD};
+    to[count++] = (struct name_list){"subject.streetAddresses", &subject->street_addresses,
+                                     RDN_OVERHEAD};
+    to[count++] = (struct name_list){"subject.postalCodes", &subject->postal_codes, RDN_OVERHEAD};
+    return count;
+}
+
+static size_t name_list_size(const struct name_list *list)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < list->items->len; i++)
+        size += strlen(list->items->items[i]) + list->overhead;
+    return size;
+}
+
+/* What is larger is read by nobody: neither the request nor the certificate. */
+static void check_size(const struct certificate_spec *spec, const char *path,
+                       struct field_report *report)
+{
+    struct name_list lists[NAME_LISTS_MAX];
+    size_t count = name_lists(spec, lists), total = 0, largest = 0, at = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t size = name_list_size(&lists[i]);
+
+        total += size;
+        at = size > largest ? i : at;
+        largest = size > largest ? size : largest;
+    }
+    if (total > LIMIT_NAME_BYTES)
+        problem_at_member(report, PROBLEM_INVALID, path, lists[at].path,
+                          "the names of a certificate may take %d bytes in all, and these %zu "
+                          "items make it %zu; use several Certificates",
+                          LIMIT_NAME_BYTES, lists[at].items->len, total);
 }
 
 /* Times */
@@ -277,6 +340,7 @@ void certificate_spec_check(const void *self, const char *path, struct field_rep
     check_has_name(spec, path, report);
     check_one_subject(spec, path, report);
     check_is_bounded_ca(spec, path, report);
+    check_size(spec, path, report);
     check_times(spec, path, report);
     check_signature(spec, path, report);
     check_formats(spec, path, report);

@@ -217,6 +217,9 @@ static const struct rule_case {
      "'../UTC' is not the name of a time zone"},
     {"a window in an empty zone", WINDOW("cron: '@daily', windowDuration: 1h, timezone: ''"),
      "spec.renewal.windows[1].timezone", PROBLEM_INVALID, "must not be empty"},
+    {"a long serial number",
+     NAMED_CERTIFICATE "  subject: {serialNumber: " LABEL_64 LABEL_64 LABEL_64 LABEL_64 "}\n",
+     "spec.subject.serialNumber", PROBLEM_INVALID, "at most 200 bytes, has 256"},
     {"a small RSA key", NAMED_CERTIFICATE "  privateKey: {size: 1024}\n", "spec.privateKey.size",
      PROBLEM_INVALID, "must be from 2048 to 8192 for RSA, is 1024"},
     {"an odd RSA key", NAMED_CERTIFICATE "  privateKey: {size: 2049}\n", NULL, 0, NULL},
@@ -302,6 +305,14 @@ static const struct rule_case {
     {"a request with these usages",
      REQUEST "  request: " MANIFEST_CSR_KEY_AGREEMENT "\n  usages: [key agreement]\n", NULL, 0,
      NULL},
+    {"a request that is no CA, for one",
+     REQUEST "  request: " MANIFEST_CSR_NO_CA "\n  isCA: true\n", "spec.isCA", PROBLEM_INVALID,
+     "is true, and the basic constraints of the request say"},
+    {"a request that is no CA", REQUEST "  request: " MANIFEST_CSR_NO_CA "\n", NULL, 0, NULL},
+    {"a request for the past", REQUEST "  request: " MANIFEST_CSR "\n  duration: -1h\n",
+     "spec.duration", PROBLEM_INVALID, "must be longer than 0"},
+    {"identity of another item", REQUEST "  request: " MANIFEST_CSR "\n  extra: {a: [b, 1]}\n",
+     "spec.extra[a][1]", PROBLEM_TYPE, "must be a string"},
     {"identity of another shape", REQUEST "  request: " MANIFEST_CSR "\n  extra: {a: b}\n",
      "spec.extra[a]", PROBLEM_TYPE, "must be a list of strings"},
     {"a request's issuer kind",
@@ -494,6 +505,48 @@ TEST(annotations_have_a_limit_in_all)
                     "at most 262144 bytes in all, has 262145");
 }
 
+static char *names(const char *one, int count)
+{
+    cleanup(buf_deinit) struct buf text = BUF(SIZE_MAX);
+
+    for (int i = 0; i < count; i++)
+        buf_addf(&text, "%s%s", i ? ", " : "", one);
+    return buf_take(&text);
+}
+
+/* 24,000 bytes, with 4 around each name and 12 around each part of the subject. */
+TEST(the_names_of_a_certificate_are_bounded_together)
+{
+    static const struct {
+        const char *name;
+        int dns_names, organizations;
+        const char *path;
+    } rows[] = {
+        {"as many names as fit", 352, 0, NULL}, /* of 68 bytes */
+        {"one more", 353, 0, "spec.dnsNames"},
+        {"both lists, as many as fit", 202, 135, NULL}, /* of 76 bytes */
+        {"one more of the shorter list", 202, 136, "spec.dnsNames"},
+        {"more of the longer list", 135, 202, "spec.subject.organizations"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(field_report_deinit) struct field_report report = {};
+        cleanup(xfree) char *dns_names = names(LABEL_64, rows[i].dns_names);
+        cleanup(xfree) char *organizations = names(LABEL_64, rows[i].organizations);
+        cleanup(xfree) char *text = xasprintf(CERTIFICATE "  dnsNames: [%s]\n"
+                                                          "  subject: {organizations: [%s]}\n",
+                                              dns_names, organizations);
+        cleanup(object_unref) const struct object *object = decode_yaml(text, &report);
+
+        CASE(rows[i].name);
+        if (rows[i].path)
+            ASSERT_CONTAINS(find_problem(&report, rows[i].path, PROBLEM_INVALID)->text,
+                            "may take 24000 bytes in all");
+        else
+            ASSERT_FALSE(field_report_has_errors(&report));
+    }
+}
+
 TEST(a_document_of_another_kind_is_refused)
 {
     cleanup(field_report_deinit) struct field_report report = {};
@@ -521,5 +574,6 @@ TEST(an_object_from_a_store_is_checked_by_the_same_rules)
 
 RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
           cmocka_unit_test(annotations_have_a_limit_in_all),
+          cmocka_unit_test(the_names_of_a_certificate_are_bounded_together),
           cmocka_unit_test(a_document_of_another_kind_is_refused),
           cmocka_unit_test(an_object_from_a_store_is_checked_by_the_same_rules));
