@@ -140,7 +140,16 @@ static bool may_quote(const struct kube_about *about)
     return !streq(about->resource->kind, "Secret");
 }
 
-/* Without the server's text: which fields it is about. */
+static void add_excerpt(struct buf *to, const char *before, const char *text)
+{
+    if (str_empty(text))
+        return;
+    buf_add_str(to, before);
+    str_excerpt(to, text, strlen(text));
+}
+
+/* Without the server's text, which may quote a value: which fields it is about, and that they may not be
+ * written at all, which quotes none. */
 static void add_fields(struct buf *to, const struct json *status)
 {
     json_for_each_item (cause, json_path(status, "details.causes")) {
@@ -150,6 +159,8 @@ static void add_fields(struct buf *to, const struct json *status)
             continue;
         buf_add_str(to, cause_at == 0 ? ": " : ", ");
         str_excerpt(to, field, strlen(field));
+        if (streq(json_get_text(cause, "reason"), "FieldValueForbidden"))
+            add_excerpt(to, ": ", json_get_text(cause, "message"));
     }
 }
 
