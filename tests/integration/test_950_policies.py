@@ -16,6 +16,7 @@ import subprocess
 import pytest
 
 from support import pki
+from support.bad_input import merged
 from support.kube_api import KubeError
 from support.names import BAD_NAMES
 from support.server import BedError, wait_until
@@ -102,19 +103,6 @@ GOOD = {
         "issuerRef": {"name": "ca"},
     },
 }
-
-
-def merged(one, patch):
-    """A merge patch (RFC 7386)."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    result = dict(one) if isinstance(one, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value)
-    return result
 
 
 def new_object(kind, change=None, name="one", namespace=NAMESPACE, **metadata):
@@ -534,7 +522,7 @@ CERTIFICATE_EXTRAS = [
     ({"secretTemplate": {"labels": {"a": "b c"}}}, "spec.secretTemplate.labels[a]: 'b c'"),
     (
         {"additionalOutputFormats": [{"type": "DER"}, {"type": "DER"}]},
-        "spec.additionalOutputFormats: 'DER'",
+        "spec.additionalOutputFormats[1]: 'DER'",
     ),
     ({"keystores": {"jks": {"create": True}}}, "spec.keystores.jks: exactly one"),
     (
@@ -714,10 +702,10 @@ ISSUERS = [
     ),
     ({"acme": {"caBundle": BUNDLE, "skipTLSVerify": True}}, "spec.acme.skipTLSVerify: must not"),
     ({"acme": None, "ca": {"secretName": ""}}, "spec.ca.secretName: is empty"),
-    ({"acme": None, "ca": {"secretName": "a", "ocspServers": [""]}}, "spec.ca.ocspServers: has"),
+    ({"acme": None, "ca": {"secretName": "a", "ocspServers": [""]}}, "spec.ca.ocspServers[0]: must"),
     (
         {"acme": None, "ca": {"secretName": "a", "issuingCertificateURLs": ["http://a.test", ""]}},
-        "spec.ca.issuingCertificateURLs: has",
+        "spec.ca.issuingCertificateURLs[1]: must",
     ),
     (vault(server=""), "spec.vault.server: is empty"),
     (vault(path=""), "spec.vault.path: is empty"),
@@ -812,8 +800,8 @@ SOLVERS = [
     (ingress(ingressClassName="A b"), f"{FIRST}.http01.ingress.ingressClassName: 'A b'"),
     (dns(), f"{SECOND}: exactly one provider"),
     (dns(rfc2136=RFC2136, route53={}), f"{SECOND}: exactly one provider"),
-    (dns(rfc2136=RFC2136, nameservers=["192.0.2.1"]), f"{SECOND}.nameservers: each"),
-    (dns(rfc2136=RFC2136, nameservers=["https://"]), f"{SECOND}.nameservers: each"),
+    (dns(rfc2136=RFC2136, nameservers=["192.0.2.1"]), f"{SECOND}.nameservers[0]: must"),
+    (dns(rfc2136=RFC2136, nameservers=["https://"]), f"{SECOND}.nameservers[0]: must"),
     (dns(acmeDNS={"host": "", "accountSecretRef": KEY}), f"{SECOND}.acmeDNS: 'host'"),
     (dns(acmeDNS={"host": "a", "accountSecretRef": NO_KEY}), f"{SECOND}.acmeDNS: 'host'"),
     (
@@ -856,11 +844,11 @@ SOLVERS = [
     (dns(digitalocean={"tokenSecretRef": NO_KEY}), f"{SECOND}.digitalocean.tokenSecretRef: "),
     (dns(rfc2136={"nameserver": ""}), f"{SECOND}.rfc2136.nameserver: must be"),
     (dns(rfc2136={"nameserver": "2001:db8::1"}), f"{SECOND}.rfc2136.nameserver: must be"),
-    (dns(rfc2136={**RFC2136, "tsigKeyName": "a"}), f"{SECOND}.rfc2136: 'tsigKeyName' and"),
-    (dns(rfc2136={**RFC2136, "tsigSecretSecretRef": KEY}), f"{SECOND}.rfc2136: 'tsigKeyName' and"),
+    (dns(rfc2136={**RFC2136, "tsigKeyName": "a"}), f"{SECOND}.rfc2136.tsigSecretSecretRef: is missing"),
+    (dns(rfc2136={**RFC2136, "tsigSecretSecretRef": KEY}), f"{SECOND}.rfc2136.tsigKeyName: is missing"),
     (
         dns(rfc2136={**RFC2136, "tsigKeyName": "a", "tsigSecretSecretRef": NO_KEY}),
-        f"{SECOND}.rfc2136: 'tsigKeyName' and",
+        f"{SECOND}.rfc2136.tsigSecretSecretRef.key: is empty",
     ),
     (dns(rfc2136={**RFC2136, "tsigAlgorithm": "md5"}), f"{SECOND}.rfc2136.tsigAlgorithm: 'md5'"),
     (

@@ -45,7 +45,9 @@ class KubeApi:
         self._resources = {}
 
     def request(self, method, path, body=None, content_type="application/json", timeout=30):
-        """The JSON of a 2xx answer; any other is a KubeError, and no answer at all an OSError."""
+        """The JSON of a 2xx answer; any other is a KubeError, and no answer at all an OSError. A body that is
+        bytes goes as it is.
+        """
         return json.loads(self._answer(method, path, body, content_type, timeout)[0])
 
     def warnings(self, method, path, body):
@@ -55,7 +57,7 @@ class KubeApi:
 
     def _answer(self, method, path, body=None, content_type=None, timeout=30):
         """(body, headers) of a 2xx answer."""
-        data = None if body is None else json.dumps(body).encode("utf-8")
+        data = json.dumps(body).encode("utf-8") if isinstance(body, (dict, list)) else body
         request = urllib.request.Request(self.url + path, data, self._headers, method=method)
         if data:
             request.add_header("Content-Type", content_type)

@@ -60,7 +60,7 @@ def csr_names(csr_pem):
     return [entry.strip().partition(":")[2] for entry in found.group(1).split(",")] if found else []
 
 
-def new_csr(names):
+def new_csr(names, *extensions):
     """A CSR for `names` under a fresh key that nobody keeps."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = (
@@ -71,7 +71,15 @@ def new_csr(names):
             "-addext",
             f"subjectAltName={san_text(names)}",
         )
-        return openssl("req", "-new", *NEW_KEY, *arguments)
+        added = [word for extension in extensions for word in ("-addext", extension)]
+        return openssl("req", "-new", *NEW_KEY, *arguments, *added)
+
+
+def forged(csr_pem):
+    """The same with another signature."""
+    der = bytearray(openssl_bytes("req", "-outform", "DER", stdin=csr_pem))
+    der[-1] ^= 1
+    return openssl("req", "-inform", "DER", stdin=bytes(der))
 
 
 KEY_KINDS = {
@@ -121,6 +129,10 @@ policy = any
 commonName = optional
 """
 
+CA_EXTENSIONS = """basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign
+subjectAltName = {san}
+"""
 LEAF_EXTENSIONS = """basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
@@ -155,11 +167,11 @@ class Authority:
         """What goes behind a leaf."""
         return self._issuer[0].read_text(encoding="ascii")
 
-    def sign(self, csr_pem, names, life=Life()):
+    def sign(self, csr_pem, names, life=Life(), extensions=LEAF_EXTENSIONS):
         """A leaf for the key of `csr_pem` and for `names`, as PEM."""
         with self._turn, tempfile.TemporaryDirectory(dir=self.folder) as scratch:
-            extensions, csr = pathlib.Path(scratch) / "ext", pathlib.Path(scratch) / "csr"
-            extensions.write_text(LEAF_EXTENSIONS.format(san=san_text(names)), encoding="utf-8")
+            config, csr = pathlib.Path(scratch) / "ext", pathlib.Path(scratch) / "csr"
+            config.write_text(extensions.format(san=san_text(names)), encoding="utf-8")
             csr.write_text(csr_pem, encoding="ascii")
             subject = f"/CN={names[0]}" if len(names[0]) <= 64 else "/CN=long name"
             return openssl(
@@ -173,5 +185,15 @@ class Authority:
                     subject,
                     *life.flags(),
                 ),
-                *("-extfile", extensions, "-in", csr),
+                *("-extfile", config, "-in", csr),
             )
+
+
+def expired_authority(folder):
+    """folder/expired.pem and .key of a CA that was one until an hour ago; both paths."""
+    certificate, key = new_certificate(folder, "expired", "expired")
+    csr = openssl("x509", "-x509toreq", "-in", certificate, "-signkey", key)
+    life = Life(starts=-7200, ends=-3600)
+    signed = Authority(pathlib.Path(folder) / "above").sign(csr, ["expired"], life, CA_EXTENSIONS)
+    certificate.write_text(signed, encoding="ascii")
+    return certificate, key
