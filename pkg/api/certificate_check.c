@@ -119,66 +119,79 @@ static void check_is_bounded_ca(const struct certificate_spec *spec, const char 
                           "are for CAs only; set 'isCA' or remove them");
 }
 
-/* A list of the spec with what it takes in a certificate beside its texts: an RDN more than a SAN. */
-struct name_list {
+/* What the names of a field take in a certificate: their texts, and what stands around each. */
+struct name_part {
     const char *path;
-    const struct array_string *items;
-    size_t overhead;
+    size_t count, size;
 };
-enum { SAN_OVERHEAD = 4, RDN_OVERHEAD = 12, NAME_LISTS_MAX = 11 };
+enum { SAN_OVERHEAD = 4, RDN_OVERHEAD = 12, NAME_PARTS_MAX = 13 };
+struct name_parts {
+    struct name_part items[NAME_PARTS_MAX];
+    size_t len;
+};
 
-static size_t name_lists(const struct certificate_spec *spec, struct name_list to[NAME_LISTS_MAX])
+static void add_strings(struct name_parts *to, const char *path, const struct array_string *texts,
+                        size_t overhead)
 {
-    const struct certificate_subject *subject = spec->subject;
-    size_t count = 0;
+    struct name_part *part = &to->items[to->len++];
 
-    to[count++] = (struct name_list){"dnsNames", &spec->dns_names, SAN_OVERHEAD};
-    to[count++] = (struct name_list){"ipAddresses", &spec->ip_addresses, SAN_OVERHEAD};
-    to[count++] = (struct name_list){"uris", &spec->uris, SAN_OVERHEAD};
-    to[count++] = (struct name_list){"emailAddresses", &spec->email_addresses, SAN_OVERHEAD};
-    if (!subject)
-        return count;
-    to[count++] = (struct name_list){"subject.organizations", &subject->organizations,
-                                     RDN_OVERHEAD};
-    to[count++] = (struct name_list){"subject.countries", &subject->countries, RDN_OVERHEAD};
-    to[count++] = (struct name_list){"subject.organizationalUnits", &subject->organizational_units,
-                                     RDN_OVERHEAD};
-    to[count++] = (struct name_list){"subject.localities", &subject->localities, RDN_OVERHEAD};
-    to[count++] = (struct name_list){"subject.provinces", &subject->provinces, RDN_OVERHEAD};
-    to[count++] = (struct name_list){"subject.streetAddresses", &subject->street_addresses,
-                                     RDN_OVERHEAD};
-    to[count++] = (struct name_list){"subject.postalCodes", &subject->postal_codes, RDN_OVERHEAD};
-    return count;
+    *part = (struct name_part){.path = path, .count = texts->len};
+    for (size_t i = 0; i < texts->len; i++)
+        part->size += strlen(texts->items[i]) + overhead;
 }
 
-static size_t name_list_size(const struct name_list *list)
+static void add_subject(struct name_parts *to, const struct certificate_subject *subject)
 {
-    size_t size = 0;
+    add_strings(to, "subject.organizations", &subject->organizations, RDN_OVERHEAD);
+    add_strings(to, "subject.countries", &subject->countries, RDN_OVERHEAD);
+    add_strings(to, "subject.organizationalUnits", &subject->organizational_units, RDN_OVERHEAD);
+    add_strings(to, "subject.localities", &subject->localities, RDN_OVERHEAD);
+    add_strings(to, "subject.provinces", &subject->provinces, RDN_OVERHEAD);
+    add_strings(to, "subject.streetAddresses", &subject->street_addresses, RDN_OVERHEAD);
+    add_strings(to, "subject.postalCodes", &subject->postal_codes, RDN_OVERHEAD);
+}
 
-    for (size_t i = 0; i < list->items->len; i++)
-        size += strlen(list->items->items[i]) + list->overhead;
-    return size;
+static void add_other_names(struct name_parts *to, const struct certificate_spec *spec)
+{
+    struct name_part *part = &to->items[to->len++];
+
+    *part = (struct name_part){.path = "otherNames", .count = spec->other_names.len};
+    for (size_t i = 0; i < spec->other_names.len; i++)
+        part->size += strlen(str_or(spec->other_names.items[i].utf8_value, "")) + RDN_OVERHEAD;
+}
+
+static void add_all_names(struct name_parts *to, const struct certificate_spec *spec)
+{
+    const char *literal = str_or(spec->literal_subject, "");
+
+    add_strings(to, "dnsNames", &spec->dns_names, SAN_OVERHEAD);
+    add_strings(to, "ipAddresses", &spec->ip_addresses, SAN_OVERHEAD);
+    add_strings(to, "uris", &spec->uris, SAN_OVERHEAD);
+    add_strings(to, "emailAddresses", &spec->email_addresses, SAN_OVERHEAD);
+    add_strings(to, "literalSubject", &(struct array_string){&literal, 1}, SAN_OVERHEAD);
+    add_other_names(to, spec);
+    if (spec->subject)
+        add_subject(to, spec->subject);
 }
 
 /* What is larger is read by nobody: neither the request nor the certificate. */
 static void check_size(const struct certificate_spec *spec, const char *path,
                        struct field_report *report)
 {
-    struct name_list lists[NAME_LISTS_MAX];
-    size_t count = name_lists(spec, lists), total = 0, largest = 0, at = 0;
+    struct name_parts parts = {};
+    const struct name_part *largest = &parts.items[0];
+    size_t total = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        size_t size = name_list_size(&lists[i]);
-
-        total += size;
-        at = size > largest ? i : at;
-        largest = size > largest ? size : largest;
+    add_all_names(&parts, spec);
+    for (size_t i = 0; i < parts.len; i++) {
+        total += parts.items[i].size;
+        largest = parts.items[i].size > largest->size ? &parts.items[i] : largest;
     }
     if (total > LIMIT_NAME_BYTES)
-        problem_at_member(report, PROBLEM_INVALID, path, lists[at].path,
+        problem_at_member(report, PROBLEM_INVALID, path, largest->path,
                           "the names of a certificate may take %d bytes in all, and these %zu "
                           "items make it %zu; use several Certificates",
-                          LIMIT_NAME_BYTES, lists[at].items->len, total);
+                          LIMIT_NAME_BYTES, largest->count, total);
 }
 
 /* Times */

@@ -1239,7 +1239,7 @@ def test_rules_stay_within_their_cost_for_lists_of_hundred(kube, author):
             "dnsNames": many(text + ".example.test"),
             "ipAddresses": many("2001:db8:ffff:ffff:ffff:ffff:ffff:{}"),
             "emailAddresses": many(text + "@example.test"),
-            "uris": many("spiffe://example.test/" + text),
+            "uris": many("spiffe://a.test/" + text),
             "otherNames": [
                 {"oid": "1.3.6.1.4.1.311.20.2.3", "utf8Value": one} for one in many(text)
             ],

@@ -97,6 +97,27 @@ PARTS = (
     "organizations countries organizationalUnits localities provinces streetAddresses postalCodes".split()
 )
 NOT_A_DURATION = "is not a duration such as '2160h'"
+
+
+def other(**members):
+    good_one = {"oid": "1.2.3", "utf8Value": "a"}
+    return {"otherNames": [good_one, merged(good_one, members)]}
+
+
+def bounds(**members):
+    return {"isCA": True, "nameConstraints": members}
+
+
+def window(**members):
+    good_one = {"cron": "@daily", "windowDuration": "1h"}
+    return {"renewal": {"policy": "RenewBefore", "windows": [good_one, merged(good_one, members)]}}
+
+
+def store(kind, **members):
+    return {"keystores": {kind: {"create": True, **members}}}
+
+
+WINDOW = "spec.renewal.windows[1]"
 CERTIFICATES_BAD = rows(
     # references
     ("spec.secretName", "must be set", SCHEMA, {"secretName": None}),
@@ -156,7 +177,83 @@ CERTIFICATES_BAD = rows(
     ("spec.emailAddresses[0]", "not a plain e-mail", POLICY, {"emailAddresses": [""]}),
     ("spec.emailAddresses[0]", "not a plain e-mail", POLICY, {"emailAddresses": ["a..b@a.test"]}),
     ("spec.emailAddresses[0]", "not a plain e-mail", POLICY, {"emailAddresses": ["\u00fc@a.test"]}),
+    ("spec.literalSubject", "is not a distinguished name", POLICY, {"literalSubject": "UNKNOWN=a"}),
+    ("spec.literalSubject", "more than 64 bytes", POLICY, {"literalSubject": f"CN={LABEL}a"}),
+    ("spec.commonName", "not be set together", POLICY, {"literalSubject": "CN=a", "commonName": "a"}),
+    (
+        "spec.subject",
+        "not be set together",
+        POLICY,
+        {"literalSubject": "CN=a", "subject": {"countries": ["CH"]}},
+    ),
+    ("spec.otherNames[1].oid", "BAD_OID", POLICY, other(oid="BAD_OID")),
+    ("spec.otherNames[1].oid", "must be set", POLICY, other(oid=None)),
+    ("spec.otherNames[1].utf8Value", "is empty", POLICY, other(utf8Value="")),
+    ("spec.otherNames", "may take 24000 bytes", POLICY, other(utf8Value="a" * 24_000)),
+    ("spec.nameConstraints", "are for CAs only", POLICY, {"nameConstraints": {"permitted": {}}}),
+    ("spec.nameConstraints", "at least one of", POLICY, bounds(critical=True)),
+    *(
+        (
+            f"spec.nameConstraints.{side}.{part}[1]",
+            words,
+            POLICY,
+            bounds(**{side: {part: [good_one, bad]}}),
+        )
+        for side in ("permitted", "excluded")
+        for part, good_one, bad, words in (
+            ("ipRanges", "10.0.0.0/8", "10.0.0.1", "is not"),
+            ("dnsDomains", "a.test", "\u00fc.test", "xn--"),
+            ("emailAddresses", "a.test", "\u00fc.test", ""),
+            ("uriDomains", "a.test", "\u00fc.test", ""),
+        )
+    ),
+    # key stores
+    *(
+        row
+        for kind in ("jks", "pkcs12")
+        for row in (
+            (f"spec.keystores.{kind}", "exactly one of", POLICY, store(kind)),
+            (
+                f"spec.keystores.{kind}",
+                "exactly one of",
+                POLICY,
+                store(kind, password="a", passwordSecretRef=KEY),
+            ),
+            (f"spec.keystores.{kind}.password", "must not be empty", POLICY, store(kind, password="")),
+            (
+                f"spec.keystores.{kind}.create",
+                "must be set",
+                SCHEMA,
+                {"keystores": {kind: {"password": "a"}}},
+            ),
+            (
+                f"spec.keystores.{kind}.passwordSecretRef.name",
+                "must be set",
+                SCHEMA,
+                store(kind, passwordSecretRef={"key": "a"}),
+            ),
+        )
+    ),
+    (
+        "spec.keystores.pkcs12.profile",
+        "is not one of",
+        SCHEMA,
+        store("pkcs12", password="a", profile="Old"),
+    ),
     # times
+    (f"{WINDOW}.cron", "has 6 field(s)", POLICY, window(cron="0 0 2 * * *")),
+    (f"{WINDOW}.cron", "'7' is out of range", CONTROLLER, window(cron="0 2 * * 7")),
+    (f"{WINDOW}.cron", "must be set", SCHEMA, window(cron=None)),
+    (f"{WINDOW}.windowDuration", "longer than 0s", POLICY, window(windowDuration="0s")),
+    (f"{WINDOW}.windowDuration", NOT_A_DURATION, SCHEMA, window(windowDuration="2 hours")),
+    (f"{WINDOW}.timezone", "is not the name", POLICY, window(timezone="../UTC")),
+    (f"{WINDOW}.timezone", "is not known here", CONTROLLER, window(timezone="Mars/Phobos")),
+    (
+        "spec.renewal.windows",
+        "must not be set when renewal is disabled",
+        POLICY,
+        merged(window(), {"renewal": {"policy": "Disabled"}}),
+    ),
     ("spec.duration", NOT_A_DURATION, POLICY, {"duration": "1d"}),
     ("spec.duration", NOT_A_DURATION, POLICY, {"duration": ""}),
     ("spec.duration", NOT_A_DURATION, POLICY, {"duration": "9999999h"}),
@@ -307,12 +404,12 @@ CERTIFICATES_FREE = (
     "spec.issuerRef.group",  # another controller's, whatever it is
     "spec.isCA",
     "spec.encodeUsagesInRequest",
-    # NEEDSWORK: rows for these come with what is built of them.
-    "spec.literalSubject",
-    "spec.otherNames",
-    "spec.nameConstraints",
-    "spec.keystores",
-    "spec.renewal.windows",
+    "spec.nameConstraints.critical",
+    "spec.keystores.jks.create",
+    "spec.keystores.jks.alias",
+    "spec.keystores.jks.passwordSecretRef.key",
+    "spec.keystores.pkcs12.create",
+    "spec.keystores.pkcs12.passwordSecretRef.key",
 )
 
 REQUESTS_BAD = rows(
