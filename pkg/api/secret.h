@@ -47,6 +47,7 @@ struct secret_facts {
     /* Of metadata.managedFields: keys that the issuing manager applied, and who else owns tls.crt or
      * tls.key (NULL: nobody). The JSON itself would take 5 KB for every Secret. */
     struct array_string owned_labels, owned_annotations, owned_data;
+    struct array_string owned_owners; /* each as {"uid":"..."} */
     const char *foreign_owner;
 };
 /* Who signs temporary certificates, here and at cert-manager (behaviour.md 1.4). */

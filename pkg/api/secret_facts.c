@@ -38,6 +38,7 @@ static const struct field kept_rows[] = {
     FIELD(struct secret_facts, owned_labels, "ownedLabels", STRINGS),
     FIELD(struct secret_facts, owned_annotations, "ownedAnnotations", STRINGS),
     FIELD(struct secret_facts, owned_data, "ownedData", STRINGS),
+    FIELD(struct secret_facts, owned_owners, "ownedOwners", STRINGS),
     FIELD(struct secret_facts, foreign_owner, "foreignOwner", STRING),
 };
 static const struct fields kept_fields = {
@@ -50,8 +51,10 @@ const struct object_form secret_facts_form = {.kind = &kind_secret, .fields = &k
 
 /* Metadata */
 
-/* Adds the keys of {"f:a": {}, "f:b": {}, ".": {}} to the list, which belongs to the arena. */
-static void add_owned(const struct json *set, struct array_string *to, struct arena *arena)
+/* Adds the keys of {"f:a": {}, "f:b": {}, ".": {}} to the list, which belongs to the arena; of a list's items,
+ * "k:" is in front. */
+static void add_owned(const struct json *set, const char *prefix, struct array_string *to,
+                      struct arena *arena)
 {
     const char **items = arena_alloc(arena, (to->len + json_len(set)) * sizeof(*items));
 
@@ -60,7 +63,7 @@ static void add_owned(const struct json *set, struct array_string *to, struct ar
     to->items = items;
     json_for_each (name, value, set) {
         (void)value;
-        if (str_starts(name, "f:"))
+        if (str_starts(name, prefix))
             to->items[to->len++] = arena_strdup(arena, name + 2);
     }
 }
@@ -71,9 +74,10 @@ static void read_owned(struct secret_facts *facts, const struct json *entry, str
 
     if (!streq(json_get_text(entry, "operation"), "Apply"))
         return;
-    add_owned(json_path(set, "f:metadata.f:labels"), &facts->owned_labels, arena);
-    add_owned(json_path(set, "f:metadata.f:annotations"), &facts->owned_annotations, arena);
-    add_owned(json_get(set, "f:data"), &facts->owned_data, arena);
+    add_owned(json_path(set, "f:metadata.f:labels"), "f:", &facts->owned_labels, arena);
+    add_owned(json_path(set, "f:metadata.f:annotations"), "f:", &facts->owned_annotations, arena);
+    add_owned(json_path(set, "f:metadata.f:ownerReferences"), "k:", &facts->owned_owners, arena);
+    add_owned(json_get(set, "f:data"), "f:", &facts->owned_data, arena);
 }
 
 static bool owns_key_pair(const struct json *entry)

@@ -145,13 +145,16 @@ static int data_json(const struct target_secret *target, const struct chain *cha
     return r < 0 ? r : check_size(data, err);
 }
 
+#define OWNER_API_VERSION "cert-manager.io/v1"
+#define OWNER_KIND        "Certificate"
+
 static struct json *owner_json(const struct certificate *crt)
 {
     struct json *list = json_new_list();
     struct json *owner = json_new_map();
 
-    json_set_text(owner, "apiVersion", "cert-manager.io/v1");
-    json_set_text(owner, "kind", "Certificate");
+    json_set_text(owner, "apiVersion", OWNER_API_VERSION);
+    json_set_text(owner, "kind", OWNER_KIND);
     json_set_text(owner, "name", crt->object.metadata.name);
     json_set_text(owner, "uid", crt->object.metadata.uid);
     json_set_bool(owner, "controller", true);
@@ -293,11 +296,30 @@ static struct violation formats_violation(const struct certificate_facts *facts)
     return (struct violation){};
 }
 
+/* A reference as owner_json() writes it. */
+static bool is_owner(const struct owner_reference *ref, const struct metadata *crt)
+{
+    return streq(ref->api_version, OWNER_API_VERSION) && streq(ref->kind, OWNER_KIND) &&
+           streq(ref->name, crt->name) && streq(ref->uid, crt->uid) && ref->controller.value &&
+           ref->block_owner_deletion.value;
+}
+
+static bool has_owner(const struct metadata *secret, const struct metadata *crt)
+{
+    for (size_t i = 0; i < secret->owner_references.len; i++)
+        if (is_owner(&secret->owner_references.items[i], crt))
+            return true;
+    return false;
+}
+
+/* What somebody else has applied is theirs to take off. */
 static struct violation owner_violation(const struct certificate_facts *facts, bool owner_ref)
 {
-    bool has = object_is_controlled_by(&facts->secret->object, facts->crt->object.metadata.uid);
+    const struct metadata *crt = &facts->crt->object.metadata;
+    cleanup(xfree) char *uid = xasprintf("{\"uid\":\"%s\"}", str_or(crt->uid, ""));
+    bool is_owned = array_string_has(&facts->secret->owned_owners, uid);
 
-    if (has == owner_ref)
+    if (owner_ref ? is_owned && has_owner(&facts->secret->object.metadata, crt) : !is_owned)
         return (struct violation){};
     return (struct violation){
         "SecretOwnerRefMismatch",

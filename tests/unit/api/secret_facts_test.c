@@ -102,6 +102,7 @@ TEST(additional_formats_are_compared_with_the_pair)
     "      f:data: {.: {}, f:tls.crt: {}, f:tls.key: {}}\n"                                        \
     "      f:metadata:\n        f:annotations: {.: {}, f:a/b: {}}\n"                               \
     "        f:labels: {f:c: {}}\n"                                                                \
+    "        f:ownerReferences: {'k:{\"uid\":\"u\"}': {}}\n"                                       \
     "  - manager: cert-manager-certificates-issuing\n    operation: Update\n    fieldsV1:\n"       \
     "      f:data: {f:other: {}}\n"
 
@@ -114,6 +115,8 @@ TEST(what_the_issuing_manager_applied_is_kept_by_name)
     ASSERT_EQ(facts->owned_annotations.len, 1);
     ASSERT_STREQ(facts->owned_annotations.items[0], "a/b");
     ASSERT_EQ(facts->owned_labels.len, 1);
+    ASSERT_EQ(facts->owned_owners.len, 1);
+    ASSERT_STREQ(facts->owned_owners.items[0], "{\"uid\":\"u\"}");
     ASSERT_NULL(facts->foreign_owner);
 }
 

@@ -324,6 +324,36 @@ static void format_removed(struct sample *s)
     s->crt.spec.additional_output_formats.len = 0;
 }
 
+static struct owner_reference owner;
+static const char *owner_keys[] = {"{\"uid\":\"uid-of-web\"}"};
+
+static void owner_applied(struct sample *s)
+{
+    owner = (struct owner_reference){"cert-manager.io/v1", "Certificate", "web",
+                                     "uid-of-web",         {true, true},  {true, true}};
+    s->secret.object.metadata.owner_references.items = &owner;
+    s->secret.object.metadata.owner_references.len = 1;
+    s->secret.owned_owners = (struct array_string){owner_keys, 1};
+}
+
+static void owner_set_by_somebody(struct sample *s)
+{
+    owner_applied(s);
+    s->secret.owned_owners.len = 0;
+}
+
+static void owner_renamed(struct sample *s)
+{
+    owner_applied(s);
+    owner.name = "other";
+}
+
+static void owner_not_blocking(struct sample *s)
+{
+    owner_applied(s);
+    owner.block_owner_deletion.value = false;
+}
+
 TEST(the_secret_is_repaired_when_its_metadata_or_formats_differ_from_the_spec)
 {
     static const struct {
@@ -349,6 +379,12 @@ TEST(the_secret_is_repaired_when_its_metadata_or_formats_differ_from_the_spec)
         {"format of another key", format_of_another_key, false, "AdditionalOutputFormatsMismatch"},
         {"format removed", format_removed, false, "AdditionalOutputFormatsMismatch"},
         {"owner reference wanted", spoil_nothing, true, "SecretOwnerRefMismatch"},
+        {"owner reference applied", owner_applied, true, NULL},
+        {"owner reference renamed", owner_renamed, true, "SecretOwnerRefMismatch"},
+        {"owner reference lets go", owner_not_blocking, true, "SecretOwnerRefMismatch"},
+        {"owner reference of somebody", owner_set_by_somebody, true, "SecretOwnerRefMismatch"},
+        {"owner reference not wanted", owner_applied, false, "SecretOwnerRefMismatch"},
+        {"that of somebody stays", owner_set_by_somebody, false, NULL},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
