@@ -75,6 +75,8 @@ static int parse_address(const char *text, struct dns_server *ret, struct err *e
     if (!ok || len == 0 || len >= sizeof(server.address))
         return invalid(text, "want an address or host name, and a port behind ':'", err);
     memcpy(server.address, text + (*text == '['), len);
+    if (str_empty(port))
+        port = NULL; /* 'host:' is what cert-manager takes for 'host', too */
     if (port && str_parse_int(port, 1, UINT16_MAX, &number) < 0)
         return invalid(text, "the port is not a number from 1 to 65535", err);
     if (port)
