@@ -370,6 +370,7 @@ def window(member, value):
 
 WRONG = [  # kind, where, value (None: left out), the path that the server tells, its reason
     ("certificates", ("spec", "privateKey", "algorithm"), "DSA", None, "FieldValueNotSupported"),
+    ("certificates", ("spec", "privateKey", "rotationPolicy"), "Alway!", None, "FieldValueNotSupported"),
     ("certificates", ("spec", "usages", 0), "fly", "spec.usages[0]", "FieldValueNotSupported"),
     ("certificates", ("spec", "renewal", "policy"), "", None, "FieldValueNotSupported"),
     ("certificates", ("spec", "keystores", "pkcs12", "profile"), "Old", None, "FieldValueNotSupported"),
@@ -465,29 +466,66 @@ def test_a_request_cannot_be_changed_between_approval_and_signature(cluster, nam
     assert conditions_of(found) == {"Approved": "True"}
 
 
-@pytest.mark.parametrize("plural", ["certificates", "certificaterequests", "issuers"])
+WITH_CONDITIONS = ("certificates", "certificaterequests", "issuers", "clusterissuers")
+READY = {"type": "Ready", "status": "False", "reason": "x", "message": "x"}
+POLICY = {"type": "Approved", "status": "True", "reason": "policy", "message": "y"}
+
+
+@pytest.mark.parametrize("plural", WITH_CONDITIONS)
 def test_two_appliers_keep_a_condition_each(cluster, namespace, plural):
     create_minimal(cluster, plural, namespace, "two")
-    ready = {"type": "Ready", "status": "False", "reason": "x", "message": "x"}
-    policy = {"type": "Approved", "status": "True", "reason": "policy", "message": "y"}
-    apply_conditions(cluster, plural, namespace, "controller", [ready])
-    apply_conditions(cluster, plural, namespace, "approver", [policy])
-    apply_conditions(cluster, plural, namespace, "controller", [{**ready, "status": "True"}])
-    found = cluster.get(resource(plural, "two"), namespace)
+    apply_conditions(cluster, plural, namespace, "controller", [READY])
+    apply_conditions(cluster, plural, namespace, "approver", [POLICY])
+    apply_conditions(cluster, plural, namespace, "controller", [{**READY, "status": "True"}])
+    found = cluster.get(resource(plural, "two"), place(plural, namespace))
     assert conditions_of(found) == {"Ready": "True", "Approved": "True"}
     with pytest.raises(KubeError, match="conflict"):
-        apply_conditions(cluster, plural, namespace, "other", [{**ready, "status": "Unknown"}])
-    found["status"]["conditions"].append(ready)
+        apply_conditions(cluster, plural, namespace, "other", [{**READY, "status": "Unknown"}])
+    found["status"]["conditions"].append(READY)
     with pytest.raises(KubeError, match="Duplicate"):
-        cluster.replace(resource(plural, "two"), found, namespace, "status")
+        cluster.replace(resource(plural, "two"), found, place(plural, namespace), "status")
 
 
-def apply_conditions(kube, plural, namespace, manager, conditions):
+@pytest.mark.parametrize("plural", WITH_CONDITIONS)
+def test_an_applier_lets_go_of_its_own_condition_and_takes_over_by_force(cluster, namespace, plural):
+    create_minimal(cluster, plural, namespace, "two")
+    apply_conditions(cluster, plural, namespace, "controller", [READY])
+    apply_conditions(cluster, plural, namespace, "approver", [POLICY])
+    after = apply_conditions(cluster, plural, namespace, "controller", [])
+    assert after["status"]["conditions"] == [POLICY]
+    mine = {**POLICY, "reason": "mine"}
+    with pytest.raises(KubeError, match="conflict"):
+        apply_conditions(cluster, plural, namespace, "controller", [mine])
+    taken = apply_conditions(cluster, plural, namespace, "controller", [mine], force=True)
+    assert taken["status"]["conditions"] == [mine]
+
+
+def test_an_applier_takes_back_its_own_numbers_and_times_of_a_status_only(cluster, namespace):
+    create_minimal(cluster, "certificates", namespace, "two")
+    failure = {"failedIssuanceAttempts": 2, "lastFailureTime": "2026-01-01T00:00:00Z"}
+
+    def applied(manager, **status):
+        return apply_status(cluster, "certificates", namespace, manager, status)["status"]
+
+    assert applied("revisions", revision=7) == {"revision": 7}
+    assert applied("issuing", **failure) == {"revision": 7, **failure}
+    assert applied("issuing") == {"revision": 7}
+    applied("issuing", **failure)
+    applied("another", **failure)
+    assert applied("issuing") == {"revision": 7, **failure}
+    assert applied("another") == {"revision": 7}
+
+
+def apply_conditions(kube, plural, namespace, manager, conditions, force=False):
+    return apply_status(kube, plural, namespace, manager, {"conditions": conditions}, force)
+
+
+def apply_status(kube, plural, namespace, manager, status, force=False):
     body = object_of(plural, "two", None)
     del body["spec"]
-    body["status"] = {"conditions": conditions}
-    path = kube.path(resource(plural, "two"), namespace, "status")
-    return kube.request("PATCH", f"{path}?fieldManager={manager}", body, APPLY)
+    body["status"] = status
+    path = kube.path(resource(plural, "two"), place(plural, namespace), "status")
+    return kube.request("PATCH", f"{path}?fieldManager={manager}&force={str(force).lower()}", body, APPLY)
 
 
 # --- what is copied from others ---

@@ -219,6 +219,8 @@ APPROVERS = {
     "step-one": "stepissuers.certmanager.step.sm/policies.ca",
     "aws-cluster-one": "awspcaclusterissuers.awspca.cert-manager.io/ca",
     "exception": "signingpolicies.ca.example.com/ca",
+    "bare": "issuers.cert-manager.io/ca",
+    "malformed": "issuers.policies/cert-manager.io.ca",
 }
 APPROVER = """---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -843,6 +845,7 @@ SOLVERS = [
     (dns(cloudflare={"apiTokenSecretRef": NO_KEY}), f"{SECOND}.cloudflare.apiTokenSecretRef: "),
     (dns(digitalocean={"tokenSecretRef": NO_KEY}), f"{SECOND}.digitalocean.tokenSecretRef: "),
     (dns(rfc2136={"nameserver": ""}), f"{SECOND}.rfc2136.nameserver: must be"),
+    (dns(rfc2136={"nameserver": ":53"}), f"{SECOND}.rfc2136.nameserver: must be"),
     (dns(rfc2136={"nameserver": "2001:db8::1"}), f"{SECOND}.rfc2136.nameserver: must be"),
     (dns(rfc2136={**RFC2136, "tsigKeyName": "a"}), f"{SECOND}.rfc2136.tsigSecretSecretRef: is missing"),
     (dns(rfc2136={**RFC2136, "tsigSecretSecretRef": KEY}), f"{SECOND}.rfc2136.tsigKeyName: is missing"),
@@ -877,6 +880,7 @@ SOLVERS_LET_IN = [
     dns(digitalocean={"tokenSecretRef": KEY}),
     dns(rfc2136={**RFC2136, "tsigKeyName": "a", "tsigSecretSecretRef": KEY}),
     dns(rfc2136={"nameserver": "[2001:db8::1]:53", "tsigAlgorithm": "HmacSha256"}),
+    dns(rfc2136={"nameserver": "ns.example.test:"}),
     dns(route53={}),
     dns(webhook={"groupName": "a.test", "solverName": "b", "config": {"any": ["thing"]}}),
     dns(
@@ -1130,6 +1134,9 @@ MAY_NOT = [
     ("author", {}, "issuers.cert-manager.io/policies.ca"),
     ("one", {"name": "other"}, "issuers.cert-manager.io/policies.other"),
     ("one", {"kind": "ClusterIssuer"}, "clusterissuers.cert-manager.io/ca"),
+    ("bare", {}, "issuers.cert-manager.io/policies.ca"),
+    ("malformed", {}, "issuers.cert-manager.io/policies.ca"),
+    ("malformed", {"kind": "ClusterIssuer"}, "clusterissuers.cert-manager.io/ca"),
     ("any", {"kind": "ClusterIssuer"}, "clusterissuers.cert-manager.io/ca"),
     ("cluster-one", {}, "issuers.cert-manager.io/policies.ca"),
     (
