@@ -86,7 +86,7 @@ COST_OF_AN_ACME_CERTIFICATE = {
     ("update", "certificaterequests/status"): 2,
     ("update", "orders/status"): 2,
     ("update", "challenges/status"): 2,
-    ("patch", "challenges"): 1,
+    ("patch", "challenges"): 2,  # the finalizer, on and off, as cert-manager can take it off too
     ("patch", "secrets"): 1,
     ("delete", "challenges"): 1,
     ("delete", "secrets"): 1,
