@@ -101,7 +101,6 @@ static void safes_free(safes *stack)
 {
     sk_PKCS7_pop_free(stack, PKCS7_free);
 }
-DEFINE_CLEANUP(safes, safes_free);
 
 static void bags_free(bags *stack)
 {
@@ -125,7 +124,6 @@ static void library_deinit(struct library *library)
             OSSL_PROVIDER_unload(library->providers[i]);
     OSSL_LIB_CTX_free(library->context);
 }
-DEFINE_CLEANUP_VALUE(struct library, library_deinit);
 
 static int library_open(struct library *library, const struct profile *profile, struct err *err)
 {
