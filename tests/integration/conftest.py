@@ -17,6 +17,7 @@ from support.fault_ca import FaultCA
 from support.kube import DEFAULT_VERSION
 from support.plugin import Plugin
 from support.scene import Scene
+from support.swap import Swap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -126,6 +127,18 @@ def scene(cluster, bind, pebble, request):
     scene.remove()
     wait_until(scene.is_gone, 180, "the namespace to go", every=0.2)
     assert not scene.records()
+
+
+@pytest.fixture
+def quick(scene):
+    """A scene in which nobody looks before the CA is asked."""
+    scene.make_issuer("0s")
+    return scene
+
+
+@pytest.fixture
+def swap(binary, cluster, bind, tmp_path):
+    return Swap(binary, tmp_path, cluster, bind)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,17 @@
 import contextlib
 import json
 
+import pytest
+
+from . import manifests as m
 from .cert_manager import CertManager
 from .certlet import Certlet, solver_flags
 from .controller import NAMESPACE, Controller, is_true, wait_ready
 from .resources import CERTIFICATES, ORDERS, REQUESTS
 from .server import wait_until
 
+# How cert-manager writes statuses: whole, or with its gate ServerSideApply. Secrets it applies in any case.
+BOTH = pytest.mark.parametrize("server_side_apply", [False, True], ids=["updates", "applies"])
 ALONE = "--leader-elect=false"
 WRITES = ("create", "update", "patch", "delete")
 
@@ -140,3 +145,7 @@ def managers(one, subresource=""):
 def wait_all_ready(kube, namespace, seconds=240):
     for one in kube.list(CERTIFICATES, namespace):
         wait_ready(kube, f"{CERTIFICATES}/{one['metadata']['name']}", namespace, seconds)
+
+
+def leaf(name, namespace, issuer="ca", **spec):
+    return m.certificate(name, [f"{name}.{namespace}.example.test"], issuer, namespace, **spec)
