@@ -5,6 +5,7 @@
 
 #include "command.h"
 #include "controller/installed.h"
+#include "output.h"
 
 static void print_finding(const struct finding *finding)
 {
@@ -33,7 +34,6 @@ static struct json *finding_json(const struct finding *finding)
 
 static void print_json(const struct findings *findings)
 {
-    cleanup(buf_deinit) struct buf text = BUF(16 * 1024 * 1024);
     cleanup(json_unref) struct json *map = json_new_map();
     struct json *list = json_new_list();
 
@@ -42,8 +42,7 @@ static void print_json(const struct findings *findings)
     json_set_int(map, "problems", (int64_t)findings_count(findings, FINDING_PROBLEM));
     json_set_int(map, "warnings", (int64_t)findings_count(findings, FINDING_WARNING));
     json_set(map, "findings", list);
-    json_print_pretty(map, &text);
-    printf("%s\n", buf_str(&text));
+    output_print(map, "json");
 }
 
 /* Every user may read it, unless somebody took that away; who may not goes on without. */

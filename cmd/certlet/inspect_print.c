@@ -8,7 +8,7 @@
 #include "api/kinds.h"
 #include "base/clock.h"
 #include "base/timetext.h"
-#include "json/json.h"
+#include "output.h"
 
 static const char *algorithm_name(const struct pkey *key)
 {
@@ -26,14 +26,6 @@ static struct json *usages_json(key_usages usages)
             json_append_text(list, enum_name(&key_usage_names, i));
     }
     return list;
-}
-
-static void set_time(struct json *map, const char *key, int64_t ms)
-{
-    char text[TIME_TEXT_MAX];
-
-    time_format(ms, text);
-    json_set_text(map, key, text);
 }
 
 static void set_key(struct json *map, const struct pkey *key)
@@ -79,8 +71,8 @@ static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
     set_names(map, "uris", &names->uris);
     if (names->other_name_count > 0)
         set_other_names(map, names);
-    set_time(map, "notBefore", cert_not_before_ms(cert));
-    set_time(map, "notAfter", cert_not_after_ms(cert));
+    output_set_time(map, "notBefore", cert_not_before_ms(cert));
+    output_set_time(map, "notAfter", cert_not_after_ms(cert));
     json_set_int(map, "daysLeft", (cert_not_after_ms(cert) - now_ms) / DAYS(1));
     set_key(map, cert_public_key(cert));
     json_set(map, "usages", usages_json(cert_usages(cert)));
@@ -317,11 +309,11 @@ static struct json *answer_json(const struct revocation_answer *answer)
         return map;
     }
     json_set_text(map, "state", states[answer->found.state]);
-    set_time(map, "thisUpdate", answer->found.this_update_ms);
+    output_set_time(map, "thisUpdate", answer->found.this_update_ms);
     if (answer->found.next_update_ms)
-        set_time(map, "nextUpdate", answer->found.next_update_ms);
+        output_set_time(map, "nextUpdate", answer->found.next_update_ms);
     if (answer->found.state == REVOCATION_REVOKED) {
-        set_time(map, "revokedAt", answer->found.revoked_at_ms);
+        output_set_time(map, "revokedAt", answer->found.revoked_at_ms);
         json_set_text(map, "reason", answer->found.reason);
     }
     return map;
@@ -358,7 +350,6 @@ static void set_private_key(struct json *map, const struct contents *contents)
 void contents_print_json(const struct contents *contents, int64_t now_ms)
 {
     cleanup(json_unref) struct json *map = json_new_map();
-    cleanup(buf_deinit) struct buf out = BUF(1024 * 1024);
     struct json *answers = json_new_list();
 
     if (contents->secret)
@@ -374,6 +365,5 @@ void contents_print_json(const struct contents *contents, int64_t now_ms)
     if (contents->asked)
         json_set(map, "revocation", json_ref(answers));
     json_unref(answers);
-    json_print_pretty(map, &out);
-    printf("%s\n", buf_str(&out));
+    output_print(map, "json");
 }

@@ -9,9 +9,9 @@
 #include "controller/manifests.h"
 #include "controller/plan.h"
 #include "options.h"
+#include "output.h"
 #include "place.h"
 #include "store/local.h"
-#include "yaml/yaml.h"
 
 #define LINE_MAX_BYTES  (64 * 1024)
 #define PLAN_TIMEOUT_MS MINUTES(10)
@@ -125,16 +125,6 @@ static void print_counts(const struct plan *plan)
 
 /* --- json and yaml --- */
 
-static void set_time(struct json *map, const char *key, int64_t ms)
-{
-    char text[TIME_TEXT_MAX];
-
-    if (ms == 0)
-        return;
-    time_format(ms, text);
-    json_set_text(map, key, text);
-}
-
 static struct json *row_json(const struct plan_row *row)
 {
     struct json *map = json_new_map();
@@ -149,8 +139,8 @@ static struct json *row_json(const struct plan_row *row)
     json_set_text(map, "reason", row->reason);
     json_set_text(map, "message", row->message);
     json_set_text(map, "obstacle", row->obstacle);
-    set_time(map, "renewalTime", row->renewal_ms);
-    set_time(map, "notBefore", row->until_ms);
+    output_set_time(map, "renewalTime", row->renewal_ms);
+    output_set_time(map, "notBefore", row->until_ms);
     return map;
 }
 
@@ -190,7 +180,6 @@ static struct json *plan_json(const struct view *view)
 static void print_plan(const struct view *view)
 {
     cleanup(json_unref) struct json *json = NULL;
-    cleanup(buf_deinit) struct buf text = BUF(256 * 1024 * 1024);
 
     if (streq(view->format, "table")) {
         print_rows(view);
@@ -199,11 +188,7 @@ static void print_plan(const struct view *view)
         return;
     }
     json = plan_json(view);
-    if (streq(view->format, "json"))
-        json_print_pretty(json, &text);
-    else
-        yaml_print(json, &text);
-    printf("%s%s", buf_str(&text), streq(view->format, "json") ? "\n" : "");
+    output_print(json, view->format);
 }
 
 /* --- a folder: what its manifests would make of a copy of its store --- */

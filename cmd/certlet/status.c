@@ -8,8 +8,8 @@
 #include "command.h"
 #include "controller/report.h"
 #include "options.h"
+#include "output.h"
 #include "place.h"
-#include "yaml/yaml.h"
 
 struct view {
     const struct report *report;
@@ -220,16 +220,6 @@ static void print_refused(const struct view *view)
 
 /* --- json and yaml --- */
 
-static void set_time(struct json *map, const char *key, int64_t ms)
-{
-    char text[TIME_TEXT_MAX];
-
-    if (ms == 0)
-        return;
-    time_format(ms, text);
-    json_set_text(map, key, text);
-}
-
 static struct json *names_json(const struct array_string *names)
 {
     struct json *list = json_new_list();
@@ -271,13 +261,13 @@ static struct json *certificate_json(const struct certificate_row *row)
     json_set_text(issuer, "kind", row->issuer_kind);
     json_set_text(issuer, "name", row->issuer_name);
     json_set_text(map, "secretName", row->secret_name);
-    set_time(map, "notBefore", row->not_before_ms);
-    set_time(map, "notAfter", row->not_after_ms);
-    set_time(map, "renewalTime", row->renewal_time_ms);
+    output_set_time(map, "notBefore", row->not_before_ms);
+    output_set_time(map, "notAfter", row->not_after_ms);
+    output_set_time(map, "renewalTime", row->renewal_time_ms);
     json_set_bool(map, "issuing", row->is_issuing);
     json_set_text(map, "issuingMessage", row->issuing_message);
     json_set_int(map, "attempts", row->attempts);
-    set_time(map, "nextAttempt", row->next_attempt_ms);
+    output_set_time(map, "nextAttempt", row->next_attempt_ms);
     json_set_text(map, "waitingFor", row->waiting_for);
     json_set_text(map, "problem", row->problem);
     json_set_text(map, "failingName", row->failing_name);
@@ -320,7 +310,6 @@ static struct json *view_json(const struct view *view)
 static void print_view(const struct view *view, const char *format)
 {
     cleanup(json_unref) struct json *json = NULL;
-    cleanup(buf_deinit) struct buf text = BUF(256 * 1024 * 1024);
 
     if (streq(format, "table") || streq(format, "wide") || streq(format, "tree")) {
         if (streq(format, "tree"))
@@ -332,11 +321,7 @@ static void print_view(const struct view *view, const char *format)
         return;
     }
     json = view_json(view);
-    if (streq(format, "json"))
-        json_print_pretty(json, &text);
-    else
-        yaml_print(json, &text);
-    printf("%s%s", buf_str(&text), streq(format, "json") ? "\n" : "");
+    output_print(json, format);
 }
 
 /* --- what to look at --- */
