@@ -12,7 +12,7 @@ static const struct field owner_reference_rows[] = {
     FIELD(struct owner_reference, controller, "controller", OPT_BOOL),
     FIELD(struct owner_reference, block_owner_deletion, "blockOwnerDeletion", OPT_BOOL),
 };
-static DEFINE_FIELDS(owner_reference, "owner reference", owner_reference_rows, NULL);
+DEFINE_FIELDS(owner_reference, "owner reference", owner_reference_rows, NULL);
 
 static void check_metadata(const void *self, const char *path, struct field_report *report)
 {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { SCRATCH_SIZE = 4096, API_VERSION_MAX = 128 };
+enum { SCRATCH_SIZE = 4096 };
 
 /* Decode */
 
@@ -272,19 +272,38 @@ struct key object_key(const struct object *object)
     };
 }
 
-struct owner_reference owner_reference_to(const struct object *owner, struct arena *arena)
+struct owner_reference owner_reference_to(const struct object *owner,
+                                          char api_version[API_VERSION_MAX])
 {
-    char api_version[API_VERSION_MAX];
-
-    resource_api_version(&owner->kind->resource, api_version, sizeof(api_version));
+    resource_api_version(&owner->kind->resource, api_version, API_VERSION_MAX);
     return (struct owner_reference){
-        .api_version = arena_strdup(arena, api_version),
+        .api_version = api_version,
         .kind = owner->kind->resource.kind,
-        .name = arena_strdup(arena, owner->metadata.name),
-        .uid = arena_strdup(arena, owner->metadata.uid),
+        .name = owner->metadata.name,
+        .uid = owner->metadata.uid,
         .controller = {.is_set = true, .value = true},
         .block_owner_deletion = {.is_set = true, .value = true},
     };
+}
+
+struct json *object_child_json(const struct kind *kind, const struct key *key,
+                               const struct object *owner, const struct array_pair *labels,
+                               const struct array_pair *annotations)
+{
+    char own_version[API_VERSION_MAX], api_version[API_VERSION_MAX];
+    struct owner_reference reference = owner_reference_to(owner, api_version);
+    struct metadata metadata = {.name = key->name,
+                                .namespace = key->namespace,
+                                .labels = labels ? *labels : (struct array_pair){},
+                                .annotations = annotations ? *annotations : (struct array_pair){},
+                                .owner_references = {&reference, 1}};
+    struct json *child = json_new_map();
+
+    resource_api_version(&kind->resource, own_version, sizeof(own_version));
+    json_set_text(child, "apiVersion", own_version);
+    json_set_text(child, "kind", kind->resource.kind);
+    json_set(child, "metadata", fields_encode(&metadata_fields, &metadata));
+    return child;
 }
 
 const struct owner_reference *object_controller(const struct object *object)

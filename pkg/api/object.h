@@ -27,7 +27,7 @@ struct metadata {
     struct array_string finalizers;
     ARRAY_OF(struct owner_reference) owner_references;
 };
-extern const struct fields metadata_fields;
+extern const struct fields metadata_fields, owner_reference_fields;
 
 enum condition_status { CONDITION_NONE, CONDITION_TRUE, CONDITION_FALSE, CONDITION_UNKNOWN };
 extern const struct enum_names condition_status_names;
@@ -138,8 +138,14 @@ struct json *object_encode(const struct object *object); /* with apiVersion and 
  * to write a whole status. */
 struct json *object_status_json(const struct object *object, const void *status);
 struct key object_key(const struct object *object); /* borrowed */
-/* controller=true reference to `owner`. */
-struct owner_reference owner_reference_to(const struct object *owner, struct arena *arena);
+/* controller=true reference to `owner`, whose texts are lent; its version is written to the caller's. */
+struct owner_reference owner_reference_to(const struct object *owner,
+                                          char api_version[API_VERSION_MAX]);
+/* What a new object that `owner` controls begins with: apiVersion, kind and metadata. Labels and annotations may
+ * be NULL. */
+struct json *object_child_json(const struct kind *kind, const struct key *key,
+                               const struct object *owner, const struct array_pair *labels,
+                               const struct array_pair *annotations);
 /* Is `object` controlled by the object with this uid? */
 bool object_is_controlled_by(const struct object *object, const char *uid);
 const struct owner_reference *object_controller(const struct object *object); /* NULL: none */

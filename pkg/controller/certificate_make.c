@@ -59,8 +59,8 @@ static struct json *next_key_json(struct certificate_run *run, const struct pkey
 {
     struct pair label_items[] = {{LABEL_NEXT_PRIVATE_KEY, "true"}, {LABEL_FAO, "true"}};
     struct array_pair labels = {.items = label_items, .len = ARRAY_LEN(label_items)};
-    struct json *secret = child_json(&kind_secret, run->decision.next_key_name, &run->crt->object,
-                                     &labels, NULL);
+    struct key name = {.namespace = run->key.namespace, .name = run->decision.next_key_name};
+    struct json *secret = object_child_json(&kind_secret, &name, &run->crt->object, &labels, NULL);
     cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
     cleanup(xfree_secret) char *text = NULL;
 
@@ -241,6 +241,7 @@ static struct json *request_json(struct certificate_run *run, const struct buf *
         .is_ca = spec->is_ca,
         .usages = spec->usages,
     };
+    struct key name = {.namespace = run->key.namespace, .name = request_name(run, revision)};
     struct array_pair annotations = {};
     struct json *request;
 
@@ -251,8 +252,8 @@ static struct json *request_json(struct certificate_run *run, const struct buf *
     add_pair(&annotations, ANNOTATION_CERTIFICATE_NAME, metadata->name);
     if (run->decision.replaces_young)
         add_pair(&annotations, ANNOTATION_REPLACES_YOUNG, "true");
-    request = child_json(&kind_certificate_request, request_name(run, revision), &run->crt->object,
-                         &metadata->labels, &annotations);
+    request = object_child_json(&kind_certificate_request, &name, &run->crt->object,
+                                &metadata->labels, &annotations);
     json_set(request, "spec", fields_encode(&certificate_request_spec_fields, &body));
     return request;
 }

@@ -211,9 +211,6 @@ void event_of_action(struct controllers *self, const struct context *ctx,
 void event_extra(struct controllers *self, const struct context *ctx, const struct object *about,
                  const char *reason, const char *fmt, ...) PRINTF_LIKE(5, 6);
 
-/* {apiVersion, kind, metadata{name, namespace, labels, annotations, ownerReferences: controller}}. */
-struct json *child_json(const struct kind *kind, const char *name, const struct object *owner,
-                        const struct array_pair *labels, const struct array_pair *annotations);
 /* Annotations of `from` that --copied-annotation-prefixes lets through (behaviour.md 15). */
 void copied_annotations(struct controllers *self, const struct array_pair *from,
                         struct arena *arena, struct array_pair *ret);

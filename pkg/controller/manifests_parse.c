@@ -15,7 +15,7 @@
 #include "pki/names.h"
 #include "yaml/yaml.h"
 
-enum { API_VERSION_MAX = 128, QUOTED_MAX = 80 };
+enum { QUOTED_MAX = 80 };
 #define NAMESPACE_DEFAULT "default"
 
 /* What may stand in a manifest; Orders and Challenges are made by the program. */

@@ -281,53 +281,7 @@ void event_extra(struct controllers *self, const struct context *ctx, const stru
     send_event(self, ctx, about, EVENT_NORMAL, reason, NULL, message);
 }
 
-/* --- children --- */
-
-static struct json *pairs_json(const struct array_pair *pairs)
-{
-    struct json *map = json_new_map();
-
-    for (size_t i = 0; i < pairs->len; i++)
-        json_set_text(map, pairs->items[i].key, pairs->items[i].value);
-    return map;
-}
-
-static struct json *controller_reference(const struct object *owner)
-{
-    struct json *list = json_new_list();
-    struct json *reference = json_new_map();
-    char version[128];
-
-    resource_api_version(&owner->kind->resource, version, sizeof(version));
-    json_set_text(reference, "apiVersion", version);
-    json_set_text(reference, "kind", owner->kind->resource.kind);
-    json_set_text(reference, "name", owner->metadata.name);
-    json_set_text(reference, "uid", owner->metadata.uid);
-    json_set_bool(reference, "controller", true);
-    json_set_bool(reference, "blockOwnerDeletion", true);
-    json_append(list, reference);
-    return list;
-}
-
-struct json *child_json(const struct kind *kind, const char *name, const struct object *owner,
-                        const struct array_pair *labels, const struct array_pair *annotations)
-{
-    struct json *object = json_new_map();
-    struct json *metadata = json_need_map(object, "metadata");
-    char version[128];
-
-    resource_api_version(&kind->resource, version, sizeof(version));
-    json_set_text(object, "apiVersion", version);
-    json_set_text(object, "kind", kind->resource.kind);
-    json_set_text(metadata, "name", name);
-    json_set_text(metadata, "namespace", owner->metadata.namespace);
-    if (labels && labels->len > 0)
-        json_set(metadata, "labels", pairs_json(labels));
-    if (annotations && annotations->len > 0)
-        json_set(metadata, "annotations", pairs_json(annotations));
-    json_set(metadata, "ownerReferences", controller_reference(owner));
-    return object;
-}
+/* --- annotations that go along --- */
 
 /* "*,-kubectl.kubernetes.io/": entries in order; "-" removes what earlier ones let in; a "*" anywhere
  * makes every positive entry let in everything (behaviour.md 15). */

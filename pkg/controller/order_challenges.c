@@ -160,8 +160,9 @@ static int create_challenge(struct order_run *run, const struct challenge_spec *
                             struct err *err)
 {
     cleanup(xfree) char *name = challenge_name(&run->order->object, spec);
-    cleanup(json_unref) struct json *challenge = child_json(&kind_challenge, name,
-                                                            &run->order->object, NULL, NULL);
+    struct key key = {.namespace = run->key->namespace, .name = name};
+    cleanup(json_unref) struct json *challenge = object_child_json(&kind_challenge, &key,
+                                                                   &run->order->object, NULL, NULL);
     int r;
 
     json_set(challenge, "spec", fields_encode(&challenge_spec_fields, spec));

@@ -145,21 +145,13 @@ static int data_json(const struct target_secret *target, const struct chain *cha
     return r < 0 ? r : check_size(data, err);
 }
 
-#define OWNER_API_VERSION "cert-manager.io/v1"
-#define OWNER_KIND        "Certificate"
-
-static struct json *owner_json(const struct certificate *crt)
+static struct json *owners_json(const struct certificate *crt)
 {
+    char api_version[API_VERSION_MAX];
+    struct owner_reference owner = owner_reference_to(&crt->object, api_version);
     struct json *list = json_new_list();
-    struct json *owner = json_new_map();
 
-    json_set_text(owner, "apiVersion", OWNER_API_VERSION);
-    json_set_text(owner, "kind", OWNER_KIND);
-    json_set_text(owner, "name", crt->object.metadata.name);
-    json_set_text(owner, "uid", crt->object.metadata.uid);
-    json_set_bool(owner, "controller", true);
-    json_set_bool(owner, "blockOwnerDeletion", true);
-    json_append(list, owner);
+    json_append(list, fields_encode(&owner_reference_fields, &owner));
     return list;
 }
 
@@ -184,7 +176,7 @@ int target_secret_json(const struct target_secret *target, struct json **ret, st
     json_set(metadata, "labels", json_new_strmap(&labels));
     json_set(metadata, "annotations", json_new_strmap(&annotations));
     if (target->owner_ref)
-        json_set(metadata, "ownerReferences", owner_json(target->crt));
+        json_set(metadata, "ownerReferences", owners_json(target->crt));
     r = data_json(target, &chain, json_need_map(secret, "data"), err);
     if (r < 0)
         return r;
@@ -296,18 +288,13 @@ static struct violation formats_violation(const struct certificate_facts *facts)
     return (struct violation){};
 }
 
-/* A reference as owner_json() writes it. */
-static bool is_owner(const struct owner_reference *ref, const struct metadata *crt)
+static bool has_owner(const struct metadata *secret, const struct object *crt)
 {
-    return streq(ref->api_version, OWNER_API_VERSION) && streq(ref->kind, OWNER_KIND) &&
-           streq(ref->name, crt->name) && streq(ref->uid, crt->uid) && ref->controller.value &&
-           ref->block_owner_deletion.value;
-}
+    char api_version[API_VERSION_MAX];
+    struct owner_reference wanted = owner_reference_to(crt, api_version);
 
-static bool has_owner(const struct metadata *secret, const struct metadata *crt)
-{
     for (size_t i = 0; i < secret->owner_references.len; i++)
-        if (is_owner(&secret->owner_references.items[i], crt))
+        if (fields_equal(&owner_reference_fields, &secret->owner_references.items[i], &wanted))
             return true;
     return false;
 }
@@ -315,8 +302,8 @@ static bool has_owner(const struct metadata *secret, const struct metadata *crt)
 /* What somebody else has applied is theirs to take off. */
 static struct violation owner_violation(const struct certificate_facts *facts, bool owner_ref)
 {
-    const struct metadata *crt = &facts->crt->object.metadata;
-    cleanup(xfree) char *uid = xasprintf("{\"uid\":\"%s\"}", str_or(crt->uid, ""));
+    const struct object *crt = &facts->crt->object;
+    cleanup(xfree) char *uid = xasprintf("{\"uid\":\"%s\"}", str_or(crt->metadata.uid, ""));
     bool is_owned = array_string_has(&facts->secret->owned_owners, uid);
 
     if (owner_ref ? is_owned && has_owner(&facts->secret->object.metadata, crt) : !is_owned)

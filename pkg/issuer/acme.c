@@ -525,48 +525,15 @@ char *order_name(const struct object *request, const struct order_spec *spec)
                      str_fnv1_32(text, strlen(text)));
 }
 
-static struct json *owner_json(const struct object *request)
-{
-    struct json *owner = json_new_map();
-    char version[128];
-
-    resource_api_version(&request->kind->resource, version, sizeof(version));
-    json_set_text(owner, "apiVersion", version);
-    json_set_text(owner, "kind", request->kind->resource.kind);
-    json_set_text(owner, "name", request->metadata.name);
-    json_set_text(owner, "uid", request->metadata.uid);
-    json_set_bool(owner, "controller", true);
-    json_set_bool(owner, "blockOwnerDeletion", true);
-    return owner;
-}
-
-static struct json *pairs_json(const struct array_pair *pairs)
-{
-    struct json *map = pairs->len > 0 ? json_new_map() : NULL;
-
-    for (size_t i = 0; i < pairs->len; i++)
-        json_set_text(map, pairs->items[i].key, pairs->items[i].value);
-    return map;
-}
-
 static struct json *order_json(const struct signable *request, const struct order_spec *spec,
                                const struct array_pair *annotations)
 {
-    cleanup(json_unref) struct json *whole = object_encode(request->object);
-    const struct json *from = json_get(whole, "metadata");
-    struct json *order = json_new_map();
-    struct json *metadata = json_need_map(order, "metadata");
+    const struct metadata *from = &request->object->metadata;
     cleanup(xfree) char *name = order_name(request->object, spec);
+    struct key key = {.namespace = request->namespace, .name = name};
+    struct json *order = object_child_json(&kind_order, &key, request->object, &from->labels,
+                                           annotations ? annotations : &from->annotations);
 
-    json_set_text(order, "apiVersion", "acme.cert-manager.io/v1");
-    json_set_text(order, "kind", "Order");
-    json_set_text(metadata, "name", name);
-    json_set_text(metadata, "namespace", request->namespace);
-    json_set(metadata, "labels", json_ref(json_get(from, "labels")));
-    json_set(metadata, "annotations",
-             annotations ? pairs_json(annotations) : json_ref(json_get(from, "annotations")));
-    json_set(metadata, "ownerReferences", json_new_list());
-    json_append(json_get(metadata, "ownerReferences"), owner_json(request->object));
     json_set(order, "spec", fields_encode(&order_spec_fields, spec));
     return order;
 }

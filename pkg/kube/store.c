@@ -7,7 +7,6 @@
 
 #define MANAGER_DEFAULT "certlet"
 #define MANAGER_MAX     128
-#define API_VERSION_MAX 320
 #define WATCH_SECONDS   300 /* client-go's; up to twice that */
 
 #define MERGE_PATCH "application/merge-patch+json"

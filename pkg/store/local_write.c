@@ -20,7 +20,6 @@
 #define GENERATED_LEN   5
 #define GENERATED_MAX   63 /* whole name: fits a label */
 #define GENERATED_TRIES 8  /* apiserver: registry/store.go maxNameGenerationCreateAttempts */
-#define API_VERSION_MAX 320
 #define MANAGER_DEFAULT "unknown"
 
 struct request { /* one write */

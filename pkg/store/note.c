@@ -6,10 +6,9 @@
 #include "base/timetext.h"
 #include "store/name.h"
 
-#define WORD_MAX        128  /* reason, action, reporting instance: bytes */
-#define MESSAGE_MAX     1024 /* bytes */
-#define MANAGER         "certlet"
-#define API_VERSION_MAX 320
+#define WORD_MAX    128  /* reason, action, reporting instance: bytes */
+#define MESSAGE_MAX 1024 /* bytes */
+#define MANAGER     "certlet"
 
 static size_t cut_len(const char *text, size_t max)
 {

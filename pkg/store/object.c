@@ -7,8 +7,6 @@
 #include "store/managed_fields.h"
 #include "store/name.h"
 
-#define API_VERSION_MAX 320
-
 const char *object_meta(const struct json *object, const char *name)
 {
     return json_get_text(json_get(object, "metadata"), name);

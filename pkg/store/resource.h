@@ -34,6 +34,7 @@ void key_format(const struct key *key, char text[KEY_TEXT_MAX]); /* "ns/name", o
 struct key key_parse(char *text);
 bool key_equal(const struct key *a, const struct key *b);
 /* "cert-manager.io/v1", "v1". Lent buffer of the caller. */
+#define API_VERSION_MAX 320 /* bytes with the terminator, of a group and a version */
 void resource_api_version(const struct resource *resource, char *to, size_t size);
 
 #endif

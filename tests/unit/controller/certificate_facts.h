@@ -144,6 +144,7 @@ static inline void sample_init(struct sample *sample)
     sample->other_names[0] = "other.example.com";
     sample->private_key = (struct certificate_private_key){.algorithm = CERTIFICATE_KEY_ECDSA,
                                                            .size = 256};
+    sample->crt.object.kind = &kind_certificate;
     sample->crt.object.metadata.name = "web";
     sample->crt.object.metadata.uid = "uid-of-web";
     sample->crt.spec = (struct certificate_spec){

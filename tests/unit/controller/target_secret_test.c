@@ -45,6 +45,7 @@ static void sample_init(struct sample *sample, enum key_encoding encoding)
     ASSERT_OK(pkey_generate(KEY_ECDSA, 256, &key, &err));
     pkey_to_pem(key, encoding, &sample->key_pem);
     sign(key, &sample->chain_pem);
+    sample->crt.object.kind = &kind_certificate;
     sample->crt.object.metadata.name = "web";
     sample->crt.object.metadata.namespace = "shop";
     sample->crt.object.metadata.uid = "uid-of-web";
