@@ -170,15 +170,15 @@ static const struct gate {
     {"ExperimentalGatewayAPISupport", GATE_GONE}, /* permits a flag */
     {"ListenerSets", GATE_GONE},                  /* permits a flag */
     {"ServerSideApply", GATE_GONE},               /* a status is written whole (DESIGN 6) */
-    {"LiteralCertificateSubject", GATE_UNBUILT},
-    {"NameConstraints", GATE_UNBUILT},
-    {"OtherNames", GATE_UNBUILT},
+    {"LiteralCertificateSubject", GATE_BUILT_IN},
+    {"NameConstraints", GATE_BUILT_IN},
+    {"OtherNames", GATE_BUILT_IN},
     {"UseCertificateRequestBasicConstraints", GATE_UNBUILT},
     {"StableCertificateRequestName", GATE_BUILT_IN},
     {"SecretsFilteredCaching", GATE_BUILT_IN},
     {"ACMEHTTP01IngressPathTypeExact", GATE_UNBUILT},
     {"ACMEUseARI", GATE_BUILT_IN},
-    {"AdditionalCertificateOutputFormats", GATE_UNBUILT},
+    {"AdditionalCertificateOutputFormats", GATE_BUILT_IN},
     {"DisallowInsecureCSRUsageDefinition", GATE_BUILT_IN},
     {"UseDomainQualifiedFinalizer", GATE_BUILT_IN},
     {"DefaultPrivateKeyRotationPolicyAlways", GATE_BUILT_IN},

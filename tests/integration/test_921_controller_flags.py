@@ -111,6 +111,17 @@ def test_the_gate_of_signing_requests_is_read_and_what_has_no_effect_is_said(
         assert (one in text) == (one == word), text
 
 
+BUILT_IN = ("LiteralCertificateSubject", "NameConstraints", "OtherNames", "AdditionalCertificateOutputFormats")
+
+
+@pytest.mark.parametrize("gate", BUILT_IN)
+def test_the_gate_of_what_is_built_in_can_only_be_on(controller, gate):
+    code, text = controller(f"--feature-gates={gate}=true")
+    assert code == 4 and gate not in text, text
+    code, text = controller(f"--feature-gates={gate}=false")
+    assert code == 4 and f"'{gate}=false' has no effect" in text, text
+
+
 # --- configuration file ---
 
 
