@@ -90,9 +90,10 @@ static void print_issuers(const struct plan *plan)
     for (size_t i = 0; i < plan->issuer_count; i++) {
         const struct plan_issuer *issuer = &plan->issuers[i];
 
-        printf("%s %s%s%s cannot be worked with%s: %s\n", issuer->kind, issuer->namespace,
+        printf("%s %s%s%s cannot be worked with as it is%s: %s\n", issuer->kind, issuer->namespace,
                *issuer->namespace ? "/" : "", issuer->name,
-               issuer->is_used ? ", so what it has issued cannot be renewed" : "", issuer->problem);
+               issuer->is_used ? ", so that what it has issued is not renewed" : "",
+               issuer->problem);
     }
     if (plan->issuer_count > 0)
         printf("\n");
@@ -284,6 +285,12 @@ static int open_place(struct planned *planned, const struct usage *usage,
     return EXIT_STORE;
 }
 
+/* What is issued for the first time may wait for its Issuer, as in a new folder. */
+static bool stands_still(const struct plan_row *row)
+{
+    return row->verdict == PLAN_HOLD || (row->verdict == PLAN_RENEW && row->obstacle);
+}
+
 static int exit_code_of(const struct plan *plan, const struct planned *planned)
 {
     bool has_obstacle = planned->manifest_errors > 0;
@@ -291,7 +298,7 @@ static int exit_code_of(const struct plan *plan, const struct planned *planned)
     for (size_t i = 0; i < plan->issuer_count; i++)
         has_obstacle = has_obstacle || plan->issuers[i].is_used;
     for (size_t i = 0; i < plan->len; i++)
-        has_obstacle = has_obstacle || plan->rows[i].verdict == PLAN_HOLD;
+        has_obstacle = has_obstacle || stands_still(&plan->rows[i]);
     return has_obstacle || plan->counts[PLAN_REISSUE] > 0 ? EXIT_NOT_READY : EXIT_OK;
 }
 
@@ -380,7 +387,7 @@ int command_plan(int argc, char **argv)
     code = open_place(&planned, &usage, &flags, &ctx);
     if (code != EXIT_OK)
         return code;
-    wanted.split_secrets = !planned.copy;
+    wanted.split_secrets = wanted.no_http01 = !planned.copy;
     if (flags.namespace)
         strlist_add(&wanted.namespaces, flags.namespace);
     code = make_and_print(&planned, &usage, &wanted, &view, &ctx);

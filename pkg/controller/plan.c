@@ -52,7 +52,7 @@ struct planning {
     struct controllers *controllers;
     const struct context *ctx;
     struct plan *plan;
-    bool owner_ref;
+    bool owner_ref, no_http01;
     struct plan_row *row; /* the one that is being filled */
 };
 
@@ -173,21 +173,44 @@ static bool is_used(const struct plan *plan, const struct plan_issuer *issuer)
     return false;
 }
 
-static void add_issuer(struct plan *plan, const struct issuer *issuer)
+/* What its spec may say, but nobody does here. */
+static const char *unanswered(struct planning *planning, const struct issuer *issuer)
+{
+    const struct acme_issuer *acme = issuer->spec.acme;
+
+    for (size_t i = 0; planning->no_http01 && acme && i < acme->solvers.len; i++)
+        if (acme->solvers.items[i].http01)
+            return arena_printf(planning->plan->arena,
+                                "spec.acme.solvers[%zu].http01: is not built in a cluster in this "
+                                "version; names that it is for need a dns01 solver",
+                                i);
+    return NULL;
+}
+
+static const char *problem_of(struct planning *planning, const struct issuer *issuer)
 {
     cleanup(field_report_deinit) struct field_report report = {};
+    struct err problem = {};
+
+    object_check_spec(&issuer->object, &report);
+    return field_report_check(&report, &problem) < 0
+               ? arena_strdup(planning->plan->arena, problem.text)
+               : unanswered(planning, issuer);
+}
+
+static void add_issuer(struct planning *planning, const struct issuer *issuer)
+{
+    struct plan *plan = planning->plan;
     const struct metadata *metadata = &issuer->object.metadata;
     struct plan_issuer row = {
         .kind = issuer->object.kind->resource.kind,
         .namespace = arena_strdup(plan->arena, str_or(metadata->namespace, "")),
         .name = arena_strdup(plan->arena, metadata->name),
+        .problem = problem_of(planning, issuer),
     };
-    struct err problem;
 
-    object_check_spec(&issuer->object, &report);
-    if (field_report_check(&report, &problem) == 0)
+    if (!row.problem)
         return;
-    row.problem = arena_strdup(plan->arena, problem.text);
     row.is_used = is_used(plan, &row);
     plan->issuers[plan->issuer_count++] = row;
 }
@@ -202,7 +225,7 @@ static void add_issuers(struct planning *planning)
     cache_list(caches->issuers, NULL, &found);
     plan->issuers = arena_alloc(plan->arena, (found.len + 1) * sizeof(*plan->issuers));
     for (size_t i = 0; i < found.len; i++)
-        add_issuer(plan, found.items[i]);
+        add_issuer(planning, found.items[i]);
 }
 
 /* --- all of it --- */
@@ -239,7 +262,10 @@ int plan_make(struct store *store, const struct context *ctx, const struct plan_
     struct solvers solvers = {};
     cleanup(controllers_free) struct controllers *controllers = NULL;
     cleanup(plan_deinit) struct plan plan = {.arena = arena_new(0)};
-    struct planning planning = {.ctx = ctx, .plan = &plan, .owner_ref = options->owner_ref};
+    struct planning planning = {.ctx = ctx,
+                                .plan = &plan,
+                                .owner_ref = options->owner_ref,
+                                .no_http01 = options->no_http01};
     int r = open_controllers(store, ctx, options, &solvers, &controllers, err);
 
     if (r == 0)

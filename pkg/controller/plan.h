@@ -56,6 +56,7 @@ struct plan_options {               /* as the controller will be started */
     const char *resource_namespace; /* --cluster-resource-namespace */
     bool owner_ref;                 /* --enable-certificate-owner-ref */
     int64_t backoff_min_ms, backoff_max_ms;
+    bool no_http01;     /* nobody answers HTTP-01, as in a cluster */
     bool split_secrets; /* an API server's: see controllers.h */
 };
 /* Lists every kind once. ERR_DENIED where one may not be listed: half of it would be a wrong plan. */

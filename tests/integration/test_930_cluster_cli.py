@@ -376,6 +376,45 @@ def test_status_of_who_may_read_nothing_names_verb_and_resource(cluster, user):
     assert done.returncode == 4 and "verb 'list'" in done.stderr
 
 
+# --- plan ---
+
+
+def acme_issuer(name, namespace, *solvers):
+    key = {"name": f"{name}-account"}
+    acme = {"server": "https://ca.test/dir", "privateKeySecretRef": key, "solvers": list(solvers)}
+    return m.private_issuer(name, {"acme": acme}, namespace)
+
+
+def test_plan_names_issuers_that_a_cluster_cannot_work_with(cluster, admin):
+    namespace = "plan-issuers"
+    dns = {"dns01": {"rfc2136": {"nameserver": "127.0.0.1"}}}
+    put(cluster, acme_issuer("by-http", namespace, dns, {"http01": {"ingress": {}}}))
+    put(cluster, acme_issuer("by-dns", namespace, dns))
+    put(cluster, m.private_issuer("vault", {"vault": {"server": "https://vault.test", "path": "pki",
+                                                      "auth": {"tokenSecretRef": {"name": "token"}}}}, namespace))
+    found = {one["name"]: one for one in admin.json("plan", "-n", namespace)["issuers"]
+             if one.get("namespace") == namespace}
+    assert set(found) == {"by-http", "vault"}
+    assert found["by-http"]["problem"].startswith("spec.acme.solvers[1].http01: is not built in a cluster")
+    assert "vault" in found["vault"]["problem"]
+    assert not found["by-http"]["used"]
+    assert admin.command("plan", "-n", namespace).returncode == 0  # nobody names them
+
+    put(cluster, m.certificate("web", ["a.test"], "by-http", namespace=namespace))
+    done = admin.command("plan", "-n", namespace)
+    assert done.returncode == 1
+    assert f"Issuer {namespace}/by-http cannot be worked with as it is, so that" in done.stdout
+    assert "0 of 1 certificates would be re-issued: 1 issued for the first time" in done.stdout
+
+
+def test_plan_of_who_may_not_list_all_says_what_is_missing(cluster, user):
+    namespace = "plan-rights"
+    reader = user(namespace, "planner", rule("cert-manager.io", ["certificates"], "list", "watch"))
+    done = reader.command("plan", "-n", namespace)
+    assert done.returncode == 4 and done.stdout == ""
+    assert "certificaterequests.cert-manager.io" in done.stderr
+
+
 # --- renew ---
 
 
