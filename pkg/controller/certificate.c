@@ -261,12 +261,13 @@ static bool trusts_absence(const struct certificate_run *run)
 {
     const struct certificate_decision *decision = &run->decision;
     const struct conditions *before = &run->crt->status.conditions;
-    bool reuses_key = decision->action == CERTIFICATE_MAKE_KEY &&
-                      !certificate_rotates_key(&run->crt->spec);
+    bool replaces_it = decision->action == CERTIFICATE_STORE_TEMPORARY ||
+                       (decision->action == CERTIFICATE_MAKE_KEY &&
+                        !certificate_rotates_key(&run->crt->spec));
     bool ends_readiness = condition_is(before, "Ready", CONDITION_TRUE) &&
                           !condition_is(&decision->status.conditions, "Ready", CONDITION_TRUE);
 
-    return begins(run) || reuses_key || ends_readiness;
+    return begins(run) || replaces_it || ends_readiness;
 }
 
 /* Decides, and once more when it turns on a Secret that the cache does not have: a cache that is late, or a

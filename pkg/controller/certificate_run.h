@@ -91,6 +91,8 @@ int certificate_apply(struct certificate_run *run, const struct certificate_requ
  * `key` is the one that it holds. */
 int certificate_apply_target(struct certificate_run *run, struct target_secret *target,
                              const struct pkey *key, struct json **ret_stored, struct err *err);
+/* ERR_INVALID: what was applied to the target Secret is not what is in it. */
+int certificate_target_changed(struct certificate_run *run, struct err *err);
 /* Of the target Secret as it was stored: is it as it was applied? The decision is as of then: to finish. */
 int certificate_check_stored(struct certificate_run *run, const struct json *stored,
                              struct err *err);

@@ -118,6 +118,14 @@ void certificate_keep(struct certificate_run *run, const struct object *object)
     arena_on_free(run->arena, drop_kept, (void *)object);
 }
 
+int certificate_target_changed(struct certificate_run *run, struct err *err)
+{
+    return err_set(err, ERR_INVALID,
+                   "a policy of the cluster changes the Secret '%s' as it is written, so that "
+                   "it does not hold what was to be stored; exempt it there",
+                   run->crt->spec.secret_name);
+}
+
 int certificate_check_stored(struct certificate_run *run, const struct json *stored,
                              struct err *err)
 {
@@ -130,12 +138,7 @@ int certificate_check_stored(struct certificate_run *run, const struct json *sto
     certificate_keep(run, &secret->object);
     run->facts.secret = secret;
     certificate_decide(&run->facts, &policy, run->arena, &run->decision);
-    if (run->decision.action == CERTIFICATE_FINISH)
-        return 0;
-    return err_set(err, ERR_INVALID,
-                   "a policy of the cluster changes the Secret '%s' as it is written, so that "
-                   "it does not hold what was issued; exempt it there",
-                   run->crt->spec.secret_name);
+    return run->decision.action == CERTIFICATE_FINISH ? 0 : certificate_target_changed(run, err);
 }
 
 int certificate_store(struct certificate_run *run, struct err *err)

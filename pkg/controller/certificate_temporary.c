@@ -76,7 +76,10 @@ static int apply(struct certificate_run *run, const struct pkey *key, const stru
 {
     cleanup(buf_deinit) struct buf key_pem = BUF_SECRET(LIMIT_KEY_PEM),
                                    chain = BUF(LIMIT_CHAIN_BODY);
+    cleanup(json_unref) struct json *stored = NULL;
+    cleanup(object_unref) const struct secret_facts *facts = NULL;
     struct target_secret target;
+    int r;
 
     pkey_to_pem(key, certificate_key_encoding(&run->crt->spec), &key_pem);
     cert_to_pem(leaf, &chain);
@@ -87,7 +90,13 @@ static int apply(struct certificate_run *run, const struct pkey *key, const stru
         .chain_pem = buf_str(&chain),
         .owner_ref = run->self->options.owner_ref,
     };
-    return certificate_apply_target(run, &target, key, NULL, err);
+    r = certificate_apply_target(run, &target, key, &stored, err);
+    if (r == 0)
+        r = secret_facts_decode(stored, &facts, err);
+    if (r < 0)
+        return r;
+    /* Else the next run would make another one, without end. */
+    return secret_has_key_pair(facts) ? 0 : certificate_target_changed(run, err);
 }
 
 int certificate_store_temporary(struct certificate_run *run, struct err *err)

@@ -320,6 +320,30 @@ static bool has_finalizer(struct sim *sim, const char *name)
     return false;
 }
 
+/* What was stored was not what it had made: it made the next one at once. */
+TEST(a_temporary_certificate_that_is_changed_as_it_is_written_is_not_made_without_end)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    sim_set_ca_down(sim, true);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_run_until_idle(sim);
+    sim_change_written(sim, "secret", "{data: {tls.crt: bm9uZQ==}}");
+    sim_patch(sim, "certificate/web",
+              "{metadata: {annotations: {cert-manager.io/issue-temporary-certificate: 'true'}}}");
+    sim_advance(sim, HOURS(1));
+    ASSERT_TRUE(sim_written(sim) <= 200); /* one each 30 s, and they change nothing */
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "policy");
+    sim_change_written(sim, "secret", NULL);
+    sim_set_ca_down(sim, false);
+    sim_advance(sim, HOURS(1));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_EQ(sim_orders_finalized(sim), 1);
+    sim_free(sim);
+}
+
 /* As cert-manager leaves it when it ends between the two. */
 TEST(a_challenge_that_was_made_without_a_finalizer_gets_one_before_its_record_is_there)
 {
@@ -424,6 +448,8 @@ RUN_TESTS(cmocka_unit_test(a_name_is_proved_by_dns_01),
           cmocka_unit_test(a_name_is_proved_by_http_01),
           cmocka_unit_test(an_ip_address_is_proved_by_http_01),
           cmocka_unit_test(a_temporary_certificate_is_there_until_the_ca_has_signed),
+          cmocka_unit_test(
+              a_temporary_certificate_that_is_changed_as_it_is_written_is_not_made_without_end),
           cmocka_unit_test(apex_and_wildcard_are_proved_together),
           cmocka_unit_test(the_record_is_written_at_the_end_of_a_cname),
           cmocka_unit_test(a_late_name_server_is_waited_for_by_a_timer),
