@@ -152,7 +152,7 @@ static int add_finalizer(struct run *run, struct err *err)
     json_append_text(finalizers, FINALIZER_CHALLENGE);
     r = write_finalizers(run, finalizers, &stored, err);
     if (r < 0)
-        return r;
+        return err_wrap(err, "putting the finalizer on Challenge '%s'", run->key->name);
     *now = *run->challenge;
     now->object.metadata.resource_version = arena_strdup(
         run->arena, json_as_text(json_path(stored, "metadata.resourceVersion")));
@@ -202,6 +202,34 @@ static bool may_give_up(const struct run *run)
            (tried_ms > CLEANUP_GIVE_UP_MS && may_be_the_end_of_all(run));
 }
 
+/* One value may be the proof of several: a CA that goes on with a pending authorization gives it to two Orders, and
+ * whoever can read a Challenge can copy it. The last of them takes it back. */
+struct sharing {
+    const struct challenge *self;
+    bool found;
+};
+
+static void note_sharing(void *arg, const void *object)
+{
+    struct sharing *sharing = arg;
+    const struct challenge *other = object, *self = sharing->self;
+
+    if (!streq(other->object.metadata.uid, self->object.metadata.uid) &&
+        !other->object.metadata.deletion_timestamp_ms && other->status.presented &&
+        !state_is_final(other->status.state) && other->spec.type == self->spec.type &&
+        streq(other->spec.key, self->spec.key) &&
+        streq_ci(other->spec.dns_name, self->spec.dns_name))
+        sharing->found = true;
+}
+
+static bool is_still_needed(const struct run *run)
+{
+    struct sharing sharing = {.self = run->challenge};
+
+    cache_visit_index(run->self->caches.challenges, INDEX_PLACE, "*", note_sharing, &sharing);
+    return sharing.found;
+}
+
 static int take_back(struct run *run, struct err *why)
 {
     if (!run->ops || !run->task.solver)
@@ -209,7 +237,8 @@ static int take_back(struct run *run, struct err *why)
     if (!run->client)
         return err_set(why, ERR_UNAVAILABLE, "the account of issuer '%s' is not set up",
                        run->issuer->object.metadata.name);
-    if (!challenge_key_is_ours(&run->challenge->spec, acme_client_key(run->client)))
+    if (!challenge_key_is_ours(&run->challenge->spec, acme_client_key(run->client)) ||
+        is_still_needed(run))
         return 0;
     return run->ops->clean_up(run->self->solvers, run->ctx, &run->task, why);
 }

@@ -42,7 +42,8 @@ static char *owner_yaml(struct sim *sim, const char *name)
 
 struct forged_challenge {
     const char *name, *dns_name, *url, *authorization_url, *token, *key, *type; /* NULL: the true */
-    bool is_nobodys; /* without an owner */
+    bool is_nobodys;  /* without an owner */
+    bool has_to_tidy; /* our finalizer, which has what it presented removed before it goes */
 };
 
 static const struct forged_challenge forged_challenges[] = {
@@ -53,6 +54,8 @@ static const struct forged_challenge forged_challenges[] = {
     {.name = "another-token", .token = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"},
     {.name = "another-key", .key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
     {.name = "another-type", .type = "HTTP-01"},
+    {.name = "our-token-to-tidy", .url = "https://evil.example/x", .has_to_tidy = true},
+    {.name = "all-to-tidy", .has_to_tidy = true},
 };
 
 static void forge_challenge(struct sim *sim, const struct forged_challenge *row, const char *ours)
@@ -61,12 +64,13 @@ static void forge_challenge(struct sim *sim, const struct forged_challenge *row,
                                                  : owner_yaml(sim, sim_only(sim, "order"));
     cleanup(xfree) char *yaml = xasprintf(
         "apiVersion: acme.cert-manager.io/v1\nkind: Challenge\n"
-        "metadata:\n  name: %s\n  namespace: default\n%s"
+        "metadata:\n  name: %s\n  namespace: default\n%s%s"
         "spec:\n  dnsName: %s\n  url: '%s'\n  authorizationURL: '%s'\n  token: '%s'\n"
         "  key: '%s'\n  type: %s\n  issuerRef: {name: acme, kind: Issuer}\n"
         "  solver: {dns01: {rfc2136: {nameserver: 198.51.100.66}}}\n",
-        row->name, owner, str_or(row->dns_name, "www.example.com"),
-        str_or(row->url, sim_text(sim, ours, "spec.url")),
+        row->name, owner,
+        row->has_to_tidy ? "  finalizers: [acme.cert-manager.io/finalizer]\n" : "",
+        str_or(row->dns_name, "www.example.com"), str_or(row->url, sim_text(sim, ours, "spec.url")),
         str_or(row->authorization_url, sim_text(sim, ours, "spec.authorizationURL")),
         str_or(row->token, sim_text(sim, ours, "spec.token")),
         str_or(row->key, sim_text(sim, ours, "spec.key")), str_or(row->type, "DNS-01"));
@@ -88,6 +92,21 @@ TEST(a_forged_challenge_presents_nothing_and_does_not_fail_our_order)
         expect_issued(sim);
         sim_free(sim);
     }
+}
+
+/* What it would take back is ours, and the server looks for it. */
+TEST(a_forged_challenge_that_is_deleted_takes_nothing_of_ours_back)
+{
+    static const struct forged_challenge row = {.name = "a-first", .has_to_tidy = true};
+    struct sim *sim = in_flight();
+
+    forge_challenge(sim, &row, sim_only(sim, "challenge"));
+    sim_delete(sim, "challenge/default/a-first");
+    sim_advance(sim, SECONDS(20));
+    ASSERT_NULL(sim_get(sim, "challenge/default/a-first"));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    expect_issued(sim);
+    sim_free(sim);
 }
 
 /* It fills what one object may hold: what the Order tells of its authorizations must not be copied from it. */
@@ -279,6 +298,7 @@ TEST(an_order_for_a_request_that_has_ended_orders_nothing)
 }
 
 RUN_TESTS(cmocka_unit_test(a_forged_challenge_presents_nothing_and_does_not_fail_our_order),
+          cmocka_unit_test(a_forged_challenge_that_is_deleted_takes_nothing_of_ours_back),
           cmocka_unit_test(a_forged_challenge_as_large_as_can_be_does_not_hold_our_order_up),
           cmocka_unit_test(a_forged_challenge_under_our_name_makes_room),
           cmocka_unit_test(a_forged_order_orders_nothing_and_does_not_fail_our_request),
