@@ -12,8 +12,10 @@
 #include "controller/writers.h"
 
 #define DUPLICATE_RECHECK_MS MINUTES(3)
-/* Only for what no watch tells, a permission; longer than --once waits. */
+/* Only for what no watch tells, a permission; longer than --once waits. Where a certificate is in force, each look
+ * costs an event. */
 #define FAILURE_RECHECK_MS MINUTES(1)
+#define REPAIR_RECHECK_MS  MINUTES(10)
 
 /* --- gather --- */
 
@@ -410,6 +412,11 @@ static int act(struct certificate_run *run, struct reconcile_result *result, str
     return err_set(err, ERR_INTERNAL, "no such action");
 }
 
+static bool is_issuing(const struct certificate_run *run)
+{
+    return condition_is(&run->crt->status.conditions, "Issuing", CONDITION_TRUE);
+}
+
 static void tell_failure(struct certificate_run *run, const struct err *err)
 {
     event(run->self, run->ctx, &run->crt->object, EVENT_WARNING,
@@ -436,10 +443,8 @@ static void show_in_condition(struct certificate_run *run, const struct conditio
  * the log. Where nothing is being issued, what has a name is told by an event at least: one series. */
 static void show_failure(struct certificate_run *run, const struct err *err)
 {
-    const struct condition *issuing = condition_find(&run->crt->status.conditions, "Issuing");
-
-    if (issuing && issuing->status == CONDITION_TRUE)
-        show_in_condition(run, issuing, err);
+    if (is_issuing(run))
+        show_in_condition(run, condition_find(&run->crt->status.conditions, "Issuing"), err);
     else if (run->failure)
         tell_failure(run, err);
 }
@@ -453,7 +458,8 @@ static int act_failed(struct certificate_run *run, int code, struct reconcile_re
     show_failure(run, why);
     if (!run->failure)
         return code;
-    result->requeue_at_ms = context_now_ms(run->ctx) + FAILURE_RECHECK_MS;
+    result->requeue_at_ms = context_now_ms(run->ctx) +
+                            (is_issuing(run) ? FAILURE_RECHECK_MS : REPAIR_RECHECK_MS);
     return 0;
 }
 

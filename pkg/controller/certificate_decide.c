@@ -351,13 +351,22 @@ static bool ari_is_due(struct decider *d)
     return d->policy->now_ms >= ari->next_check_ms;
 }
 
+struct violation certificate_repair_due(const struct certificate_facts *facts,
+                                        const struct certificate_policy *policy,
+                                        struct arena *arena)
+{
+    if (facts->foreign_writer || facts->repair_is_futile)
+        return (struct violation){};
+    return repair_violation(facts, policy->owner_ref, arena);
+}
+
 static void tend(struct decider *d)
 {
-    struct violation broken = repair_violation(d->facts, d->policy->owner_ref, d->arena);
+    struct violation broken = certificate_repair_due(d->facts, d->policy, d->arena);
     const struct request_facts *old = request_beyond_history(d);
 
     look_again(d, d->out->status.renewal_time_ms);
-    if (broken.reason && !d->facts->foreign_writer && !d->facts->repair_is_futile) {
+    if (broken.reason) {
         d->out->reason = broken.reason;
         d->out->message = broken.message;
         act(d, CERTIFICATE_REPAIR);

@@ -104,6 +104,10 @@ struct violation request_violation(const struct certificate_spec *spec,
 /* 2.4: metadata and extra data keys of the Secret. */
 struct violation repair_violation(const struct certificate_facts *facts, bool owner_ref,
                                   struct arena *arena);
+/* The same, where it is to be put right. */
+struct violation certificate_repair_due(const struct certificate_facts *facts,
+                                        const struct certificate_policy *policy,
+                                        struct arena *arena);
 /* Is it, as it is stored, what was made for this revision and key? A policy of the cluster may have changed it:
  * then the next one would be changed, too. */
 struct violation request_changed(const struct certificate *crt, const struct request_facts *request,

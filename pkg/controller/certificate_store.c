@@ -2,6 +2,7 @@
  * certificate_store.c - what the issuer sent, checked and written into the target Secret; and the
  * Secret's metadata and derived entries put right from its own data.
  */
+#include "api/live.h"
 #include "base/limits.h"
 #include "controller/certificate_run.h"
 #include "controller/writers.h"
@@ -182,10 +183,13 @@ int certificate_repair(struct certificate_run *run, struct err *err)
     struct target_secret target;
     struct array_pair kept = {};
     const struct secret *secret;
-    int r = read_live(run->self, run->ctx, &kind_secret, &key, &object, err);
+    int r = live_secret(run->self->store, run->ctx, &key, &object, err);
 
     if (r < 0)
         return r;
+    if (!streq(object->metadata.resource_version,
+               run->facts.secret->object.metadata.resource_version))
+        return err_set(err, ERR_CONFLICT, "the Secret '%s' has changed meanwhile", key.name);
     secret = (const struct secret *)object;
     r = secret_value(secret, "tls.key", &key_pem, err);
     if (r == 0)

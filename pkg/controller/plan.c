@@ -83,15 +83,6 @@ static const struct condition *condition_of(const struct certificate_facts *fact
     return NULL;
 }
 
-/* What is only tidied up first, such as a next key that was left, is looked at behind that. */
-static struct violation repair_behind(struct planning *planning,
-                                      const struct certificate_facts *facts)
-{
-    if (facts->foreign_writer || facts->repair_is_futile)
-        return (struct violation){};
-    return repair_violation(facts, planning->owner_ref, planning->plan->arena);
-}
-
 static void fill(void *arg, const struct certificate_facts *facts,
                  const struct certificate_decision *decision)
 {
@@ -99,10 +90,12 @@ static void fill(void *arg, const struct certificate_facts *facts,
     struct plan_row *row = planning->row;
     struct arena *arena = planning->plan->arena;
     const struct condition *condition;
-    struct violation repair;
+    struct certificate_policy policy = {.owner_ref = planning->owner_ref};
+    struct violation repair = {};
 
     row->verdict = plan_verdict_of(facts, decision);
-    repair = row->verdict == PLAN_KEEP ? repair_behind(planning, facts) : (struct violation){};
+    if (row->verdict == PLAN_KEEP) /* a next key that was left goes first */
+        repair = certificate_repair_due(facts, &policy, arena);
     condition = condition_of(facts, decision, row->verdict);
     row->reason = arena_strdup(arena, condition ? condition->reason : decision->reason);
     row->message = arena_strdup(arena, condition ? condition->message : decision->message);
