@@ -46,7 +46,6 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
     struct certificate_acme_status *acme = arena_alloc(run->arena, sizeof(*acme));
     struct certificate_policy policy = certificate_policy_of(run);
     const struct certificate_acme_status *stored = run->crt->status.acme;
-    struct renewal_basis basis;
     struct err problem = {};
     int r;
 
@@ -70,10 +69,6 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
         acme->ari->last_error = arena_strdup(run->arena, problem.text);
         acme->ari->next_check_ms = next_try_ms(acme->ari->last_checked_ms, &problem);
     }
-    run->decision.status.acme = acme;
-    basis = (struct renewal_basis){&run->crt->spec, acme, run->facts.secret, run->decision.request,
-                                   &policy};
-    run->decision.status.renewal_time_ms = certificate_renewal(&basis, run->arena).at_ms;
-    run->decision.write_status = true;
+    certificate_take_window(&run->facts, &policy, run->arena, acme, &run->decision);
     return certificate_save(run, err);
 }

@@ -634,16 +634,44 @@ static bool waits_for_status(enum certificate_action action)
            action == CERTIFICATE_REPAIR;
 }
 
+static struct decider decider_of(const struct certificate_facts *facts,
+                                 const struct certificate_policy *policy, struct arena *arena,
+                                 struct certificate_decision *out)
+{
+    const struct certificate_status *stored = &facts->crt->status;
+
+    return (struct decider){
+        .facts = facts,
+        .policy = policy,
+        .arena = arena,
+        .out = out,
+        .current = stored->revision.is_set ? request_of_revision(facts, stored->revision.value)
+                                           : NULL,
+        .next_revision = certificate_next_revision(stored),
+    };
+}
+
+void certificate_take_window(const struct certificate_facts *facts,
+                             const struct certificate_policy *policy, struct arena *arena,
+                             struct certificate_acme_status *acme,
+                             struct certificate_decision *decision)
+{
+    struct decider d = decider_of(facts, policy, arena, decision);
+
+    decision->status.acme = acme;
+    copy_validity(&d);
+    settle_readiness(&d);
+    decision->write_status = true;
+}
+
 void certificate_decide(const struct certificate_facts *facts,
                         const struct certificate_policy *policy, struct arena *arena,
                         struct certificate_decision *ret)
 {
     const struct certificate_status *stored = &facts->crt->status;
-    struct decider d = {.facts = facts, .policy = policy, .arena = arena, .out = ret};
+    struct decider d = decider_of(facts, policy, arena, ret);
 
     *ret = (struct certificate_decision){.status = *stored};
-    d.next_revision = certificate_next_revision(stored);
-    d.current = stored->revision.is_set ? request_of_revision(facts, stored->revision.value) : NULL;
     copy_validity(&d);
     if (facts->owner)
         look_again(&d, policy->now_ms + policy->duplicate_recheck_ms);

@@ -84,6 +84,12 @@ void certificate_decide(const struct certificate_facts *facts,
                         const struct certificate_policy *policy, struct arena *arena,
                         struct certificate_decision *ret);
 
+/* The CA's window has come since: renewal time and readiness follow from it, and nothing else. */
+void certificate_take_window(const struct certificate_facts *facts,
+                             const struct certificate_policy *policy, struct arena *arena,
+                             struct certificate_acme_status *acme,
+                             struct certificate_decision *decision);
+
 /* Of the certificate that comes next. Users may write a status, too: behind the last number comes 1. */
 int64_t certificate_next_revision(const struct certificate_status *status);
 
