@@ -507,7 +507,7 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     log_debug(ctx, "decided: %s", certificate_action_name(run.decision.action));
     window_problem = begins(&run) ? run.decision.window_problem : NULL;
     r = act(&run, ret_result, &why);
-    if (r == 0 && window_problem)
+    if (r == 0 && window_problem && !run.waits_for_key)
         event(self, ctx, &crt->object, EVENT_WARNING, "WindowError",
               "Renewing certificate without regard to its windows: %s", window_problem);
     if (r < 0)

@@ -50,7 +50,8 @@ int certificate_next_key(struct certificate_run *run, struct reconcile_result *r
     int r = reuses_key(run) ? certificate_read_key(run, spec->secret_name, ret, err)
                             : new_key(run, ret, err);
 
-    if (r == ERR_BUSY)
+    run->waits_for_key = r == ERR_BUSY;
+    if (run->waits_for_key)
         result->requeue_at_ms = context_now_ms(run->ctx) + KEY_RECHECK_MS;
     return r;
 }

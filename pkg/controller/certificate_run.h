@@ -27,6 +27,7 @@ struct certificate_run {
     struct arena *arena;
     struct certificate_facts facts;
     struct certificate_decision decision;
+    bool waits_for_key; /* nothing has begun */
     const char *
         failure; /* reason of the event for an error that time does not mend; NULL: RequestFailed */
 };
