@@ -187,17 +187,6 @@ static const char *replaced_certificate(struct run *run, const struct issuer *is
     return arena_strdup(run->arena, secret->ari_id);
 }
 
-/* Why the issuer cannot be asked now; NULL: it can. */
-static const char *issuer_obstacle(struct run *run, const struct issuer *issuer,
-                                   const char **ret_reason)
-{
-    const struct issuer_reference *ref = &run->request->spec.issuer_ref;
-    const char *missing = issuer_missing(issuer, issuer_reference_kind(ref), ref->name, run->arena,
-                                         ret_reason);
-
-    return missing ? missing : issuer_unready(issuer, run->arena, ret_reason);
-}
-
 /* What an Order tells is on its way; what signs at once says what it misses. */
 static int pending(struct run *run, const struct issuer_ops *ops, const struct sign_result *result,
                    struct err *err)
@@ -255,7 +244,7 @@ static int issue(struct run *run, const struct issuer *issuer, struct reconcile_
     const char *obstacle, *reason = NULL;
     int r;
 
-    obstacle = issuer_obstacle(run, issuer, &reason);
+    obstacle = issuer_obstacle(issuer, &run->request->spec.issuer_ref, run->arena, &reason);
     if (!obstacle && !run->facts->has_certificate && signs_at_once(issuer))
         return sign(run, issuer, result, err);
     if (!run->facts->has_certificate)

@@ -55,6 +55,15 @@ const char *issuer_unready(const struct issuer *issuer, struct arena *arena,
                               : "it has not been looked at yet");
 }
 
+const char *issuer_obstacle(const struct issuer *issuer, const struct issuer_reference *ref,
+                            struct arena *arena, const char **ret_reason)
+{
+    const char *missing = issuer_missing(issuer, issuer_reference_kind(ref), ref->name, arena,
+                                         ret_reason);
+
+    return missing ? missing : issuer_unready(issuer, arena, ret_reason);
+}
+
 bool issuer_is_among(const struct issuer *issuer, const struct strlist *types)
 {
     const char *type = issuer ? issuer_type_name(&issuer->spec) : NULL;

@@ -59,16 +59,11 @@ struct planning {
 static const char *obstacle(struct planning *planning, const struct certificate_facts *facts)
 {
     const struct issuer_reference *ref = &facts->crt->spec.issuer_ref;
+    const char *reason;
 
     if (!streq(issuer_reference_group(ref), "cert-manager.io"))
         return NULL; /* another program's: nobody here knows how it is */
-    if (!facts->issuer)
-        return arena_printf(planning->plan->arena, "%s '%s' does not exist",
-                            issuer_reference_kind(ref), ref->name);
-    if (!issuer_is_ready(facts->issuer))
-        return arena_printf(planning->plan->arena, "%s '%s' is not ready",
-                            issuer_reference_kind(ref), ref->name);
-    return NULL;
+    return issuer_obstacle(facts->issuer, ref, planning->plan->arena, &reason);
 }
 
 /* Of one that is held or under way the condition says more than the decision. */

@@ -58,8 +58,8 @@ def test_a_folder_that_was_never_run_is_issued_as_a_whole(program):
     what, made = planned(program)
     assert what == {"root": "issue", "a": "issue", "b": "issue", "c": "issue"}
     assert {row["obstacle"] for row in made["certificates"]} == {
-        "Issuer 'self' is not ready",
-        "Issuer 'ca' is not ready",
+        "Referenced Issuer 'self' is not ready: it has not been looked at yet",
+        "Referenced Issuer 'ca' is not ready: it has not been looked at yet",
     }
     assert "0 of 4 certificates would be re-issued: 4 issued for the first time" in plan(program).stdout
     assert contents(program.folder) == before
