@@ -330,6 +330,8 @@ static int create_held(struct certificate_run *run, const struct json *request,
 
     expectations_hold(run->self->expectations, LANE_REQUESTS, &name);
     r = certificate_create_request(run, request, key, &stored, ret_changed, err);
+    if (stored) /* its reconciler needs the bytes next */
+        written_note(run->self->issuers.written, &kind_certificate_request.resource, stored);
     expectations_release(run->self->expectations, LANE_REQUESTS, &name);
     return r;
 }

@@ -18,8 +18,17 @@ struct run {
     const struct request_facts *facts;
     const struct certificate_request *request; /* &facts->request */
     struct certificate_request_status status;  /* as it should be */
+    const struct object *full;                 /* with its bytes; NULL: they were not needed yet */
     struct arena *arena;
 };
+
+static void run_deinit(struct run *run)
+{
+    if (run->full)
+        object_unref(run->full);
+    arena_free(run->arena);
+}
+DEFINE_CLEANUP_VALUE(struct run, run_deinit);
 
 static struct author author_of(const struct run *run)
 {
@@ -139,10 +148,30 @@ static int fail(struct run *run, const char *event_reason, const char *message, 
 }
 
 /* Nobody can sign it, and it cannot change: whoever made it has to make another. */
-static int refuse(struct run *run, struct err *err)
+static int refuse(struct run *run, const char *problem, struct err *err)
 {
-    set_condition(run, "InvalidRequest", CONDITION_TRUE, "InvalidSpec", run->facts->problem);
-    return fail(run, "InvalidRequest", run->facts->problem, err);
+    set_condition(run, "InvalidRequest", CONDITION_TRUE, "InvalidSpec", problem);
+    return fail(run, "InvalidRequest", problem, err);
+}
+
+/* Once, when it is first looked at: what it says cannot change. An API server lets in what its rules cannot read,
+ * which is most of a CSR. */
+static int find_problem(struct run *run, const char **ret, struct err *err)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    struct err why = {};
+    int r;
+
+    *ret = NULL;
+    if (run->facts->has_certificate || condition_find(&run->status.conditions, "Ready"))
+        return 0;
+    r = read_full(run->self, run->ctx, &run->request->object, &run->full, err);
+    if (r < 0)
+        return r;
+    object_check_spec(run->full, &report);
+    if (field_report_check(&report, &why) < 0)
+        *ret = arena_strdup(run->arena, why.text);
+    return 0;
 }
 
 static int issued(struct run *run, const struct sign_result *result, struct err *err)
@@ -209,7 +238,7 @@ static int sign(struct run *run, const struct issuer *issuer, struct reconcile_r
 {
     const struct issuer_ops *ops = issuer_type_of(&issuer->spec);
     struct sign_input input = {.issuer = issuer,
-                               .request = &run->request->object,
+                               .request = run->full ? run->full : &run->request->object,
                                .replaces = replaced_certificate(run, issuer)};
     struct sign_result signed_ = {};
     int r = ops->sign(&run->self->issuers, run->ctx, &input, run->arena, &signed_, err);
@@ -261,6 +290,8 @@ static int reconcile(struct run *run, struct reconcile_result *result, struct er
     const struct issuer_reference *ref = &run->request->spec.issuer_ref;
     cleanup(object_unref) const struct issuer *issuer = NULL;
     bool is_denied = condition_is(conditions, "Denied", CONDITION_TRUE), is_off;
+    const char *problem = NULL;
+    int r = 0;
 
     if (!streq(issuer_reference_group(ref), "cert-manager.io"))
         return 0; /* another program's issuer */
@@ -270,8 +301,10 @@ static int reconcile(struct run *run, struct reconcile_result *result, struct er
         return is_off ? 0 : deny(run, err);
     if (is_ended(conditions))
         return 0;
-    if (run->facts->problem && !is_off)
-        return refuse(run, err);
+    if (!is_off)
+        r = find_problem(run, &problem, err);
+    if (r < 0 || problem)
+        return r < 0 ? r : refuse(run, problem, err);
     if (!condition_is(conditions, "Approved", CONDITION_TRUE)) {
         if (!run->self->options.approve)
             return 0; /* somebody else approves; the change wakes us */
@@ -288,8 +321,8 @@ int certificate_request_reconcile(void *controllers, const struct context *ctx,
 {
     struct controllers *self = controllers;
     cleanup(object_unref) const struct request_facts *facts = cache_get(self->caches.requests, key);
-    cleanup(arena_free) struct arena *arena = arena_new(0);
-    struct run run = {.self = self, .ctx = ctx, .key = key, .facts = facts, .arena = arena};
+    cleanup(run_deinit) struct run run = {
+        .self = self, .ctx = ctx, .key = key, .facts = facts, .arena = arena_new(0)};
 
     if (!facts || facts->request.object.metadata.deletion_timestamp_ms)
         return 0;

@@ -16,7 +16,6 @@ enum { SCRATCH_SIZE = 8192 };
 
 static const struct field request_facts_rows[] = {
     FIELD(struct request_facts, request, "request", INLINE, .of = &certificate_request_fields),
-    FIELD(struct request_facts, problem, "problem", STRING),
 };
 static DEFINE_FIELDS(request_facts, "facts of a CertificateRequest", request_facts_rows, NULL);
 const struct object_form request_facts_form = {.kind = &kind_certificate_request,
@@ -263,16 +262,6 @@ static void read_certificate(struct request_facts *facts)
     facts->not_after_ms = cert_not_after_ms(leaf);
 }
 
-/* An API server lets in what its rules cannot read, which is most of a CSR. */
-static const char *problem_of(const struct certificate_request *request, struct arena *arena)
-{
-    cleanup(field_report_deinit) struct field_report report = {};
-    struct err why = {};
-
-    object_check_spec(&request->object, &report);
-    return field_report_check(&report, &why) < 0 ? arena_strdup(arena, why.text) : NULL;
-}
-
 static int64_t revision_of(const struct object *object)
 {
     const char *text = object_annotation(object, ANNOTATION_REVISION);
@@ -307,8 +296,6 @@ int request_facts_decode(const struct json *value, const void **ret, struct err 
         return r;
     read_csr(&facts);
     read_certificate(&facts);
-    if (!facts.has_certificate)
-        facts.problem = problem_of(&facts.request, scratch);
     facts.revision = revision_of(&facts.request.object);
     facts.replaces_young = object_annotation(&facts.request.object, ANNOTATION_REPLACES_YOUNG);
     drop_request_bytes(&facts.request);

@@ -35,8 +35,6 @@ extern const char *const csr_field_paths[CSR_FIELD_COUNT]; /* "spec.commonName",
 
 struct request_facts {
     struct certificate_request request; /* without its bytes and the requester's identity */
-    const char *
-        problem; /* what of its spec cannot be signed, with its place; NULL: nothing, or it is issued */
     bool csr_ok;
     bool has_certificate, certificate_ok;
     unsigned char key_hash[SHA256_LEN]; /* of the CSR's public key */

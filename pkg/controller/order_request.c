@@ -18,6 +18,8 @@ static bool certificate_request_has_ended(const struct object *object)
     static const char *const ended[] = {"Issued", "Failed", "Denied"};
     const struct request_facts *facts = (const struct request_facts *)object;
 
+    if (condition_is(&facts->request.status.conditions, "InvalidRequest", CONDITION_TRUE))
+        return true;
     for (size_t i = 0; i < ARRAY_LEN(ended); i++) {
         if (condition_has_reason(&facts->request.status.conditions, "Ready", ended[i]))
             return true;

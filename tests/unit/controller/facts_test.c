@@ -37,20 +37,6 @@ TEST(a_request_is_known_by_the_hashes_of_its_bytes)
     ASSERT_PTREQ(object->kind, &kind_certificate_request);
 }
 
-TEST(what_cannot_be_signed_is_told_with_its_place_until_it_is_issued)
-{
-    cleanup(xfree) char *good = xasprintf(REQUEST, "1", MANIFEST_CSR);
-    cleanup(xfree) char *bad = xasprintf(REQUEST, "1", MANIFEST_CSR_KEY_AGREEMENT);
-    cleanup(object_unref) const struct object *fits = decode(good, request_facts_decode);
-    cleanup(object_unref) const struct object *differs = decode(bad, request_facts_decode);
-    cleanup(object_unref)
-        const struct object *issued = decode(manifest_certificate_request, request_facts_decode);
-
-    ASSERT_NULL(((const struct request_facts *)fits)->problem);
-    ASSERT_TRUE(str_starts(((const struct request_facts *)differs)->problem, "spec.usages: "));
-    ASSERT_NULL(((const struct request_facts *)issued)->problem);
-}
-
 TEST(a_request_matches_the_spec_that_it_was_made_from_in_any_order)
 {
     cleanup(object_unref)
@@ -382,8 +368,7 @@ TEST(a_typical_order_is_small)
     ASSERT_TRUE(size_of(object, "order facts", sizeof(struct order_facts)) <= 1280);
 }
 
-RUN_TESTS(cmocka_unit_test(what_cannot_be_signed_is_told_with_its_place_until_it_is_issued),
-          cmocka_unit_test(a_request_is_known_by_the_hashes_of_its_bytes),
+RUN_TESTS(cmocka_unit_test(a_request_is_known_by_the_hashes_of_its_bytes),
           cmocka_unit_test(a_request_matches_the_spec_that_it_was_made_from_in_any_order),
           cmocka_unit_test(each_field_of_the_spec_changes_its_own_hash_only),
           cmocka_unit_test(a_subject_as_text_is_compared_with_the_bytes_of_the_request),
