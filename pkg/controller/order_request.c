@@ -113,13 +113,27 @@ const struct object *request_of_order(struct controllers *self, const struct ord
     return take(request);
 }
 
-bool request_has_ended(const struct object *request)
+static const struct request_kind *kind_of(const struct object *request)
 {
     for (size_t i = 0; i < ARRAY_LEN(request_kinds); i++) {
         if (request->kind == request_kinds[i].kind)
-            return request_kinds[i].has_ended(request);
+            return &request_kinds[i];
     }
-    return true;
+    return NULL;
+}
+
+bool request_is_approved(const struct object *request)
+{
+    const struct request_kind *row = kind_of(request);
+
+    return row && row->is_approved(request);
+}
+
+bool request_has_ended(const struct object *request)
+{
+    const struct request_kind *row = kind_of(request);
+
+    return !row || row->has_ended(request);
 }
 
 int request_access(struct controllers *self, const struct context *ctx,

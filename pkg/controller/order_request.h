@@ -18,6 +18,8 @@ bool order_is_left_alone(const struct controllers *self, const struct order *ord
  * with an error text when there is none. */
 const struct object *request_of_order(struct controllers *self, const struct order *order,
                                       struct err *err);
+/* `request` is struct request_facts or signing_request_facts. */
+bool request_is_approved(const struct object *request);
 /* It needs no Order any more. `request` is what request_of_order() gave. */
 bool request_has_ended(const struct object *request);
 /* May whoever made the request have it of this issuer? `request` is in full. */

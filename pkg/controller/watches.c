@@ -18,6 +18,7 @@
 #include "controller/caches.h"
 #include "controller/challenges.h"
 #include "controller/facts.h"
+#include "controller/order_request.h"
 #include "controller/placed.h"
 #include "controller/secrets.h"
 #include "controller/writers.h"
@@ -172,6 +173,14 @@ static void certificate_changed(void *self, const struct key *key, const void *b
     add_index(&wake, LANE_CERTIFICATES, wake.self->caches.certificates, INDEX_SECRET_NAME, secret);
 }
 
+/* An Order that somebody made before the approval has been waiting for it, and holds up ours. */
+static void wake_orders_at_approval(const struct wake *wake, const void *before, const void *after)
+{
+    if (after && request_is_approved(after) && !(before && request_is_approved(before)))
+        add_index(wake, LANE_ORDERS, wake->self->caches.orders, INDEX_OWNER,
+                  ((const struct object *)after)->metadata.uid);
+}
+
 static void request_changed(void *self, const struct key *key, const void *before,
                             const void *after, bool initial)
 {
@@ -179,13 +188,10 @@ static void request_changed(void *self, const struct key *key, const void *befor
 
     if (after)
         add(&wake, LANE_REQUESTS, key->namespace, key->name);
-    if (!initial) /* at the start every Certificate runs anyway */
-        add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
-}
-
-static bool is_approved(const struct signing_request_facts *facts)
-{
-    return facts && signing_request_has(&facts->request, "Approved");
+    if (initial) /* every Certificate and every Order runs anyway */
+        return;
+    add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
+    wake_orders_at_approval(&wake, before, after);
 }
 
 static void signing_request_changed(void *self, const struct key *key, const void *before,
@@ -196,10 +202,7 @@ static void signing_request_changed(void *self, const struct key *key, const voi
     if (!after || !signing_request_is_open(after))
         return;
     add(&wake, LANE_SIGNING_REQUESTS, key->namespace, key->name);
-    /* An Order that somebody made before the approval has been waiting for it, and holds up ours. */
-    if (is_approved(after) && !is_approved(before))
-        add_index(&wake, LANE_ORDERS, wake.self->caches.orders, INDEX_OWNER,
-                  ((const struct object *)after)->metadata.uid);
+    wake_orders_at_approval(&wake, before, after);
 }
 
 /* For an Order that is older than our work another process may have been stopped between the CA's answer and
