@@ -156,13 +156,10 @@ static int load_secret(const struct place *place, const char *name, struct conte
 {
     struct context ctx = context_background(clock_system());
     cleanup(xfree) char *text = xstrdup(name);
-    cleanup(json_unref) struct json *json = NULL;
     struct key key = place_key(place, text);
     const struct object *object = NULL;
-    int r = store_get(place->store, &ctx, &kind_secret.resource, &key, &json, err);
+    int r = live_secret(place->store, &ctx, &key, &object, err);
 
-    if (r == 0)
-        r = object_decode(&kind_secret, json, NULL, &object, err);
     if (r < 0)
         return r;
     ret->secret = (const struct secret *)object;

@@ -1,6 +1,7 @@
 /* certificate_make.c - the next private key, the CSR for it, and the CertificateRequest that carries it. */
 #include <string.h>
 
+#include "api/live.h"
 #include "base/base64.h"
 #include "base/limits.h"
 #include "controller/certificate_run.h"
@@ -19,7 +20,7 @@ int certificate_read_key(struct certificate_run *run, const char *secret_name,
     struct key key = {.namespace = run->key.namespace, .name = secret_name};
     cleanup(object_unref) const struct object *secret = NULL;
     cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
-    int r = read_live(run->self, run->ctx, &kind_secret, &key, &secret, err);
+    int r = live_secret(run->self->store, run->ctx, &key, &secret, err);
 
     if (r == 0)
         r = secret_value((const struct secret *)secret, "tls.key", &pem, err);

@@ -199,9 +199,6 @@ int write_delete(struct controllers *self, const struct context *ctx, const stru
 /* Decoded in full, as `cached` is: from what was just written, else live, which may be newer. */
 int read_full(struct controllers *self, const struct context *ctx, const struct object *cached,
               const struct object **ret, struct err *err);
-/* Live and decoded in full. ERR_NOT_FOUND. */
-int read_live(struct controllers *self, const struct context *ctx, const struct kind *kind,
-              const struct key *key, const struct object **ret, struct err *err);
 
 /* Events: `event` only with --events=all for Normal ones that are not sent by default (DESIGN 6). */
 void event(struct controllers *self, const struct context *ctx, const struct object *about,

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/live.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -362,7 +363,7 @@ static int export_secret(struct export *self, const struct context *ctx,
     cleanup(export_files_deinit) struct export_files files = {};
     cleanup(object_unref) const struct object *secret = NULL;
     struct key key = {.namespace = crt->object.metadata.namespace, .name = crt->spec.secret_name};
-    int r = read_live(self->controllers, ctx, &kind_secret, &key, &secret, err);
+    int r = live_secret(self->controllers->store, ctx, &key, &secret, err);
 
     if (r < 0)
         return r == ERR_NOT_FOUND ? 0 : r; /* not issued yet; older files stay */

@@ -222,12 +222,6 @@ int read_full(struct controllers *self, const struct context *ctx, const struct 
     return issuers_read_full(&self->issuers, ctx, cached, ret, err);
 }
 
-int read_live(struct controllers *self, const struct context *ctx, const struct kind *kind,
-              const struct key *key, const struct object **ret, struct err *err)
-{
-    return live_object(self->store, ctx, kind, key, ret, err);
-}
-
 /* --- events --- */
 
 #define EVENT_MESSAGE_MAX 1025 /* an Event's note has at most 1024 bytes */

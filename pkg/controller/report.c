@@ -6,6 +6,7 @@
 
 #include "api/challenge.h"
 #include "api/kinds.h"
+#include "api/live.h"
 #include "api/secret.h"
 #include "base/limits.h"
 #include "controller/certificate_decide.h"
@@ -420,13 +421,10 @@ bool report_has(const struct report *report, const char *name)
 static int read_chain(struct store *store, const struct context *ctx, const struct key *key,
                       struct chain *ret, struct err *err)
 {
-    cleanup(json_unref) struct json *json = NULL;
     cleanup(object_unref) const struct object *secret = NULL;
     cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
-    int r = store_get(store, ctx, &kind_secret.resource, key, &json, err);
+    int r = live_secret(store, ctx, key, &secret, err);
 
-    if (r == 0)
-        r = object_decode(&kind_secret, json, NULL, &secret, err);
     if (r == 0)
         r = secret_value((const struct secret *)secret, "tls.crt", &pem, err);
     return r < 0 ? r : chain_from_pem(buf_str(&pem), pem.len, ret, err);

@@ -5,6 +5,7 @@
  * for a Certificate that is the next private key. Who has the key at hand gives it along.
  */
 #include "api/kinds.h"
+#include "api/live.h"
 #include "base/limits.h"
 #include "issuer/own.h"
 
@@ -21,17 +22,12 @@ static int setup_self_signed(struct issuers *issuers, const struct context *ctx,
     return 0;
 }
 
-static int decode_key(const struct json *value, const struct pkey **ret, struct err *err)
+static int decode_key(const struct object *secret, const struct pkey **ret, struct err *err)
 {
     cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
-    cleanup(object_unref) const struct object *object = NULL;
-    int r = object_decode(&kind_secret, value, NULL, &object, err);
+    int r = secret_value((const struct secret *)secret, "tls.key", &pem, err);
 
-    if (r == 0)
-        r = secret_value((const struct secret *)object, "tls.key", &pem, err);
-    if (r == 0)
-        r = pkey_from_pem(buf_str(&pem), pem.len, ret, err);
-    return r;
+    return r == 0 ? pkey_from_pem(buf_str(&pem), pem.len, ret, err) : r;
 }
 
 /* 0: there; 1: the result says what is missing; negative: cancelled. */
@@ -39,16 +35,16 @@ static int read_key(struct own_signing *own, const char *name, const struct pkey
                     struct err *err)
 {
     struct key key = {.namespace = own->request.namespace, .name = name};
-    cleanup(json_unref) struct json *value = NULL;
+    cleanup(object_unref) const struct object *secret = NULL;
     struct err why = {};
-    int r = store_get(own->issuers->store, own->ctx, &kind_secret.resource, &key, &value, &why);
+    int r = live_secret(own->issuers->store, own->ctx, &key, &secret, &why);
     const char *reason = r == ERR_NOT_FOUND ? "MissingSecret" : "ErrorGettingSecret";
 
     if (r == ERR_CANCELED)
         return err_pass(err, &why);
     if (r == 0) {
         reason = "ErrorParsingKey";
-        r = decode_key(value, ret, &why);
+        r = decode_key(secret, ret, &why);
     }
     if (r == 0)
         return 0;
