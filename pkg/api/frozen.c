@@ -217,18 +217,16 @@ static bool is_dash(size_t i)
     return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
-static int hex_value(char c)
+static bool is_lower_hex(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return str_hex_digit(c) >= 0 && !(c >= 'A' && c <= 'F');
 }
 
 /* Only as servers write it: in lower case. */
 static bool is_uuid(const char *text)
 {
     for (size_t i = 0; i < UUID_LEN; i++)
-        if (is_dash(i) ? text[i] != '-' : hex_value(text[i]) < 0)
+        if (is_dash(i) ? text[i] != '-' : !is_lower_hex(text[i]))
             return false;
     return text[UUID_LEN] == '\0';
 }
@@ -238,7 +236,7 @@ static void put_uuid(struct buf *to, const char *text)
     for (size_t i = 0; i < UUID_LEN; i += 2) {
         if (is_dash(i))
             i++;
-        buf_add_char(to, (char)(hex_value(text[i]) << 4 | hex_value(text[i + 1])));
+        buf_add_char(to, (char)(str_hex_digit(text[i]) << 4 | str_hex_digit(text[i + 1])));
     }
 }
 

@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "base/timetext.h"
 
-enum { DAY_S = 86400, MINUTES_A_DAY = 1440, THURSDAY = 4 /* 1970-01-01 */ };
+enum { DAY_S = 86400, MINUTES_A_DAY = 1440, A_LEAP_YEAR = 2000 };
 #define SEARCH_S (INT64_C(9) * 366 * DAY_S)
 #define NO_VALUE (-1)
 
@@ -297,18 +297,11 @@ int cron_parse(const char *text, struct cron *ret, struct err *err)
 
 /* --- calendar --- */
 
-/* The most days that a month ever has. */
-static int longest(int month)
-{
-    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-
-    return days[month - 1];
-}
-
 static bool has_day(const struct cron *cron)
 {
     for (int month = 1; month <= 12; month++) {
-        uint32_t there = (uint32_t)((UINT64_C(1) << (longest(month) + 1)) - 1);
+        int longest = days_in_month(A_LEAP_YEAR, month);
+        uint32_t there = (uint32_t)((UINT64_C(1) << (longest + 1)) - 1);
 
         if (cron->months & 1U << month && cron->days & there)
             return true;
@@ -329,9 +322,8 @@ bool cron_never_fires(const struct cron *cron)
 
 static bool day_matches(const struct cron *cron, int64_t day, const struct civil *date)
 {
-    int weekday = (int)((day + THURSDAY) - floor_div(day + THURSDAY, 7) * 7);
     bool in_month = cron->days & 1U << date->day;
-    bool in_week = cron->weekdays & 1U << weekday;
+    bool in_week = cron->weekdays & 1U << weekday_of(day);
 
     return cron->any_day || cron->any_weekday ? in_month && in_week : in_month || in_week;
 }

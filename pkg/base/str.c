@@ -72,6 +72,15 @@ int str_parse_int(const char *s, int64_t min, int64_t max, int64_t *ret)
     return 0;
 }
 
+int str_hex_digit(char c)
+{
+    char lower = ascii_lower(c);
+
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 static bool is_continuation(unsigned char c)
 {
     return (c & 0xc0) == 0x80;
@@ -110,6 +119,16 @@ size_t str_utf8_next(const char *s, size_t len)
         if (!is_continuation(u[i]))
             return 0;
     return need;
+}
+
+uint32_t str_utf8_code(const char *s, size_t len)
+{
+    static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t code = (unsigned char)s[0] & masks[len];
+
+    for (size_t i = 1; i < len; i++)
+        code = code << 6 | ((unsigned char)s[i] & 0x3f);
+    return code;
 }
 
 bool str_is_utf8(const char *s, size_t len)

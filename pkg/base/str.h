@@ -22,6 +22,9 @@ uint64_t str_hash(const void *data, size_t len);
 uint32_t str_fnv1_32(const void *data, size_t len);
 /* Bytes of the UTF-8 character at `s` (of `len` bytes): 1 to 4, or 0 when it is none. */
 size_t str_utf8_next(const char *s, size_t len);
+/* The character that these `len` bytes are, of which str_utf8_next() has told. */
+uint32_t str_utf8_code(const char *s, size_t len);
+int str_hex_digit(char c); /* 0 to 15, in either case; -1: none */
 /* In place: control characters (C0, DEL, C1) and bytes that are not UTF-8 become one '?' each. */
 void str_clean(char *s);
 /* For a full `text` of `size` bytes that was cut: ends it in "..." between two characters. */

@@ -45,6 +45,21 @@ void civil_from_days(int64_t days, struct civil *ret)
     ret->year = (int)(year_of_era + era * 400 + (ret->month <= 2));
 }
 
+int weekday_of(int64_t days)
+{
+    int64_t from_sunday = days + 4; /* 1970-01-01 was a Thursday */
+
+    return (int)(from_sunday - floor_div(from_sunday, 7) * 7);
+}
+
+int days_in_month(int64_t year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+    return days[month - 1] + (month == 2 && is_leap_year);
+}
+
 int64_t time_from_civil(int year, int month, int day, int hour, int minute, int second)
 {
     int64_t hours = days_from_civil(year, month, day) * 24 + hour;
@@ -57,18 +72,9 @@ static int64_t civil_to_ms(const struct civil *c)
     return time_from_civil(c->year, c->month, c->day, c->hour, c->minute, c->second);
 }
 
-static bool is_leap_year(int year)
-{
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
 static bool civil_exists(const struct civil *c)
 {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-
-    if (c->month < 1 || c->month > 12 || c->day < 1)
-        return false;
-    if (c->day > days[c->month - 1] + (c->month == 2 && is_leap_year(c->year)))
+    if (c->month < 1 || c->month > 12 || c->day < 1 || c->day > days_in_month(c->year, c->month))
         return false;
     /* RFC 3339 5.7: a leap second is written 60; here it is the first of the next minute. */
     return c->hour <= 23 && c->minute <= 59 && c->second <= 60;

@@ -28,7 +28,9 @@ struct civil {
 };
 int64_t days_from_civil(int64_t year, int month, int day); /* since 1970-01-01 */
 void civil_from_days(int64_t days, struct civil *ret);     /* year, month and day of it */
-int64_t floor_div(int64_t value, int64_t by);              /* rounded down; `by` is positive */
+int weekday_of(int64_t days);                              /* 0 is Sunday */
+int days_in_month(int64_t year, int month);
+int64_t floor_div(int64_t value, int64_t by); /* rounded down; `by` is positive */
 
 /* Go's time.ParseDuration ("1h30m", "1.5h", "-2s"; no days), api.md 11; nanoseconds. */
 int duration_parse(const char *text, int64_t *ret_ns, struct err *err);

@@ -11,7 +11,6 @@ enum {
     TIME_HOURS_MAX = 167, /* a week, so that a rule may say "the day after the last Thursday" */
     YEARS_AROUND = 2,     /* a change may lie a week outside of the year that it is of */
     CHANGES = 2 * (2 * YEARS_AROUND + 1),
-    THURSDAY = 4, /* 1970-01-01 */
 };
 /* Years beyond have no use, and would not fit an int. */
 #define FAR_S (INT64_C(1) << 40)
@@ -143,20 +142,12 @@ int zone_rule_parse(const char *text, struct zone_rule *ret, struct err *err)
 
 /* --- its changes --- */
 
-static bool is_leap_year(int64_t year)
-{
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
 static int64_t weekday_of_month(const struct zone_day *day, int year)
 {
     int64_t first = days_from_civil(year, day->month, 1);
-    int64_t next = days_from_civil(year + day->month / 12, day->month % 12 + 1, 1);
-    int64_t weekday = (first + THURSDAY) % 7, found;
+    int64_t found = first + (7 + day->day - weekday_of(first)) % 7 + (int64_t)(day->week - 1) * 7;
 
-    weekday = (weekday + 7) % 7;
-    found = first + (7 + day->day - weekday) % 7 + (int64_t)(day->week - 1) * 7;
-    return found < next ? found : found - 7;
+    return found < first + days_in_month(year, day->month) ? found : found - 7;
 }
 
 static int64_t day_of(const struct zone_day *day, int year)
@@ -167,7 +158,7 @@ static int64_t day_of(const struct zone_day *day, int year)
     case ZONE_DAY_OF_YEAR:
         return first + day->day;
     case ZONE_DAY_OF_365:
-        return first + day->day - 1 + (is_leap_year(year) && day->day >= 60);
+        return first + day->day - 1 + (days_in_month(year, 2) == 29 && day->day >= 60);
     case ZONE_WEEKDAY_OF_MONTH:
         return weekday_of_month(day, year);
     }

@@ -114,21 +114,10 @@ static int read_type(struct reader *in, char **ret_oid, struct err *err)
  * Values.
  */
 
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    char lower[] = {c, '\0'};
-    const char *found;
-
-    str_lower(lower);
-    found = c ? strchr(digits, *lower) : NULL;
-    return found ? (int)(found - digits) : -1;
-}
-
 /* The byte that two digits are, or -1. */
 static int hex_pair(const char *s)
 {
-    int high = hex_digit(s[0]), low = high < 0 ? -1 : hex_digit(s[1]);
+    int high = str_hex_digit(s[0]), low = high < 0 ? -1 : str_hex_digit(s[1]);
 
     return low < 0 ? -1 : high * 16 + low;
 }

@@ -51,17 +51,6 @@ static void put_bytes(struct buf *to, const void *data, size_t len)
     buf_add(to, data, len);
 }
 
-/* The character that the `len` bytes of UTF-8 are. */
-static uint32_t code_point(const char *s, size_t len)
-{
-    static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t code = (unsigned char)s[0] & masks[len];
-
-    for (size_t i = 1; i < len; i++)
-        code = code << 6 | ((unsigned char)s[i] & 0x3f);
-    return code;
-}
-
 static void put_utf16(struct buf *to, uint32_t code)
 {
     if (code < 0x10000) {
@@ -77,7 +66,7 @@ static void utf16_from(const char *s, size_t len, locale_t lower, struct buf *to
 {
     while (len > 0) {
         size_t step = str_utf8_next(s, len);
-        uint32_t code = code_point(s, step);
+        uint32_t code = str_utf8_code(s, step);
 
         put_utf16(to, lower ? (uint32_t)towlower_l((wint_t)code, lower) : code);
         s += step;

@@ -12,17 +12,11 @@ enum { LONGEST_SIMPLE_KEY = 100 }; /* bytes: YAML allows 1024 characters, escape
 
 static void print_nested(const struct json *value, int indent, struct buf *to);
 
-/* One character: its code, its length in `ret_len`. The text is valid UTF-8. */
-static uint32_t decode_char(const char *s, size_t *ret_len)
+/* Its code, and how long it is in `ret_len`. The text is valid UTF-8. */
+static uint32_t next_char(const char *s, size_t len, size_t *ret_len)
 {
-    unsigned char c = (unsigned char)*s;
-    size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    uint32_t code = len == 1 ? c : c & (0xffU >> (len + 1));
-
-    for (size_t i = 1; i < len; i++)
-        code = code << 6 | ((unsigned char)s[i] & 0x3f);
-    *ret_len = len;
-    return code;
+    *ret_len = str_utf8_next(s, len);
+    return str_utf8_code(s, *ret_len);
 }
 
 /* May stand as it is in any style. YAML 1.1 takes 85, 2028 and 2029 for line breaks. */
@@ -37,7 +31,7 @@ static bool is_printable(uint32_t code)
 static bool all_printable(const char *s, size_t len, bool breaks_too)
 {
     for (size_t i = 0, n; i < len; i += n) {
-        uint32_t code = decode_char(s + i, &n);
+        uint32_t code = next_char(s + i, len - i, &n);
 
         if (!is_printable(code) && !(breaks_too && code == '\n'))
             return false;
@@ -69,7 +63,7 @@ static void print_quoted(const char *s, size_t len, struct buf *to)
 {
     buf_add_char(to, '"');
     for (size_t i = 0, n; i < len; i += n) {
-        uint32_t code = decode_char(s + i, &n);
+        uint32_t code = next_char(s + i, len - i, &n);
 
         if (code == '"' || code == '\\')
             buf_addf(to, "\\%c", (char)code);

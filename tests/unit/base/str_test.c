@@ -120,6 +120,38 @@ TEST(only_real_utf8_is_utf8)
     ASSERT_TRUE(str_is_utf8(NULL, 0));
 }
 
+TEST(a_character_is_the_number_that_unicode_gives_it)
+{
+    static const struct {
+        const char *text;
+        uint32_t code;
+    } rows[] = {
+        {"a", 'a'},
+        {"\x7f", 0x7f},
+        {"\xc2\x80", 0x80},
+        {"\xdf\xbf", 0x7ff},
+        {"\xe0\xa0\x80", 0x800},
+        {"\xef\xbf\xbf", 0xffff},
+        {"\xf0\x90\x80\x80", 0x10000},
+        {"\xf4\x8f\xbf\xbf", 0x10ffff},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        ASSERT_EQ(str_utf8_next(rows[i].text, strlen(rows[i].text)), strlen(rows[i].text));
+        ASSERT_EQ(str_utf8_code(rows[i].text, strlen(rows[i].text)), rows[i].code);
+    }
+}
+
+TEST(digits_of_16_are_read_in_either_case)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+
+    for (int i = 0; i < 32; i++)
+        ASSERT_EQ(str_hex_digit(digits[i]), i % 16);
+    for (int c = 0; c < 256; c++)
+        ASSERT_EQ(str_hex_digit((char)c) >= 0, c && memchr(digits, c, 32) != NULL);
+}
+
 TEST(clean_leaves_one_question_mark_per_bad_character)
 {
     char text[] = "a\nb\x01\xff\xc3\xbc\xc2\x85\xe2\x82";
@@ -165,6 +197,8 @@ RUN_TESTS(cmocka_unit_test(null_equals_only_null), cmocka_unit_test(case_is_igno
           cmocka_unit_test(lower_changes_ascii_letters_only),
           cmocka_unit_test(a_number_must_be_the_whole_text_and_in_range),
           cmocka_unit_test(only_real_utf8_is_utf8),
+          cmocka_unit_test(a_character_is_the_number_that_unicode_gives_it),
+          cmocka_unit_test(digits_of_16_are_read_in_either_case),
           cmocka_unit_test(clean_leaves_one_question_mark_per_bad_character),
           cmocka_unit_test(an_excerpt_is_short_clean_and_cuts_no_character),
           cmocka_unit_test(hashes_are_the_published_ones));

@@ -116,6 +116,24 @@ TEST(every_day_of_800_years_comes_back_as_it_went)
     }
 }
 
+TEST(days_know_their_month_and_their_weekday)
+{
+    static const struct {
+        int year, month, days, weekday; /* of its first; 0 is Sunday */
+    } rows[] = {
+        {1970, 1, 31, 4}, {1969, 12, 31, 1}, {2000, 2, 29, 2},  {1900, 2, 28, 4},
+        {2024, 2, 29, 4}, {2026, 2, 28, 0},  {2026, 11, 30, 0}, {1, 1, 31, 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t first = days_from_civil(rows[i].year, rows[i].month, 1);
+
+        ASSERT_EQ(days_in_month(rows[i].year, rows[i].month), rows[i].days);
+        ASSERT_EQ(weekday_of(first), rows[i].weekday);
+        ASSERT_EQ(weekday_of(first - 7), rows[i].weekday);
+    }
+}
+
 TEST(civil_time_becomes_milliseconds)
 {
     ASSERT_EQ(time_from_civil(1970, 1, 1, 0, 0, 0), 0);
@@ -219,6 +237,7 @@ RUN_TESTS(cmocka_unit_test(rfc3339_times_are_read_to_the_millisecond),
           cmocka_unit_test(times_are_written_as_kubernetes_does),
           cmocka_unit_test(times_beyond_four_digit_years_end_at_the_edge),
           cmocka_unit_test(every_day_of_800_years_comes_back_as_it_went),
+          cmocka_unit_test(days_know_their_month_and_their_weekday),
           cmocka_unit_test(civil_time_becomes_milliseconds),
           cmocka_unit_test(http_dates_are_read_in_all_three_forms),
           cmocka_unit_test(anything_else_is_no_http_date),
