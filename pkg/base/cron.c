@@ -274,7 +274,7 @@ static int parse_word(struct piece line, struct cron *ret, struct err *err)
         if (line.len == strlen(word) && memcmp(line.text, word, line.len) == 0)
             return parse_line(trim(words[i].line), ret, err);
     }
-    if (str_starts(line.text, "@every "))
+    if (line.len > strlen("@every ") && str_starts(line.text, "@every "))
         return parse_every(line, ret, err);
     return err_set(
         err, ERR_INVALID,

@@ -107,6 +107,8 @@ TEST(a_line_that_is_wrong_says_in_which_field_and_why)
         {"@fortnightly", "'@fortnightly' is no word of cron"},
         {"@Daily", "'@Daily' is no word of cron"},
         {"@every", "'@every' is no word of cron"},
+        {"@every ", "'@every' is no word of cron"},
+        {"\t@every  \n", "'@every' is no word of cron"},
         {"@every day", "'@every day' has no duration"},
         {"@every 1d", "'@every 1d' has no duration"},
         {"TZ=Europe/Berlin 0 2 * * *", "put it into 'timezone'"},
