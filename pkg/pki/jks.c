@@ -241,14 +241,19 @@ static void put_cas(struct writer *self, const struct buf *key_alias)
 
 /* --- all of it --- */
 
-/* As Java's toLowerCase(), which it looks names up with. */
+/*
+ * As Java's toLowerCase(), which it looks names up with, does it character by character: not the few whose lower
+ * case depends on what is beside them (a last sigma) or is two characters (U+0130). Where the C library has
+ * not even this locale, ASCII.
+ */
 static int read_alias(const struct keystore *keystore, struct buf *to, struct err *err)
 {
-    const char *alias = str_or(keystore->alias, "certificate");
+    cleanup(xfree) char *alias = xstrdup(str_or(keystore->alias, "certificate"));
     locale_t locale;
 
     if (!str_is_utf8(alias, strlen(alias)))
         return err_set(err, ERR_INVALID, "the alias is not UTF-8");
+    str_lower(alias);
     locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     utf16_from(alias, strlen(alias), locale, to);
     if (locale)
