@@ -11,7 +11,6 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "base/thread.h"
-#include "base/timetext.h"
 #include "base/zone_inside.h"
 
 #define ZONE_FOLDER "/usr/share/zoneinfo"
@@ -194,9 +193,4 @@ struct zone_span zone_span_at(const struct zone *zone, int64_t at_s)
     if (span.from_s < from_s)
         span.from_s = from_s;
     return span;
-}
-
-int zone_offset_s(const struct zone *zone, int64_t at_ms)
-{
-    return zone_span_at(zone, floor_div(at_ms, 1000)).offset_s;
 }

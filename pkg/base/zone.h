@@ -34,7 +34,6 @@ bool zone_name_is_valid(const char *name);
 
 /* That holds at `at_s`. Empty spans are left out: from_s <= at_s < to_s. */
 struct zone_span zone_span_at(const struct zone *zone, int64_t at_s);
-int zone_offset_s(const struct zone *zone, int64_t at_ms);
 
 /* The contents of a TZif file; for zone_get(), and for tests and fuzzers, which free what they get. */
 int zone_parse(const void *data, size_t len, struct zone **ret, struct err *err);

@@ -43,7 +43,8 @@ struct hours {
 
 static bool is_in_hours(const struct hours *hours, const struct zone *zone, int64_t at_ms)
 {
-    int64_t local_s = at_ms / 1000 + zone_offset_s(zone, at_ms), day = local_s / 86400;
+    int64_t local_s = at_ms / 1000 + zone_span_at(zone, at_ms / 1000).offset_s;
+    int64_t day = local_s / 86400;
     int64_t minute = local_s / 60 - day * 1440;
 
     return (hours->weekday < 0 || (day + 4) % 7 == hours->weekday) &&

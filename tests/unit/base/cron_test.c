@@ -275,7 +275,8 @@ static bool is_in(uint64_t set, int64_t value)
 
 static bool fires_at(const struct cron *cron, const struct zone *zone, int64_t at_ms)
 {
-    int64_t local_s = at_ms / 1000 + zone_offset_s(zone, at_ms), day = local_s / 86400;
+    int64_t local_s = at_ms / 1000 + zone_span_at(zone, at_ms / 1000).offset_s;
+    int64_t day = local_s / 86400;
     bool in_week = is_in(cron->weekdays, (day + 4) % 7), in_month;
     struct civil date = {};
 
