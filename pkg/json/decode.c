@@ -80,11 +80,14 @@ static enum outcome decode_item(struct decoder *d, const struct field *row, deco
     return decode(d, row, value, path, item);
 }
 
-/* Items that cannot be read leave their place zeroed, so that positions stay. */
+/* Items that cannot be read leave their place zeroed, so that positions stay. The list is passed over with
+ * them, so that its rules do not find the zeros and tell of each again. */
 static enum outcome decode_items(struct decoder *d, const struct field *row, decode_fn *decode,
                                  size_t item_size, const struct json *value,
                                  const struct path *path, struct array_any *array)
 {
+    enum outcome outcome = DECODED;
+
     if (json_kind(value) != JSON_KIND_LIST)
         return decoder_wrong_type(d, path, "a list", value);
     if (json_len(value) == 0)
@@ -93,11 +96,14 @@ static enum outcome decode_items(struct decoder *d, const struct field *row, dec
     array->items = arena_alloc(d->arena, array->len * item_size);
     json_for_each_item (item, value) {
         struct path place = {.up = path, .index = item_at};
+        void *at = array->items + item_at * item_size;
+        enum outcome of_item = decode_item(d, row, decode, item, &place, at);
 
-        if (decode_item(d, row, decode, item, &place, array->items + item_at * item_size) == FAILED)
+        if (of_item == FAILED)
             return FAILED;
+        outcome = of_item == PASSED_OVER ? PASSED_OVER : outcome;
     }
-    return DECODED;
+    return outcome;
 }
 
 static enum outcome decode_strings(struct decoder *d, const struct field *row,

@@ -560,6 +560,28 @@ TEST(a_document_of_another_kind_is_refused)
                  "must be 'acme.cert-manager.io/v1'");
 }
 
+TEST(an_item_that_cannot_be_read_is_told_of_once)
+{
+    static const struct {
+        const char *line, *path;
+    } rows[] = {
+        {"dnsNames: [a.test, \"b\\uFFFD\"]", "spec.dnsNames[1]"},
+        {"dnsNames: [a.test, 1]", "spec.dnsNames[1]"},
+        {"uris: [[], 'a:b']", "spec.uris[0]"},
+        {"usages: [signing, 1]", "spec.usages[1]"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(field_report_deinit) struct field_report report = {};
+        cleanup(xfree) char *text = xasprintf(CERTIFICATE "  commonName: a\n  %s\n", rows[i].line);
+        cleanup(object_unref) const struct object *object = decode_yaml(text, &report);
+
+        CASE(rows[i].line);
+        ASSERT_EQ(report.len, 1);
+        ASSERT_STREQ(report.items[0].path, rows[i].path);
+    }
+}
+
 TEST(an_object_from_a_store_is_checked_by_the_same_rules)
 {
     cleanup(field_report_deinit) struct field_report report = {};
@@ -576,4 +598,5 @@ RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
           cmocka_unit_test(annotations_have_a_limit_in_all),
           cmocka_unit_test(the_names_of_a_certificate_are_bounded_together),
           cmocka_unit_test(a_document_of_another_kind_is_refused),
+          cmocka_unit_test(an_item_that_cannot_be_read_is_told_of_once),
           cmocka_unit_test(an_object_from_a_store_is_checked_by_the_same_rules));
