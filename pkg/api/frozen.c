@@ -106,9 +106,19 @@ static const struct fields pair_fields = {
 static const struct fields int_fields = {.size = sizeof(int)};
 static const struct fields byte_fields = {.size = 1};
 
-static bool is_text(const struct field *row)
+/* Where the member has a text; NULL: it has none. */
+static const char **text_in(const struct field *row, void *member)
 {
-    return row->type == FIELD_STRING || row->type == FIELD_SECRET || row->type == FIELD_QUANTITY;
+    switch (row->type) {
+    case FIELD_STRING:
+    case FIELD_SECRET:
+    case FIELD_QUANTITY:
+        return member;
+    case FIELD_DURATION:
+        return &((struct opt_duration *)member)->unread;
+    default:
+        return NULL;
+    }
 }
 
 /* Of an array's items; NULL: not an array. */
@@ -320,8 +330,10 @@ static void replace_pointers(struct freezer *f, const struct fields *fields, cha
 
 static void replace_pointer(struct freezer *f, const struct field *row, void *member)
 {
-    if (is_text(row))
-        set_number(member, number_of_text(f, *(const char **)member));
+    const char **text = text_in(row, member);
+
+    if (text)
+        set_number(text, number_of_text(f, *text));
     else if (row->type == FIELD_RAW)
         set_number(member, number_of_json(f, *(const struct json **)member));
     else if (row->type == FIELD_OBJECT)
@@ -461,9 +473,10 @@ static void *thaw_block(struct thawer *t, const struct fields *fields, size_t le
 static void thaw_member(struct thawer *t, const struct field *row, void *member)
 {
     struct any_array *array = member;
+    const char **text = text_in(row, member);
 
-    if (is_text(row))
-        *(const char **)member = text_of_number(t, get_number(member));
+    if (text)
+        *text = text_of_number(t, get_number(text));
     else if (row->type == FIELD_RAW)
         *(struct json **)member = json_of_number(t, get_number(member));
     else if (row->type == FIELD_OBJECT)

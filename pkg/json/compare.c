@@ -73,6 +73,11 @@ static bool lists_equal(const struct field *row, const struct array_any *a,
     return true;
 }
 
+static bool durations_equal(const struct opt_duration *a, const struct opt_duration *b)
+{
+    return a->is_set == b->is_set && (a->is_set ? a->ns == b->ns : streq(a->unread, b->unread));
+}
+
 bool member_equal(const struct field *row, const void *a, const void *b)
 {
     if (member_is_present(row, a) != member_is_present(row, b))
@@ -91,7 +96,7 @@ bool member_equal(const struct field *row, const void *a, const void *b)
     case FIELD_OPT_INT:
         return ((const struct opt_int *)a)->value == ((const struct opt_int *)b)->value;
     case FIELD_DURATION:
-        return ((const struct opt_duration *)a)->ns == ((const struct opt_duration *)b)->ns;
+        return durations_equal(a, b);
     case FIELD_INT:
     case FIELD_TIME:
     case FIELD_MICROTIME:

@@ -10,6 +10,13 @@ static void copy_text(const void *from, void *to, struct arena *arena)
     *(const char **)to = arena_strdup(arena, *(const char *const *)from);
 }
 
+static void copy_duration(const struct opt_duration *from, struct opt_duration *to,
+                          struct arena *arena)
+{
+    *to = *from;
+    to->unread = arena_strdup(arena, from->unread);
+}
+
 static void copy_bytes(const struct bytes *from, struct bytes *to, struct arena *arena)
 {
     *to = (struct bytes){};
@@ -95,7 +102,7 @@ static void copy_member(const struct field *row, const void *from, void *to, str
         *(struct opt_int *)to = *(const struct opt_int *)from;
         break;
     case FIELD_DURATION:
-        *(struct opt_duration *)to = *(const struct opt_duration *)from;
+        copy_duration(from, to, arena);
         break;
     case FIELD_INT:
     case FIELD_TIME:

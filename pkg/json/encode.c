@@ -25,7 +25,7 @@ static struct json *encode_duration(const struct opt_duration *duration)
     char text[TIME_TEXT_MAX];
 
     if (!duration->is_set)
-        return json_new_text("(unreadable)"); /* no duration either */
+        return json_new_text(duration->unread);
     duration_format(duration->ns, text);
     return json_new_text(text);
 }

@@ -51,7 +51,7 @@ bool member_is_present(const struct field *row, const void *member)
         return ((const struct opt_int *)member)->is_set;
     case FIELD_DURATION:
         return ((const struct opt_duration *)member)->is_set ||
-               ((const struct opt_duration *)member)->ns == DURATION_UNREAD;
+               ((const struct opt_duration *)member)->unread;
     case FIELD_INT:
     case FIELD_TIME:
     case FIELD_MICROTIME:

@@ -14,8 +14,8 @@
  *   FIELD_OPT_BOOL  struct opt_bool          .is_set
  *   FIELD_INT       int64_t                  0 (the same as absent: not written)
  *   FIELD_OPT_INT   struct opt_int           .is_set
- *   FIELD_DURATION  struct opt_duration      .is_set; Go duration text. The tolerant form keeps in mind that
- *                                            there was another one, so that checks find it
+ *   FIELD_DURATION  struct opt_duration      .is_set; Go duration text. One that cannot be read is kept
+ *                                            beside it and written as it was, so that checks find it
  *   FIELD_TIME      int64_t (ms since 1970)  0; RFC 3339 text, written with seconds
  *   FIELD_MICROTIME int64_t (ms since 1970)  0; written with microseconds
  *   FIELD_BYTES     struct bytes             .len == 0; base64 text
@@ -49,8 +49,8 @@ struct opt_int {
 struct opt_duration {
     bool is_set;
     int64_t ns;
+    const char *unread; /* not set: the text, which is no duration */
 };
-#define DURATION_UNREAD INT64_MIN /* `ns` where a text is there that is no duration: not set */
 struct bytes {
     const unsigned char *data;
     size_t len;

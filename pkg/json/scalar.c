@@ -150,7 +150,7 @@ enum outcome scalar_decode_duration(struct decoder *d, const struct field *row,
     if (!text)
         return decoder_wrong_type(d, path, "a duration such as '2160h'", value);
     if (duration_parse(text, &ns, NULL) < 0) {
-        to->ns = DURATION_UNREAD;
+        to->unread = arena_strdup(d->arena, text);
         return decoder_broken(d, PROBLEM_INVALID, path,
                               "'%s' is not a duration such as '2160h' or '1h30m' (units are h, m, "
                               "s, ms, us and ns)",

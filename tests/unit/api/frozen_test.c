@@ -125,7 +125,8 @@ static void make_up_member(struct maker *m, const struct field *row, void *membe
         *(struct opt_int *)member = (struct opt_int){below(m, 2), any_int(m)};
         break;
     case FIELD_DURATION:
-        *(struct opt_duration *)member = (struct opt_duration){below(m, 2), any_int(m)};
+        *(struct opt_duration *)member = (struct opt_duration){below(m, 2), any_int(m),
+                                                               any_text(m)};
         break;
     case FIELD_ENUM:
         *(int *)member = (int)below(m, 5);

@@ -594,9 +594,22 @@ TEST(an_object_from_a_store_is_checked_by_the_same_rules)
     ASSERT_EQ(report.len, 2);
 }
 
+TEST(a_duration_from_a_store_that_is_none_is_told_as_it_is_there)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    cleanup(object_unref)
+        const struct object *object = decode_yaml(NAMED_CERTIFICATE "  renewBefore: 1w\n", NULL);
+
+    object_check_spec(object, &report);
+    ASSERT_EQ(report.len, 1);
+    ASSERT_STREQ(report.items[0].path, "spec.renewBefore");
+    ASSERT_CONTAINS(report.items[0].text, "'1w' is not a duration");
+}
+
 RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
           cmocka_unit_test(annotations_have_a_limit_in_all),
           cmocka_unit_test(the_names_of_a_certificate_are_bounded_together),
           cmocka_unit_test(a_document_of_another_kind_is_refused),
           cmocka_unit_test(an_item_that_cannot_be_read_is_told_of_once),
-          cmocka_unit_test(an_object_from_a_store_is_checked_by_the_same_rules));
+          cmocka_unit_test(an_object_from_a_store_is_checked_by_the_same_rules),
+          cmocka_unit_test(a_duration_from_a_store_that_is_none_is_told_as_it_is_there));

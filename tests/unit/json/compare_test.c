@@ -35,6 +35,8 @@ TEST(a_difference_in_any_member_is_seen)
         {"\"count\":1", "\"count\":2"},
         {"\"limit\":1", "\"limit\":2"},
         {"\"duration\":\"1h\"", "\"duration\":\"2h\""},
+        {"\"duration\":\"1d\"", "\"duration\":\"2d\""},
+        {"\"duration\":\"1d\"", "\"duration\":\"0\""},
         {"\"since\":\"2026-01-02T03:04:05Z\"", "\"since\":\"2026-01-02T03:04:06Z\""},
         {"\"sinceMicro\":\"2026-01-02T03:04:05Z\"", ""},
         {"\"der\":\"AAEC\"", "\"der\":\"AAED\""},
@@ -95,6 +97,23 @@ TEST(a_copy_is_equal_and_does_not_need_the_original)
     ASSERT_TRUE(fields_equal(&sample_fields, &original, &copy));
     arena_free(arena);
     ASSERT_TRUE(fields_equal(&sample_fields, &expected, &copy));
+}
+
+TEST(a_text_that_is_no_duration_is_copied)
+{
+    struct arena *arena = arena_new(0);
+    cleanup(arena_free) struct arena *second = arena_new(0);
+    cleanup(json_unref) struct json *back = NULL;
+    cleanup(xfree) char *text = NULL;
+    struct sample original = {}, copy;
+
+    decode("{\"duration\":\"1d\"}", arena, &original);
+    fields_copy(&sample_fields, &original, &copy, second);
+    ASSERT_TRUE(fields_equal(&sample_fields, &original, &copy));
+    arena_free(arena);
+    back = fields_encode(&sample_fields, &copy);
+    text = json_text(back);
+    ASSERT_STREQ(text, "{\"duration\":\"1d\"}");
 }
 
 TEST(a_copy_of_nothing_is_nothing)
@@ -180,6 +199,7 @@ TEST(string_arrays_compare_as_sets)
 RUN_TESTS(cmocka_unit_test(a_difference_in_any_member_is_seen),
           cmocka_unit_test(order_does_not_matter_in_maps_and_list_maps),
           cmocka_unit_test(a_copy_is_equal_and_does_not_need_the_original),
+          cmocka_unit_test(a_text_that_is_no_duration_is_copied),
           cmocka_unit_test(a_copy_of_nothing_is_nothing),
           cmocka_unit_test(immutable_members_may_be_set_once),
           cmocka_unit_test(in_an_immutable_struct_nothing_may_be_added_either),
