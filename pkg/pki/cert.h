@@ -22,7 +22,7 @@ const char *cert_subject(const struct cert *cert);            /* RFC 4514-like t
 const char *cert_issuer(const struct cert *cert);
 const char *cert_issuer_common_name(const struct cert *cert); /* "" if none */
 const char *cert_serial_hex(const struct cert *cert);         /* lower case, whole bytes */
-const struct pkey *cert_public_key(const struct cert *cert);  /* lent; NULL after leaf_look() */
+const struct pkey *cert_public_key(const struct cert *cert);  /* lent; NULL: only looked at */
 void cert_public_hash(const struct cert *cert, unsigned char to[SHA256_LEN]); /* as of its pkey */
 bool cert_is_ca(const struct cert *cert);
 bool cert_is_self_signed(const struct cert *cert); /* issuer == subject and own signature */
@@ -46,7 +46,8 @@ DEFINE_CLEANUP_VALUE(struct chain, chain_deinit);
 /* Only CERTIFICATE blocks are allowed (RFC 8555 11.4): a PRIVATE KEY or other block is ERR_INVALID;
  * more than LIMIT_CHAIN_CERTS or LIMIT_CHAIN_BODY is ERR_TOO_LARGE; none is ERR_INVALID. */
 int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err);
-/* Certificates of CAs, in any order, by the same rules but for size: LIMIT_BUNDLE_PEM and LIMIT_BUNDLE_CERTS. */
+/* Certificates of CAs, in any order, by the same rules but for size: LIMIT_BUNDLE_PEM and LIMIT_BUNDLE_CERTS.
+ * Public keys as in leaf_look(). */
 int bundle_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err);
 /* The first of the chain, for looking at what chain_from_pem() and chain_verify() have let in: all blocks
  * are read by the same rules, but the leaf's public key only as bytes to be compared, if it can. */

@@ -37,18 +37,17 @@ static struct known {
 static size_t known_next;  /* the place that is taken next */
 static struct mutex mutex; /* guards both */
 
-static struct cert *known_find(const struct pem_block *block)
+static struct cert *known_find(const void *der, size_t len)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&mutex);
 
     for (size_t i = 0; i < KNOWN_MAX; i++)
-        if (known[i].cert && known[i].der.len == block->der_len &&
-            memcmp(known[i].der.data, block->der, block->der_len) == 0)
+        if (known[i].cert && known[i].der.len == len && memcmp(known[i].der.data, der, len) == 0)
             return cert_ref(known[i].cert);
     return NULL;
 }
 
-static void known_add(const struct pem_block *block, struct cert *cert)
+static void known_add(const void *der, size_t len, struct cert *cert)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&mutex);
     struct known *place = &known[known_next++ % KNOWN_MAX];
@@ -56,34 +55,36 @@ static void known_add(const struct pem_block *block, struct cert *cert)
     buf_deinit(&place->der);
     cert_unref(place->cert);
     *place = (struct known){.der = BUF(LIMIT_CHAIN_BODY), .cert = cert_ref(cert)};
-    buf_add(&place->der, block->der, block->der_len);
+    buf_add(&place->der, der, len);
 }
 
-static int read_upper(const struct pem_block *block, struct cert **ret, struct err *err)
+/* As cert_from_der(). */
+static int read_known(const void *der, size_t len, struct cert **ret, struct err *err)
 {
     int r;
 
-    *ret = known_find(block);
+    *ret = known_find(der, len);
     if (*ret)
         return 0;
-    r = cert_from_der(block->der, block->der_len, ret, err);
+    r = cert_from_der(der, len, ret, err);
     if (r == 0)
-        known_add(block, *ret);
+        known_add(der, len, *ret);
     return r;
 }
 
-typedef int read_leaf_fn(const void *der, size_t len, struct cert **ret, struct err *err);
+typedef int read_cert_fn(const void *der, size_t len, struct cert **ret, struct err *err);
 
-/* What may be in a text, and how its first certificate is read. */
+/* What may be in a text, and how its first certificate and the others are read. */
 struct chain_rules {
     const char *what; /* "certificate chain" */
     size_t max_bytes, max_certs;
-    read_leaf_fn *read_leaf;
+    read_cert_fn *read_first, *read_others;
 };
 
 static int chain_add_block(struct chain *chain, const struct pem_block *block,
                            const struct chain_rules *rules, struct err *err)
 {
+    read_cert_fn *read = chain->len == 0 ? rules->read_first : rules->read_others;
     struct cert *cert = NULL;
     int r;
 
@@ -93,8 +94,7 @@ static int chain_add_block(struct chain *chain, const struct pem_block *block,
     if (chain->len == rules->max_certs)
         return err_set(err, ERR_TOO_LARGE, "the %s has more than %zu certificates", rules->what,
                        rules->max_certs);
-    r = chain->len == 0 ? rules->read_leaf(block->der, block->der_len, &cert, err)
-                        : read_upper(block, &cert, err);
+    r = read(block->der, block->der_len, &cert, err);
     if (r < 0)
         return err_wrap(err, "number %zu of the %s", chain->len + 1, rules->what);
     chain_add(chain, cert);
@@ -134,15 +134,16 @@ static int read_chain(const char *pem, size_t len, const struct chain_rules *rul
 int chain_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err)
 {
     static const struct chain_rules rules = {"certificate chain", LIMIT_CHAIN_BODY,
-                                             LIMIT_CHAIN_CERTS, cert_from_der};
+                                             LIMIT_CHAIN_CERTS, cert_from_der, read_known};
 
     return read_chain(pem, len, &rules, ret, err);
 }
 
+/* Its many are no chain's few: they would push those out, and nobody asks for their keys. */
 int bundle_from_pem(const char *pem, size_t len, struct chain *ret, struct err *err)
 {
     static const struct chain_rules rules = {"certificate bundle", LIMIT_BUNDLE_PEM,
-                                             LIMIT_BUNDLE_CERTS, cert_from_der};
+                                             LIMIT_BUNDLE_CERTS, cert_look, cert_look};
 
     return read_chain(pem, len, &rules, ret, err);
 }
@@ -150,7 +151,7 @@ int bundle_from_pem(const char *pem, size_t len, struct chain *ret, struct err *
 int leaf_look(const char *pem, size_t len, struct cert **ret, struct err *err)
 {
     static const struct chain_rules rules = {"certificate chain", LIMIT_CHAIN_BODY,
-                                             LIMIT_CHAIN_CERTS, cert_look};
+                                             LIMIT_CHAIN_CERTS, cert_look, read_known};
     cleanup(chain_deinit) struct chain chain = {};
     int r = read_chain(pem, len, &rules, &chain, err);
 

@@ -281,6 +281,41 @@ TEST(a_bundle_is_bounded_too_and_has_only_certificates)
     ASSERT_ERR(ERR_TOO_LARGE, bundle_from_pem(buf_str(&pem), pem.len, &chain, &err));
 }
 
+static struct cert *read_upper_of_chain(void)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
+    cleanup(chain_deinit) struct chain chain = {};
+    struct err err = {};
+
+    add_pem(&pem, leaf);
+    add_pem(&pem, intermediate);
+    ASSERT_OK(parse(&pem, &chain, &err));
+    return cert_ref(chain.certs[1]);
+}
+
+TEST(a_bundle_of_many_pushes_out_no_intermediate_that_is_known)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM);
+    cleanup(chain_deinit) struct chain bundle = {};
+    cleanup(cert_unref) struct cert *before = read_upper_of_chain(), *after = NULL;
+    struct err err = {};
+
+    for (int i = 0; i < 40; i++) { /* more than are kept */
+        cleanup(xfree) char *name = xasprintf("ca-%d", i);
+        cleanup(cert_unref) struct cert *ca = issue(name, true, ca_key, root, ca_key,
+                                                    "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
+
+        add_pem(&pem, ca);
+    }
+    ASSERT_OK(bundle_from_pem(buf_str(&pem), pem.len, &bundle, &err));
+    ASSERT_EQ(bundle.len, 40);
+    for (size_t i = 0; i < bundle.len; i++)
+        ASSERT_NULL(cert_public_key(bundle.certs[i]));
+    after = read_upper_of_chain();
+    ASSERT_TRUE(after == before);
+    ASSERT_TRUE(cert_public_key(after));
+}
+
 TEST(a_chain_is_written_as_it_was_read)
 {
     cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
@@ -473,6 +508,7 @@ int main(void)
         cmocka_unit_test(no_certificate_is_not_a_chain),
         cmocka_unit_test(chains_are_bounded_in_number_and_bytes),
         cmocka_unit_test(a_bundle_is_bounded_too_and_has_only_certificates),
+        cmocka_unit_test(a_bundle_of_many_pushes_out_no_intermediate_that_is_known),
         cmocka_unit_test(a_chain_is_written_as_it_was_read),
         cmocka_unit_test(a_look_hashes_the_public_key_without_reading_it),
         cmocka_unit_test(a_point_on_no_curve_is_refused_but_only_looked_at_is_another_key),
