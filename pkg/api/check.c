@@ -152,8 +152,8 @@ void check_oid(const void *member, const char *path, struct field_report *report
 
     if (!name_is_oid(oid))
         problem_with(report, PROBLEM_INVALID, path, oid,
-                     "is not an object identifier; write numbers with dots, as in '1.2.3', none "
-                     "above 2147483647");
+                     "is not an object identifier; write numbers with dots, as in '1.2.3', 118 of "
+                     "them at most and none above 2147483647");
 }
 
 /* Lists of texts */

@@ -252,8 +252,8 @@ bool name_is_oid(const char *s)
             return false;
         first = arcs++ == 0 ? arc : first;
         s += len;
-        if (!*s)
-            return arcs > 1;
+        if (!*s || arcs == NAME_OID_ARCS)
+            return !*s && arcs > 1;
     }
 }
 

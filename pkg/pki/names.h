@@ -26,7 +26,9 @@ bool name_is_ip(const char *s);
 /* The bytes and the mask, 4 or 16 of each, of a range such as 192.0.2.0/24; what is behind the prefix is
  * taken for zero. As the API server's isCIDR(), without IPv4 addresses in their IPv6 form. */
 int ip_range_parse(const char *text, unsigned char to[32], size_t *ret_len, struct err *err);
-/* Numbers and dots that every decoder can hold: at least two arcs, none above 2^31-1 (Go's limit). */
+/* Numbers and dots that every decoder can hold: 2 to NAME_OID_ARCS arcs, none above 2^31-1 (Go's limit).
+ * OpenSSL gives no text for one of more than 586 bytes, and an arc takes up to 5, the first two together. */
+#define NAME_OID_ARCS 118
 bool name_is_oid(const char *s);
 /* Has it none but characters of URLs: printable ASCII without blanks? True for "". */
 bool name_is_url_text(const char *s);

@@ -178,6 +178,12 @@ CERTIFICATES_BAD = rows(
     ("spec.emailAddresses[0]", "not a plain e-mail", POLICY, {"emailAddresses": ["a..b@a.test"]}),
     ("spec.emailAddresses[0]", "not a plain e-mail", POLICY, {"emailAddresses": ["\u00fc@a.test"]}),
     ("spec.literalSubject", "is not a distinguished name", POLICY, {"literalSubject": "UNKNOWN=a"}),
+    (
+        "spec.literalSubject",
+        "is not a distinguished name",
+        POLICY,
+        {"literalSubject": "O=a,2" + ".5" * 118 + "=b"},
+    ),
     ("spec.literalSubject", "more than 64 bytes", POLICY, {"literalSubject": f"CN={LABEL}a"}),
     ("spec.commonName", "not be set together", POLICY, {"literalSubject": "CN=a", "commonName": "a"}),
     (
@@ -187,6 +193,7 @@ CERTIFICATES_BAD = rows(
         {"literalSubject": "CN=a", "subject": {"countries": ["CH"]}},
     ),
     ("spec.otherNames[1].oid", "BAD_OID", POLICY, other(oid="BAD_OID")),
+    ("spec.otherNames[1].oid", "118 of them at most", POLICY, other(oid="2" + ".2147483647" * 118)),
     ("spec.otherNames[1].oid", "must be set", POLICY, other(oid=None)),
     ("spec.otherNames[1].utf8Value", "is empty", POLICY, other(utf8Value="")),
     ("spec.otherNames", "may take 24000 bytes", POLICY, other(utf8Value="a" * 24_000)),

@@ -1,6 +1,7 @@
 #include "pki/csr.h"
 
 #include "base/limits.h"
+#include "pki/names.h"
 #include "support/testing.h"
 
 /* Written by the openssl program with a throw-away key; the last one with one letter changed. */
@@ -377,6 +378,23 @@ TEST(alternative_names_come_in_the_order_of_cert_manager)
     ASSERT_STREQ(got->other_names[0].utf8_value, "a@b");
     ASSERT_STREQ(got->other_names[1].oid, "1.2.3");
     ASSERT_STREQ(got->other_names[1].utf8_value, "\xc3\xbc");
+}
+
+TEST(the_longest_object_identifier_comes_back)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {};
+    cleanup(csr_free) struct csr *csr = NULL;
+    cleanup(buf_deinit) struct buf oid = BUF(2000);
+    const struct x509_names *got;
+
+    buf_add_str(&oid, "2");
+    for (int i = 1; i < NAME_OID_ARCS; i++)
+        buf_add_str(&oid, ".2147483647");
+    x509_names_add_other(&names, buf_str(&oid), "a");
+    csr = build(&(struct csr_request){.names = &names}, p256);
+    got = csr_names(csr);
+    ASSERT_EQ(got->other_name_count, 1);
+    ASSERT_STREQ(got->other_names[0].oid, buf_str(&oid));
 }
 
 #define OID_BOUNDS "\x06\x03\x55\x1d\x1e"
@@ -766,6 +784,7 @@ int main(void)
         cmocka_unit_test(bounds_of_a_ca_are_written_as_rfc_5280_says),
         cmocka_unit_test(bounds_without_any_name_are_not_written),
         cmocka_unit_test(bounds_that_no_certificate_can_hold_are_refused),
+        cmocka_unit_test(the_longest_object_identifier_comes_back),
         cmocka_unit_test(other_names_and_subjects_that_no_certificate_can_hold_are_refused),
         cmocka_unit_test(usages_become_the_bits_and_oids_of_rfc_5280),
         cmocka_unit_test(every_usage_survives_the_way_through_a_request),

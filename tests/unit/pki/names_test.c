@@ -228,10 +228,22 @@ TEST(object_identifiers_have_two_arcs_and_no_large_ones)
     }
 }
 
+TEST(object_identifiers_are_no_longer_than_what_openssl_gives_back)
+{
+    cleanup(buf_deinit) struct buf text = BUF(2000);
+
+    buf_add_str(&text, "2");
+    repeat(&text, ".2147483647", NAME_OID_ARCS - 1);
+    ASSERT_TRUE(name_is_oid(buf_str(&text)));
+    buf_add_str(&text, ".1");
+    ASSERT_FALSE(name_is_oid(buf_str(&text)));
+}
+
 RUN_TESTS(cmocka_unit_test(names_follow_the_rules_of_their_kind),
           cmocka_unit_test(an_url_is_printable_ascii_without_blanks),
           cmocka_unit_test(names_end_at_253_bytes),
           cmocka_unit_test(ip_addresses_get_their_canonical_text),
           cmocka_unit_test(other_text_is_not_an_ip_address),
           cmocka_unit_test(ranges_are_bytes_and_mask_with_the_hosts_bits_off),
-          cmocka_unit_test(object_identifiers_have_two_arcs_and_no_large_ones));
+          cmocka_unit_test(object_identifiers_have_two_arcs_and_no_large_ones),
+          cmocka_unit_test(object_identifiers_are_no_longer_than_what_openssl_gives_back));
