@@ -124,7 +124,7 @@ struct name_part {
     const char *path;
     size_t count, size;
 };
-enum { SAN_OVERHEAD = 4, RDN_OVERHEAD = 12, NAME_PARTS_MAX = 13 };
+enum { SAN_OVERHEAD = 4, RDN_OVERHEAD = 12, NAME_PARTS_MAX = 21 };
 struct name_parts {
     struct name_part items[NAME_PARTS_MAX];
     size_t len;
@@ -157,12 +157,32 @@ static void add_other_names(struct name_parts *to, const struct certificate_spec
 
     *part = (struct name_part){.path = "otherNames", .count = spec->other_names.len};
     for (size_t i = 0; i < spec->other_names.len; i++)
-        part->size += strlen(str_or(spec->other_names.items[i].utf8_value, "")) + RDN_OVERHEAD;
+        part->size += strlen(str_or(spec->other_names.items[i].oid, "")) +
+                      strlen(str_or(spec->other_names.items[i].utf8_value, "")) + RDN_OVERHEAD;
+}
+
+static void add_permitted(struct name_parts *to, const struct name_constraint_item *bounds)
+{
+    add_strings(to, "nameConstraints.permitted.dnsDomains", &bounds->dns_domains, RDN_OVERHEAD);
+    add_strings(to, "nameConstraints.permitted.ipRanges", &bounds->ip_ranges, RDN_OVERHEAD);
+    add_strings(to, "nameConstraints.permitted.emailAddresses", &bounds->email_addresses,
+                RDN_OVERHEAD);
+    add_strings(to, "nameConstraints.permitted.uriDomains", &bounds->uri_domains, RDN_OVERHEAD);
+}
+
+static void add_excluded(struct name_parts *to, const struct name_constraint_item *bounds)
+{
+    add_strings(to, "nameConstraints.excluded.dnsDomains", &bounds->dns_domains, RDN_OVERHEAD);
+    add_strings(to, "nameConstraints.excluded.ipRanges", &bounds->ip_ranges, RDN_OVERHEAD);
+    add_strings(to, "nameConstraints.excluded.emailAddresses", &bounds->email_addresses,
+                RDN_OVERHEAD);
+    add_strings(to, "nameConstraints.excluded.uriDomains", &bounds->uri_domains, RDN_OVERHEAD);
 }
 
 static void add_all_names(struct name_parts *to, const struct certificate_spec *spec)
 {
     const char *literal = str_or(spec->literal_subject, "");
+    const struct name_constraints *bounds = spec->name_constraints;
 
     add_strings(to, "dnsNames", &spec->dns_names, SAN_OVERHEAD);
     add_strings(to, "ipAddresses", &spec->ip_addresses, SAN_OVERHEAD);
@@ -172,6 +192,10 @@ static void add_all_names(struct name_parts *to, const struct certificate_spec *
     add_other_names(to, spec);
     if (spec->subject)
         add_subject(to, spec->subject);
+    if (bounds && bounds->permitted)
+        add_permitted(to, bounds->permitted);
+    if (bounds && bounds->excluded)
+        add_excluded(to, bounds->excluded);
 }
 
 /* What is larger is read by nobody: neither the request nor the certificate. */

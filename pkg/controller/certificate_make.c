@@ -263,7 +263,7 @@ static struct json *request_json(struct certificate_run *run, const struct buf *
 int certificate_request_json(struct certificate_run *run, const struct pkey *key,
                              const char *key_secret, struct json **ret, struct err *err)
 {
-    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM);
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CERT_PEM);
     int r = make_csr(&run->crt->spec, key, &pem, err);
 
     if (r < 0)

@@ -104,6 +104,9 @@ def other(**members):
     return {"otherNames": [good_one, merged(good_one, members)]}
 
 
+LONG_OID = {"oid": "2" + ".2147483647" * 60, "utf8Value": "a"}
+
+
 def bounds(**members):
     return {"isCA": True, "nameConstraints": members}
 
@@ -197,6 +200,22 @@ CERTIFICATES_BAD = rows(
     ("spec.otherNames[1].oid", "must be set", POLICY, other(oid=None)),
     ("spec.otherNames[1].utf8Value", "is empty", POLICY, other(utf8Value="")),
     ("spec.otherNames", "may take 24000 bytes", POLICY, other(utf8Value="a" * 24_000)),
+    ("spec.otherNames", "may take 24000 bytes", POLICY, {"otherNames": [LONG_OID] * 40}),
+    *(
+        (
+            f"spec.nameConstraints.{side}.{part}",
+            "may take 24000 bytes",
+            POLICY,
+            bounds(**{side: {part: [text] * 2000}}),
+        )
+        for side in ("permitted", "excluded")
+        for part, text in (
+            ("ipRanges", "10.0.0.0/8"),
+            ("dnsDomains", "a.test"),
+            ("emailAddresses", "a.test"),
+            ("uriDomains", "a.test"),
+        )
+    ),
     ("spec.nameConstraints", "are for CAs only", POLICY, {"nameConstraints": {"permitted": {}}}),
     ("spec.nameConstraints", "at least one of", POLICY, bounds(critical=True)),
     *(

@@ -547,6 +547,49 @@ TEST(the_names_of_a_certificate_are_bounded_together)
     }
 }
 
+/* Each with 12 bytes around it. */
+TEST(other_names_and_name_constraints_count_too)
+{
+    static const struct {
+        const char *path, *before, *item, *after;
+        int fits;
+    } rows[] = {
+        {"spec.otherNames", "otherNames: [", "{oid: '1.2', utf8Value: " LABEL_64 "}", "]", 303},
+        {"spec.nameConstraints.permitted.dnsDomains", "nameConstraints: {permitted: {dnsDomains: [",
+         LABEL_64, "]}}", 315},
+        {"spec.nameConstraints.permitted.ipRanges", "nameConstraints: {permitted: {ipRanges: [",
+         "10.0.0.0/8", "]}}", 1090},
+        {"spec.nameConstraints.permitted.emailAddresses",
+         "nameConstraints: {permitted: {emailAddresses: [", LABEL_64, "]}}", 315},
+        {"spec.nameConstraints.permitted.uriDomains", "nameConstraints: {permitted: {uriDomains: [",
+         LABEL_64, "]}}", 315},
+        {"spec.nameConstraints.excluded.dnsDomains", "nameConstraints: {excluded: {dnsDomains: [",
+         LABEL_64, "]}}", 315},
+        {"spec.nameConstraints.excluded.ipRanges", "nameConstraints: {excluded: {ipRanges: [",
+         "10.0.0.0/8", "]}}", 1090},
+        {"spec.nameConstraints.excluded.emailAddresses",
+         "nameConstraints: {excluded: {emailAddresses: [", LABEL_64, "]}}", 315},
+        {"spec.nameConstraints.excluded.uriDomains", "nameConstraints: {excluded: {uriDomains: [",
+         LABEL_64, "]}}", 315},
+    };
+
+    for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+        cleanup(field_report_deinit) struct field_report report = {};
+        cleanup(xfree) char *items = names(rows[i / 2].item, rows[i / 2].fits + (int)(i % 2));
+        cleanup(xfree) char *text = xasprintf(CERTIFICATE "  dnsNames: [a.test]\n  isCA: true\n"
+                                                          "  %s%s%s\n",
+                                              rows[i / 2].before, items, rows[i / 2].after);
+        cleanup(object_unref) const struct object *object = decode_yaml(text, &report);
+
+        CASE(rows[i / 2].path);
+        if (i % 2)
+            ASSERT_CONTAINS(find_problem(&report, rows[i / 2].path, PROBLEM_INVALID)->text,
+                            "may take 24000 bytes in all");
+        else
+            ASSERT_FALSE(field_report_has_errors(&report));
+    }
+}
+
 TEST(a_document_of_another_kind_is_refused)
 {
     cleanup(field_report_deinit) struct field_report report = {};
@@ -609,6 +652,7 @@ TEST(a_duration_from_a_store_that_is_none_is_told_as_it_is_there)
 RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
           cmocka_unit_test(annotations_have_a_limit_in_all),
           cmocka_unit_test(the_names_of_a_certificate_are_bounded_together),
+          cmocka_unit_test(other_names_and_name_constraints_count_too),
           cmocka_unit_test(a_document_of_another_kind_is_refused),
           cmocka_unit_test(an_item_that_cannot_be_read_is_told_of_once),
           cmocka_unit_test(an_object_from_a_store_is_checked_by_the_same_rules),
