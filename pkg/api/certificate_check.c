@@ -383,6 +383,45 @@ void certificate_spec_check(const void *self, const char *path, struct field_rep
     check_formats(spec, path, report);
 }
 
+static const char *zone_of(const struct certificate_renewal *renewal, size_t i)
+{
+    return str_or(renewal->windows.items[i].timezone, "UTC");
+}
+
+static bool is_first_of_its_zone(const struct certificate_renewal *renewal, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (streq(zone_of(renewal, j), zone_of(renewal, i)))
+            return false;
+    return true;
+}
+
+/* What cannot be looked up here is for the machine to judge that renews. */
+static void check_zone(const struct certificate_renewal *renewal, size_t first, const char *path,
+                       struct field_report *report)
+{
+    const struct zone *zone;
+    struct err problem = {};
+    int r = zone_get(zone_of(renewal, first), &zone, &problem);
+
+    for (size_t i = first; r < 0 && i < renewal->windows.len; i++) {
+        cleanup(xfree) char *place = xasprintf("%s.windows[%zu].timezone", path, i);
+
+        if (streq(zone_of(renewal, i), zone_of(renewal, first)))
+            field_report_add(report, r == ERR_UNAVAILABLE ? PROBLEM_WARNING : PROBLEM_INVALID,
+                             place, "%s", problem.text);
+    }
+}
+
+/* Each name once: one that is not known is looked for in files again. */
+static void check_zones(const struct certificate_renewal *renewal, const char *path,
+                        struct field_report *report)
+{
+    for (size_t i = 0; i < renewal->windows.len; i++)
+        if (is_first_of_its_zone(renewal, i))
+            check_zone(renewal, i, path, report);
+}
+
 void certificate_renewal_check(const void *self, const char *path, struct field_report *report)
 {
     const struct certificate_renewal *renewal = self;
@@ -393,6 +432,7 @@ void certificate_renewal_check(const void *self, const char *path, struct field_
     if (renewal->policy == RENEWAL_DISABLED && renewal->windows.len > 0)
         problem_at_member(report, PROBLEM_INVALID, path, "windows",
                           "must not be set when renewal is disabled");
+    check_zones(renewal, path, report);
 }
 
 /* cert-manager takes lines that never fire, so they stop nothing here either (behaviour.md 3). */
@@ -418,18 +458,6 @@ void check_window_duration(const void *member, const char *path, struct field_re
 {
     if (((const struct opt_duration *)member)->ns <= 0)
         field_report_add(report, PROBLEM_INVALID, path, "must be longer than 0s");
-}
-
-/* What cannot be looked up here is for the machine to judge that renews. */
-void check_window_timezone(const void *member, const char *path, struct field_report *report)
-{
-    const struct zone *zone;
-    struct err problem = {};
-    int r = zone_get(*(const char *const *)member, &zone, &problem);
-
-    if (r < 0)
-        field_report_add(report, r == ERR_UNAVAILABLE ? PROBLEM_WARNING : PROBLEM_INVALID, path,
-                         "%s", problem.text);
 }
 
 /* Ours are written by us, so a template must not name them. */

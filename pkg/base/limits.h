@@ -30,6 +30,7 @@
 #define LIMIT_CNAME_CHAIN    16
 #define LIMIT_NAME_BYTES     24000 /* names of one Certificate: with keys and PEM, LIMIT_CERT_PEM     */
 #define LIMIT_NAMES          100 /* names in one order; Let's Encrypt's classic limit is 100 */
+#define LIMIT_WINDOWS        64 /* for the renewal of one Certificate: each is searched at each look */
 #define LIMIT_ZONE_FILE      (64 * 1024) /* a TZif file: the largest there is has 4 kB      */
 #define LIMIT_ZONES          1024 /* time zones that are kept; IANA has 600 names           */
 #define LIMIT_EXCERPT        200  /* how much of a foreign text gets into a message */

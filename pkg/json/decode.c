@@ -174,9 +174,13 @@ static void check_keys_unique(struct decoder *d, const struct field *row, const 
 static enum outcome decode_list(struct decoder *d, const struct field *row,
                                 const struct json *value, const struct path *path, void *member)
 {
+    size_t len = json_len(value);
     enum outcome outcome;
 
-    d->items += json_len(value);
+    if (d->report && row->max > 0 && len > (size_t)row->max)
+        return decoder_broken(d, PROBLEM_INVALID, path, "may have %lld items, and has %zu",
+                              (long long)row->max, len);
+    d->items += len;
     if (d->items > FIELD_ITEMS_MAX && d->report)
         return decoder_broken(d, PROBLEM_INVALID, path, "the lists up to here have over %d items",
                               FIELD_ITEMS_MAX);

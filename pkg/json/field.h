@@ -176,9 +176,10 @@ struct field {
     const struct fields *of;        /* INLINE, OBJECT, LIST */
     const struct enum_names *names; /* ENUM, ENUMS */
     field_check_fn *check;
-    const char *key;          /* LIST: the member that makes it a list-map; NULL: a plain list */
-    const char *key2;         /* second key of a list-map */
-    int64_t min, max;         /* INT, OPT_INT when max > min; text: bytes, each when > 0 */
+    const char *key;  /* LIST: the member that makes it a list-map; NULL: a plain list */
+    const char *key2; /* second key of a list-map */
+    int64_t min,
+        max; /* INT, OPT_INT when max > min; text: bytes, each when > 0; LIST: max when > 0 */
     const char *default_text; /* what absent means, for documentation and `certlet explain` */
 };
 

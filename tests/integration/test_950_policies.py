@@ -508,6 +508,15 @@ CERTIFICATE_EXTRAS = [
         },
         "spec.renewal.windows: must not",
     ),
+    (
+        {
+            "renewal": {
+                "policy": "RenewBefore",
+                "windows": 65 * [{"cron": "@daily", "windowDuration": "1h"}],
+            }
+        },
+        "spec.renewal.windows: may have 64",
+    ),
     (windows({"cron": "0 2 * *"}), "spec.renewal.windows[1].cron: '0 2 * *'"),
     (windows({"cron": "0 0 2 * * *"}), "spec.renewal.windows[1].cron: '0 0 2 * * *'"),
     (windows({"cron": "@fortnightly"}), "spec.renewal.windows[1].cron: '@fortnightly'"),
@@ -580,6 +589,12 @@ CERTIFICATES_LET_IN = [
     {"renewBeforePercentage": 0},
     {"duration": "1h30m0.5s"},
     {"renewal": {"policy": "Disabled"}},
+    {
+        "renewal": {
+            "policy": "RenewBefore",
+            "windows": 64 * [{"cron": "@daily", "windowDuration": "1h"}],
+        }
+    },
     windows({"cron": " */15,1-5/2\t0-23 ? jan,DEC mon-fri\n", "windowDuration": "0.5s"}),
     windows({"cron": "@midnight", "windowDuration": "10h00m00s", "timezone": "Etc/GMT+12"}),
     windows({"cron": "@every 1h30m"}),

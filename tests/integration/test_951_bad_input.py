@@ -276,6 +276,12 @@ CERTIFICATES_BAD = rows(
     (f"{WINDOW}.timezone", "is not known here", CONTROLLER, window(timezone="Mars/Phobos")),
     (
         "spec.renewal.windows",
+        "may have 64 items, and has 9000",
+        POLICY,
+        {"renewal": {"policy": "RenewBefore", "windows": 9000 * [{"cron": "@daily", "windowDuration": "1h"}]}},
+    ),
+    (
+        "spec.renewal.windows",
         "must not be set when renewal is disabled",
         POLICY,
         merged(window(), {"renewal": {"policy": "Disabled"}}),

@@ -2,6 +2,7 @@
  * Rules: a minimal manifest that is accepted, one line more, and the problem that it makes.
  */
 #include "api_testing.h"
+#include "base/limits.h"
 #include "manifests.h"
 
 #define CERTIFICATE                                                                                  \
@@ -603,6 +604,27 @@ TEST(a_document_of_another_kind_is_refused)
                  "must be 'acme.cert-manager.io/v1'");
 }
 
+TEST(windows_are_bounded_and_each_unknown_zone_is_told_of)
+{
+    static const char window[] = "{cron: '@daily', windowDuration: 1h, timezone: Mars/Phobos}";
+    cleanup(field_report_deinit) struct field_report fit = {}, too_many = {};
+    cleanup(xfree) char *some = names(window, LIMIT_WINDOWS);
+    cleanup(xfree) char *more = names(window, LIMIT_WINDOWS + 1);
+    cleanup(xfree) char *a = xasprintf(
+        NAMED_CERTIFICATE "  renewal: {policy: RenewBefore, windows: [%s]}\n", some);
+    cleanup(xfree) char *b = xasprintf(
+        NAMED_CERTIFICATE "  renewal: {policy: RenewBefore, windows: [%s]}\n", more);
+    cleanup(object_unref) const struct object *first = decode_yaml(a, &fit);
+    cleanup(object_unref) const struct object *second = decode_yaml(b, &too_many);
+
+    ASSERT_EQ(fit.len + fit.dropped, LIMIT_WINDOWS);
+    ASSERT_TRUE(find_problem(&fit, "spec.renewal.windows[0].timezone", PROBLEM_INVALID));
+    ASSERT_TRUE(find_problem(&fit, "spec.renewal.windows[49].timezone", PROBLEM_INVALID));
+    ASSERT_EQ(too_many.len, 1);
+    ASSERT_STREQ(find_problem(&too_many, "spec.renewal.windows", PROBLEM_INVALID)->text,
+                 "may have 64 items, and has 65");
+}
+
 TEST(an_item_that_cannot_be_read_is_told_of_once)
 {
     static const struct {
@@ -654,6 +676,7 @@ RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
           cmocka_unit_test(the_names_of_a_certificate_are_bounded_together),
           cmocka_unit_test(other_names_and_name_constraints_count_too),
           cmocka_unit_test(a_document_of_another_kind_is_refused),
+          cmocka_unit_test(windows_are_bounded_and_each_unknown_zone_is_told_of),
           cmocka_unit_test(an_item_that_cannot_be_read_is_told_of_once),
           cmocka_unit_test(an_object_from_a_store_is_checked_by_the_same_rules),
           cmocka_unit_test(a_duration_from_a_store_that_is_none_is_told_as_it_is_there));
