@@ -1,5 +1,6 @@
 """Plays the part of nodes: starts and stops processes as Deployments are scaled, and writes the Deployments' status."""
 
+import contextlib
 import threading
 
 from .controller import NAMESPACE
@@ -37,13 +38,14 @@ class Nodes:
         self._thread.start()
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, *_):
         self._ended.set()
-        self._thread.join(120)
-        for process in self._processes.values():
-            process.stop()
-        if kind is None and self.error:
-            raise self.error
+        self._thread.join(300)
+        with contextlib.ExitStack() as stack:
+            for process in self._processes.values():
+                stack.callback(process.stop)
+            if self.error:
+                raise self.error
 
     def _loop(self):
         try:
