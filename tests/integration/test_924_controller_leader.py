@@ -1,5 +1,6 @@
 """Who works: hand-over between two controllers, orderly stops, foreign holders of the Lease."""
 
+import contextlib
 import datetime
 import threading
 import time
@@ -26,20 +27,18 @@ STOPS_WITHIN_S = 6  # 3 s is what it should take; the checkers and a busy machin
 @pytest.fixture
 def start(binary, cluster, bind, tmp_path):
     """Starts controllers; they end with the test, and their Lease goes."""
-    started = []
+    with contextlib.ExitStack() as stack:
+        stack.callback(cluster.delete, f"{LEASES}/{LEASE}", LEASE_NAMESPACE)
 
-    def new(name, **options):
-        process = Controller(
-            binary, tmp_path / name, cluster, solver_flags(bind), name=name, **options
-        )
-        started.append(process)
-        process.start()
-        return process
+        def new(name, **options):
+            process = Controller(
+                binary, tmp_path / name, cluster, solver_flags(bind), name=name, **options
+            )
+            stack.callback(process.stop)
+            process.start()
+            return process
 
-    yield new
-    for process in started:
-        process.stop()
-    cluster.delete(f"{LEASES}/{LEASE}", LEASE_NAMESPACE)
+        yield new
 
 
 def leads(process):

@@ -5,6 +5,8 @@ The work of cert-manager is done by cert-manager (support/cert_manager.py); what
 counted at the CA, what was written in the audit log.
 """
 
+import contextlib
+
 import pytest
 
 from support import manifests as m
@@ -404,21 +406,19 @@ def test_what_is_due_is_renewed_once_and_said_so(swap, quick):
 @pytest.fixture
 def by_lease(binary, cluster, bind, tmp_path):
     """by_lease('cert-manager'), by_lease('certlet'): processes that wait for the Lease. They end with the test."""
-    started = []
+    with contextlib.ExitStack() as stack:
 
-    def start(name):
-        folder = tmp_path / name
-        if name == "certlet":
-            process = Controller(binary, folder, cluster, solver_flags(bind))
-        else:
-            process = CertManager(folder, cluster, bind)
-        started.append(process)
-        process.start()
-        return process
+        def start(name):
+            folder = tmp_path / name
+            if name == "certlet":
+                process = Controller(binary, folder, cluster, solver_flags(bind))
+            else:
+                process = CertManager(folder, cluster, bind)
+            stack.callback(process.stop)
+            process.start()
+            return process
 
-    yield start
-    for process in started:
-        process.stop()
+        yield start
 
 
 @pytest.mark.parametrize("way", ["in", "back"])
