@@ -14,7 +14,7 @@ from support import manifests as m
 from support.certlet import Certlet
 from support.kube import account_user
 from support.kube_fronts import Front, kubeconfig
-from support.resources import CERTIFICATES, DEFINITIONS, LEASES, ORDERS, OURS, REQUESTS
+from support.resources import CERTIFICATES, DEFINITIONS, LEASES, ORDERS, OURS, POLICIES, REQUESTS
 from support.server import LOOPBACK, wait_until
 
 pytestmark = pytest.mark.kube
@@ -637,8 +637,7 @@ def policy(name, expression="true"):
 def test_check_follows_a_policy_from_missing_to_active(cluster, admin):
     name = "certlet-certificaterequest-approval"
     about = f"admission policy {name}"
-    policies = "validatingadmissionpolicies.admissionregistration.k8s.io"
-    bindings = "validatingadmissionpolicybindings.admissionregistration.k8s.io"
+    policies, bindings = POLICIES
     stamps = cluster.minor >= 36
     wanted = 11 if stamps else 10
     try:

@@ -19,6 +19,7 @@ from support import pki
 from support.bad_input import merged
 from support.kube_api import KubeError
 from support.names import BAD_NAMES
+from support.resources import POLICIES, STAMPS
 from support.server import BedError, wait_until
 
 pytestmark = pytest.mark.kube
@@ -35,14 +36,6 @@ RESOURCES = {
     "Order": ("orders", "acme.cert-manager.io"),
     "Challenge": ("challenges", "acme.cert-manager.io"),
 }
-POLICIES = (
-    "validatingadmissionpolicies.admissionregistration.k8s.io",
-    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
-)
-STAMPS = (
-    "mutatingadmissionpolicies.admissionregistration.k8s.io",
-    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
-)
 
 # --- good objects ---
 

@@ -17,7 +17,7 @@ from support.cert_manager import CertManager
 from support.certlet import solver_flags
 from support.controller import NAMESPACE, Controller, apply, wait_for_revision, wait_ready
 from support.deployments import DEPLOYMENTS, Nodes, deployment
-from support.resources import CERTIFICATES, DEFINITIONS, OURS
+from support.resources import CERTIFICATES, DEFINITIONS, OURS, POLICIES, STAMPS
 from support.swap import Picture, wait_all_ready
 
 pytestmark = pytest.mark.kube
@@ -109,6 +109,10 @@ def have_webhooks(kube):
     return [bool(kube.get(f"{kind}/cert-manager-webhook")) for kind in WEBHOOKS]
 
 
+def have_policies(kube):
+    return [bool(kube.list(kind)) for kind in (*POLICIES, *(STAMPS if kube.minor >= 36 else ()))]
+
+
 @pytest.fixture
 def installed(kube):
     """What cert-manager's chart leaves, with our CRDs in the place of its own; the user has a namespace 'shop'."""
@@ -162,6 +166,7 @@ def test_the_guide_leads_there_and_back(binary, installed, bind, pebble, tmp_pat
         for text in steps["3. Install certlet beside it"]:
             reader.run(text)
         assert replicas(kube)["certlet"] == 2 and processes["cert-manager"].leads()
+        assert all(have_policies(kube))
         for text in steps["4. Hand over"]:
             reader.run(text)
         assert replicas(kube) == {
@@ -184,6 +189,7 @@ def test_the_guide_leads_there_and_back(binary, installed, bind, pebble, tmp_pat
         for text in steps["The way back"]:
             reader.run(text)
         assert have_webhooks(kube) == [True, True]
+        assert not any(have_policies(kube))
         for kind in WEBHOOKS:  # nobody answers for it here
             kube.delete(f"{kind}/cert-manager-webhook")
         processes["cert-manager"].wait_to_lead()

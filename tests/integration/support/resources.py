@@ -11,3 +11,11 @@ OURS = (CERTIFICATES, REQUESTS, ISSUERS, CLUSTER_ISSUERS, ORDERS, CHALLENGES)
 SIGNING_REQUESTS = "certificatesigningrequests.certificates.k8s.io"
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 LEASES = "leases.coordination.k8s.io"
+POLICIES = (
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+)
+STAMPS = (  # from 1.36 on
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+)
