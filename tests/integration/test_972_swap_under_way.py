@@ -52,7 +52,7 @@ POINTS = {
 }
 
 
-def hold(scene, point, seconds="1h"):
+def hold(scene, point, seconds):
     """Let a program that runs as a whole get no further than `point`."""
     if point == "presented":
         scene.make_issuer(seconds)
@@ -111,13 +111,15 @@ def public_key(pem):
     return pki.openssl("pkey", "-pubout", stdin=pem)
 
 
-def bring_to(scene, point, start):
-    """Let `start()` work until then, and kill it."""
-    hold(scene, point)
+def bring_to(scene, point, start, seconds="1h"):
+    """Let `start()` work until then and no further, and kill it."""
+    hold(scene, point, seconds)
     with start() as process:
         scene.ask("web")
         wait_until(lambda: POINTS[point][1](scene), 90, f"to get to '{point}'", process.child)
         process.kill()
+    later = list(POINTS)[list(POINTS).index(point) + 1 :]
+    assert [name for name in later if POINTS[name][1](scene)] == []
     return UnderWay(scene)
 
 
@@ -178,12 +180,7 @@ def next_key(kube, namespace):
 def test_cert_manager_carries_on_where_certlet_was_killed(swap, quick, point, server_side_apply):
     """A Challenge waits for as long as its own spec says."""
     flags = ["--controllers=*,-certificaterequests-approver"] if point == "request" else []
-    hold(quick, point, "20s")
-    with swap.certlet(*flags) as process:
-        quick.ask("web")
-        wait_until(lambda: POINTS[point][1](quick), 90, f"to get to '{point}'", process.child)
-        process.kill()
-    under_way = UnderWay(quick)
+    under_way = bring_to(quick, point, lambda: swap.certlet(*flags), "20s")
     with swap.cert_manager(server_side_apply=server_side_apply):
         release(quick, "refused")
         under_way.assert_carried_on()

@@ -68,6 +68,19 @@ func list(target *[]string) func(string) error {
 	}
 }
 
+// Names of controllers, each of which there must be.
+func controllers(target *[]string) func(string) error {
+	return func(text string) error {
+		*target = strings.Split(text, ",")
+		for _, name := range *target {
+			if controller.Known()[name] == nil {
+				return fmt.Errorf("no controller '%s'", name)
+			}
+		}
+		return nil
+	}
+}
+
 // What is no flag here has the value that cert-manager gives it.
 func parse() *settings {
 	s := &settings{}
@@ -78,7 +91,7 @@ func parse() *settings {
 	recursiveOnly := false
 	flag.StringVar(&o.Kubeconfig, "kubeconfig", "", "of the API server")
 	flag.StringVar(&o.ClusterResourceNamespace, "cluster-resource-namespace", "kube-system", "Secrets of ClusterIssuers")
-	flag.Func("without", "controllers that are not to run, by commas", list(&s.without))
+	flag.Func("without", "controllers that are not to run, by commas", controllers(&s.without))
 	flag.Func("feature-gates", "Name=true,...", feature.DefaultMutableFeatureGate.Set)
 	flag.Func("dns01-recursive-nameservers", "host:port,...", list(&o.DNS01Nameservers))
 	flag.BoolVar(&recursiveOnly, "dns01-recursive-nameservers-only", false, "ask no others")
