@@ -325,11 +325,11 @@ def test_renew_of_a_certificate_that_does_not_exist_is_told_and_others_are_done(
     assert program.certificate_pem("also-tls", "shop") != before
 
 
-def test_the_examples_of_the_documentation_can_be_used(binary):
+def test_the_examples_of_the_documentation_can_be_used(bare):
     examples = ROOT / "docs/kinds/examples"
     files = sorted(examples.glob("*.yaml"))
     assert files
-    done = subprocess.run([binary, "check", *files], capture_output=True, text=True, check=False)
+    done = bare.command("check", *files)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(files)} file(s): all can be used" in done.stdout + done.stderr
     assert "warning" not in done.stdout + done.stderr

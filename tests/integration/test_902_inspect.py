@@ -3,7 +3,6 @@
 import http.server
 import json
 import pathlib
-import subprocess
 import tempfile
 import threading
 
@@ -126,9 +125,10 @@ def authority(tmp_path):
 
 @pytest.fixture
 def inspect(binary, tmp_path):
+    program = Certlet(binary, tmp_path / "inspect")
+
     def run(*arguments, code=0):
-        done = subprocess.run([binary, "inspect", *map(str, arguments)], capture_output=True, text=True,
-                              check=False, timeout=60)
+        done = program.command("inspect", *arguments)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
