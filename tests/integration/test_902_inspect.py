@@ -243,7 +243,7 @@ def test_a_secret_of_a_folder(program, inspect):
     text = inspect("--dir", program.folder, "--secret", "web-tls")
     assert "secret default/web-tls (kubernetes.io/tls)" in text
     assert "entries      ca.crt, tls.crt, tls.key" in text
-    assert "issuer       Issuer ca" in text or "issuer       ca" in text
+    assert "issuer       Issuer ca" in text
     assert "fits         certificate 1" in text
     assert "signs        the chain" in text
     found = json.loads(inspect("--dir", program.folder, "--secret", "-o", "json", "default/web-tls"))
