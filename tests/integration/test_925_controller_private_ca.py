@@ -58,25 +58,6 @@ def controller(binary, cluster, tmp_path_factory):
         yield process
 
 
-@pytest.fixture
-def instead(binary, cluster, controller, tmp_path):
-    """instead(flags): another controller, while the one of all tests is stopped."""
-
-    @contextlib.contextmanager
-    def run(*flags):
-        leads = controller.log_text().count("leading as")
-        controller.stop()
-        try:
-            with Controller(binary, tmp_path / "instead", cluster, flags, name="instead") as process:
-                process.wait_to_lead()
-                yield process
-        finally:
-            controller.start()
-            wait_until(lambda: controller.log_text().count("leading as") > leads, 60, "the first to lead")
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def cluster_ca(cluster, controller):
     """The issuerRef of the ClusterIssuer at the end of cluster-self ─► cluster-root ─► cluster-ca."""
@@ -390,10 +371,8 @@ def test_another_subject_or_other_name_is_another_certificate_and_a_restart_make
     wait_for_revision(cluster, "web", private_ca, 4)
     apply(cluster, m.root_certificate("self", private_ca, nameConstraints=BOUNDS))  # not compared
     before = [secret_data(cluster, f"{name}-tls", private_ca) for name in ("root", "web")]
-    leads = controller.log_text().count("leading as")
-    controller.stop()
-    controller.start()
-    wait_until(lambda: controller.log_text().count("leading as") > leads, 60, "the controller to lead")
+    controller.restart()
+    controller.wait_to_lead()
     apply(cluster, leaf("marker", private_ca))
     wait_ready(cluster, f"{CERTIFICATES}/marker", private_ca)
     assert [secret_data(cluster, f"{name}-tls", private_ca) for name in ("root", "web")] == before
@@ -492,9 +471,9 @@ def request_of(cluster, namespace, name):
     return cluster.wait_for(f"{REQUESTS}/{name}", namespace, condition=is_there)
 
 
-def test_an_external_approver_decides(instead, cluster, private_ca, plugin):
+def test_an_external_approver_decides(controller, cluster, private_ca, plugin, tmp_path):
     wait_ready(cluster, f"{ISSUERS}/ca", private_ca)
-    with instead(*FLAGS, "--controllers=*,-certificaterequests-approver"):
+    with controller.instead(tmp_path, "--controllers=*,-certificaterequests-approver"):
         apply(cluster, leaf("yes", private_ca), leaf("no", private_ca))
         for name in ("yes", "no"):
             one = request_of(cluster, private_ca, f"{name}-1")
@@ -579,12 +558,14 @@ def test_a_request_of_a_user_without_a_certificate_is_issued(
 # --- some namespaces only ---
 
 
-def test_a_list_of_namespaces_leaves_the_others_and_cluster_issuers_alone(instead, cluster, namespace):
+def test_a_list_of_namespaces_leaves_the_others_and_cluster_issuers_alone(
+    controller, cluster, namespace, tmp_path
+):
     names = [f"{namespace[:40]}-{which}" for which in ("one", "two", "three")]
     for name in names:
         cluster.create("namespaces", {"metadata": {"name": name}})
     by_cluster = {"issuerRef": {"name": "listed-self", "kind": "ClusterIssuer"}}
-    with instead(*FLAGS, f"--namespace={names[0]},{names[1]}"):
+    with controller.instead(tmp_path, f"--namespace={names[0]},{names[1]}"):
         apply(cluster, m.private_issuer("listed-self", {"selfSigned": {}}))
         for name in names:
             apply(

@@ -127,11 +127,10 @@ def test_stores_change_with_the_certificate_and_at_no_other_time(controller, clu
     first = data(cluster, private_ca)
     version = secret(cluster, private_ca)["metadata"]["resourceVersion"]
     # A new process, and a new password.
-    leads = controller.log_text().count("leading as")
     controller.stop()
     apply(cluster, store_secret(private_ca, PASSWORD))
     controller.start()
-    wait_until(lambda: controller.log_text().count("leading as") > leads, 60, "it to lead again")
+    controller.wait_to_lead()
     apply(cluster, web(private_ca, both(), secretTemplate={"labels": {"team": "web"}}))
     one = cluster.wait_for(
         "secrets/web-tls", private_ca, condition=lambda one: "team" in one["metadata"]["labels"]

@@ -30,7 +30,6 @@ from support.controller import (
 )
 from support.kube_api import KubeError
 from support.resources import CLUSTER_ISSUERS, ISSUERS, ORDERS, SIGNING_REQUESTS
-from support.server import BedError
 
 pytestmark = pytest.mark.kube
 
@@ -627,25 +626,17 @@ def test_without_the_gate_nobody_looks(binary, controller, cluster, requester, t
     wait_signed(cluster, "gated")
 
 
-def test_an_issuer_type_that_is_taken_out_is_another_programs(
-    binary, controller, cluster, requester, tmp_path, flags
-):
-    controller.stop()
-    try:
-        off = [*flags, "--controllers=*,-certificatesigningrequests-issuer-ca"]
-        with Controller(binary, tmp_path, cluster, off, name="partly") as process:
-            process.wait_to_lead()
-            key, csr = pki.key_and_csr(subject="/CN=a")
-            apply(cluster, m.secret("partly", {"tls.key": key}, HOME))
-            named = {f"{EXPERIMENTAL}/private-key-secret-name": "partly"}
-            for issuer in ("ca", "self"):
-                asked = signing_request(f"partly-{issuer}", csr, signer_of("Issuer", issuer), named)
-                requester.create(SIGNING_REQUESTS, asked)
-            approve(cluster, "partly-ca", "partly-self")
-            wait_signed(cluster, "partly-self")
-            assert not certificate_in(cluster.get(f"{SIGNING_REQUESTS}/partly-ca"))
-    finally:
-        controller.start()
+def test_an_issuer_type_that_is_taken_out_is_another_programs(controller, cluster, requester, tmp_path):
+    with controller.instead(tmp_path, "--controllers=*,-certificatesigningrequests-issuer-ca"):
+        key, csr = pki.key_and_csr(subject="/CN=a")
+        apply(cluster, m.secret("partly", {"tls.key": key}, HOME))
+        named = {f"{EXPERIMENTAL}/private-key-secret-name": "partly"}
+        for issuer in ("ca", "self"):
+            asked = signing_request(f"partly-{issuer}", csr, signer_of("Issuer", issuer), named)
+            requester.create(SIGNING_REQUESTS, asked)
+        approve(cluster, "partly-ca", "partly-self")
+        wait_signed(cluster, "partly-self")
+        assert not certificate_in(cluster.get(f"{SIGNING_REQUESTS}/partly-ca"))
     wait_signed(cluster, "partly-ca")
 
 

@@ -4,7 +4,6 @@ Orders (tests/parity.md §3, §4 and §8), by `certlet controller`.
 
 import base64
 import collections
-import contextlib
 import datetime
 
 import pytest
@@ -45,25 +44,6 @@ def controller(binary, cluster, flags, tmp_path_factory):
     with Controller(binary, tmp_path_factory.mktemp("controller"), cluster, flags) as process:
         process.wait_to_lead()
         yield process
-
-
-@pytest.fixture
-def instead(binary, cluster, controller, flags, tmp_path):
-    """instead(flags): another controller, while the one of all tests is stopped."""
-
-    @contextlib.contextmanager
-    def run(*more):
-        leads = controller.log_text().count("leading as")
-        controller.stop()
-        try:
-            with Controller(binary, tmp_path / "instead", cluster, [*flags, *more], name="instead") as process:
-                process.wait_to_lead()
-                yield process
-        finally:
-            controller.start()
-            wait_until(lambda: controller.log_text().count("leading as") > leads, 60, "the first to lead")
-
-    return run
 
 
 @pytest.fixture
@@ -352,7 +332,7 @@ def owner_references(secret):
     return secret["metadata"].get("ownerReferences", [])
 
 
-def test_owner_reference_of_the_secret_is_as_the_flag_says(instead, cluster, ca):
+def test_owner_reference_of_the_secret_is_as_the_flag_says(controller, cluster, ca, tmp_path):
     certificate = ask(cluster, leaf(ca))
     assert not owner_references(cluster.get("secrets/web-tls", ca))
     ours = m.owner_reference(certificate)
@@ -362,7 +342,7 @@ def test_owner_reference_of_the_secret_is_as_the_flag_says(instead, cluster, ca)
     def with_ours(one):
         return ours in owner_references(one)
 
-    with instead("--enable-certificate-owner-ref"):
+    with controller.instead(tmp_path, "--enable-certificate-owner-ref"):
         secret = wait_for_secret(cluster, ca, with_ours)
         pair = pair_of(secret)
         apply_as(cluster, "somebody", ca, metadata={"ownerReferences": [theirs]})

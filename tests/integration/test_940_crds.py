@@ -6,7 +6,6 @@ That schemas and our field tables say the same is tests/unit/api/crds_test.c.
 import copy
 import functools
 import pathlib
-import re
 
 import pytest
 import yaml

@@ -1,6 +1,7 @@
 """`certlet controller` against a control plane of the bed, under its ServiceAccount and the RBAC that we ship."""
 
 import base64
+import contextlib
 import json
 import pathlib
 import re
@@ -75,6 +76,7 @@ class Controller(Server):
         self.kubeconfig = kubeconfig or kube.service_account(NAMESPACE, ACCOUNT, 86400)
         self.metrics_port, self.health_port = reserve_port(), reserve_port()
         self.flags = list(flags)
+        self._led = 0  # how often it has led before its last start
 
     def command(self):
         return [
@@ -93,6 +95,10 @@ class Controller(Server):
 
     def is_ready(self):
         return self.health("/readyz")[0] == 200
+
+    def start(self):
+        self._led = self._count_led()
+        super().start()
 
     def stop(self):
         code = super().stop()
@@ -140,9 +146,23 @@ class Controller(Server):
         return (lease or {}).get("spec", {}).get("holderIdentity", "")
 
     def wait_to_lead(self, seconds=60):
-        wait_until(
-            lambda: "leading as" in self.log_text(), seconds, "waiting for the Lease", self.child
-        )
+        """Since its last start."""
+        wait_until(lambda: self._count_led() > self._led, seconds, "waiting for the Lease", self.child)
+
+    def _count_led(self):
+        return self.log_text().count("leading as")
+
+    @contextlib.contextmanager
+    def instead(self, folder, *flags):
+        """Another one with these flags too, while this one is stopped; then this one leads again."""
+        self.stop()
+        try:
+            with Controller(self.binary, folder, self.kube, [*self.flags, *flags], name="instead") as process:
+                process.wait_to_lead()
+                yield process
+        finally:
+            self.start()
+            self.wait_to_lead()
 
     def requests(self, verb=None, resource=None):
         return self.kube.requests(self.user, verb, resource)
