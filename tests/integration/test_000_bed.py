@@ -3,6 +3,7 @@
 import fcntl
 import http.server
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from support.bed import Bind, Pebble, wait_until
 from support.bind import ALGORITHMS, new_secret
 from support.kube import account_user
 from support.kube_api import KubeApi, KubeError
-from support.server import HACK, accepts_connections, reserve_port
+from support.server import HACK, accepts_connections, cached_program, reserve_port
 
 
 def present_by_dns(bind, client):
@@ -427,6 +428,19 @@ def test_hack_bed_get_removes_what_killed_runs_left_and_nothing_that_is_being_bu
         )
     assert done.returncode == 1 and f"'{go} env GOVERSION' failed" in done.stderr
     assert [one.name for one in cache.glob("*.tmp.*")] == [building.name]
+
+
+def test_hack_bed_get_removes_older_builds_of_what_changes_with_us(bed, tmp_path):
+    now = pathlib.Path(cached_program("cert-manager", "cert-manager")).parents[1].name
+    cache = tmp_path / "certlet/bed"
+    old, of_others, others = "cert-manager-1.0.0-old", "cert-manager-1.0.0-of-others", "cmctl-1.0.0"
+    for name in (now, old, of_others, others):
+        (cache / name / "bin").mkdir(parents=True)
+        if name != of_others:
+            os.utime(cache / name, (0, 0))
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([HACK / "bed", "get", "cert-manager"], env=environment, check=True)
+    assert {one.name for one in cache.iterdir() if one.is_dir()} == {now, of_others, others}
 
 
 @pytest.fixture
