@@ -1,5 +1,5 @@
 """What cert-manager's behaviour suites and integration tests assert of Certificates, their Secrets, requests and
-Orders (tests/parity.md §3, §4 and §8), by `certlet controller`.
+Orders (tests/parity.md §3, §4 and §5), by `certlet controller`.
 """
 
 import base64
