@@ -71,8 +71,7 @@ def attacked(binary, bind, tmp_path_factory):
     with FaultCA(folder / "ca") as ca, Trap() as trap:
         ca.fault("challenge", "never-validates", times=None)
         program = Certlet(binary, folder / "dir", [*LISTEN, *solver_flags(bind)])
-        solver = {**m.rfc2136_solver(bind), "waitInsteadOfSelfCheck": "0s"}
-        program.write("i.yaml", m.tsig_secret(bind), m.issuer(ca, [solver]))
+        program.write("i.yaml", m.tsig_secret(bind), m.issuer(ca, [m.rfc2136_solver(bind, wait="0s")]))
         program.write("a.yaml", m.certificate("a", ["a.example.test"]))
         program.start()
         ca.wait_for("challenge")

@@ -335,18 +335,14 @@ def test_a_ca_that_refuses_connections_is_told_and_fails_no_attempt(
         assert "failedIssuanceAttempts" not in one["status"]
 
 
-def at_once(bind, **more):
-    """A solver that asks the CA without looking: our own look-ups go to another server than the CA's."""
-    return {**m.rfc2136_solver(bind, **more), "waitInsteadOfSelfCheck": "0s"}
-
-
 def test_a_dns_server_that_is_down_is_told_and_waited_for(
     controller, cluster, namespace, tmp_path, plugin
 ):
     with Bind(tmp_path / "bind") as away, Pebble(tmp_path / "ca", dns=away.address) as ca:
         away.stop()
         apply(cluster, m.tsig_secret(away, namespace=namespace))
-        apply(cluster, m.issuer(ca, [at_once(away)], namespace=namespace))
+        solver = m.rfc2136_solver(away, wait="0s")  # our own look-ups go to another server than the CA's
+        apply(cluster, m.issuer(ca, [solver], namespace=namespace))
         apply(cluster, certificate("a", namespace))
         wait_until_said(
             cluster, f"{CERTIFICATES}/a", namespace, f"a.{namespace}.example.test", away.nameserver
@@ -446,7 +442,8 @@ def test_a_rate_limit_is_waited_for_fails_no_attempt_and_delays_nobody(
 ):
     """Two limits of one CA: a short one is sat out, with a long one it says until when."""
     apply(cluster, m.tsig_secret(bind, namespace=namespace))
-    apply(cluster, m.issuer(fault_ca, [at_once(bind)], name="limited", namespace=namespace))
+    solver = m.rfc2136_solver(bind, wait="0s")
+    apply(cluster, m.issuer(fault_ca, [solver], name="limited", namespace=namespace))
     acme_issuer(cluster, bind, pebble, namespace, profile="classic")
     fault_ca.fault("newOrder", "rate-limited", times=1, retry_after=2)
     apply(cluster, certificate("soon", namespace, issuer="limited"))

@@ -31,11 +31,6 @@ pytestmark = pytest.mark.kube
 RSA = {"algorithm": "RSA", "size": 2048}
 
 
-def at_once(bind):
-    """A solver that asks the CA without looking: cert-manager would look, and then wait for a minute."""
-    return {**m.rfc2136_solver(bind), "waitInsteadOfSelfCheck": "0s"}
-
-
 def next_keys(kube, namespace):
     return kube.list("secrets", namespace, "cert-manager.io/next-private-key")
 
@@ -87,7 +82,7 @@ class Fleet:
 
     def __init__(self, kube, bind, pebble, namespace):
         self.kube, self.namespace = kube, namespace
-        solvers = [at_once(bind)]
+        solvers = [m.rfc2136_solver(bind, wait="0s")]  # cert-manager would look, and then wait for a minute
         self._mark = f"of-{namespace}"[:50].strip("-")
         issuers = [
             m.private_issuer("self", {"selfSigned": {}}, namespace),
@@ -344,7 +339,7 @@ def test_a_failure_of_cert_managers_is_sat_out(swap, cluster, bind, namespace, t
     refused = f"refused.{namespace}.example.test"
     with Pebble(tmp_path / "ca", dns=bind.address, blocklist=[refused]) as ca:
         apply(cluster, m.tsig_secret(bind, namespace=namespace))
-        apply(cluster, m.issuer(ca, [at_once(bind)], namespace=namespace))
+        apply(cluster, m.issuer(ca, [m.rfc2136_solver(bind, wait="0s")], namespace=namespace))
         with swap.cert_manager():
             apply(cluster, *(leaf(name, namespace, "acme") for name in ("refused", "good")))
             wait_ready(cluster, f"{CERTIFICATES}/good", namespace)

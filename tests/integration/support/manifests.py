@@ -50,8 +50,11 @@ def tsig_secret(bind, key="certlet", namespace="default"):
     return secret(f"tsig-{key}", {"secret": bind.tsig[key][1]}, namespace)
 
 
-def rfc2136_solver(bind, key="certlet", protocol=None, selector=None, **dns01):
-    """A dns01 solver for Bind; further members of dns01 (cnameStrategy, ...) as keywords."""
+def rfc2136_solver(bind, key="certlet", protocol=None, selector=None, wait=None, **dns01):
+    """A dns01 solver for Bind; further members of dns01 (cnameStrategy, ...) as keywords.
+
+    With `wait`, such as "0s", the CA is asked so long after the record was written, and nobody looks for it.
+    """
     provider = {
         "nameserver": bind.nameserver,
         "tsigKeyName": key,
@@ -59,15 +62,16 @@ def rfc2136_solver(bind, key="certlet", protocol=None, selector=None, **dns01):
         "tsigSecretSecretRef": {"name": f"tsig-{key}", "key": "secret"},
         **({"protocol": protocol} if protocol else {}),
     }
-    return _solver({"dns01": {"rfc2136": provider, **dns01}}, selector)
+    return _solver({"dns01": {"rfc2136": provider, **dns01}}, selector, wait)
 
 
-def http01_solver(selector=None, **ingress):
-    return _solver({"http01": {"ingress": ingress}}, selector)
+def http01_solver(selector=None, wait=None, **ingress):
+    return _solver({"http01": {"ingress": ingress}}, selector, wait)
 
 
-def _solver(solver, selector):
-    return {**({"selector": selector} if selector else {}), **solver}
+def _solver(solver, selector, wait):
+    more = {"selector": selector, "waitInsteadOfSelfCheck": wait}
+    return {**{name: value for name, value in more.items() if value}, **solver}
 
 
 def issuer(ca, solvers, name="acme", namespace="default", **acme):

@@ -49,8 +49,8 @@ class Scene:
         self.make_issuer(HELD if held else None)
 
     def make_issuer(self, wait=None):
-        solver = {**m.rfc2136_solver(self.bind), **({"waitInsteadOfSelfCheck": wait} if wait else {})}
-        apply(self.kube, m.issuer(self.pebble, [solver], namespace=self.namespace))
+        solvers = [m.rfc2136_solver(self.bind, wait=wait)]
+        apply(self.kube, m.issuer(self.pebble, solvers, namespace=self.namespace))
 
     def release(self):
         self.make_issuer("0s")
