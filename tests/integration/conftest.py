@@ -110,12 +110,7 @@ def namespace(cluster, request):
 @pytest.fixture
 def private_ca(cluster, namespace):
     """A namespace with self ─► root ─► ca."""
-    apply(
-        cluster,
-        m.private_issuer("self", {"selfSigned": {}}, namespace),
-        m.root_certificate("self", namespace),
-        m.private_issuer("ca", {"ca": {"secretName": "root-tls"}}, namespace),
-    )
+    apply(cluster, *m.private_ca(namespace))
     return namespace
 
 

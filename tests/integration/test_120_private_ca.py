@@ -38,23 +38,6 @@ def program(binary, tmp_path):
     return Certlet(binary, tmp_path / "dir", LISTEN)
 
 
-def issuer(name, spec, kind="Issuer", namespace="default"):
-    metadata = {"name": name, **({"namespace": namespace} if kind == "Issuer" else {})}
-    return {"apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
-
-
-def root(name="root", issuer_name="self", **spec):
-    spec = {"isCA": True, "commonName": f"certlet test {name}", "duration": "87600h", **spec}
-    return m.certificate(name, [], issuer_name, **spec)
-
-
-def private_ca(program, **spec):
-    """self ─► root ─► ca"""
-    program.write("self.yaml", issuer("self", {"selfSigned": {}}))
-    program.write("root.yaml", root())
-    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls", **spec}}))
-
-
 def run(program, code=0):
     done = program.run_once()
     assert done.returncode == code, done.stderr
@@ -87,7 +70,7 @@ def renew(program, *names):
 
 
 def test_root_ca_and_leaf_are_issued_in_one_run_and_verify(program, tmp_path):
-    private_ca(program)
+    program.write_each(*m.private_ca())
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
     run(program)
     assert verified(program, "root-tls", tmp_path)
@@ -116,9 +99,7 @@ def test_root_ca_and_leaf_are_issued_in_one_run_and_verify(program, tmp_path):
     ids=lambda key: f"{key['algorithm']}-{key.get('size', '')}",
 )
 def test_keys_of_every_kind_make_a_ca(program, tmp_path, key):
-    program.write("self.yaml", issuer("self", {"selfSigned": {}}))
-    program.write("root.yaml", root(privateKey=key))
-    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls"}}))
+    program.write_each(*m.private_ca(), m.root_certificate("self", "default", privateKey=key))
     program.write(
         "leaf.yaml",
         m.certificate("same", ["a.example.test"], "ca", privateKey=key),
@@ -130,9 +111,11 @@ def test_keys_of_every_kind_make_a_ca(program, tmp_path, key):
 
 
 def test_intermediate_is_in_the_chain_and_the_root_is_the_ca(program, tmp_path):
-    private_ca(program)
-    program.write("middle.yaml", root("middle", "ca", duration="8760h"))
-    program.write("middle-ca.yaml", issuer("middle-ca", {"ca": {"secretName": "middle-tls"}}))
+    program.write_each(*m.private_ca())
+    program.write_each(
+        m.root_certificate("ca", "default", "middle", duration="8760h"),
+        m.private_issuer("middle-ca", {"ca": {"secretName": "middle-tls"}}, "default"),
+    )
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "middle-ca"))
     run(program)
     assert verified(program, "web-tls", tmp_path)
@@ -141,12 +124,12 @@ def test_intermediate_is_in_the_chain_and_the_root_is_the_ca(program, tmp_path):
 
 
 def test_what_request_and_issuer_ask_for_stands_in_the_certificate(program):
-    private_ca(
-        program,
+    ca = m.private_ca(
         crlDistributionPoints=["http://crl.example.test/1", "http://crl.example.test/2"],
         ocspServers=["http://ocsp.example.test"],
         issuingCertificateURLs=["http://ca.example.test/root.der"],
     )
+    program.write_each(*ca)
     usages = ["digital signature", "server auth", "client auth"]
     subject = {"organizations": ["Ex & Co, Ltd"], "countries": ["DE"]}
     program.write(
@@ -187,7 +170,7 @@ def test_what_request_and_issuer_ask_for_stands_in_the_certificate(program):
 
 
 def test_what_is_signed_at_once_says_so_once(program):
-    private_ca(program)
+    program.write_each(*m.private_ca())
     run(program)
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
     run(program)
@@ -204,7 +187,7 @@ def test_what_is_signed_at_once_says_so_once(program):
 
 
 def test_renewal_by_command_has_a_new_key_and_serial_and_keeps_one_request(program, tmp_path):
-    private_ca(program)
+    program.write_each(*m.private_ca())
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
     run(program)
     old = program.certificate_pem("web-tls"), program.secret("web-tls")["tls.key"]
@@ -226,7 +209,7 @@ def test_renewal_by_command_has_a_new_key_and_serial_and_keeps_one_request(progr
 def test_short_lived_certificate_is_renewed_in_time_while_running(program, tmp_path):
     """An hour before the end of an hour and two seconds."""
     with program:
-        private_ca(program)
+        program.write_each(*m.private_ca())
         program.write(
             "leaf.yaml",
             m.certificate("web", ["www.example.test"], "ca", duration="1h2s", renewBefore="1h"),
@@ -239,7 +222,7 @@ def test_short_lived_certificate_is_renewed_in_time_while_running(program, tmp_p
 
 
 def test_rotated_ca_signs_what_is_issued_from_then_on(program, tmp_path):
-    private_ca(program)
+    program.write_each(*m.private_ca())
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
     run(program)
     old_root, old = program.certificate_pem("root-tls"), program.certificate_pem("web-tls")
@@ -260,7 +243,7 @@ def test_ca_made_elsewhere_is_used_as_it_is(program, tmp_path):
     )
     data = {"tls.crt": ca.read_text(), "tls.key": key.read_text()}
     program.write("secret.yaml", m.secret("theirs", data))
-    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "theirs"}}))
+    program.write("ca.yaml", m.private_issuer("ca", {"ca": {"secretName": "theirs"}}, "default"))
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
     run(program)
     assert verified(program, "web-tls", tmp_path)
@@ -290,7 +273,7 @@ def test_wrong_secret_is_said_by_issuer_and_certificate_and_mended_by_a_right_on
     spoil(wrong)
     if "does not exist" not in words:
         program.write("secret.yaml", m.secret("theirs", wrong))
-    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "theirs"}}))
+    program.write("ca.yaml", m.private_issuer("ca", {"ca": {"secretName": "theirs"}}, "default"))
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
     said = run(program, code=1)
     assert words in condition(program, "Issuer", "ca")["message"]
@@ -303,10 +286,11 @@ def test_wrong_secret_is_said_by_issuer_and_certificate_and_mended_by_a_right_on
 
 
 def test_cluster_issuer_takes_its_ca_from_its_own_namespace(program, tmp_path):
-    program.write("self.yaml", issuer("self", {"selfSigned": {}}, "ClusterIssuer"))
-    ref = {"issuerRef": {"name": "self", "kind": "ClusterIssuer"}}
-    program.write("root.yaml", {**root(**ref), "metadata": {"name": "root", "namespace": "trust"}})
-    program.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls"}}, "ClusterIssuer"))
+    program.write_each(
+        m.private_issuer("self", {"selfSigned": {}}),
+        m.root_certificate("self", "trust", issuerRef={"name": "self", "kind": "ClusterIssuer"}),
+        m.private_issuer("ca", {"ca": {"secretName": "root-tls"}}),
+    )
     ref = {"issuerRef": {"name": "ca", "kind": "ClusterIssuer"}}
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], namespace="shop", **ref))
     done = program.run_once("--cluster-resource-namespace", "trust")
@@ -341,7 +325,7 @@ def assert_at_rest(program):
 @pytest.mark.parametrize("name", LITERAL_SUBJECTS)
 def test_literal_subject_is_in_the_certificate_rdn_for_rdn(program, tmp_path, name, issuer_name):
     text, subject = LITERAL_SUBJECTS[name]
-    private_ca(program)
+    program.write_each(*m.private_ca())
     names = ["*.example.test"] if name == "order" else ()
     program.write("leaf.yaml", web(names, issuer_name, literalSubject=text))
     run(program)
@@ -351,7 +335,7 @@ def test_literal_subject_is_in_the_certificate_rdn_for_rdn(program, tmp_path, na
 
 
 def test_another_literal_subject_is_another_certificate(program):
-    private_ca(program)
+    program.write_each(*m.private_ca())
     rows = [
         ({"literalSubject": "CN=a,O=b"}, 1, ["2.5.4.10 = b", "2.5.4.3 = a"]),
         ({"literalSubject": "O=b,CN=a"}, 2, ["2.5.4.3 = a", "2.5.4.10 = b"]),
@@ -369,7 +353,7 @@ def test_another_literal_subject_is_another_certificate(program):
 
 def test_literal_subject_of_a_secret_without_a_request_counts_its_common_name(program):
     """Behaviour.md 2.3: as after a restore of the Secrets alone."""
-    private_ca(program)
+    program.write_each(*m.private_ca())
     program.write("leaf.yaml", web(literalSubject="CN=ca.example.test,O=b"))
     run(program)
     pem = program.certificate_pem("web-tls")
@@ -383,7 +367,7 @@ def test_literal_subject_of_a_secret_without_a_request_counts_its_common_name(pr
 
 @pytest.mark.parametrize("issuer_name", ["ca", "self"])
 def test_other_names_have_the_bytes_of_openssl(program, tmp_path, issuer_name):
-    private_ca(program)
+    program.write_each(*m.private_ca())
     spec = {"emailAddresses": ["email@example.test"], "commonName": "web"}
     program.write("leaf.yaml", web((), issuer_name, otherNames=OTHER_NAMES, **spec))
     run(program)
@@ -396,7 +380,7 @@ def test_other_names_have_the_bytes_of_openssl(program, tmp_path, issuer_name):
 
 
 def test_other_names_alone_are_enough_and_another_one_is_another_certificate(program):
-    private_ca(program)
+    program.write_each(*m.private_ca())
     rows = [
         (OTHER_NAMES, 1),
         (OTHER_NAMES[::-1], 1),  # in any order
@@ -423,8 +407,8 @@ def test_other_names_alone_are_enough_and_another_one_is_another_certificate(pro
 
 
 def test_name_constraints_of_a_ca_bind_what_it_signs(program, tmp_path):
-    private_ca(program)
-    program.write("root.yaml", root(nameConstraints={"critical": True, **BOUNDS}))
+    program.write_each(*m.private_ca())
+    program.write("root.yaml", m.root_certificate("self", "default", nameConstraints={"critical": True, **BOUNDS}))
     leaves = [m.certificate(name, (), "ca", **spec) for name, (spec, _) in WITHIN.items()]
     program.write("leaves.yaml", *leaves)
     run(program)
@@ -438,13 +422,14 @@ def test_name_constraints_of_a_ca_bind_what_it_signs(program, tmp_path):
 
 
 def test_name_constraints_are_those_of_openssl_and_a_change_waits_for_the_next_one(program, tmp_path):
-    private_ca(program)
-    program.write("root.yaml", root(nameConstraints=BOUNDS))
+    program.write_each(*m.private_ca())
+    program.write("root.yaml", m.root_certificate("self", "default", nameConstraints=BOUNDS))
     run(program)
     pem = program.certificate_pem("root-tls")
     assert bounds_of(pem) == bounds_of(bounds_by_openssl(tmp_path))
     # Not compared (behaviour.md 2.2): a CA is not replaced by an edit.
-    program.write("root.yaml", root(nameConstraints={"excluded": {"ipRanges": ["0.0.0.0/0"]}}))
+    bounds = {"excluded": {"ipRanges": ["0.0.0.0/0"]}}
+    program.write("root.yaml", m.root_certificate("self", "default", nameConstraints=bounds))
     run(program)
     assert program.certificate_pem("root-tls") == pem
     renew(program, "root")
@@ -454,7 +439,7 @@ def test_name_constraints_are_those_of_openssl_and_a_change_waits_for_the_next_o
 
 @pytest.mark.parametrize("spec, path, words", BAD_NAMES)
 def test_names_that_no_certificate_can_hold_are_told_with_their_field(program, spec, path, words):
-    private_ca(program)
+    program.write_each(*m.private_ca())
     file = program.write("leaf.yaml", web(**spec))
     for done in (program.command("check", file), program.run_once()):
         assert done.returncode != 0

@@ -11,18 +11,11 @@ from support.files import serial_of
 LISTEN = ["--http01-listen", "127.0.0.1:0"]
 
 
-def issuer(name, spec):
-    metadata = {"name": name, "namespace": "default"}
-    return {"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": metadata, "spec": spec}
-
-
 @pytest.fixture
 def program(binary, tmp_path):
     """A private CA and three leaves of it, written but not run."""
     one = Certlet(binary, tmp_path / "dir", LISTEN)
-    one.write("self.yaml", issuer("self", {"selfSigned": {}}))
-    one.write("root.yaml", m.certificate("root", [], "self", isCA=True, commonName="root", duration="87600h"))
-    one.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls"}}))
+    one.write_each(*m.private_ca())
     for name in ("a", "b", "c"):
         one.write(f"{name}.yaml", m.certificate(name, [f"{name}.test"], "ca"))
     return one
@@ -97,7 +90,8 @@ def test_what_it_says_of_an_edit_is_what_then_happens(program):
 
 def test_what_cannot_be_used_is_in_the_way(program):
     assert program.run_once().returncode == 0
-    program.write("ca.yaml", issuer("ca", {"vault": {"server": "https://vault.test", "path": "pki"}}))
+    vault = {"vault": {"server": "https://vault.test", "path": "pki"}}
+    program.write("ca.yaml", m.private_issuer("ca", vault, "default"))
     program.write("b.yaml", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: b\n")
     done = plan(program, code=1)
     assert "b.yaml:" in done.stderr

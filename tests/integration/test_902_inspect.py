@@ -223,17 +223,10 @@ def test_what_cannot_be_reached_or_read_is_a_problem_of_its_own(authority, inspe
 # --- Secrets ---
 
 
-def issuer(name, spec):
-    metadata = {"name": name, "namespace": "default"}
-    return {"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": metadata, "spec": spec}
-
-
 @pytest.fixture
 def program(binary, tmp_path):
     one = Certlet(binary, tmp_path / "dir", LISTEN)
-    one.write("self.yaml", issuer("self", {"selfSigned": {}}))
-    one.write("root.yaml", m.certificate("root", [], "self", isCA=True, commonName="root"))
-    one.write("ca.yaml", issuer("ca", {"ca": {"secretName": "root-tls"}}))
+    one.write_each(*m.private_ca())
     one.write("web.yaml", m.certificate("web", ["web.test"], "ca"))
     assert one.run_once().returncode == 0
     return one
@@ -249,7 +242,7 @@ def test_a_secret_of_a_folder(program, inspect):
     found = json.loads(inspect("--dir", program.folder, "--secret", "-o", "json", "default/web-tls"))
     assert found["secret"]["certificateName"] == "web"
     assert found["privateKey"]["fits"] is True
-    assert found["ca"][0]["subject"] == "CN=root"
+    assert found["ca"][0]["subject"] == "CN=certlet test root"
     key = (program.tls("web-tls") / "tls.key").read_text().splitlines()[1]
     assert key[:20] not in text + json.dumps(found)
 

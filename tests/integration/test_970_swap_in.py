@@ -85,9 +85,7 @@ class Fleet:
         solvers = [m.rfc2136_solver(bind, wait="0s")]  # cert-manager would look, and then wait for a minute
         self._mark = f"of-{namespace}"[:50].strip("-")
         issuers = [
-            m.private_issuer("self", {"selfSigned": {}}, namespace),
-            m.root_certificate("self", namespace),
-            m.private_issuer("ca", {"ca": {"secretName": "root-tls"}}, namespace),
+            *m.private_ca(namespace),
             m.tsig_secret(bind, namespace=namespace),
             m.issuer(pebble, solvers, namespace=namespace, email="ops@example.test"),
         ]

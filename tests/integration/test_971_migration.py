@@ -131,9 +131,7 @@ def installed(kube):
 def ask(kube, bind, pebble):
     apply(
         kube,
-        m.private_issuer("self", {"selfSigned": {}}, "shop"),
-        m.root_certificate("self", "shop"),
-        m.private_issuer("ca", {"ca": {"secretName": "root-tls"}}, "shop"),
+        *m.private_ca("shop"),
         m.tsig_secret(bind, namespace="shop"),
         m.issuer(pebble, [m.rfc2136_solver(bind, wait="0s")], namespace="shop"),
         m.certificate("inside", ["inside.example.test"], "ca", "shop"),

@@ -74,6 +74,11 @@ class Certlet:
         new.replace(target)
         return target
 
+    def write_each(self, *objects):
+        """Each into a file of its own, NAME.yaml; of one name, the last."""
+        for one in objects:
+            self.write(f"{one['metadata']['name']}.yaml", one)
+
     def write_hook(self, name, script, mode=0o700):
         """A program in hooks/deploy.d."""
         folder = self.folder / "hooks" / "deploy.d"

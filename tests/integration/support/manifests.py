@@ -107,6 +107,15 @@ def root_certificate(issuer_name, namespace, name="root", **spec):
     return one
 
 
+def private_ca(namespace="default", **ca):
+    """self ─► root ─► ca: two Issuers and the Certificate between them; more of spec.ca as keywords."""
+    return [
+        private_issuer("self", {"selfSigned": {}}, namespace),
+        root_certificate("self", namespace),
+        private_issuer("ca", {"ca": {"secretName": "root-tls", **ca}}, namespace),
+    ]
+
+
 def external_account(kid, key, namespace="default", name="eab"):
     """(Secret, value of spec.acme.externalAccountBinding) for one of Pebble's eab keys."""
     reference = {"keyID": kid, "keySecretRef": {"name": name, "key": "secret"}}
