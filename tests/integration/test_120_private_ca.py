@@ -238,11 +238,8 @@ def test_rotated_ca_signs_what_is_issued_from_then_on(program, tmp_path):
 
 
 def test_ca_made_elsewhere_is_used_as_it_is(program, tmp_path):
-    ca, key = pki.new_certificate(
-        tmp_path, "theirs", "their CA", "basicConstraints=critical,CA:TRUE"
-    )
-    data = {"tls.crt": ca.read_text(), "tls.key": key.read_text()}
-    program.write("secret.yaml", m.secret("theirs", data))
+    files = pki.new_certificate(tmp_path, "theirs", "their CA", "basicConstraints=critical,CA:TRUE")
+    program.write("secret.yaml", m.secret("theirs", pki.pair_data(files)))
     program.write("ca.yaml", m.private_issuer("ca", {"ca": {"secretName": "theirs"}}, "default"))
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
     run(program)
@@ -266,10 +263,9 @@ def test_wrong_secret_is_said_by_issuer_and_certificate_and_mended_by_a_right_on
 ):
     is_ca = "basicConstraints=critical,CA:TRUE"
     is_leaf = "basicConstraints=critical,CA:FALSE"
-    ca, key = (path.read_text() for path in pki.new_certificate(tmp_path, "theirs", "their CA", is_ca))
-    leaf, leaf_key = (path.read_text() for path in pki.new_certificate(tmp_path, "leaf", "leaf", is_leaf))
-    right = {"tls.crt": ca, "tls.key": key}
-    wrong = {**right, "other.key": leaf_key, "leaf.crt": leaf, "leaf.key": leaf_key}
+    right = pki.pair_data(pki.new_certificate(tmp_path, "theirs", "their CA", is_ca))
+    leaf = pki.pair_data(pki.new_certificate(tmp_path, "leaf", "leaf", is_leaf))
+    wrong = {**right, "other.key": leaf["tls.key"], "leaf.crt": leaf["tls.crt"], "leaf.key": leaf["tls.key"]}
     spoil(wrong)
     if "does not exist" not in words:
         program.write("secret.yaml", m.secret("theirs", wrong))

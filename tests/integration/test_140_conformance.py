@@ -26,9 +26,7 @@ def issued(binary, bind, pebble, tmp_path_factory):
     """The folder after the run."""
     folder = tmp_path_factory.mktemp("conformance")
     program = Certlet(binary, folder / "dir", [*solver_flags(bind), "--http01-listen", "127.0.0.1:0"])
-    usage = "keyUsage=critical,keyCertSign,cRLSign"
-    files = pki.new_certificate(folder, "ca", "conformance CA", usage)
-    pair = {key: path.read_text() for key, path in zip(("tls.crt", "tls.key"), files)}
+    pair = pki.pair_data(pki.new_certificate(folder, "ca", "conformance CA", pki.IS_CA))
     specs = {
         "selfSigned": {"selfSigned": {}},
         "ca": {"ca": {"secretName": "ca"}},

@@ -226,7 +226,7 @@ def test_rotated_ca_signs_what_is_issued_from_then_on(
 def test_a_ca_secret_that_is_missing_is_told_and_used_when_it_comes(
     controller, cluster, namespace, tmp_path
 ):
-    ca, key = pki.new_certificate(tmp_path, "theirs", "their CA", "basicConstraints=critical,CA:TRUE")
+    files = pki.new_certificate(tmp_path, "theirs", "their CA", "basicConstraints=critical,CA:TRUE")
     apply(
         cluster,
         m.private_issuer("ca", {"ca": {"secretName": "theirs"}}, namespace),
@@ -238,8 +238,7 @@ def test_a_ca_secret_that_is_missing_is_told_and_used_when_it_comes(
         namespace,
         condition=lambda one: words in ((condition(one, "Issuing") or ("", "", ""))[2] or ""),
     )
-    data = {"tls.crt": ca.read_text(), "tls.key": key.read_text()}
-    apply(cluster, m.secret("theirs", data, namespace))
+    apply(cluster, m.secret("theirs", pki.pair_data(files), namespace))
     wait_ready(cluster, f"{CERTIFICATES}/web", namespace)
     assert "their CA" in subject_of(of_secret(cluster, "web-tls", namespace)["ca.crt"])
 

@@ -152,7 +152,7 @@ def test_the_runtime_api_takes_the_combined_pem_without_a_reload(site, tmp_path)
 def test_a_client_that_should_not_believe_it_does_not(site, tmp_path):
     """So that the others say something: another name, and trust in another CA."""
     data = site.issue()
-    other = pki.new_certificate(tmp_path, "other", "another CA", "keyUsage=critical,keyCertSign,cRLSign")
+    other = pki.new_certificate(tmp_path, "other", "another CA", pki.IS_CA)
     with Haproxy(tmp_path / "haproxy", data, "tls.crt") as haproxy:
         with pytest.raises(BedError, match="[Hh]ostname mismatch"):
             haproxy.leaf("another.example.test", site.ca_file)

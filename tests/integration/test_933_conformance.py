@@ -46,9 +46,8 @@ def controller(binary, cluster, bind, tmp_path_factory):
 @pytest.fixture(scope="module")
 def issuer_specs(bind, pebble, bound_pebble, tmp_path_factory):
     """{suite: (Secrets, spec)}; the Secrets of a ClusterIssuer are in the cluster resource namespace."""
-    usage = "keyUsage=critical,keyCertSign,cRLSign"
-    files = pki.new_certificate(tmp_path_factory.mktemp("ca"), "ca", "conformance CA", usage)
-    pair = {key: path.read_text() for key, path in zip(("tls.crt", "tls.key"), files)}
+    folder = tmp_path_factory.mktemp("ca")
+    pair = pki.pair_data(pki.new_certificate(folder, "ca", "conformance CA", pki.IS_CA))
     solvers = [m.rfc2136_solver(bind)]
     eab, binding = m.external_account("kid-1", MAC_KEY)
     return {

@@ -1172,20 +1172,15 @@ def test_an_immutable_target_is_told_and_another_one_filled(cluster, controller,
     wait_ready(cluster, f"{CERTIFICATES}/fixed", CHECKED, SECONDS)
 
 
-def pair(paths):
-    certificate, key = (path.read_text(encoding="ascii") for path in paths)
-    return {"tls.crt": certificate, "tls.key": key}
-
-
 @pytest.fixture(scope="module")
 def authorities(tmp_path_factory):
     """{what is wrong with it: data of a CA's Secret}"""
     folder = tmp_path_factory.mktemp("authorities")
-    root = pair(pki.new_certificate(folder, "root", "root", "keyUsage=critical,keyCertSign"))
-    other = pair(pki.new_certificate(folder, "other", "other", "keyUsage=critical,keyCertSign"))
-    no_ca = pair(pki.new_certificate(folder, "leaf", "leaf", "basicConstraints=critical,CA:FALSE"))
+    root = pki.pair_data(pki.new_certificate(folder, "root", "root", "keyUsage=critical,keyCertSign"))
+    other = pki.pair_data(pki.new_certificate(folder, "other", "other", "keyUsage=critical,keyCertSign"))
+    no_ca = pki.pair_data(pki.new_certificate(folder, "leaf", "leaf", "basicConstraints=critical,CA:FALSE"))
     return {
-        "old": pair(pki.expired_authority(folder)),
+        "old": pki.pair_data(pki.expired_authority(folder)),
         "no-ca": no_ca,
         "keys": {**root, "tls.key": other["tls.key"]},
         "key": {"tls.crt": root["tls.crt"]},

@@ -78,9 +78,8 @@ class Certificates:
 
     def __init__(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        usage = "keyUsage=critical,keyCertSign,cRLSign"  # req -x509 adds CA:TRUE by itself
         self._folder = folder
-        self._ca = pki.new_certificate(folder, "ca", "certlet test cluster", usage)
+        self._ca = pki.new_certificate(folder, "ca", "certlet test cluster", pki.IS_CA)
         self.ca_file = self._ca[0]
         san = f"subjectAltName={pki.san_text(('localhost', LOOPBACK))}"
         self.server = pki.new_certificate(

@@ -26,6 +26,7 @@ def openssl_bytes(*arguments, stdin=None):
     return done.stdout
 
 
+IS_CA = "keyUsage=critical,keyCertSign,cRLSign"  # req -x509 adds CA:TRUE by itself
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
@@ -43,6 +44,11 @@ def new_certificate(folder, stem, common_name, *extensions, issuer=None):
     output = ("-keyout", key, "-out", certificate, "-days", 30, "-subj", f"/CN={common_name}")
     openssl("req", "-x509", *NEW_KEY, *output, *signer, *added)
     return certificate, key
+
+
+def pair_data(files):
+    """What new_certificate() has made, as the data of a Secret."""
+    return {key: path.read_text(encoding="ascii") for key, path in zip(("tls.crt", "tls.key"), files)}
 
 
 def server_certificate(folder, names=("localhost", "127.0.0.1")):
@@ -148,10 +154,9 @@ class Authority:
     def __init__(self, folder, name="certlet fault CA"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        usage = "keyUsage=critical,keyCertSign,cRLSign"  # req -x509 adds CA:TRUE by itself
-        root = new_certificate(self.folder, "root", f"{name} root", usage)
+        root = new_certificate(self.folder, "root", f"{name} root", IS_CA)
         self._issuer = new_certificate(
-            self.folder, "issuer", f"{name} intermediate", usage, issuer=root
+            self.folder, "issuer", f"{name} intermediate", IS_CA, issuer=root
         )
         self.root_file = root[0]
         (self.folder / "index.txt").touch()
