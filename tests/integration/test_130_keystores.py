@@ -4,6 +4,7 @@ import pytest
 
 from support import keystores as ks
 from support import manifests as m
+from support import pki
 from support.certlet import Certlet
 from support.files import serial_of
 from support.keystores import PASSWORD, STORES
@@ -81,7 +82,7 @@ def check_keystore(folder, name, alias, scratch, password=PASSWORD):
     # In PKCS#12 Java goes on to the root, which is there, too.
     assert found[alias].chain == (chain if name.endswith("jks") else chain + ca)
     key = ks.key_of(folder / name, alias, scratch, password)
-    assert ks.public_of(key) == ks.public_of(pem_of(folder, "tls.key"))
+    assert pki.public_of(key) == pki.public_of(pem_of(folder, "tls.key"))
 
 
 def check_truststore(folder, name, alias, password=PASSWORD):
@@ -143,7 +144,7 @@ def test_a_profile_is_what_it_says_and_is_read(program, tmp_path, profile):
     leaf_and_cas = ks.fingerprints(pem_of(folder, "tls.crt") + pem_of(folder, "ca.crt"))
     assert ks.fingerprints(text) == leaf_and_cas
     by_openssl = ks.key_by_openssl(store, *options)
-    assert ks.public_of(by_openssl) == ks.public_of(pem_of(folder, "tls.key"))
+    assert pki.public_of(by_openssl) == pki.public_of(pem_of(folder, "tls.key"))
     if profile != "Modern2026" or ks.java_major() >= 26:
         check_keystore(folder, "keystore.p12", "1", tmp_path)
         check_truststore(folder, "truststore.p12", "cn=certlet test root")
@@ -193,7 +194,7 @@ def test_passwords_and_aliases_may_be_any_text(program, tmp_path, profile):
     # Java itself takes nothing but ASCII for PKCS#12.
     options = ["-legacy"] if profile == "LegacyRC2" else []
     key = ks.key_by_openssl(folder / "keystore.p12", *options, password=password)
-    assert ks.public_of(key) == ks.public_of(pem_of(folder, "tls.key"))
+    assert pki.public_of(key) == pki.public_of(pem_of(folder, "tls.key"))
 
 
 def test_a_key_that_is_called_ca_keeps_its_name(program, tmp_path):

@@ -52,8 +52,7 @@ def test_a_certificate_is_issued_by_dns01(
     chain = secret_data(cluster, "web-tls", namespace)["tls.crt"]
     assert sorted(names_of(chain)) == sorted(names)
     key = secret_data(cluster, "web-tls", namespace)["tls.key"]
-    of_key = pki.openssl("pkey", "-pubout", stdin=key)
-    assert of_key == pki.openssl("x509", "-noout", "-pubkey", stdin=chain)
+    assert pki.public_of(key) == pki.public_of(chain)
     verify(chain, pebble.root_pem(), tmp_path)
     assert one["status"]["revision"] == 1 and "nextPrivateKeySecretName" not in one["status"]
     assert cluster.get("secrets/web-tls", namespace)["type"] == "kubernetes.io/tls"

@@ -79,8 +79,7 @@ def leaf(name, namespace, issuer="ca", **spec):
 def of_secret(cluster, name, namespace):
     """Its data after a look: the key is that of the certificate."""
     data = secret_data(cluster, name, namespace)
-    of_key = pki.openssl("pkey", "-pubout", stdin=data["tls.key"])
-    assert of_key == pki.openssl("x509", "-noout", "-pubkey", stdin=data["tls.crt"])
+    assert pki.public_of(data["tls.key"]) == pki.public_of(data["tls.crt"])
     return data
 
 

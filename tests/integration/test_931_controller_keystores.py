@@ -8,6 +8,7 @@ import pytest
 
 from support import keystores as ks
 from support import manifests as m
+from support import pki
 from support.bed import wait_until
 from support.controller import Controller, apply, condition, refused, wait_for_revision, wait_ready
 from support.keystores import PASSWORD, STORES
@@ -73,7 +74,7 @@ def check_all(folder, found, password=PASSWORD):
         entry = ks.entries(folder / name, password)[alias]
         assert entry.kind == "PrivateKeyEntry" and entry.chain[: len(leaf)] == leaf
         key = ks.key_of(folder / name, alias, folder, password)
-        assert ks.public_of(key) == ks.public_of(found["tls.key"])
+        assert pki.public_of(key) == pki.public_of(found["tls.key"])
     for name, alias in (("truststore.jks", "ca"), ("truststore.p12", "cn=certlet test root")):
         entry = ks.entries(folder / name, password)[alias]
         assert entry.kind == "trustedCertEntry" and entry.chain == ca

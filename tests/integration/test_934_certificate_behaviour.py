@@ -386,8 +386,7 @@ def test_self_signed_request_waits_for_its_key(cluster, controller, namespace, t
     apply(cluster, m.secret("key", {"tls.key": key}, namespace))
     one = cluster.wait_for(f"{REQUESTS}/asked", namespace, condition=is_true)
     pem = base64.b64decode(one["status"]["certificate"]).decode()
-    of_key = pki.openssl("pkey", "-pubout", stdin=key)
-    assert of_key == pki.openssl("x509", "-noout", "-pubkey", stdin=pem)
+    assert pki.public_of(key) == pki.public_of(pem)
 
 
 def create_request(cluster, namespace, csr, issuer, annotations=None, **spec):
@@ -455,8 +454,7 @@ def wait_for_request(cluster, namespace, other_than=None, name="web-1"):
 
 
 def key_of_request(request):
-    csr = base64.b64decode(request["spec"]["request"])
-    return pki.openssl("req", "-noout", "-pubkey", stdin=csr)
+    return pki.public_of(base64.b64decode(request["spec"]["request"]))
 
 
 REFUSALS = {

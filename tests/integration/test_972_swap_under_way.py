@@ -92,7 +92,7 @@ class UnderWay:
         assert made(scene) == {"certificaterequests": 1, "orders": 1, "challenges": 1}
         if self.key:
             stored = secret_data(scene.kube, "web-tls", scene.namespace)["tls.key"]
-            assert public_key(stored) == public_key(self.key)
+            assert pki.public_of(stored) == pki.public_of(self.key)
 
 
 def made(scene):
@@ -105,10 +105,6 @@ def made(scene):
             if is_made and about.get("namespace") == scene.namespace and about["resource"] in counts:
                 counts[about["resource"]] += 1
     return counts
-
-
-def public_key(pem):
-    return pki.openssl("pkey", "-pubout", stdin=pem)
 
 
 def bring_to(scene, point, start, seconds="1h"):
@@ -166,7 +162,7 @@ def test_certlet_carries_on_with_a_private_ca(swap, cluster, private_ca, point):
         wait_until(lambda: not next_key(cluster, private_ca), 60, "the next key to go")
     after = Picture(cluster, private_ca)
     assert before.requests.get("web-1", after.requests["web-1"]) == after.requests["web-1"]
-    assert public_key(secret_data(cluster, "web-tls", private_ca)["tls.key"]) == public_key(key)
+    assert pki.public_of(secret_data(cluster, "web-tls", private_ca)["tls.key"]) == pki.public_of(key)
 
 
 def next_key(kube, namespace):

@@ -120,7 +120,7 @@ def _organizations(one):
 
 
 def _key_is_of_certificate(one):
-    return pki.openssl("pkey", "-pubout", stdin=one.data["tls.key"]) == one.leaf.public_key
+    return pki.public_of(one.data["tls.key"]) == one.leaf.public_key
 
 
 def _key_is_as_asked(one):

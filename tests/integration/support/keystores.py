@@ -95,10 +95,6 @@ def key_by_openssl(store, *options, password=PASSWORD):
     return text[text.index("-----BEGIN") :]
 
 
-def public_of(key_pem):
-    return pki.openssl("pkey", "-pubout", stdin=key_pem)
-
-
 # --- PBMAC1 (RFC 9579) ---
 
 

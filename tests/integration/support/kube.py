@@ -89,7 +89,7 @@ class Certificates:
         self.account_key, self.account_public_key = folder / "sa.key", folder / "sa.pub"
         key = pki.openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout")
         write_private(self.account_key, key)
-        self.account_public_key.write_text(pki.openssl("pkey", "-pubout", stdin=key))
+        self.account_public_key.write_text(pki.public_of(key))
 
     def of_user(self, name, group):
         """A client certificate: the server reads the groups of a user from O."""

@@ -59,6 +59,20 @@ def server_certificate(folder, names=("localhost", "127.0.0.1")):
     )
 
 
+PUBLIC_KEY = {  # by the last word of a PEM label
+    b"KEY": ("pkey", "-pubout"),
+    b"REQUEST": ("req", "-noout", "-pubkey"),
+    b"CERTIFICATE": ("x509", "-noout", "-pubkey"),
+}
+
+
+def public_of(pem):
+    """The public key of a private key, a CSR or a certificate (the first one), in text or bytes of PEM."""
+    data = pem.encode("ascii") if isinstance(pem, str) else pem
+    label = re.search(rb"-----BEGIN [A-Z ]*?([A-Z]+)-----", data)[1]
+    return openssl(*PUBLIC_KEY[label], stdin=data)
+
+
 def csr_names(csr_pem):
     """The names that a CSR asks for, as its subjectAltName lists them."""
     text = openssl("req", "-noout", "-text", stdin=csr_pem)
