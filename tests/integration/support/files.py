@@ -48,21 +48,23 @@ def general_names_of(pem):
     lines = pki.openssl("asn1parse", stdin=pem).splitlines()
     start = next(i for i, line in enumerate(lines) if ":X509v3 Subject Alternative Name" in line)
     value = next(line for line in lines[start:] if "OCTET STRING" in line)
-    _, names = _first_value(bytes.fromhex(value.rpartition(":")[2]))
+    ((_, content),) = der_values(bytes.fromhex(value.rpartition(":")[2]))
+    names = der_values(content)
+    assert all(name for _, name in names)
+    return [whole.hex() for whole, _ in names]
+
+
+def der_values(der):
+    """[(the value as it is, its content)] of a piece of DER, one after the other."""
     found = []
-    while names:
-        length, content = _first_value(names)
-        assert content
-        found.append(names[:length].hex())
-        names = names[length:]
+    while der:
+        length, start = der[1], 2
+        if length & 0x80:
+            start += length & 0x7F
+            length = int.from_bytes(der[2:start], "big")
+        found.append((der[: start + length], der[start : start + length]))
+        der = der[start + length :]
     return found
-
-
-def _first_value(der):
-    """The length of the DER value that `der` begins with, and its content."""
-    octets = der[1] - 0x80 if der[1] >= 0x80 else 0
-    length = int.from_bytes(der[2 : 2 + octets], "big") if octets else der[1]
-    return 2 + octets + length, der[2 + octets : 2 + octets + length]
 
 
 def bounds_of(pem):

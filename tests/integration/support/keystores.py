@@ -11,6 +11,7 @@ import re
 import subprocess
 
 from . import pki
+from .files import der_values
 from .server import BedError
 
 STORES = ("keystore.jks", "truststore.jks", "keystore.p12", "truststore.p12")
@@ -99,16 +100,8 @@ def key_by_openssl(store, *options, password=PASSWORD):
 
 
 def parts(der):
-    """The values in a piece of DER, one after the other."""
-    found = []
-    while der:
-        length, start = der[1], 2
-        if length & 0x80:
-            start += length & 0x7F
-            length = int.from_bytes(der[2:start], "big")
-        found.append(der[start : start + length])
-        der = der[start + length :]
-    return found
+    """The contents of the values in a piece of DER."""
+    return [content for _, content in der_values(der)]
 
 
 def pbmac1_fits(store, password=PASSWORD):
