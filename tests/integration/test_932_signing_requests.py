@@ -28,6 +28,7 @@ from support.controller import (
     refused,
     wait_ready,
 )
+from support.issued import USAGES
 from support.kube_api import KubeError
 from support.resources import CLUSTER_ISSUERS, ISSUERS, ORDERS, SIGNING_REQUESTS
 
@@ -231,14 +232,6 @@ BY_OURS = {
     ),
 }
 ROWS = {"self": {**BY_ALL, **BY_OURS}, "ca": {**BY_ALL, **BY_OURS}, "acme": BY_ALL}
-WORDS = {  # of usages, in what openssl prints
-    "digital signature": "Digital Signature",
-    "key encipherment": "Key Encipherment",
-    "data encipherment": "Data Encipherment",
-    "cert sign": "Certificate Sign",
-    "server auth": "TLS Web Server Authentication",
-    "client auth": "TLS Web Client Authentication",
-}
 
 
 def ask(cluster, requester, kind, issuer, name, row):
@@ -290,7 +283,7 @@ def check(one, csr, row, by_acme):
     if by_acme:
         return
     for usage in row.usages:
-        assert WORDS[usage] in text, usage
+        assert USAGES[usage] in text, usage
     subject = ("-noout", "-subject", "-nameopt", "RFC2253")
     assert pki.openssl("x509", *subject, stdin=leaf) == pki.openssl("req", *subject, stdin=csr)
     assert seconds_of(leaf) == row.life

@@ -8,9 +8,9 @@ from support import manifests as m
 from support import pki
 from support.bed import wait_until
 from support.cert_manager import CertManager
-from support.controller import Controller, apply, is_true, secret_data, wait_ready
+from support.controller import Controller, apply, is_ready_now, is_true, secret_data, wait_ready
 from support.resources import CERTIFICATES, CHALLENGES, ISSUERS, ORDERS, REQUESTS
-from support.swap import BOTH, Picture, is_ready_now, leaf, wait_all_ready
+from support.swap import BOTH, Picture, leaf, wait_all_ready
 
 pytestmark = pytest.mark.kube
 

@@ -204,29 +204,35 @@ def secret_data(kube, name, namespace):
     return {key: base64.b64decode(value).decode("latin-1") for key, value in data.items()}
 
 
+def condition_of(one, kind):
+    """A condition as it is stored, or {}."""
+    found = (one or {}).get("status", {}).get("conditions", [])
+    return next((condition for condition in found if condition["type"] == kind), {})
+
+
 def condition(one, kind):
     """A condition as (status, reason, message), or None."""
-    for found in (one or {}).get("status", {}).get("conditions", []):
-        if found["type"] == kind:
-            return found["status"], found.get("reason"), found.get("message")
-    return None
+    found = condition_of(one, kind)
+    return (found["status"], found.get("reason"), found.get("message")) if found else None
 
 
 def is_true(one, kind="Ready"):
-    return (condition(one, kind) or ("",))[0] == "True"
+    return condition_of(one, kind).get("status") == "True"
+
+
+def is_ready_now(one, generation=None, if_untold=False):
+    """Ready for its generation, or for that one. `if_untold`: for any, if the condition does not say for which."""
+    if not is_true(one):
+        return False
+    wanted = generation or one["metadata"]["generation"]
+    return condition_of(one, "Ready").get("observedGeneration", wanted if if_untold else 0) >= wanted
 
 
 def wait_ready(kube, resource, namespace="default", seconds=120):
     """The object once its Ready is True for the generation that is asked for."""
-
-    def holds(one):
-        ready = [c for c in (one or {}).get("status", {}).get("conditions", []) if c["type"] == "Ready"]
-        return bool(ready) and ready[0]["status"] == "True" and (
-            ready[0].get("observedGeneration", one["metadata"]["generation"])
-            == one["metadata"]["generation"]
-        )
-
-    return kube.wait_for(resource, namespace, condition=holds, seconds=seconds)
+    return kube.wait_for(
+        resource, namespace, condition=lambda one: is_ready_now(one, if_untold=True), seconds=seconds
+    )
 
 
 def wait_for_revision(kube, name, namespace, revision, seconds=120):

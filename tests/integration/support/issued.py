@@ -11,6 +11,7 @@ import pathlib
 import re
 
 from . import pki
+from .controller import is_ready_now, is_true
 from .files import general_names_of
 
 EXTENSIONS = "subjectAltName,basicConstraints,keyUsage,extendedKeyUsage"
@@ -141,15 +142,10 @@ def _output_formats(one):
 
 def is_done(certificate, generation=None):
     """Ready for its generation, nothing under way: how cert-manager's own tests wait."""
-    status = certificate.get("status", {})
-    found = {condition["type"]: condition for condition in status.get("conditions", [])}
-    ready, issuing = found.get("Ready", {}), found.get("Issuing", {})
-    wanted = generation or certificate["metadata"]["generation"]
     return (
-        ready.get("status") == "True"
-        and ready.get("observedGeneration", 0) >= wanted
-        and issuing.get("status") != "True"
-        and "nextPrivateKeySecretName" not in status
+        is_ready_now(certificate, generation)
+        and not is_true(certificate, "Issuing")
+        and "nextPrivateKeySecretName" not in certificate["status"]
     )
 
 

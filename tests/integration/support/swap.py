@@ -8,7 +8,7 @@ import pytest
 from . import manifests as m
 from .cert_manager import CertManager
 from .certlet import Certlet, solver_flags
-from .controller import NAMESPACE, Controller, is_true, wait_ready
+from .controller import NAMESPACE, Controller, is_ready_now, wait_ready
 from .resources import CERTIFICATES, ORDERS, REQUESTS
 from .server import wait_until
 
@@ -125,12 +125,6 @@ class Picture:
 
     def not_ready(self):
         return [name for name, one in self.certificates.items() if not is_ready_now(one)]
-
-
-def is_ready_now(one):
-    """Ready for the generation that is asked for."""
-    ready = [c for c in one["status"].get("conditions", []) if c["type"] == "Ready"]
-    return is_true(one) and ready[0].get("observedGeneration") == one["metadata"]["generation"]
 
 
 def managers(one, subresource=""):
