@@ -59,11 +59,6 @@ def verified(program, secret, folder, namespace="default"):
     return verify(pem, ca, folder).strip().endswith("OK")
 
 
-def condition(program, kind, name, wanted="Ready"):
-    conditions = program.object(kind, name)["status"]["conditions"]
-    return next(one for one in conditions if one["type"] == wanted)
-
-
 def renew(program, *names):
     done = program.command("renew", "--dir", program.folder, *names)
     assert done.returncode == 0, done.stderr
@@ -80,8 +75,8 @@ def test_root_ca_and_leaf_are_issued_in_one_run_and_verify(program, tmp_path):
     assert names_of(program.certificate_pem("web-tls")) == ["www.example.test"]
     assert "CA:TRUE" in text_of(program.certificate_pem("root-tls"))
     assert "CA:FALSE" in text_of(program.certificate_pem("web-tls"))
-    assert condition(program, "Issuer", "ca")["reason"] == "KeyPairVerified"
-    assert condition(program, "Issuer", "self")["reason"] == "IsReady"
+    assert program.condition("ca", kind="Issuer")["reason"] == "KeyPairVerified"
+    assert program.condition("self", kind="Issuer")["reason"] == "IsReady"
     # A second run finds everything in order.
     before = program.versions()
     run(program)
@@ -272,8 +267,8 @@ def test_wrong_secret_is_said_by_issuer_and_certificate_and_mended_by_a_right_on
     program.write("ca.yaml", m.private_issuer("ca", {"ca": {"secretName": "theirs"}}, "default"))
     program.write("leaf.yaml", m.certificate("web", ["www.example.test"], "ca"))
     said = run(program, code=1)
-    assert words in condition(program, "Issuer", "ca")["message"]
-    assert words in condition(program, "Certificate", "web", "Issuing")["message"]
+    assert words in program.condition("ca", kind="Issuer")["message"]
+    assert words in program.condition("web", "Issuing")["message"]
     assert words in said
     assert "PRIVATE KEY" not in said
     program.write("secret.yaml", m.secret("theirs", right))

@@ -77,11 +77,6 @@ def row(program, name):
     return next(one for one in program.status()["certificates"] if one["name"] == name)
 
 
-def condition(program, name, kind):
-    status = program.object("Certificate", name)["status"]
-    return next((one for one in status.get("conditions", []) if one["type"] == kind), {})
-
-
 def as_secret(program, name, **data):
     """The Secret NAME-tls as a manifest, without anything that says where it came from."""
     files = {key: value.decode() for key, value in program.secret(f"{name}-tls").items()}
@@ -113,7 +108,7 @@ def test_renewal_waits_for_the_window_of_a_time_zone_and_not_when_it_is_open(sha
     assert once(shared) == (0, 0)
     assert shared.certificate_pem("waits-tls") == first
     assert row(shared, "waits")["renewalTime"] == opens
-    assert condition(shared, "waits", "Ready")["status"] == "True"
+    assert shared.condition("waits")["status"] == "True"
     always = {"cron": "* * * * *", "windowDuration": "1h"}
     once(shared, waits=certificate("waits", "hourly", **in_windows(closed, always)))
     assert serial_of(shared.certificate_pem("waits-tls")) != serial_of(first)
@@ -124,7 +119,7 @@ def test_window_that_opens_too_late_is_told_and_the_certificate_stays(shared):
     late, _ = opening("Europe/Berlin", hours=2)
     spec = {"renewal": {"policy": "RenewBefore", "windows": [late]}}
     assert once(shared, 1, late=certificate("late", "hourly", **spec)) == (1, 1)
-    ready = condition(shared, "late", "Ready")
+    ready = shared.condition("late")
     assert (ready["status"], ready["reason"]) == ("False", "WindowError")
     assert f"windows[0] '{late['cron']}' in Europe/Berlin" in ready["message"]
     assert row(shared, "late")["renewalTime"] in ready["message"]
@@ -151,7 +146,7 @@ def test_renew_marks_it_and_the_next_run_issues_anew(shared):
     assert once(shared, renew=certificate("renew"), stays=certificate("stays")) == (2, 2)
     first, other = shared.certificate_pem("renew-tls"), shared.certificate_pem("stays-tls")
     assert shared.command("renew", "--dir", shared.folder, "renew").returncode == 0
-    assert condition(shared, "renew", "Issuing")["reason"] == "ManuallyTriggered"
+    assert shared.condition("renew", "Issuing")["reason"] == "ManuallyTriggered"
     assert once(shared) == (1, 1)
     assert serial_of(shared.certificate_pem("renew-tls")) != serial_of(first)
     assert shared.certificate_pem("stays-tls") == other

@@ -121,6 +121,11 @@ class Certlet:
         found = [json.loads(row[0]) for row in self._rows("SELECT object FROM objects")]
         return [one for one in found if one["kind"] == kind]
 
+    def condition(self, name, wanted="Ready", kind="Certificate"):
+        """A condition of an object in 'default', or {}."""
+        found = self.object(kind, name)["status"].get("conditions", [])
+        return next((one for one in found if one["type"] == wanted), {})
+
     def secret(self, name, namespace="default"):
         """{key: bytes} of a Secret."""
         data = self.object("Secret", name, namespace)["data"]
