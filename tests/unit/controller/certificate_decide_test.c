@@ -53,23 +53,10 @@ static void check_rows(const struct row *rows, size_t count)
     }
 }
 
-#define SPOIL(name, statement)                                                                     \
-    static void name(struct sample *s)                                                             \
-    {                                                                                              \
-        statement;                                                                                 \
-    }                                                                                              \
-    struct base_swallow_semicolon
-
 /* --- nothing is being issued --- */
 
-SPOIL(as_it_is, (void)s);
-SPOIL(no_secret, s->facts.secret = NULL);
-SPOIL(renewal_is_due, s->policy.now_ms = START_MS + DAYS(60));
 SPOIL(almost_due, s->policy.now_ms = START_MS + DAYS(60) - 1);
 SPOIL(has_expired, s->policy.now_ms = START_MS + DAYS(90) + 1);
-SPOIL(other_names, s->crt.spec.dns_names.items = s->other_names);
-SPOIL(owned_by_another, s->facts.owner = "api");
-SPOIL(bad_spec, s->facts.spec_problem = "spec.dnsNames[0]: is no name");
 
 static void failed_half_an_hour_ago(struct sample *s)
 {
@@ -126,8 +113,6 @@ static void history_is_kept(struct sample *s)
     s->crt.spec.revision_history_limit = (struct opt_int){true, 2};
 }
 
-SPOIL(metadata_changed, s->secret.object.metadata.labels.len = 0);
-
 static void repair_is_futile(struct sample *s)
 {
     metadata_changed(s);
@@ -168,7 +153,7 @@ TEST(an_idle_certificate_starts_or_is_tended)
         {"up to date", as_it_is, CERTIFICATE_NOTHING, NULL, NULL},
         {"no Secret", no_secret, CERTIFICATE_START, "DoesNotExist", "DoesNotExist"},
         {"edited", other_names, CERTIFICATE_START, "RequestChanged", "RequestChanged"},
-        {"renewal due", renewal_is_due, CERTIFICATE_START, NULL, "Renewing"},
+        {"renewal due", is_due, CERTIFICATE_START, NULL, "Renewing"},
         {"almost due", almost_due, CERTIFICATE_NOTHING, NULL, NULL},
         {"expired", has_expired, CERTIFICATE_START, "Expired", "Renewing"},
         {"another Certificate owns the Secret", owned_by_another, CERTIFICATE_NOTHING,
@@ -644,7 +629,7 @@ static void at_once_as_it_is(struct sample *s)
 static void at_once_renewal(struct sample *s)
 {
     at_once_as_it_is(s);
-    renewal_is_due(s);
+    is_due(s);
 }
 
 static void at_once_within_the_backoff(struct sample *s)

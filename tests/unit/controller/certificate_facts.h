@@ -184,4 +184,21 @@ static inline void sample_deinit(struct sample *sample)
 }
 DEFINE_CLEANUP_VALUE(struct sample, sample_deinit);
 
+/* What tables of cases do to a sample. */
+#define SPOIL(name, statement)                                                                     \
+    static inline void name(struct sample *s)                                                      \
+    {                                                                                              \
+        statement;                                                                                 \
+    }                                                                                              \
+    struct base_swallow_semicolon
+
+SPOIL(as_it_is, (void)s);
+SPOIL(no_secret, s->facts.secret = NULL);
+SPOIL(is_due, s->policy.now_ms = START_MS + DAYS(60));
+SPOIL(other_names, s->crt.spec.dns_names.items = s->other_names);
+SPOIL(another_issuer, s->crt.spec.issuer_ref.name = "other");
+SPOIL(metadata_changed, s->secret.object.metadata.labels.len = 0);
+SPOIL(owned_by_another, s->facts.owner = "api");
+SPOIL(bad_spec, s->facts.spec_problem = "spec.dnsNames[0]: is no name");
+
 #endif

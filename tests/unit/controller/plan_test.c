@@ -2,23 +2,8 @@
 
 #include "unit/controller/certificate_facts.h"
 
-#define SPOIL(name, statement)                                                                     \
-    static void name(struct sample *s)                                                             \
-    {                                                                                              \
-        statement;                                                                                 \
-    }                                                                                              \
-    struct base_swallow_semicolon
-
-SPOIL(as_it_is, (void)s);
-SPOIL(no_secret, s->facts.secret = NULL);
 SPOIL(an_empty_secret, s->secret.has_data = s->secret.cert_ok = false);
 SPOIL(no_readable_certificate, s->secret.cert_ok = false);
-SPOIL(is_due, s->policy.now_ms = START_MS + DAYS(60));
-SPOIL(other_names, s->crt.spec.dns_names.items = s->other_names);
-SPOIL(another_issuer, s->crt.spec.issuer_ref.name = "other");
-SPOIL(metadata_changed, s->secret.object.metadata.labels.len = 0);
-SPOIL(owned_by_another, s->facts.owner = "api");
-SPOIL(bad_spec, s->facts.spec_problem = "spec.dnsNames[0]: is no name");
 
 static void never_looked_at(struct sample *s)
 {
@@ -89,18 +74,30 @@ static const struct {
     {"stored already", is_stored_already, PLAN_CARRY_ON},
 };
 
+/* A sample that is spoilt as the row says, and what is decided on it. */
+static void decide_row(size_t i, struct sample *s, struct certificate_decision *ret)
+{
+    CASE(rows[i].name);
+    sample_init(s);
+    rows[i].spoil(s);
+    certificate_decide(&s->facts, &s->policy, s->arena, ret);
+}
+
+static void check_verdict(size_t i, const struct sample *s,
+                          const struct certificate_decision *decision)
+{
+    ASSERT_STREQ(plan_verdict_name(plan_verdict_of(&s->facts, decision)),
+                 plan_verdict_name(rows[i].verdict));
+}
+
 TEST(the_verdict_says_what_becomes_of_the_certificate)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         cleanup(sample_deinit) struct sample s = {};
         struct certificate_decision decision;
 
-        CASE(rows[i].name);
-        sample_init(&s);
-        rows[i].spoil(&s);
-        certificate_decide(&s.facts, &s.policy, s.arena, &decision);
-        ASSERT_STREQ(plan_verdict_name(plan_verdict_of(&s.facts, &decision)),
-                     plan_verdict_name(rows[i].verdict));
+        decide_row(i, &s, &decision);
+        check_verdict(i, &s, &decision);
     }
 }
 
@@ -113,17 +110,13 @@ TEST(the_verdict_is_the_same_once_the_status_is_written)
         cleanup(sample_deinit) struct sample s = {};
         struct certificate_decision decision;
 
-        CASE(rows[i].name);
-        sample_init(&s);
-        rows[i].spoil(&s);
-        certificate_decide(&s.facts, &s.policy, s.arena, &decision);
+        decide_row(i, &s, &decision);
         if (decision.action != CERTIFICATE_NOTHING)
             continue;
         tried++;
         s.crt.status = decision.status;
         certificate_decide(&s.facts, &s.policy, s.arena, &decision);
-        ASSERT_STREQ(plan_verdict_name(plan_verdict_of(&s.facts, &decision)),
-                     plan_verdict_name(rows[i].verdict));
+        check_verdict(i, &s, &decision);
     }
     ASSERT_TRUE(tried > 0);
 }
