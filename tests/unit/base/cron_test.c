@@ -215,42 +215,57 @@ static const struct time_row {
     {"@every 90m", "UTC", "2026-01-01T00:00:07.5Z", "2026-01-01T01:30:07Z"},
 };
 
+/* A row as values. */
+struct timed {
+    char *name;
+    struct cron cron;
+    const struct zone *zone;
+    int64_t after_ms, next_ms; /* 0: never */
+};
+
+static struct timed timed_of(const struct time_row *row)
+{
+    return (struct timed){
+        .name = xasprintf("'%s' in %s after %s", row->line, row->zone, row->after),
+        .cron = cron_of(row->line),
+        .zone = zone_of(row->zone),
+        .after_ms = AT(row->after),
+        .next_ms = row->next ? AT(row->next) : 0,
+    };
+}
+
+static void timed_deinit(struct timed *timed)
+{
+    xfree(timed->name);
+}
+DEFINE_CLEANUP_VALUE(struct timed, timed_deinit);
+
 TEST(the_next_time_is_found)
 {
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
-        const struct time_row *row = &times[i];
-        cleanup(xfree) char *name = xasprintf("'%s' in %s after %s", row->line, row->zone,
-                                              row->after);
-        struct cron cron = cron_of(row->line);
-        const struct zone *zone = zone_of(row->zone);
-        int64_t after_ms = AT(row->after), next_ms = row->next ? AT(row->next) : 0;
+        cleanup(timed_deinit) struct timed t = timed_of(&times[i]);
 
-        CASE(name);
-        ASSERT_EQ(cron_next_ms(&cron, zone, after_ms, FAR), next_ms);
-        if (next_ms == 0)
+        CASE(t.name);
+        ASSERT_EQ(cron_next_ms(&t.cron, t.zone, t.after_ms, FAR), t.next_ms);
+        if (t.next_ms == 0)
             continue;
-        ASSERT_EQ(cron_next_ms(&cron, zone, after_ms, next_ms), next_ms);
-        ASSERT_EQ(cron_next_ms(&cron, zone, after_ms, next_ms - 1), 0);
+        ASSERT_EQ(cron_next_ms(&t.cron, t.zone, t.after_ms, t.next_ms), t.next_ms);
+        ASSERT_EQ(cron_next_ms(&t.cron, t.zone, t.after_ms, t.next_ms - 1), 0);
     }
 }
 
 TEST(the_last_time_is_the_one_that_was_next)
 {
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
-        const struct time_row *row = &times[i];
-        cleanup(xfree) char *name = xasprintf("'%s' in %s after %s", row->line, row->zone,
-                                              row->after);
-        struct cron cron = cron_of(row->line);
-        const struct zone *zone = zone_of(row->zone);
-        int64_t after_ms = AT(row->after), next_ms = row->next ? AT(row->next) : 0;
+        cleanup(timed_deinit) struct timed t = timed_of(&times[i]);
 
-        if (next_ms == 0 || cron.every_s > 0)
+        if (t.next_ms == 0 || t.cron.every_s > 0)
             continue;
-        CASE(name);
-        ASSERT_EQ(cron_last_ms(&cron, zone, next_ms, after_ms), next_ms);
-        ASSERT_EQ(cron_last_ms(&cron, zone, next_ms + 59999, next_ms), next_ms);
-        ASSERT_EQ(cron_last_ms(&cron, zone, next_ms + 59999, next_ms + 1), 0);
-        ASSERT_EQ(cron_last_ms(&cron, zone, next_ms - 1, after_ms + 1), 0);
+        CASE(t.name);
+        ASSERT_EQ(cron_last_ms(&t.cron, t.zone, t.next_ms, t.after_ms), t.next_ms);
+        ASSERT_EQ(cron_last_ms(&t.cron, t.zone, t.next_ms + 59999, t.next_ms), t.next_ms);
+        ASSERT_EQ(cron_last_ms(&t.cron, t.zone, t.next_ms + 59999, t.next_ms + 1), 0);
+        ASSERT_EQ(cron_last_ms(&t.cron, t.zone, t.next_ms - 1, t.after_ms + 1), 0);
     }
 }
 
