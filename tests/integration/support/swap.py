@@ -8,7 +8,7 @@ import pytest
 from . import manifests as m
 from .cert_manager import CertManager
 from .certlet import Certlet, solver_flags
-from .controller import NAMESPACE, Controller, is_ready_now, wait_ready
+from .controller import NAMESPACE, Controller, is_ready_now, is_true
 from .resources import CERTIFICATES, ORDERS, REQUESTS
 from .server import wait_until
 
@@ -137,8 +137,14 @@ def managers(one, subresource=""):
 
 
 def wait_all_ready(kube, namespace, seconds=240):
+    """Each Certificate, and with nothing under way: cert-manager ends Issuing in a later write than Ready."""
     for one in kube.list(CERTIFICATES, namespace):
-        wait_ready(kube, f"{CERTIFICATES}/{one['metadata']['name']}", namespace, seconds)
+        kube.wait_for(
+            f"{CERTIFICATES}/{one['metadata']['name']}",
+            namespace,
+            condition=lambda one: is_ready_now(one, if_untold=True) and not is_true(one, "Issuing"),
+            seconds=seconds,
+        )
 
 
 def leaf(name, namespace, issuer="ca", **spec):
