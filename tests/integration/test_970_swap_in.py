@@ -431,10 +431,15 @@ def test_one_of_them_works_and_a_hand_over_loses_none(by_lease, quick, way):
     standby.wait_to_lead()
     quick.wait_ready(seconds=300)
     quick.wait_tidy()
-    assert quick.finalizes() == 20
-    # cert-manager does not look for an Order whose URL it has not got; certlet does.
-    assert quick.orders() == 20 if way == "in" else quick.orders() in (20, 21)
-    assert {one["status"]["revision"] for one in quick.certificates()} == {1}
+    revisions = [one["status"]["revision"] for one in quick.certificates()]
+    assert quick.finalizes() == sum(revisions)
+    if way == "in":
+        assert revisions == [1] * 20 and quick.orders() == 20
+    else:
+        # cert-manager does not look for an Order whose URL it has not got. And where its cache has a Certificate
+        # before its Secret, it finds that there is none and issues again.
+        assert set(revisions) <= {1, 2}
+        assert quick.orders() in (sum(revisions), sum(revisions) + 1)
 
 
 def leads(process):
