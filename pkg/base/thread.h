@@ -1,7 +1,7 @@
 /*
  * thread.h - threads, locks and conditions; the only file that includes pthread.h is thread.c.
  *
- * Locks live in: cancel (context.c), log, shares, zone (those read already); store/local (one connection); cache;
+ * Locks live in: cancel (context.c), log, shares, zone (those read already); store/local (one connection); cache and its notes (written);
  * workqueue, expectations, manager, elector; http (request hand-over), server (handler tables); the rate gate and the client
  * of acme; http01 tokens; ca_keys (issuer); the notes of controller (accounts, challenges, placed, writers), keymaker, manifests
  * (problems), export and hooks (what is due); kube (credentials, warnings, notes); the metrics registry;

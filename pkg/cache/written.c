@@ -7,7 +7,8 @@
 #include "base/map.h"
 #include "base/thread.h"
 
-#define LIFE_MS SECONDS(10)
+#define LIFE_MS   SECONDS(10)
+#define FLIGHT_MS 100
 /* About 2 MB of requests with their chains. But a tenant can make a request as large as any object. */
 #define NOTE_MAX   256
 #define BYTES_MAX  (16 * 1024 * 1024)
@@ -24,8 +25,10 @@ struct written {
     written_hold_fn *holds; /* NULL: always */
     void *arg;
     struct mutex mutex;
-    struct map *notes; /* "plural/namespace/name" to struct note */
-    size_t size;       /* of all of them */
+    struct cond ended;   /* one of the flights */
+    struct list flights; /* written_flight.link */
+    struct map *notes;   /* "plural/namespace/name" to struct note */
+    size_t size;         /* of all of them */
 };
 
 static void note_free(void *value)
@@ -42,6 +45,8 @@ struct written *written_new(const struct clock *clock)
 
     self->clock = clock;
     mutex_init(&self->mutex);
+    cond_init(&self->ended);
+    list_init(&self->flights);
     self->notes = map_new(note_free);
     return self;
 }
@@ -57,6 +62,7 @@ void written_free(struct written *self)
     if (!self)
         return;
     map_free(self->notes);
+    cond_deinit(&self->ended);
     mutex_deinit(&self->mutex);
     xfree(self);
 }
@@ -132,24 +138,75 @@ void written_note(struct written *self, const struct resource *resource, const s
     map_set(self->notes, name, note);
 }
 
-static struct json *find(struct written *self, const struct resource *resource,
-                         const struct key *key, const char *uid, const char *version)
+void written_begin(struct written *self, struct written_flight *flight)
 {
-    cleanup(xfree) char *name = name_of(resource, key->namespace, key->name);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    list_append(&self->flights, &flight->link);
+}
+
+void written_end(struct written *self, struct written_flight *flight, const struct json *stored)
+{
+    if (stored)
+        written_note(self, flight->resource, stored);
+    mutex_lock(&self->mutex);
+    list_remove(&flight->link);
+    cond_broadcast(&self->ended);
+    mutex_unlock(&self->mutex);
+}
+
+struct question {
+    const struct resource *resource;
+    const struct key *key;
+    const char *uid, *version;
+};
+
+static bool is_in_flight(struct written *self, const struct question *question)
+{
+    list_for_each (item, &self->flights) {
+        const struct written_flight *flight = list_entry(item, struct written_flight, link);
+
+        if (streq(flight->resource->plural, question->resource->plural) &&
+            key_equal(&flight->key, question->key))
+            return true;
+    }
+    return false;
+}
+
+/* Lent until the lock is given back. */
+static const struct json *find_now(struct written *self, const struct question *question)
+{
+    cleanup(xfree) char *name = name_of(question->resource, question->key->namespace,
+                                        question->key->name);
     const struct note *note = map_get(self->notes, name);
 
-    if (!note || !is_alive(self, note) || !streq(text_of(note->object, "metadata.uid"), uid) ||
-        !streq(text_of(note->object, "metadata.resourceVersion"), version))
+    if (!note || !is_alive(self, note) ||
+        !streq(text_of(note->object, "metadata.uid"), question->uid) ||
+        !streq(text_of(note->object, "metadata.resourceVersion"), question->version))
         return NULL;
-    return json_deep(note->object);
+    return note->object;
+}
+
+static struct json *find(struct written *self, const struct question *question)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    int64_t until_ms = clock_monotonic_ms(clock_system()) + FLIGHT_MS, left_ms = FLIGHT_MS;
+    const struct json *found = find_now(self, question);
+
+    while (!found && left_ms > 0 && is_in_flight(self, question)) {
+        (void)cond_wait_for(&self->ended, &self->mutex, left_ms);
+        found = find_now(self, question);
+        left_ms = until_ms - clock_monotonic_ms(clock_system());
+    }
+    return found ? json_deep(found) : NULL;
 }
 
 /* Asked last: then no other process has led until after it was found. */
 struct json *written_get(struct written *self, const struct resource *resource,
                          const struct key *key, const char *uid, const char *version)
 {
-    cleanup(json_unref) struct json *found = find(self, resource, key, uid, version);
+    struct question question = {resource, key, uid, version};
+    cleanup(json_unref) struct json *found = find(self, &question);
 
     return !self->holds || self->holds(self->arg) ? take(found) : NULL;
 }

@@ -93,11 +93,28 @@ static void expect(struct author author, const struct resource *resource, const 
 }
 
 /* An object written by its own reconciler goes on from there: the next step needs its bytes. */
-static void note_own(struct author author, const struct resource *resource,
-                     const struct json *stored)
+static bool needs_bytes_next(struct author author)
 {
-    if (author.lane == LANE_REQUESTS || author.lane == LANE_ORDERS)
-        written_note(author.self->issuers.written, resource, stored);
+    return author.lane == LANE_REQUESTS || author.lane == LANE_ORDERS;
+}
+
+static int update_status(struct author author, const struct resource *resource,
+                         const struct json *body, struct json **ret_stored, struct err *err)
+{
+    return store_update(author.self->store, author.ctx, resource, STORE_STATUS, author.manager,
+                        body, ret_stored, err);
+}
+
+static int update_and_note(struct author author, const struct resource *resource,
+                           const struct json *body, struct json **ret_stored, struct err *err)
+{
+    struct written_flight flight = {.resource = resource, .key = *author.key};
+    int r;
+
+    written_begin(author.self->issuers.written, &flight);
+    r = update_status(author, resource, body, ret_stored, err);
+    written_end(author.self->issuers.written, &flight, r == 0 ? *ret_stored : NULL);
+    return r;
 }
 
 static void give(struct json **ret_stored, struct json *stored)
@@ -112,13 +129,12 @@ int write_status_stored(struct author author, const struct object *object, const
     const struct resource *resource = &object->kind->resource;
     cleanup(json_unref) struct json *body = object_status_json(object, status);
     cleanup(json_unref) struct json *stored = NULL;
-    int r = store_update(author.self->store, author.ctx, resource, STORE_STATUS, author.manager,
-                         body, &stored, err);
+    int r = needs_bytes_next(author) ? update_and_note(author, resource, body, &stored, err)
+                                     : update_status(author, resource, body, &stored, err);
 
     if (r < 0)
         return err_wrap(err, "writing status of %s '%s'", resource->kind, object->metadata.name);
     expect(author, resource, stored);
-    note_own(author, resource, stored);
     give(ret_stored, stored);
     return 0;
 }

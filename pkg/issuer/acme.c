@@ -598,11 +598,29 @@ static int make_room(struct signing *signing, const struct signable *request, co
     return pending(signing, NULL, NULL);
 }
 
+/* Its reconciler needs the bytes next. */
+static int write_order(struct signing *signing, const struct signable *request,
+                       const struct json *order, struct json **ret_stored, struct err *err)
+{
+    struct key key = {.namespace = request->namespace,
+                      .name = json_as_text(json_path(order, "metadata.name"))};
+    struct written_flight flight = {.resource = &kind_order.resource, .key = key};
+    char manager[128];
+    int r;
+
+    (void)snprintf(manager, sizeof(manager), "cert-manager-%s-issuer-acme",
+                   request->object->kind->resource.plural);
+    written_begin(signing->issuers->written, &flight);
+    r = store_create(signing->issuers->store, signing->ctx, &kind_order.resource, manager, order,
+                     ret_stored, err);
+    written_end(signing->issuers->written, &flight, r == 0 ? *ret_stored : NULL);
+    return r;
+}
+
 /* `request` has its bytes. */
 static int create_order(struct signing *signing, const struct signable *request,
                         const struct sign_input *input, struct err *err)
 {
-    char manager[128];
     cleanup(json_unref) struct json *order = NULL, *stored = NULL;
     struct order_spec spec = {};
     struct err why = {};
@@ -611,10 +629,7 @@ static int create_order(struct signing *signing, const struct signable *request,
     if (r < 0)
         return failed(signing, "InvalidOrder", why.text);
     order = order_json(request, &spec, input->order_annotations);
-    (void)snprintf(manager, sizeof(manager), "cert-manager-%s-issuer-acme",
-                   request->object->kind->resource.plural);
-    r = store_create(signing->issuers->store, signing->ctx, &kind_order.resource, manager, order,
-                     &stored, &why);
+    r = write_order(signing, request, order, &stored, &why);
     if (r == ERR_EXISTS)
         return make_room(signing, request, json_as_text(json_path(order, "metadata.name")), err);
     if (r == ERR_INVALID)
@@ -623,7 +638,6 @@ static int create_order(struct signing *signing, const struct signable *request,
         *err = why;
         return err_wrap(err, "creating the Order");
     }
-    written_note(signing->issuers->written, &kind_order.resource, stored);
     signing->result->order_version = arena_strdup(
         signing->arena, json_as_text(json_path(stored, "metadata.resourceVersion")));
     return pending(signing, "OrderCreated",

@@ -1,7 +1,11 @@
 /* written_test.c - what was written is known at its version, and not for long. */
 #include "cache/written.h"
 
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "base/limits.h"
+#include "base/thread.h"
 #include "support/testing.h"
 
 static const struct resource orders = {.plural = "orders"}, requests = {.plural = "requests"};
@@ -24,10 +28,10 @@ static void bed_deinit(struct bed *bed)
 }
 DEFINE_CLEANUP_VALUE(struct bed, bed_deinit);
 
-static void note_large(struct written *written, const char *name, const char *uid,
-                       const char *version, const char *bytes)
+static struct json *object_of(const char *name, const char *uid, const char *version,
+                              const char *bytes)
 {
-    cleanup(json_unref) struct json *object = json_new_map();
+    struct json *object = json_new_map();
     struct json *metadata = json_need_map(object, "metadata");
 
     json_set_text(metadata, "namespace", "a");
@@ -35,6 +39,14 @@ static void note_large(struct written *written, const char *name, const char *ui
     json_set_text(metadata, "uid", uid);
     json_set_text(metadata, "resourceVersion", version);
     json_set_text(json_need_map(object, "spec"), "request", bytes);
+    return object;
+}
+
+static void note_large(struct written *written, const char *name, const char *uid,
+                       const char *version, const char *bytes)
+{
+    cleanup(json_unref) struct json *object = object_of(name, uid, version, bytes);
+
     written_note(written, &orders, object);
 }
 
@@ -155,7 +167,75 @@ TEST(large_ones_are_fewer)
     ASSERT_EQ(written_len(bed.written), 256); /* what was large has left its room */
 }
 
+struct asker {
+    struct written *written;
+    atomic_int round; /* that may ask, and that is asking */
+    int found;
+};
+enum { ROUNDS = 300 };
+
+static void ask(void *arg)
+{
+    struct asker *asker = arg;
+
+    for (int i = 1; i <= ROUNDS; i++) {
+        cleanup(xfree) char *version = xasprintf("%d", i);
+
+        while (atomic_load(&asker->round) != i)
+            sched_yield();
+        asker->found += knows(asker->written, "u", version);
+        atomic_store(&asker->round, -i);
+    }
+}
+
+/* A watch has shown the version already. */
+TEST(who_asks_while_it_is_being_written_gets_it)
+{
+    cleanup(bed_deinit) struct bed bed;
+    struct asker asker = {};
+    struct thread *thread = NULL;
+    struct err err = {};
+
+    bed_init(&bed);
+    asker.written = bed.written;
+    ASSERT_OK(thread_start("asker", ask, &asker, &thread, &err));
+    for (int i = 1; i <= ROUNDS; i++) {
+        cleanup(xfree) char *version = xasprintf("%d", i);
+        cleanup(json_unref) struct json *stored = object_of("b", "u", version, "");
+        struct written_flight flight = {.resource = &orders, .key = key};
+
+        written_begin(bed.written, &flight);
+        atomic_store(&asker.round, i);
+        sched_yield();
+        written_end(bed.written, &flight, stored);
+        while (atomic_load(&asker.round) != -i)
+            sched_yield();
+    }
+    thread_join(thread);
+    ASSERT_EQ(asker.found, ROUNDS);
+}
+
+TEST(nobody_waits_for_another_object_or_a_write_that_has_failed)
+{
+    cleanup(bed_deinit) struct bed bed;
+    struct written_flight other = {.resource = &requests, .key = key};
+    struct written_flight failed = {.resource = &orders, .key = key};
+    int64_t begin_ms;
+
+    bed_init(&bed);
+    written_begin(bed.written, &other);
+    written_begin(bed.written, &failed);
+    written_end(bed.written, &failed, NULL);
+    begin_ms = clock_monotonic_ms(clock_system());
+    for (int i = 0; i < 1000; i++)
+        ASSERT_FALSE(knows(bed.written, "u", "1"));
+    ASSERT_TRUE(clock_monotonic_ms(clock_system()) - begin_ms < 1000 * 100);
+    written_end(bed.written, &other, NULL);
+}
+
 RUN_TESTS(cmocka_unit_test(it_is_known_at_the_version_that_was_written_last),
           cmocka_unit_test(it_is_not_known_to_who_has_lost_the_lease),
           cmocka_unit_test(it_is_forgotten_after_ten_seconds),
-          cmocka_unit_test(the_oldest_make_room), cmocka_unit_test(large_ones_are_fewer));
+          cmocka_unit_test(the_oldest_make_room), cmocka_unit_test(large_ones_are_fewer),
+          cmocka_unit_test(who_asks_while_it_is_being_written_gets_it),
+          cmocka_unit_test(nobody_waits_for_another_object_or_a_write_that_has_failed));
