@@ -359,8 +359,11 @@ int certificate_fail_unusable(struct certificate_run *run, const struct err *pro
 
 int certificate_finish(struct certificate_run *run, struct err *err)
 {
-    int r = certificate_save(run, err);
+    int r;
 
+    if (run->decision.wants_window)
+        certificate_fetch_ari_along(run);
+    r = certificate_save(run, err);
     if (r == 0)
         event_of_action(run->self, run->ctx, &run->crt->object, "Issuing", "Issued",
                         "The certificate has been successfully issued");

@@ -242,6 +242,29 @@ static void drop_key(struct decider *d, const struct secret_facts *key)
 
 /* --- the end --- */
 
+static bool ari_is_due(struct decider *d)
+{
+    const struct certificate_acme_status *acme = d->out->status.acme;
+    const struct certificate_ari *ari = acme ? acme->ari : NULL;
+    const struct secret_facts *secret = d->facts->secret;
+
+    if (!certificate_uses_ari(d->facts->issuer) || !secret->ari_id ||
+        d->policy->now_ms >= secret->not_after_ms)
+        return false;
+    if (d->policy->now_ms < secret->not_before_ms) {
+        look_again(d, secret->not_before_ms + 1000); /* a window is given for what is in force */
+        return false;
+    }
+    if (!issuer_is_acme_ready(d->facts->issuer)) {
+        look_again(d, d->policy->now_ms + ARI_RECHECK_MS);
+        return false;
+    }
+    if (!ari || ari->next_check_ms == 0 || ari->last_checked_ms < secret->not_before_ms)
+        return true;
+    look_again(d, ari->next_check_ms);
+    return d->policy->now_ms >= ari->next_check_ms;
+}
+
 static bool secret_holds(const struct secret_facts *secret, const struct request_facts *request)
 {
     return secret && secret->has_data && secret->key_ok && secret->cert_ok &&
@@ -261,6 +284,7 @@ static void finish(struct decider *d, const struct request_facts *request)
     d->current = request;
     status->acme = NULL; /* its window was for the certificate before */
     copy_validity(d);
+    d->out->wants_window = ari_is_due(d);
     act(d, CERTIFICATE_FINISH);
 }
 
@@ -326,29 +350,6 @@ static const struct request_facts *request_beyond_history(struct decider *d)
             lowest = request;
     }
     return kept > certificate_history_limit(&facts->crt->spec) ? lowest : NULL;
-}
-
-static bool ari_is_due(struct decider *d)
-{
-    const struct certificate_acme_status *acme = d->out->status.acme;
-    const struct certificate_ari *ari = acme ? acme->ari : NULL;
-    const struct secret_facts *secret = d->facts->secret;
-
-    if (!certificate_uses_ari(d->facts->issuer) || !secret->ari_id ||
-        d->policy->now_ms >= secret->not_after_ms)
-        return false;
-    if (d->policy->now_ms < secret->not_before_ms) {
-        look_again(d, secret->not_before_ms + 1000); /* a window is given for what is in force */
-        return false;
-    }
-    if (!issuer_is_acme_ready(d->facts->issuer)) {
-        look_again(d, d->policy->now_ms + ARI_RECHECK_MS);
-        return false;
-    }
-    if (!ari || ari->next_check_ms == 0 || ari->last_checked_ms < secret->not_before_ms)
-        return true;
-    look_again(d, ari->next_check_ms);
-    return d->policy->now_ms >= ari->next_check_ms;
 }
 
 struct violation certificate_repair_due(const struct certificate_facts *facts,
@@ -658,6 +659,7 @@ void certificate_take_window(const struct certificate_facts *facts,
 {
     struct decider d = decider_of(facts, policy, arena, decision);
 
+    d.current = decision->request;
     decision->status.acme = acme;
     copy_validity(&d);
     settle_readiness(&d);

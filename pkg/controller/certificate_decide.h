@@ -76,6 +76,7 @@ struct certificate_decision {
     const struct secret_facts *next_key;
     const char *next_key_name; /* MAKE_KEY; ISSUE_AT_ONCE: should it need that Secret after all */
     bool replaces_young;       /* MAKE_REQUEST, ISSUE_AT_ONCE */
+    bool wants_window;         /* FINISH: the CA may be asked when to renew */
     const char
         *window_problem; /* START, ISSUE_AT_ONCE: why it is renewed outside of its windows; NULL */
     int64_t next_ms;     /* look again; 0: when something changes */
@@ -84,7 +85,8 @@ void certificate_decide(const struct certificate_facts *facts,
                         const struct certificate_policy *policy, struct arena *arena,
                         struct certificate_decision *ret);
 
-/* The CA's window has come since: renewal time and readiness follow from it, and nothing else. */
+/* The CA's window has come since a decision to finish or to fetch it: renewal time and readiness follow from it,
+ * and nothing else. */
 void certificate_take_window(const struct certificate_facts *facts,
                              const struct certificate_policy *policy, struct arena *arena,
                              struct certificate_acme_status *acme,

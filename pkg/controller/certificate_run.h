@@ -111,5 +111,7 @@ int certificate_store(struct certificate_run *run, struct err *err);
 int certificate_repair(struct certificate_run *run, struct err *err);
 int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *result,
                           struct err *err);
+/* Into the decision, which is to finish: the window goes into the same status. */
+void certificate_fetch_ari_along(struct certificate_run *run);
 
 #endif
