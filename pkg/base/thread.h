@@ -5,7 +5,7 @@
  * workqueue, expectations, manager, elector; http (request hand-over), server (handler tables); the rate gate and the client
  * of acme; http01 tokens; ca_keys (issuer); the notes of controller (accounts, challenges, placed, writers), keymaker, manifests
  * (problems), export and hooks (what is due); kube (credentials, warnings, notes); the metrics registry;
- * the decoders and known intermediates of pki. Everything else is
+ * the decoders, known keys and known intermediates of pki. Everything else is
  * constant after start or owned by one thread. No lock is held across a call that can block, except log's (see there).
  */
 #ifndef BASE_THREAD_H

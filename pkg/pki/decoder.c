@@ -8,6 +8,8 @@
  * certificate 45 us in place of 170, a P-256 key 25 in place of 145 (without its check), PKCS#8 60 in
  * place of 600.
  */
+#include <string.h>
+
 #include <openssl/provider.h>
 
 #include "base/thread.h"
@@ -33,6 +35,15 @@ static const struct {
 static struct mutex mutex; /* guards what follows */
 static struct reader *idle[KEY_FORM_COUNT];
 static OSSL_LIB_CTX *without_keys; /* made once, never freed */
+/* Public keys that were read last. While a certificate is issued its key is read from the request, the
+ * certificate and the chain, five times and more. */
+enum { KNOWN_MAX = 32, KNOWN_DER_MAX = 600 /* RSA-4096 takes 550 */ };
+static struct known_key {
+    unsigned char der[KNOWN_DER_MAX];
+    size_t len;
+    EVP_PKEY *evp;
+} known[KNOWN_MAX];
+static size_t known_next; /* the place that is taken next */
 
 /* --- readers --- */
 
@@ -121,10 +132,47 @@ X509_REQ *x509_req_from_der(const unsigned char **at, size_t len)
     return req;
 }
 
+/* --- public keys --- */
+
+static bool is_known(const struct known_key *key, const unsigned char *der, size_t len)
+{
+    return key->evp && key->len == len && memcmp(key->der, der, len) == 0;
+}
+
+static EVP_PKEY *known_find(const unsigned char *der, size_t len)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&mutex);
+
+    for (size_t i = 0; i < KNOWN_MAX; i++) {
+        if (is_known(&known[i], der, len) && EVP_PKEY_up_ref(known[i].evp) == 1)
+            return known[i].evp;
+    }
+    return NULL;
+}
+
+static void known_add(const unsigned char *der, size_t len, EVP_PKEY *evp)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&mutex);
+    struct known_key *place = &known[known_next++ % KNOWN_MAX];
+
+    if (len > sizeof(place->der) || EVP_PKEY_up_ref(evp) != 1)
+        return;
+    EVP_PKEY_free(place->evp);
+    place->evp = evp;
+    place->len = len;
+    memcpy(place->der, der, len);
+}
+
 EVP_PKEY *key_of_x509(const X509_PUBKEY *spki)
 {
     cleanup(openssl_free) unsigned char *der = NULL;
     int len = i2d_X509_PUBKEY(spki, &der);
+    EVP_PKEY *evp = len > 0 ? known_find(der, (size_t)len) : NULL;
 
-    return len > 0 ? key_decode(KEY_FORM_SPKI, der, (size_t)len) : NULL;
+    if (evp || len <= 0)
+        return evp;
+    evp = key_decode(KEY_FORM_SPKI, der, (size_t)len);
+    if (evp)
+        known_add(der, (size_t)len, evp);
+    return evp;
 }
