@@ -28,7 +28,9 @@ struct series {
     struct list to_tell; /* in notes.to_tell while the server does not know all of it, else alone */
     struct list by_age;  /* in notes.by_age */
     char *key;
-    char *event; /* as the note made it; as text, a fifth of what the document takes */
+    char *event;      /* what a note made of it, as text; NULL while the server knows all of it */
+    uint32_t number;  /* with the next its name: another note makes the same */
+    int64_t first_ms; /* wall */
     int64_t count,
         told; /* how often it was, and as how often the server knows it; told 0: not posted */
     int64_t last_ms;     /* wall: the latest */
@@ -117,14 +119,25 @@ static bool make_room(struct kube_notes *self)
     return false;
 }
 
+static void write_event(struct kube_notes *self, struct series *series,
+                        const struct store_note *note)
+{
+    cleanup(json_unref) struct json *event = NULL;
+
+    if (series->event)
+        return;
+    event = note_event(note, self->instance, series->number, series->first_ms);
+    series->event = json_text(event);
+}
+
 static void add_first(struct kube_notes *self, const struct store_note *note, char *key)
 {
-    cleanup(json_unref) struct json *event = note_event(note, self->instance, self->named++,
-                                                        wall_ms(self));
     struct series *series = xalloc(sizeof(*series));
 
     series->key = key;
-    series->event = json_text(event);
+    series->number = self->named++;
+    series->first_ms = wall_ms(self);
+    write_event(self, series, note);
     series->retry_ms = mono_ms(self);
     list_init(&series->to_tell);
     list_init(&series->by_age);
@@ -139,12 +152,14 @@ void kube_notes_add(struct kube_notes *self, const struct store_note *note)
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
     struct series *series = map_get(self->series, key);
 
-    if (series)
+    if (series) {
+        write_event(self, series, note);
         happened(self, series);
-    else if (make_room(self))
+    } else if (make_room(self)) {
         add_first(self, note, take(key));
-    else
+    } else {
         log_debug(NULL, "an event about '%s' is dropped: too many wait", note->key.name);
+    }
     self->news = true;
     cond_broadcast(&self->changed);
 }
@@ -232,8 +247,10 @@ static void was_sent(struct kube_notes *self, const struct letter *letter)
     series->told = letter->count;
     series->tries = 0;
     series->told_ms = mono_ms(self);
-    if (series->told >= series->count)
-        list_remove(&series->to_tell);
+    if (series->told < series->count)
+        return;
+    list_remove(&series->to_tell);
+    xfree(take(series->event)); /* thousands of these are not over yet behind a burst */
 }
 
 /* The server has forgotten it (an hour by default): it is told as a new one. */
