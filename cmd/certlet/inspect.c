@@ -232,8 +232,8 @@ int command_inspect(int argc, char **argv)
         .synopsis = "certlet inspect [flags] FILE|-|NAME",
         .about =
             "Says what a PEM file of certificates holds, leaf first, or with --secret what a Secret does: names,\n"
-            "validity, who signed, whether each certificate signs the one before it and the key is the first\n"
-            "one's. Of a private key only the kind is said.\n"
+            "validity, who signed, what names a CA may sign, whether each certificate signs the one before it and\n"
+            "the key is the first one's. Of a private key only the kind is said.\n"
             "Exit code 0: all of it is in order, 1: it is not, or was not found, 4: it cannot be read.",
         .options = options,
     };

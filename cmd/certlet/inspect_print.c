@@ -56,6 +56,48 @@ static void set_other_names(struct json *map, const struct x509_names *names)
     json_set(map, "otherNames", list);
 }
 
+/* By the names of Certificate's nameConstraints; `others` has none there. */
+static const struct {
+    const char *key, *word;
+    size_t offset;
+} subtree_kinds[] = {
+    {"dnsDomains", "DNS", offsetof(struct subtrees, dns_domains)},
+    {"ipRanges", "IP", offsetof(struct subtrees, ip_ranges)},
+    {"emailAddresses", "e-mail", offsetof(struct subtrees, email_addresses)},
+    {"uriDomains", "URI", offsetof(struct subtrees, uri_domains)},
+    {"others", NULL, offsetof(struct subtrees, others)},
+};
+
+static void set_subtrees(struct json *map, const char *key, const struct subtrees *subtrees)
+{
+    struct json *one = json_new_map();
+
+    for (size_t i = 0; i < ARRAY_LEN(subtree_kinds); i++)
+        set_names(one, subtree_kinds[i].key,
+                  (const struct strlist *)((const char *)subtrees + subtree_kinds[i].offset));
+    if (json_len(one) > 0)
+        json_set(map, key, json_ref(one));
+    json_unref(one);
+}
+
+static void set_bounds(struct json *map, const struct cert *cert)
+{
+    cleanup(name_bounds_deinit) struct name_bounds bounds = {};
+    struct json *one = json_new_map();
+    struct err err = {};
+
+    if (cert_bounds(cert, &bounds, &err) < 0)
+        json_set_text(one, "problem", err.text);
+    set_subtrees(one, "permitted", &bounds.permitted);
+    set_subtrees(one, "excluded", &bounds.excluded);
+    if (json_len(one) > 0) {
+        if (err.code == 0)
+            json_set_bool(one, "critical", bounds.critical);
+        json_set(map, "nameConstraints", json_ref(one));
+    }
+    json_unref(one);
+}
+
 static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
 {
     struct json *map = json_new_map();
@@ -77,6 +119,7 @@ static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
     set_key(map, cert_public_key(cert));
     json_set(map, "usages", usages_json(cert_usages(cert)));
     json_set_bool(map, "isCA", cert_is_ca(cert));
+    set_bounds(map, cert);
     json_set_text(map, "serial", cert_serial_hex(cert));
     json_set_text(map, "sha256", fingerprint);
     if (!cert_is_self_signed(cert) && cert_ari_id(cert, &ari, NULL) == 0)
@@ -105,6 +148,45 @@ static void print_other_names(const struct json *list)
     }
 }
 
+/* One that is empty holds for every name of its kind. */
+static void print_subtree(const char *word, const struct json *subtree)
+{
+    cleanup(xfree) char *text = xstrdup(json_as_text(subtree));
+
+    str_clean(text);
+    printf("%s%s%s", str_or(word, ""), word ? " " : "", *text ? text : "(all)");
+}
+
+static void print_subtrees(const char *head, const struct json *subtrees)
+{
+    if (!subtrees)
+        return;
+    printf("  %-12s", head);
+    for (size_t i = 0, printed = 0; i < ARRAY_LEN(subtree_kinds); i++) {
+        const struct json *list = json_get(subtrees, subtree_kinds[i].key);
+
+        for (size_t k = 0; k < json_len(list); k++) {
+            printf("%s", printed++ ? ", " : " ");
+            print_subtree(subtree_kinds[i].word, json_at(list, k));
+        }
+    }
+    printf("\n");
+}
+
+static void print_bounds(const struct json *bounds)
+{
+    if (!bounds)
+        return;
+    if (json_get_text(bounds, "problem")) {
+        printf("  %-12s problem: %s\n", "bounds", json_get_text(bounds, "problem"));
+        return;
+    }
+    print_subtrees("may sign", json_get(bounds, "permitted"));
+    print_subtrees("may not sign", json_get(bounds, "excluded"));
+    printf("  %-12s %s\n", "bounds are",
+           json_get_bool(bounds, "critical", false) ? "critical" : "not critical");
+}
+
 static void print_key(const char *head, const struct json *map)
 {
     printf("  %-12s %s", head, json_get_text(map, "key"));
@@ -131,6 +213,7 @@ static void print_words(const struct json *map, size_t number, int64_t not_after
            json_get_text(map, "notAfter"), left_ms < 0 ? "expired for" : "left:", words);
     print_key("key", map);
     print_list("usages", json_get(map, "usages"));
+    print_bounds(json_get(map, "nameConstraints"));
     printf("  %-12s %s\n  %-12s %s\n", "serial", json_get_text(map, "serial"), "SHA-256",
            json_get_text(map, "sha256"));
     if (json_get_text(map, "renewalInfoID"))

@@ -56,8 +56,7 @@ static int read_times(struct cert *cert, struct err *err)
     return asn1_time_ms(X509_get0_notAfter(cert->x509), "notAfter", &cert->not_after_ms, err);
 }
 
-/* RFC 4514 text, but with letters outside of ASCII as they are. */
-static int name_text(const X509_NAME *name, char **ret, struct err *err)
+int name_text(const X509_NAME *name, char **ret, struct err *err)
 {
     const unsigned long flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
     cleanup(BIO_free_all) BIO *bio = BIO_new(BIO_s_mem());
@@ -242,6 +241,11 @@ key_usages cert_usages(const struct cert *cert)
 X509 *cert_x509(const struct cert *cert)
 {
     return cert->x509;
+}
+
+int cert_bounds(const struct cert *cert, struct name_bounds *ret, struct err *err)
+{
+    return name_bounds_read(X509_get0_extensions(cert->x509), ret, err);
 }
 
 bool cert_is_signed_by(const struct cert *cert, const struct cert *issuer)

@@ -29,6 +29,8 @@ bool cert_is_self_signed(const struct cert *cert); /* issuer == subject and own 
 /* Issuer name and signature; nothing about dates or usages. */
 bool cert_is_signed_by(const struct cert *cert, const struct cert *issuer);
 key_usages cert_usages(const struct cert *cert); /* as csr_usages() */
+/* Of which names it may sign; none: nothing is said. ERR_INVALID: it cannot be read. */
+int cert_bounds(const struct cert *cert, struct name_bounds *ret, struct err *err);
 void cert_to_der(const struct cert *cert, struct buf *to);
 void cert_to_pem(const struct cert *cert, struct buf *to);
 char *cert_fingerprint_hex(const struct cert *cert); /* SHA-256 of the DER */

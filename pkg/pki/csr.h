@@ -74,6 +74,7 @@ enum signature_algorithm {
 /* Names that a CA may sign, or may not (RFC 5280 4.2.1.10). */
 struct subtrees {
     struct strlist dns_domains, ip_ranges /* as 192.0.2.0/24 */, email_addresses, uri_domains;
+    struct strlist others; /* of other sorts, in words; only of what was read */
 };
 struct name_bounds {
     bool critical;

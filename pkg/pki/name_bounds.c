@@ -29,7 +29,13 @@ void name_bounds_deinit(struct name_bounds *bounds)
         strlist_deinit(texts_of(&bounds->permitted, subtree_types[i].offset));
         strlist_deinit(texts_of(&bounds->excluded, subtree_types[i].offset));
     }
+    strlist_deinit(&bounds->permitted.others);
+    strlist_deinit(&bounds->excluded.others);
 }
+
+/*
+ * Writing.
+ */
 
 static int set_range(const char *text, ASN1_OCTET_STRING *to, struct err *err)
 {
@@ -101,5 +107,95 @@ int name_bounds_write(const struct name_bounds *bounds, X509_EXTENSIONS **extens
         return err_wrap(err, "name constraints");
     if (value->permittedSubtrees || value->excludedSubtrees)
         extension_add(extensions, NID_name_constraints, value, bounds->critical);
+    return 0;
+}
+
+/*
+ * Reading.
+ */
+
+static int read_range(struct strlist *to, const ASN1_STRING *value, struct err *err)
+{
+    int len = ASN1_STRING_length(value);
+    char text[IP_RANGE_TEXT_MAX];
+
+    if (len != 8 && len != 32)
+        return err_set(err, ERR_INVALID, "an IP range of %d bytes", len);
+    ip_range_format(ASN1_STRING_get0_data(value), (size_t)len, text);
+    strlist_add(to, text);
+    return 0;
+}
+
+static int read_directory_name(struct strlist *to, const X509_NAME *name, struct err *err)
+{
+    cleanup(xfree) char *text = NULL;
+    int r = name_text(name, &text, err);
+
+    if (r == 0)
+        strlist_add_take(to, xasprintf("directory name %s", text));
+    return r;
+}
+
+/* Certificate has no field for these. */
+static int read_other(struct strlist *to, int type, const void *value, struct err *err)
+{
+    static const char *const words[] = {
+        [GEN_OTHERNAME] = "an other name",
+        [GEN_X400] = "an X.400 address",
+        [GEN_EDIPARTY] = "an EDI party name",
+        [GEN_RID] = "a registered identifier",
+    };
+
+    if (type == GEN_DIRNAME)
+        return read_directory_name(to, value, err);
+    strlist_add(to, words[type]);
+    return 0;
+}
+
+static int read_subtree(const GENERAL_NAME *name, struct subtrees *to, struct err *err)
+{
+    int type;
+    const void *value = GENERAL_NAME_get0_value(name, &type);
+
+    if (type == GEN_IPADD)
+        return read_range(&to->ip_ranges, value, err);
+    for (size_t i = 0; i < ARRAY_LEN(subtree_types); i++)
+        if (type == subtree_types[i].type)
+            return ia5_read(texts_of(to, subtree_types[i].offset), value, subtree_types[i].what,
+                            err);
+    return read_other(&to->others, type, value, err);
+}
+
+static int read_subtrees(const STACK_OF(GENERAL_SUBTREE) * subtrees, struct subtrees *to,
+                         struct err *err)
+{
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(subtrees); i++) {
+        int r = read_subtree(sk_GENERAL_SUBTREE_value(subtrees, i)->base, to, err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int name_bounds_read(const X509_EXTENSIONS *extensions, struct name_bounds *ret, struct err *err)
+{
+    cleanup(name_bounds_deinit) struct name_bounds bounds = {};
+    cleanup(NAME_CONSTRAINTS_free) NAME_CONSTRAINTS *value = NULL;
+    void *found = NULL;
+    int r = extension_get(extensions, NID_name_constraints, &found, err);
+
+    if (r < 0 || !found)
+        return r;
+    value = found;
+    bounds.critical = X509_EXTENSION_get_critical(
+        X509v3_get_ext(extensions, X509v3_get_ext_by_NID(extensions, NID_name_constraints, -1)));
+    r = read_subtrees(value->permittedSubtrees, &bounds.permitted, err);
+    if (r == 0)
+        r = read_subtrees(value->excludedSubtrees, &bounds.excluded, err);
+    if (r < 0)
+        return err_wrap(err, "name constraints");
+    *ret = bounds;
+    bounds = (struct name_bounds){};
     return 0;
 }

@@ -162,6 +162,11 @@ static void format_v6(const unsigned char *ip, char to[IP_TEXT_MAX])
     }
 }
 
+static void format_v4(const unsigned char *ip, char to[IP_TEXT_MAX])
+{
+    snprintf(to, IP_TEXT_MAX, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+}
+
 void ip_format(const unsigned char *ip, size_t len, char to[IP_TEXT_MAX])
 {
     if (len == 16 && is_v4_mapped(ip)) {
@@ -169,7 +174,7 @@ void ip_format(const unsigned char *ip, size_t len, char to[IP_TEXT_MAX])
         len = 4;
     }
     if (len == 4)
-        snprintf(to, IP_TEXT_MAX, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+        format_v4(ip, to);
     else
         format_v6(ip, to);
 }
@@ -237,6 +242,34 @@ int ip_range_parse(const char *text, unsigned char to[32], size_t *ret_len, stru
     }
     return err_set(err, ERR_INVALID, "'%s' is not a range of IP addresses such as '192.0.2.0/24'",
                    text);
+}
+
+/* -1: there is a one behind a zero. */
+static int prefix_of(const unsigned char *mask, size_t len)
+{
+    int ones = 0;
+
+    while ((size_t)ones < len * 8 && mask[ones / 8] & 0x80 >> ones % 8)
+        ones++;
+    for (size_t bit = (size_t)ones; bit < len * 8; bit++)
+        if (mask[bit / 8] & 0x80 >> bit % 8)
+            return -1;
+    return ones;
+}
+
+void ip_range_format(const unsigned char *range, size_t len, char to[IP_RANGE_TEXT_MAX])
+{
+    size_t ip_len = len / 2;
+    void (*format)(const unsigned char *ip, char *to) = ip_len == 4 ? format_v4 : format_v6;
+    int prefix = prefix_of(range + ip_len, ip_len);
+    char address[IP_TEXT_MAX], mask[IP_TEXT_MAX];
+
+    format(range, address);
+    format(range + ip_len, mask);
+    if (prefix < 0)
+        snprintf(to, IP_RANGE_TEXT_MAX, "%s/%s", address, mask);
+    else
+        snprintf(to, IP_RANGE_TEXT_MAX, "%s/%d", address, prefix);
 }
 
 bool name_is_oid(const char *s)

@@ -26,6 +26,9 @@ bool name_is_ip(const char *s);
 /* The bytes and the mask, 4 or 16 of each, of a range such as 192.0.2.0/24; what is behind the prefix is
  * taken for zero. As the API server's isCIDR(), without IPv4 addresses in their IPv6 form. */
 int ip_range_parse(const char *text, unsigned char to[32], size_t *ret_len, struct err *err);
+/* The other way, of 8 or 32 bytes and as they stand; a mask that is no prefix is written like an address. */
+#define IP_RANGE_TEXT_MAX (2 * IP_TEXT_MAX)
+void ip_range_format(const unsigned char *range, size_t len, char to[IP_RANGE_TEXT_MAX]);
 /* Numbers and dots that every decoder can hold: 2 to NAME_OID_ARCS arcs, none above 2^31-1 (Go's limit).
  * OpenSSL gives no text for one of more than 586 bytes, and an arc takes up to 5, the first two together. */
 #define NAME_OID_ARCS 118

@@ -117,8 +117,13 @@ int x509_names_write_subject(const struct x509_names *names, X509_NAME *to, stru
 int x509_names_write_san(const struct x509_names *names, X509_EXTENSIONS **extensions,
                          struct err *err);
 void name_to_der(const X509_NAME *name, struct buf *to);
+/* RFC 4514 text, but with letters outside of ASCII as they are. */
+int name_text(const X509_NAME *name, char **ret, struct err *err);
+/* Appends an IA5String; `what` is for the error: it may have no NUL byte and nothing outside of ASCII. */
+int ia5_read(struct strlist *list, const ASN1_STRING *value, const char *what, struct err *err);
 int name_bounds_write(const struct name_bounds *bounds, X509_EXTENSIONS **extensions,
                       struct err *err);
+int name_bounds_read(const X509_EXTENSIONS *extensions, struct name_bounds *ret, struct err *err);
 int x509_names_read(struct x509_names *names, const X509_NAME *subject,
                     const X509_EXTENSIONS *extensions, struct err *err);
 

@@ -366,8 +366,7 @@ static int read_ip(struct x509_names *names, const ASN1_STRING *value, struct er
     return 0;
 }
 
-static int read_text(struct strlist *list, const ASN1_STRING *value, const char *what,
-                     struct err *err)
+int ia5_read(struct strlist *list, const ASN1_STRING *value, const char *what, struct err *err)
 {
     const unsigned char *data = ASN1_STRING_get0_data(value);
     size_t len = (size_t)ASN1_STRING_length(value);
@@ -409,7 +408,7 @@ static int read_general_name(struct x509_names *names, const GENERAL_NAME *name,
         return read_other(names, value, err);
     for (size_t i = 0; i < ARRAY_LEN(list_types); i++)
         if (type == list_types[i].type)
-            return read_text(member(names, list_types[i].offset), value, list_types[i].what, err);
+            return ia5_read(member(names, list_types[i].offset), value, list_types[i].what, err);
     return 0;
 }
 

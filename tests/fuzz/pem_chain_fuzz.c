@@ -13,7 +13,9 @@ static void look_at_cert(const struct cert *cert)
 {
     cleanup(xfree) char *ari_id = NULL;
     cleanup(xfree) char *fingerprint = cert_fingerprint_hex(cert);
+    cleanup(name_bounds_deinit) struct name_bounds bounds = {};
 
+    (void)cert_bounds(cert, &bounds, NULL); /* may be broken */
     (void)cert_ari_id(cert, &ari_id, NULL); /* many have none */
     (void)cert_is_self_signed(cert);
 }

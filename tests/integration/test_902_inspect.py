@@ -36,6 +36,27 @@ basicConstraints = CA:false
 subjectAltName = DNS:a.test
 crlDistributionPoints = URI:http://127.0.0.1:{port}/crl
 authorityInfoAccess = OCSP;URI:http://127.0.0.1:{port}/ocsp
+[bounds]
+basicConstraints = CA:true
+nameConstraints = critical, @limits
+[limits]
+permitted;DNS.1 = .inside.test
+permitted;DNS.2 = other.test
+permitted;IP.1 = 10.0.0.0/255.128.0.0
+permitted;dirName.1 = somebody
+excluded;IP.1 = ::/::
+excluded;email.1 = .mail.test
+excluded;URI.1 = .web.test
+[somebody]
+O = Some, Body
+[everything]
+basicConstraints = CA:true
+nameConstraints = @everyone
+[everyone]
+excluded;DNS.1 =
+[broken]
+basicConstraints = CA:true
+nameConstraints = DER:0400
 [responder]
 basicConstraints = CA:false
 extendedKeyUsage = OCSPSigning
@@ -218,6 +239,46 @@ def test_what_cannot_be_reached_or_read_is_a_problem_of_its_own(authority, inspe
     authority.crl = b"<html>"
     assert "not a CRL" in answers(inspect, chain(authority, pem))["CRL"]["problem"]
     assert "issuer is not at hand" in answers(inspect, pem)["CRL"]["problem"]
+
+
+# --- bounds of a CA ---
+
+
+def test_the_names_that_a_ca_may_sign_are_shown(authority, inspect):
+    pem, _ = authority.issue("bounded", "bounds")
+    lines = inspect(pem).splitlines()
+    assert "  may sign     DNS .inside.test, DNS other.test, IP 10.0.0.0/9, directory name O=Some\\, Body" in lines
+    assert "  may not sign IP ::/0, e-mail .mail.test, URI .web.test" in lines
+    assert "  bounds are   critical" in lines
+    assert json.loads(inspect("-o", "json", pem))["certificates"][0]["nameConstraints"] == {
+        "critical": True,
+        "permitted": {
+            "dnsDomains": [".inside.test", "other.test"],
+            "ipRanges": ["10.0.0.0/9"],
+            "others": ["directory name O=Some\\, Body"],
+        },
+        "excluded": {"ipRanges": ["::/0"], "emailAddresses": [".mail.test"], "uriDomains": [".web.test"]},
+    }
+
+
+def test_a_ca_that_may_sign_no_dns_name_is_shown_as_one(authority, inspect):
+    pem, _ = authority.issue("bounded", "everything")
+    text = inspect(pem)
+    assert "  may not sign DNS (all)\n" in text and "bounds are   not critical" in text
+    assert "may sign  " not in text
+
+
+def test_bounds_that_cannot_be_read_are_told(authority, inspect):
+    pem, _ = authority.issue("bounded", "broken")
+    assert "  bounds       problem: the extension 'X509v3 Name Constraints' is malformed" in inspect(pem)
+    found = json.loads(inspect("-o", "json", pem))["certificates"][0]
+    assert list(found["nameConstraints"]) == ["problem"]
+
+
+def test_nothing_is_said_of_bounds_where_there_are_none(authority, inspect):
+    pem, _ = authority.issue("free")
+    assert "sign" not in inspect(pem).replace("signing", "")
+    assert "nameConstraints" not in inspect("-o", "json", pem)
 
 
 # --- Secrets ---

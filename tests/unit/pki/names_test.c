@@ -190,6 +190,40 @@ TEST(ranges_are_bytes_and_mask_with_the_hosts_bits_off)
     }
 }
 
+TEST(ranges_are_written_as_they_stand)
+{
+    static const struct {
+        const char *wanted, *range;
+        size_t len;
+    } rows[] = {
+        {"192.0.2.0/24", "\xc0\x00\x02\x00\xff\xff\xff\x00", 8},
+        {"192.0.2.1/23", "\xc0\x00\x02\x01\xff\xff\xfe\x00", 8},
+        {"0.0.0.0/0", "\0\0\0\0\0\0\0\0", 8},
+        {"10.1.2.3/32", "\x0a\x01\x02\x03\xff\xff\xff\xff", 8},
+        {"10.0.0.0/255.0.255.0", "\x0a\0\0\0\xff\0\xff\0", 8},
+        {"10.0.0.0/0.0.0.1", "\x0a\0\0\0\0\0\0\x01", 8},
+        {"2001:db8::/33",
+         "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0"
+         "\xff\xff\xff\xff\x80\0\0\0\0\0\0\0\0\0\0\0",
+         32},
+        {"::ffff:a00:0/104",
+         "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\0"
+         "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0",
+         32},
+        {"1111:1111:1111:1111:1111:1111:1111:1111/fffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+         "\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11"
+         "\xff\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+         32},
+    };
+    char text[IP_RANGE_TEXT_MAX];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CASE(rows[i].wanted);
+        ip_range_format((const unsigned char *)rows[i].range, rows[i].len, text);
+        ASSERT_STREQ(text, rows[i].wanted);
+    }
+}
+
 TEST(object_identifiers_have_two_arcs_and_no_large_ones)
 {
     static const struct {
@@ -245,5 +279,6 @@ RUN_TESTS(cmocka_unit_test(names_follow_the_rules_of_their_kind),
           cmocka_unit_test(ip_addresses_get_their_canonical_text),
           cmocka_unit_test(other_text_is_not_an_ip_address),
           cmocka_unit_test(ranges_are_bytes_and_mask_with_the_hosts_bits_off),
+          cmocka_unit_test(ranges_are_written_as_they_stand),
           cmocka_unit_test(object_identifiers_have_two_arcs_and_no_large_ones),
           cmocka_unit_test(object_identifiers_are_no_longer_than_what_openssl_gives_back));

@@ -225,6 +225,46 @@ TEST(a_ca_that_asked_for_bounds_gets_them)
     ASSERT_TRUE(has_bytes(&ca_der, asked.data + BOUNDS_AT, BOUNDS_LEN));
 }
 
+TEST(the_bounds_of_a_ca_are_read_as_they_were_asked_for)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup("ca")};
+    cleanup(name_bounds_deinit) struct name_bounds asked = {.critical = true}, got = {};
+    struct csr_request request = {.names = &names, .bounds = &asked, .is_ca = true};
+    cleanup(csr_free) struct csr *csr = NULL;
+    cleanup(cert_unref) struct cert *ca = NULL;
+    cleanup(buf_deinit) struct buf der = BUF(4096);
+    struct err err = {};
+
+    add(&asked.permitted.dns_domains, "a.test");
+    add(&asked.permitted.ip_ranges, "10.0.0.0/8");
+    add(&asked.excluded.email_addresses, "b@a.test");
+    add(&asked.excluded.uri_domains, "");
+    ASSERT_OK(csr_new(&request, leaf_key, &csr, &err));
+    ca = sign_foreign(csr, true, &der);
+    ASSERT_OK(cert_bounds(ca, &got, &err));
+    ASSERT_TRUE(got.critical);
+    ASSERT_EQ(got.permitted.dns_domains.len, 1);
+    ASSERT_STREQ(got.permitted.dns_domains.items[0], "a.test");
+    ASSERT_EQ(got.permitted.ip_ranges.len, 1);
+    ASSERT_STREQ(got.permitted.ip_ranges.items[0], "10.0.0.0/8");
+    ASSERT_EQ(got.permitted.uri_domains.len, 0);
+    ASSERT_EQ(got.excluded.email_addresses.len, 1);
+    ASSERT_STREQ(got.excluded.email_addresses.items[0], "b@a.test");
+    ASSERT_EQ(got.excluded.uri_domains.len, 1);
+    ASSERT_STREQ(got.excluded.uri_domains.items[0], "");
+}
+
+TEST(a_certificate_without_bounds_has_none)
+{
+    cleanup(cert_unref) struct cert *ca = make_ca("root");
+    cleanup(name_bounds_deinit) struct name_bounds got = {};
+    struct err err = {};
+
+    ASSERT_OK(cert_bounds(ca, &got, &err));
+    ASSERT_FALSE(got.critical);
+    ASSERT_EQ(got.permitted.dns_domains.len + got.excluded.dns_domains.len, 0);
+}
+
 /*
  * Keys of all kinds, as issuer and as subject.
  */
@@ -384,6 +424,8 @@ int main(void)
         cmocka_unit_test(wrong_templates_are_refused),
         cmocka_unit_test(subject_and_names_are_copied_byte_for_byte),
         cmocka_unit_test(a_ca_that_asked_for_bounds_gets_them),
+        cmocka_unit_test(the_bounds_of_a_ca_are_read_as_they_were_asked_for),
+        cmocka_unit_test(a_certificate_without_bounds_has_none),
         cmocka_unit_test(keys_of_every_kind_sign_for_every_kind),
         cmocka_unit_test(urls_of_lists_responders_and_issuers_are_extensions),
         cmocka_unit_test(what_is_no_url_is_refused),
