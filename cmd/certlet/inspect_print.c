@@ -127,22 +127,33 @@ static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
     return map;
 }
 
+/* Names and annotations may say anything, to a terminal too. */
+static char *harmless(const char *s)
+{
+    char *text = xstrdup(s);
+
+    str_clean(text);
+    return text;
+}
+
 static void print_list(const char *head, const struct json *list)
 {
     if (json_len(list) == 0)
         return;
     printf("  %-12s", head);
-    for (size_t i = 0; i < json_len(list); i++)
-        printf("%s%s", i ? ", " : " ", json_as_text(json_at(list, i)));
+    for (size_t i = 0; i < json_len(list); i++) {
+        cleanup(xfree) char *text = harmless(json_as_text(json_at(list, i)));
+
+        printf("%s%s", i ? ", " : " ", text);
+    }
     printf("\n");
 }
 
 static void print_other_names(const struct json *list)
 {
     for (size_t i = 0; i < json_len(list); i++) {
-        cleanup(xfree) char *value = xstrdup(json_get_text(json_at(list, i), "utf8Value"));
+        cleanup(xfree) char *value = harmless(json_get_text(json_at(list, i), "utf8Value"));
 
-        str_clean(value); /* it may say anything, to a terminal too */
         printf("  %-12s %s (of type %s)\n", "other name", value,
                json_get_text(json_at(list, i), "oid"));
     }
@@ -151,9 +162,8 @@ static void print_other_names(const struct json *list)
 /* One that is empty holds for every name of its kind. */
 static void print_subtree(const char *word, const struct json *subtree)
 {
-    cleanup(xfree) char *text = xstrdup(json_as_text(subtree));
+    cleanup(xfree) char *text = harmless(json_as_text(subtree));
 
-    str_clean(text);
     printf("%s%s%s", str_or(word, ""), word ? " " : "", *text ? text : "(all)");
 }
 
@@ -236,8 +246,10 @@ static void print_chain(const struct chain *chain, int64_t now_ms)
 
 static void print_pair(const char *head, const char *value)
 {
-    if (!str_empty(value))
-        printf("  %-12s %s\n", head, value);
+    cleanup(xfree) char *text = harmless(str_or(value, ""));
+
+    if (*text)
+        printf("  %-12s %s\n", head, text);
 }
 
 static void print_entries(const struct secret *secret)
@@ -254,9 +266,9 @@ static void print_secret(const struct secret *secret)
     cleanup(xfree) char *issuer = xasprintf(
         "%s %s", str_or(object_annotation(object, ANNOTATION_ISSUER_KIND), ""),
         str_or(object_annotation(object, ANNOTATION_ISSUER_NAME), ""));
+    cleanup(xfree) char *type = harmless(str_or(secret->type, "Opaque"));
 
-    printf("secret %s/%s (%s)\n", object->metadata.namespace, object->metadata.name,
-           str_or(secret->type, "Opaque"));
+    printf("secret %s/%s (%s)\n", object->metadata.namespace, object->metadata.name, type);
     print_entries(secret);
     print_pair("certificate", object_annotation(object, ANNOTATION_CERTIFICATE_NAME));
     if (object_annotation(object, ANNOTATION_ISSUER_NAME))

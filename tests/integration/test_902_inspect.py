@@ -36,6 +36,9 @@ basicConstraints = CA:false
 subjectAltName = DNS:a.test
 crlDistributionPoints = URI:http://127.0.0.1:{port}/crl
 authorityInfoAccess = OCSP;URI:http://127.0.0.1:{port}/ocsp
+[steering]
+basicConstraints = CA:false
+subjectAltName = DNS:a\x1b[31mb.test,URI:x:\x1b]0;c,email:\x07d@e.test
 [bounds]
 basicConstraints = CA:true
 nameConstraints = critical, @limits
@@ -241,6 +244,13 @@ def test_what_cannot_be_reached_or_read_is_a_problem_of_its_own(authority, inspe
     assert "issuer is not at hand" in answers(inspect, pem)["CRL"]["problem"]
 
 
+def test_names_that_would_steer_a_terminal_do_not(authority, inspect):
+    pem, _ = authority.issue("steering", "steering")
+    text = inspect(pem)
+    assert "b.test" in text and "d@e.test" in text
+    assert "\x1b" not in text and "\x07" not in text
+
+
 # --- bounds of a CA ---
 
 
@@ -318,6 +328,16 @@ def test_a_secret_that_is_not_in_order(program, inspect):
     assert "fits         NOT the first" in inspect("--dir", program.folder, "--secret", "odd", code=1)
     text = inspect("--dir", program.folder, "--secret", "empty", code=1)
     assert "problem: tls.key: " in text and "problem: tls.crt: " in text
+
+
+def test_what_is_written_on_a_secret_does_not_steer_a_terminal(program, inspect):
+    said = {f"cert-manager.io/{key}": f"{key}\x1b[31m" for key in ("certificate-name", "issuer-name", "issuer-kind")}
+    head = {"name": "odd", "namespace": "default", "annotations": said}
+    program.write("odd.yaml", {"apiVersion": "v1", "kind": "Secret", "type": "odd\x1b[31m", "metadata": head, "data": {}})
+    program.run_once()
+    text = inspect("--dir", program.folder, "--secret", "odd", code=1)
+    assert "issuer-kind" in text and "certificate-name" in text and "(odd" in text
+    assert "\x1b" not in text
 
 
 def test_a_secret_that_does_not_exist(program, binary):
