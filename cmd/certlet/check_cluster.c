@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "controller.h"
 #include "controller/installed.h"
 #include "output.h"
 
@@ -65,7 +66,8 @@ static int look(const struct cluster *cluster, const struct check_cluster_flags 
     cleanup(json_unref) struct json *version = NULL;
     struct installed_options options = {
         .lease = {.namespace = flags->lease_namespace, .name = CONTROLLER_LEASE},
-        .service_account = key_parse(account)};
+        .service_account = key_parse(account),
+        .signing_gate_is_on = feature_gates_have_signing_requests};
     int r = read_version(cluster, &ctx, &version, err);
 
     options.version = version;

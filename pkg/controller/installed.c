@@ -19,6 +19,19 @@ static const struct resource api_service_resource = {.group = "apiregistration.k
                                                      .version = "v1",
                                                      .kind = "APIService",
                                                      .plural = "apiservices"};
+static const struct resource deployment_resource = {.group = "apps",
+                                                    .version = "v1",
+                                                    .kind = "Deployment",
+                                                    .plural = "deployments",
+                                                    .namespaced = true};
+static const struct resource cluster_role_resource = {.group = "rbac.authorization.k8s.io",
+                                                      .version = "v1",
+                                                      .kind = "ClusterRole",
+                                                      .plural = "clusterroles"};
+static const struct resource cluster_role_binding_resource = {.group = "rbac.authorization.k8s.io",
+                                                              .version = "v1",
+                                                              .kind = "ClusterRoleBinding",
+                                                              .plural = "clusterrolebindings"};
 static const struct resource policy_resources[2][2] = {
     {{ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"},
      {ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"}},
@@ -227,6 +240,59 @@ static int look_at_api_services(const struct look *look, struct err *err)
     return r;
 }
 
+/* --- CertificateSigningRequests --- */
+
+static const char *const signing_unknown = "whether CertificateSigningRequests are signed is not "
+                                           "known";
+
+static int find_signing_object(const struct look *look, const struct resource *resource,
+                               bool *ret_has, bool *ret_known, struct err *err)
+{
+    const struct key key = {.namespace = "", .name = SIGNING_ROLE};
+    cleanup(json_unref) struct json *found = NULL;
+    int r = get(look, resource, &key, signing_unknown, &found, ret_known, err);
+
+    *ret_has = found != NULL;
+    return r;
+}
+
+/* Only asked where it matters: nobody needs rights for what is off. */
+static int judge_signing_by_rights(const struct look *look, struct signing_setup *setup,
+                                   struct err *err)
+{
+    cleanup(strlist_deinit) struct strlist missing = {};
+    struct err why = {};
+    int r = 0;
+
+    if (signing_is_meant(setup))
+        r = installed_missing_signing_rights(look->store, look->ctx, look->options, &missing, &why);
+    if (r < 0 && r != ERR_DENIED)
+        return err_pass(err, &why);
+    setup->missing = r == 0 ? &missing : NULL;
+    judge_signing(setup, look->to);
+    return 0;
+}
+
+/* What may not be read is said once. */
+static int look_at_signing(const struct look *look, struct err *err)
+{
+    cleanup(json_unref) struct json *deployments = NULL;
+    struct signing_setup setup = {};
+    bool is_known = false;
+    int r = list(look, &deployment_resource, look->options->service_account.namespace,
+                 signing_unknown, &deployments, err);
+
+    if (r == 0 && deployments)
+        r = find_signing_object(look, &cluster_role_resource, &setup.has_role, &is_known, err);
+    if (r == 0 && is_known)
+        r = find_signing_object(look, &cluster_role_binding_resource, &setup.has_binding, &is_known,
+                                err);
+    if (r < 0 || !is_known)
+        return r;
+    setup.gate = signing_gate_of(deployments, look->options);
+    return judge_signing_by_rights(look, &setup, err);
+}
+
 int installed_look(struct store *store, const struct context *ctx,
                    const struct installed_options *options, struct findings *to, struct err *err)
 {
@@ -241,6 +307,8 @@ int installed_look(struct store *store, const struct context *ctx,
         r = look_at_leases(&look, err);
     if (r == 0)
         r = installed_look_at_rights(store, ctx, options, to, err);
+    if (r == 0)
+        r = look_at_signing(&look, err);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(webhook_kinds); i++)
         r = look_at_webhooks(&look, &webhook_kinds[i], err);
     return r == 0 ? look_at_api_services(&look, err) : r;

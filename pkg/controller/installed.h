@@ -3,7 +3,8 @@
  * `certlet check --cluster`.
  *
  *      installed_look()     reads, and asks the judges (installed.c, installed_rights.c)
- *      judge_...()          pure: objects in, findings out (installed_judge.c, installed_webhooks.c)
+ *      judge_...()          pure: objects in, findings out (installed_judge.c, installed_webhooks.c,
+ *                           installed_signing.c)
  *
  * Nothing is written. What may not be read is a warning that says what is not known for it.
  */
@@ -16,6 +17,8 @@
 struct installed_options {
     const struct json *version;        /* of the server, as /version has it; NULL: not known */
     struct key lease, service_account; /* of the controller */
+    /* Do these of its --feature-gates let it sign CertificateSigningRequests? */
+    bool (*signing_gate_is_on)(const struct strlist *gates);
 };
 /* Errors are those of the connection; whatever else is a finding. */
 int installed_look(struct store *store, const struct context *ctx,
@@ -60,5 +63,26 @@ void judge_injection(const char *kind, const struct json *object, struct finding
 int installed_look_at_rights(struct store *store, const struct context *ctx,
                              const struct installed_options *options, struct findings *to,
                              struct err *err);
+/* Rights for CertificateSigningRequests that the account lacks, in words. ERR_DENIED: not permitted to ask. */
+int installed_missing_signing_rights(struct store *store, const struct context *ctx,
+                                     const struct installed_options *options, struct strlist *ret,
+                                     struct err *err);
+
+/* --- CertificateSigningRequests, which need a gate and a role of their own (deploy/signing_requests) --- */
+
+#define SIGNING_ROLE "certlet-controller-signing-requests" /* the binding has the same name */
+enum signing_gate { SIGNING_OFF, SIGNING_ON, SIGNING_UNKNOWN };
+/* As the arguments of those Deployments say that run under the account; not known: there is none, or it has
+ * a file of flags. */
+enum signing_gate signing_gate_of(const struct json *deployments,
+                                  const struct installed_options *options);
+struct signing_setup {
+    enum signing_gate gate;
+    bool has_role, has_binding;
+    const struct strlist *missing; /* rights; NULL: not known */
+};
+/* Somebody wants them signed: the permissions matter. */
+bool signing_is_meant(const struct signing_setup *setup);
+void judge_signing(const struct signing_setup *setup, struct findings *to);
 
 #endif

@@ -18,8 +18,9 @@ static const struct resource self_review_resource = {.group = "authorization.k8s
                                                      .plural = "selfsubjectaccessreviews",
                                                      .is_question = true};
 
-#define CM   "cert-manager.io"
-#define ACME "acme.cert-manager.io"
+#define CM    "cert-manager.io"
+#define ACME  "acme.cert-manager.io"
+#define CERTS "certificates.k8s.io"
 
 /* What the reconcilers and the elector do. Events are not here: without them nothing stands still. */
 static const struct right {
@@ -43,6 +44,16 @@ static const struct right {
     {"", "secrets", NULL, NULL, "get,list,watch,create,patch,delete"},
     {"coordination.k8s.io", "leases", NULL, NULL, "create", true},
     {"coordination.k8s.io", "leases", NULL, "", "get,update", true},
+};
+
+/* Besides, with the gate of CertificateSigningRequests on. Not the right to their finalizers, which few servers
+ * ask for. */
+static const struct right signing_rights[] = {
+    {CERTS, "certificatesigningrequests", NULL, NULL, "get,list,watch"},
+    {CERTS, "certificatesigningrequests", "status", NULL, "update"},
+    {CERTS, "signers", NULL, "issuers.cert-manager.io/*", "sign"},
+    {CERTS, "signers", NULL, "clusterissuers.cert-manager.io/*", "sign"},
+    {"authorization.k8s.io", "subjectaccessreviews", NULL, NULL, "create"},
 };
 
 struct asking {
@@ -116,23 +127,31 @@ static char *account_about(const struct installed_options *options)
     return xasprintf("ServiceAccount %s/%s", account->namespace, account->name);
 }
 
+/* "update certificates/status.cert-manager.io" */
+static char *right_text(const struct right *right, const struct strlist *verbs)
+{
+    cleanup(xfree) char *joined = strlist_join(verbs, ", ");
+
+    return xasprintf("%s %s%s%s%s%s%s%s", joined, right->resource, right->subresource ? "/" : "",
+                     str_or(right->subresource, ""), right->group[0] ? "." : "", right->group,
+                     str_empty(right->name) ? "" : " ", str_or(right->name, ""));
+}
+
 static void say_missing(const struct asking *asking, const struct right *right,
                         const struct strlist *missing)
 {
-    cleanup(xfree) char *verbs = strlist_join(missing, ", ");
+    cleanup(xfree) char *text = right_text(right, missing);
     cleanup(xfree) char *about = asking->about_self ? xstrdup("permissions of yours")
                                                     : account_about(asking->options);
 
     findings_add(asking->to, asking->about_self ? FINDING_WARNING : FINDING_PROBLEM, about,
-                 asking->about_self ? NULL : "kubectl apply -k deploy", "may not %s %s%s%s%s%s%s%s",
-                 verbs, right->resource, right->subresource ? "/" : "",
-                 str_or(right->subresource, ""), right->group[0] ? "." : "", right->group,
-                 str_empty(right->name) ? "" : " ", str_or(right->name, ""));
+                 asking->about_self ? NULL : "kubectl apply -k deploy", "may not %s", text);
 }
 
-static int ask_right(struct asking *asking, const struct right *right, struct err *err)
+static int ask_verbs(struct asking *asking, const struct right *right, struct strlist *ret_missing,
+                     struct err *err)
 {
-    cleanup(strlist_deinit) struct strlist verbs = {}, missing = {};
+    cleanup(strlist_deinit) struct strlist verbs = {};
 
     strlist_split(&verbs, right->verbs, ',');
     for (size_t i = 0; i < verbs.len; i++) {
@@ -144,11 +163,19 @@ static int ask_right(struct asking *asking, const struct right *right, struct er
         asking->asked++;
         asking->allowed += allowed;
         if (!allowed)
-            strlist_add(&missing, verbs.items[i]);
+            strlist_add(ret_missing, verbs.items[i]);
     }
-    if (missing.len > 0)
-        say_missing(asking, right, &missing);
     return 0;
+}
+
+static int ask_right(struct asking *asking, const struct right *right, struct err *err)
+{
+    cleanup(strlist_deinit) struct strlist missing = {};
+    int r = ask_verbs(asking, right, &missing, err);
+
+    if (r == 0 && missing.len > 0)
+        say_missing(asking, right, &missing);
+    return r;
 }
 
 static int ask_all(struct asking *asking, struct err *err)
@@ -234,4 +261,21 @@ int installed_look_at_rights(struct store *store, const struct context *ctx,
     struct asking asking = {.store = store, .ctx = ctx, .options = options, .to = to};
 
     return look_at_account(&asking, about, err);
+}
+
+int installed_missing_signing_rights(struct store *store, const struct context *ctx,
+                                     const struct installed_options *options, struct strlist *ret,
+                                     struct err *err)
+{
+    struct asking asking = {.store = store, .ctx = ctx, .options = options};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(signing_rights); i++) {
+        cleanup(strlist_deinit) struct strlist missing = {};
+
+        r = ask_verbs(&asking, &signing_rights[i], &missing, err);
+        if (missing.len > 0)
+            strlist_add_take(ret, right_text(&signing_rights[i], &missing));
+    }
+    return r;
 }

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 
 import pytest
+import yaml
 
 from support import manifests as m
 from support.certlet import Certlet
@@ -738,6 +739,73 @@ def test_check_asks_what_the_service_account_may_do(cluster, admin):
     )
 
 
+SIGNING = "certlet-controller-signing-requests"
+
+
+def component():
+    """The objects of deploy/signing_requests/component."""
+    text = (ROOT / "deploy/signing_requests/component/rbac.yaml").read_text(encoding="utf-8")
+    return list(yaml.safe_load_all(text))
+
+
+def deployment(*arguments):
+    container = {"name": "certlet", "image": "certlet", "args": ["controller", *arguments]}
+    labels = {"app": "certlet"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "certlet", "namespace": "cert-manager"},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"serviceAccountName": "certlet", "containers": [container]},
+            },
+        },
+    }
+
+
+def test_check_follows_the_signing_of_requests_from_off_to_partly_there_to_on(cluster, admin):
+    cluster.service_account("cert-manager", "certlet")
+    role, binding = component()
+    gate = "--feature-gates=ExperimentalCertificateSigningRequestControllers=true"
+
+    def found():
+        return findings(admin, "CertificateSigningRequests")
+
+    assert found() == [("ok", "are not signed: deploy/signing_requests is not installed")]
+    try:
+        cluster.apply(m.text(role))
+        level, text = found()[0]
+        assert level == "problem" and text.startswith(f"ClusterRole {SIGNING} is there, but the controller may not")
+        assert "get, list, watch certificatesigningrequests.certificates.k8s.io" in text
+        assert "sign signers.certificates.k8s.io clusterissuers.cert-manager.io/*" in text
+        assert "create subjectaccessreviews.authorization.k8s.io" in text
+
+        cluster.apply(m.text(deployment()))
+        assert found() == [("warning", f"are not signed: ClusterRole {SIGNING} is there, but the gate is off")]
+        cluster.apply(m.text(deployment(gate)))
+        assert found()[0][0] == "problem" and found()[0][1].startswith("the gate is on, but the controller may not")
+
+        cluster.apply(m.text(binding))
+        good = [("ok", "the gate is on, and the controller has the permissions")]
+        wait_until(lambda: found() == good, 20, "the permissions of the component")
+        role["rules"] = [one for one in role["rules"] if "signers" not in one["resources"]]
+        cluster.apply(m.text(role))
+        wait_until(lambda: found() != good, 20, "less of them")
+        assert found() == [("problem", "the gate is on, but the controller may not "
+                            "sign signers.certificates.k8s.io issuers.cert-manager.io/*; "
+                            "sign signers.certificates.k8s.io clusterissuers.cert-manager.io/*")]
+
+        cluster.kubectl("delete", "clusterrole,clusterrolebinding", SIGNING)
+        cluster.apply(m.text(deployment()))
+        assert found() == [("ok", "are not signed: the gate is off")]
+    finally:
+        cluster.kubectl("delete", "--ignore-not-found", "clusterrole,clusterrolebinding", SIGNING)
+        cluster.kubectl("delete", "--ignore-not-found", "-n", "cert-manager", "deployment", "certlet")
+
+
 WEBHOOK = """
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
@@ -791,6 +859,7 @@ def test_check_of_who_may_not_look_says_what_is_not_known(cluster, user):
         "validatingadmissionpolicies.admissionregistration.k8s.io: whether the policies",
         "leases.coordination.k8s.io in namespace 'kube-system': whether a controller",
         "validatingwebhookconfigurations.admissionregistration.k8s.io: whether a webhook",
+        "deployments.apps in namespace 'cert-manager': whether CertificateSigningRequests",
     ):
         assert f"warning  permissions of yours: not permitted to read {what}" in done.stdout
     assert "not permitted to ask about ServiceAccount cert-manager/certlet" in done.stdout

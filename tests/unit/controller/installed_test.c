@@ -368,6 +368,107 @@ TEST(a_webhook_without_endpoints_is_a_problem_when_its_failure_refuses_writes)
     }
 }
 
+/* --- CertificateSigningRequests --- */
+
+/* One gate is enough here; the program's own reading has tests of its own. */
+static bool has_gate(const struct strlist *gates)
+{
+    return strlist_has(gates, "G=true");
+}
+
+TEST(the_gate_is_read_from_the_deployments_of_the_account)
+{
+#define POD(account, container)                                                                    \
+    "{spec: {template: {spec: {serviceAccountName: " account ", containers: [{" container "}]}}}}"
+    static const struct {
+        const char *deployments;
+        enum signing_gate gate;
+    } rows[] = {
+        {"[]", SIGNING_UNKNOWN},
+        {"[" POD("other", "args: ['--feature-gates=G=true']") "]", SIGNING_UNKNOWN},
+        {"[" POD("certlet", "args: [controller]") "]", SIGNING_OFF},
+        {"[" POD("certlet", "args: ['--feature-gates=G=false', '-v=4']") "]", SIGNING_OFF},
+        {"[" POD("certlet", "args: ['--feature-gates=A=true,G=true']") "]", SIGNING_ON},
+        {"[" POD("certlet", "args: ['--feature-gates', 'G=true']") "]", SIGNING_ON},
+        {"[" POD("certlet", "args: ['--feature-gatesG=true']") "]", SIGNING_OFF},
+        {"[" POD("certlet", "command: [certlet, '--feature-gates=G=true'], args: [x]") "]",
+         SIGNING_ON},
+        {"[" POD("certlet", "args: [--config, /x]") "]", SIGNING_UNKNOWN},
+        {"[" POD("certlet", "args: [--config=/x, '--feature-gates=G=true']") "]", SIGNING_ON},
+        {"[" POD("certlet", "args: ['--feature-gates=G=true']") ", " POD("certlet", "args: []") "]",
+         SIGNING_ON},
+        {"[{}, 3]", SIGNING_UNKNOWN},
+    };
+    const struct installed_options options = {
+        .service_account = {.namespace = "cert-manager", .name = "certlet"},
+        .signing_gate_is_on = has_gate};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(json_unref) struct json *deployments = read_yaml(rows[i].deployments);
+
+        CASE(rows[i].deployments);
+        ASSERT_EQ(signing_gate_of(deployments, &options), rows[i].gate);
+    }
+}
+
+TEST(signing_is_judged_by_gate_role_and_permissions)
+{
+#define ABOUT  "CertificateSigningRequests: "
+#define HOW    "kubectl apply -k deploy/signing_requests"
+#define DELETE ", or kubectl delete clusterrole,clusterrolebinding " SIGNING_ROLE
+    static const struct {
+        enum signing_gate gate;
+        bool role, binding;
+        const char *missing; /* "": none; NULL: not known */
+        const char *found;
+    } rows[] = {
+        {SIGNING_OFF, false, false, "x", "ok " ABOUT "are not signed: the gate is off; -\n"},
+        {SIGNING_OFF, true, true, "",
+         "warning " ABOUT "are not signed: ClusterRole " SIGNING_ROLE " is there, but the gate is "
+         "off; " HOW DELETE "\n"},
+        {SIGNING_OFF, false, true, "x",
+         "warning " ABOUT "are not signed: ClusterRoleBinding " SIGNING_ROLE " is there, but the "
+         "gate is off; " HOW DELETE "\n"},
+        {SIGNING_UNKNOWN, false, false, "",
+         "ok " ABOUT "are not signed: deploy/signing_requests is not installed; -\n"},
+        {SIGNING_ON, true, true, "",
+         "ok " ABOUT "the gate is on, and the controller has the permissions; -\n"},
+        {SIGNING_ON, false, false, "",
+         "ok " ABOUT "the gate is on, and the controller has the permissions; -\n"},
+        {SIGNING_ON, true, true, "sign x",
+         "problem " ABOUT "the gate is on, but the controller may not sign x; " HOW "\n"},
+        {SIGNING_ON, true, true, NULL,
+         "warning " ABOUT
+         "the gate is on; whether the controller has the permissions is not known; "
+         "-\n"},
+        {SIGNING_UNKNOWN, true, false, "sign x",
+         "problem " ABOUT "ClusterRole " SIGNING_ROLE " is there, but the controller may not sign "
+         "x; " HOW "\n"},
+        {SIGNING_UNKNOWN, false, true, "sign x",
+         "problem " ABOUT "ClusterRoleBinding " SIGNING_ROLE
+         " is there, but the controller may not "
+         "sign x; " HOW "\n"},
+        {SIGNING_UNKNOWN, true, true, "",
+         "ok " ABOUT "ClusterRole " SIGNING_ROLE " is there, and the controller has the "
+         "permissions; -\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(strlist_deinit) struct strlist missing = {};
+        struct signing_setup setup = {rows[i].gate, rows[i].role, rows[i].binding, NULL};
+        cleanup(xfree) char *found = NULL;
+        struct findings findings = {};
+
+        CASE(rows[i].found);
+        if (!str_empty(rows[i].missing))
+            strlist_add(&missing, rows[i].missing);
+        setup.missing = rows[i].missing ? &missing : NULL;
+        judge_signing(&setup, &findings);
+        found = lines_of(&findings);
+        ASSERT_STREQ(found, rows[i].found);
+    }
+}
+
 TEST(what_waits_for_cainjector_is_told)
 {
     cleanup(json_unref) struct json *object = read_yaml(
@@ -402,5 +503,7 @@ RUN_TESTS(
     cmocka_unit_test(a_webhook_is_asked_when_a_rule_covers_one_of_our_kinds),
     cmocka_unit_test(a_service_answers_when_a_slice_of_it_has_a_ready_endpoint),
     cmocka_unit_test(a_webhook_without_endpoints_is_a_problem_when_its_failure_refuses_writes),
+    cmocka_unit_test(the_gate_is_read_from_the_deployments_of_the_account),
+    cmocka_unit_test(signing_is_judged_by_gate_role_and_permissions),
     cmocka_unit_test(what_waits_for_cainjector_is_told),
     cmocka_unit_test(what_steers_a_terminal_is_made_harmless));
