@@ -133,6 +133,11 @@ int usages_read(const X509_EXTENSIONS *extensions, key_usages *ret, bool *ret_ha
 int constraints_read(const X509_EXTENSIONS *extensions, bool *ret_is_ca, bool *ret_has,
                      struct err *err);
 
+/* crl_scope.c: is the list of the issuer of `cert` also about it? *ret_some_reasons: for some reasons only.
+ * ERR_UNSUPPORTED: it is not, or is an indirect one or a delta. */
+int crl_check_scope(const X509_CRL *crl, const struct cert *cert, bool *ret_some_reasons,
+                    struct err *err);
+
 /* "<what> cannot be read" else. */
 int asn1_time_ms(const ASN1_TIME *time, const char *what, int64_t *ret_ms, struct err *err);
 

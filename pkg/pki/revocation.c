@@ -11,7 +11,6 @@
 /* RFC 5280 and RFC 6960 leave clocks to each other: so much is not counted. */
 #define CLOCK_SLACK_MS (5 * 60 * 1000)
 
-DEFINE_CLEANUP(ISSUING_DIST_POINT, ISSUING_DIST_POINT_free);
 DEFINE_CLEANUP(ASN1_ENUMERATED, ASN1_ENUMERATED_free);
 DEFINE_CLEANUP(X509_CRL, X509_CRL_free);
 DEFINE_CLEANUP(X509_STORE, X509_STORE_free);
@@ -129,25 +128,6 @@ static int read_crl(const void *data, size_t len, X509_CRL **ret, struct err *er
     return *ret ? 0 : openssl_err(err, ERR_INVALID, "the CRL cannot be read");
 }
 
-/* A list for some of the issuer's certificates is known to be for this one by its address, which stands in
- * the certificate; a list of other issuers' certificates is not looked into. */
-static int check_scope(const X509_CRL *crl, struct err *err)
-{
-    cleanup(ISSUING_DIST_POINT_free) ISSUING_DIST_POINT *scope = X509_CRL_get_ext_d2i(
-        crl, NID_issuing_distribution_point, NULL, NULL);
-
-    for (int i = 0; i < X509_CRL_get_ext_count(crl); i++) {
-        X509_EXTENSION *extension = X509_CRL_get_ext(crl, i);
-
-        if (X509_EXTENSION_get_critical(extension) &&
-            OBJ_obj2nid(X509_EXTENSION_get_object(extension)) != NID_issuing_distribution_point)
-            return err_set(err, ERR_UNSUPPORTED, "it has a critical extension that is not known");
-    }
-    if (scope && scope->indirectCRL > 0)
-        return err_set(err, ERR_UNSUPPORTED, "it is a list of several issuers");
-    return 0;
-}
-
 static int check_signature(X509_CRL *crl, const struct cert *issuer, struct err *err)
 {
     X509 *x509 = cert_x509(issuer);
@@ -178,23 +158,35 @@ static int look_up(X509_CRL *crl, const struct cert *cert, struct revocation *re
     return found == 1 ? read_entry(entry, ret, err) : 0;
 }
 
+/* That a certificate is not in it says nothing of the other reasons (RFC 5280 6.3.3 l). */
+static int check_reasons(bool some_only, const struct revocation *found, struct err *err)
+{
+    if (some_only && found->state == REVOCATION_GOOD)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "it has revocations for some reasons only, and none of the certificate");
+    return 0;
+}
+
 int crl_look_up(const void *data, size_t len, const struct cert *cert, const struct cert *issuer,
                 int64_t now_ms, struct revocation *ret, struct err *err)
 {
     cleanup(X509_CRL_free) X509_CRL *crl = NULL;
     struct revocation found = {};
+    bool some_reasons = false;
     int r = read_crl(data, len, &crl, err);
 
     if (r == 0)
         r = check_signature(crl, issuer, err);
     if (r == 0)
-        r = check_scope(crl, err);
+        r = crl_check_scope(crl, cert, &some_reasons, err);
     if (r == 0)
         r = read_updates(X509_CRL_get0_lastUpdate(crl), X509_CRL_get0_nextUpdate(crl), &found, err);
     if (r == 0)
         r = check_in_force(&found, now_ms, err);
     if (r == 0)
         r = look_up(crl, cert, &found, err);
+    if (r == 0)
+        r = check_reasons(some_reasons, &found, err);
     if (r < 0)
         return r;
     *ret = found;

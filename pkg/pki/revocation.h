@@ -24,7 +24,8 @@ struct revocation {
 };
 
 /* In a CRL, DER or PEM. ERR_INVALID: unreadable, another issuer's, wrong signature, not in force at `now_ms`.
- * ERR_UNSUPPORTED: an indirect one, or with critical extensions that nobody here knows. */
+ * ERR_UNSUPPORTED: an indirect one, with critical extensions that nobody here knows, or one that by its
+ * issuingDistributionPoint is not about `cert`. */
 int crl_look_up(const void *crl, size_t len, const struct cert *cert, const struct cert *issuer,
                 int64_t now_ms, struct revocation *ret, struct err *err);
 

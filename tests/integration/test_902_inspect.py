@@ -60,6 +60,71 @@ excluded;DNS.1 =
 [broken]
 basicConstraints = CA:true
 nameConstraints = DER:0400
+[intermediate]
+basicConstraints = CA:true
+crlDistributionPoints = URI:http://127.0.0.1:{port}/crl
+[relative]
+basicConstraints = CA:false
+crlDistributionPoints = by_address, by_name
+[by_address]
+fullname = URI:http://127.0.0.1:{port}/crl
+[by_name]
+relativename = shard_one
+[shard_one]
+CN = shard one
+[shard_two]
+CN = shard two
+[foreign]
+basicConstraints = CA:false
+crlDistributionPoints = foreign_point
+[foreign_point]
+fullname = URI:http://127.0.0.1:{port}/crl
+CRLissuer = dirName:somebody
+[list_same]
+issuingDistributionPoint = critical, @scope_same
+[scope_same]
+fullname = URI:http://mirror.test/crl, URI:http://127.0.0.1:{port}/crl
+[list_other]
+issuingDistributionPoint = critical, @scope_other
+[scope_other]
+fullname = URI:http://127.0.0.1:{port}/other
+[list_one]
+issuingDistributionPoint = critical, @scope_one
+[scope_one]
+relativename = shard_one
+[list_two]
+issuingDistributionPoint = critical, @scope_two
+[scope_two]
+relativename = shard_two
+[list_whole]
+issuingDistributionPoint = critical, @scope_whole
+[scope_whole]
+fullname = dirName:shard_whole
+[shard_whole]
+1.CN = certlet test authority
+2.CN = shard one
+[list_user]
+issuingDistributionPoint = critical, @scope_user
+[scope_user]
+onlyuser = TRUE
+[list_ca]
+issuingDistributionPoint = critical, @scope_ca
+[scope_ca]
+onlyCA = TRUE
+[list_attribute]
+issuingDistributionPoint = critical, @scope_attribute
+[scope_attribute]
+onlyAA = TRUE
+[list_reasons]
+issuingDistributionPoint = critical, @scope_reasons
+[scope_reasons]
+onlysomereasons = keyCompromise, CACompromise
+[list_indirect]
+issuingDistributionPoint = critical, @scope_indirect
+[scope_indirect]
+indirectCRL = TRUE
+[list_broken]
+issuingDistributionPoint = critical, DER:0400
 [responder]
 basicConstraints = CA:false
 extendedKeyUsage = OCSPSigning
@@ -225,6 +290,48 @@ def test_a_list_that_is_out_of_date_does_not_count(authority, inspect):
     pem, _ = authority.issue("good")
     authority.publish("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z")
     assert "out of date" in answers(inspect, chain(authority, pem))["CRL"]["problem"]
+
+
+OTHER_POINT = "does not cover the certificate: it is of another distribution point"
+
+
+@pytest.mark.parametrize(
+    "section, listed, says",
+    [
+        ("leaf", "list_same", None),
+        ("leaf", "list_other", OTHER_POINT),
+        ("leaf", "list_one", OTHER_POINT),
+        ("relative", "list_same", None),
+        ("relative", "list_other", OTHER_POINT),
+        ("relative", "list_one", None),
+        ("relative", "list_two", OTHER_POINT),
+        ("relative", "list_whole", None),
+        ("foreign", "list_same", OTHER_POINT),  # which an indirect list would have to cover
+        ("leaf", "list_user", None),
+        ("leaf", "list_ca", "does not cover the certificate: it is for certificates of CAs only"),
+        ("intermediate", "list_ca", None),
+        ("intermediate", "list_user", "does not cover the certificate: it is for end certificates only"),
+        ("leaf", "list_attribute", "it is for attribute certificates only"),
+        ("leaf", "list_reasons", "it has revocations for some reasons only, and none of the certificate"),
+        ("leaf", "list_indirect", "it is a list of several issuers"),
+        ("leaf", "list_broken", "the extension 'X509v3 Issuing Distribution Point' is malformed"),
+    ],
+)
+def test_a_list_counts_for_the_certificates_that_it_says_it_is_about(authority, inspect, section, listed, says):
+    pem, _ = authority.issue("good", section)
+    authority.publish("-crlexts", listed)
+    found = answers(inspect, chain(authority, pem))
+    if says:
+        assert says in found["CRL"]["problem"] and "state" not in found["CRL"]
+    else:
+        assert found["CRL"]["state"] == "good"
+
+
+def test_a_revocation_in_a_list_for_some_reasons_counts(authority, inspect):
+    pem, _ = authority.issue("bad")
+    authority.revoke(pem, "keyCompromise")
+    authority.publish("-crlexts", "list_reasons")
+    assert answers(inspect, chain(authority, pem), code=1)["CRL"]["state"] == "revoked"
 
 
 def test_a_certificate_that_the_responder_does_not_know(authority, inspect):
