@@ -324,7 +324,8 @@ static void print_answer(const struct revocation_answer *answer)
                str_or(answer->found.reason, ""));
     }
     time_format(answer->found.this_update_ms, when);
-    printf(" (as of %s)\n", when);
+    printf(" (as of %s%s)\n", when,
+           answer->found.next_update_ms ? "" : "; it does not say when the next one is due");
 }
 
 static void print_answers(const struct contents *contents)

@@ -10,6 +10,11 @@
 
 /* RFC 5280 and RFC 6960 leave clocks to each other: so much is not counted. */
 #define CLOCK_SLACK_MS (5 * 60 * 1000)
+/* A CRL has to say when the next one comes (RFC 5280 5.1.2.5), and an OCSP responder that does not has newer
+ * answers at any time (RFC 6960 4.2.2.1). One that does not say so is only believed while it is new: it may
+ * be kept by somebody who wants to hide a revocation. Public CAs make a new list at least that often. */
+#define UNDATED_MAX_DAYS 7
+#define UNDATED_MAX_MS   (UNDATED_MAX_DAYS * (int64_t)24 * 60 * 60 * 1000)
 
 DEFINE_CLEANUP(ASN1_ENUMERATED, ASN1_ENUMERATED_free);
 DEFINE_CLEANUP(X509_CRL, X509_CRL_free);
@@ -106,6 +111,10 @@ static int check_in_force(const struct revocation *answer, int64_t now_ms, struc
         return err_set(err, ERR_INVALID, "it is not in force yet");
     if (answer->next_update_ms && answer->next_update_ms < now_ms - CLOCK_SLACK_MS)
         return err_set(err, ERR_INVALID, "it is out of date: the next one was due before now");
+    if (!answer->next_update_ms && answer->this_update_ms < now_ms - UNDATED_MAX_MS)
+        return err_set(err, ERR_INVALID,
+                       "it does not say when the next one is due, and is older than %d days",
+                       UNDATED_MAX_DAYS);
     return 0;
 }
 

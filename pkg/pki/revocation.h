@@ -2,7 +2,8 @@
  * revocation.h - has the issuer taken a certificate back? By CRL (RFC 5280 5) and OCSP (RFC 6960).
  *
  * Where to ask stands in the certificate; fetching is the caller's. An answer counts only if the issuer, or for
- * OCSP somebody whom it authorised, has signed it, and it is in force now. Any thread.
+ * OCSP somebody whom it authorised, has signed it, and it is in force now: one that does not say until when is
+ * for seven days. Any thread.
  */
 #ifndef PKI_REVOCATION_H
 #define PKI_REVOCATION_H

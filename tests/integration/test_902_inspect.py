@@ -1,5 +1,6 @@
 """certlet inspect: Secrets, and whether a certificate was revoked, asked at CRLs and OCSP responders of openssl."""
 
+import datetime
 import http.server
 import json
 import pathlib
@@ -11,6 +12,7 @@ import pytest
 from support import manifests as m
 from support import pki
 from support.certlet import Certlet
+from support.files import der_values
 
 LISTEN = ["--http01-listen", "127.0.0.1:0"]
 
@@ -332,6 +334,51 @@ def test_a_revocation_in_a_list_for_some_reasons_counts(authority, inspect):
     authority.revoke(pem, "keyCompromise")
     authority.publish("-crlexts", "list_reasons")
     assert answers(inspect, chain(authority, pem), code=1)["CRL"]["state"] == "revoked"
+
+
+def day(days):
+    """A day from now on as openssl takes it."""
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+    return moment.strftime("%Y%m%d%H%M%SZ")
+
+
+def der(tag, *parts):
+    content = b"".join(parts)
+    length = len(content).to_bytes(4, "big").lstrip(b"\0")
+    return bytes([tag]) + (length if len(content) < 0x80 else bytes([0x80 + len(length)]) + length) + content
+
+
+def without_next_update(authority):
+    """The list that was published, without a date that openssl always writes, signed again."""
+    ((_, signed),) = der_values(authority.crl)
+    (_, body), (algorithm, _), _ = der_values(signed)
+    values = [whole for whole, _ in der_values(body)]
+    assert [value[0] for value in values[3:5]] == [0x17, 0x17]  # thisUpdate, nextUpdate
+    left = der(0x30, *values[:4], *values[5:])
+    signature = pki.openssl_bytes("dgst", "-sha256", "-sign", authority.folder / "ca.key", stdin=left)
+    return der(0x30, left, algorithm, der(0x03, b"\0", signature))
+
+
+NO_NEXT = "; it does not say when the next one is due)"
+
+
+def test_a_list_that_does_not_say_when_the_next_one_comes_counts_for_a_week(authority, inspect):
+    pem, _ = authority.issue("good")
+    file = chain(authority, pem)
+    authority.publish()
+    assert NO_NEXT not in inspect("--revocation", file)
+
+    authority.publish("-crl_lastupdate", day(-6), "-crl_nextupdate", day(1))
+    authority.crl = without_next_update(authority)
+    found = answers(inspect, file)["CRL"]
+    assert found["state"] == "good" and "nextUpdate" not in found
+    assert NO_NEXT in inspect("--revocation", file)
+
+    authority.publish("-crl_lastupdate", day(-8), "-crl_nextupdate", day(1))
+    assert answers(inspect, file)["CRL"]["state"] == "good"  # as it says that it counts for longer
+    authority.crl = without_next_update(authority)
+    found = answers(inspect, file)["CRL"]
+    assert found["problem"] == "it does not say when the next one is due, and is older than 7 days"
 
 
 def test_a_certificate_that_the_responder_does_not_know(authority, inspect):
