@@ -171,8 +171,9 @@ static void check_keys_unique(struct decoder *d, const struct field *row, const 
     }
 }
 
-static enum outcome decode_list(struct decoder *d, const struct field *row,
-                                const struct json *value, const struct path *path, void *member)
+static enum outcome decode_bounded_list(struct decoder *d, const struct field *row,
+                                        const struct json *value, const struct path *path,
+                                        void *member)
 {
     size_t len = json_len(value);
     enum outcome outcome;
@@ -193,6 +194,29 @@ static enum outcome decode_list(struct decoder *d, const struct field *row,
     if (outcome == DECODED && row->key && d->report)
         check_keys_unique(d, row, value, path);
     return outcome;
+}
+
+/* A store has let in what it has. The first item too many stays, so that the strict form finds fault with what
+ * was decoded here, and those who look at the object can say so to its owner. */
+static struct json *cut_list(const struct json *value)
+{
+    struct json *list = json_new_list();
+
+    for (size_t i = 0; i <= FIELD_ITEMS_MAX; i++)
+        json_append(list, json_ref(json_at(value, i)));
+    return list;
+}
+
+static enum outcome decode_list(struct decoder *d, const struct field *row,
+                                const struct json *value, const struct path *path, void *member)
+{
+    cleanup(json_unref) struct json *cut = NULL;
+
+    if (d->report || d->has_cut || json_len(value) <= FIELD_ITEMS_MAX)
+        return decode_bounded_list(d, row, value, path, member);
+    d->has_cut = true;
+    cut = cut_list(value);
+    return decode_items(d, row, decode_list_item, row->of->size, cut, path, member);
 }
 
 /* Structs, maps and anything else */

@@ -206,7 +206,8 @@ struct field {
  *
  * Without, unknown members and broken rules are passed over (an unknown enum value or a malformed
  * time counts as absent; null in a list as empty) and only a wrong JSON type is ERR_INVALID, too
- * many items ERR_TOO_LARGE: the tolerant form for what a store or a CA sends.
+ * many items ERR_TOO_LARGE: the tolerant form for what a store sends. One list that is too long by
+ * itself is cut to FIELD_ITEMS_MAX + 1, which the strict form refuses.
  *
  * Positions in lists are kept: an item that could not be read stays zero (text: "").
  */

@@ -1219,6 +1219,42 @@ def test_a_ca_that_cannot_sign_is_told_until_it_is_mended(cluster, controller, a
     wait_ready(cluster, f"{ISSUERS}/{secret}", CHECKED, SECONDS)
 
 
+# --- lists that nobody needs ---
+
+TOO_MANY = 10050
+LONG = {  # the field that is too long, what is given, and what mends it
+    "Certificate": (
+        "spec.otherNames",
+        {"otherNames": [{"oid": "1.2.3", "utf8Value": "a"}] * TOO_MANY},
+        {"otherNames": None},
+    ),
+    "Issuer": (
+        "spec.acme.solvers",
+        {"acme": {**ACCOUNT, "solvers": [{"dns01": {"rfc2136": RFC2136}}] * TOO_MANY}},
+        {"acme": None, "selfSigned": {}},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_a_list_that_is_too_long_is_told_until_it_is_mended(cluster, controller, issuers, kind):
+    """What no cache would keep as it is: the object says so, and others do not wait for it."""
+    name, (path, given, mended) = f"long-{kind.lower()}", LONG[kind]
+    body = new_object(kind, name, UNCHECKED, {**good(kind, name), **given})
+    where = place_of(body)
+    made = cluster.create(resource_of(body), body, UNCHECKED)
+
+    def says_so(one):
+        ready = condition(one, "Ready") or ("", "", "")
+        return ready[0] == "False" and f"{path}: the lists up to here have over 10000 items" in ready[2]
+
+    told = cluster.wait_for(*where, condition=says_so, seconds=SECONDS)
+    assert told["spec"] == made["spec"]  # what was cut is not written back
+    issue(cluster, UNCHECKED, f"beside-{name}")
+    cluster.patch(where[0], {"spec": mended}, UNCHECKED)
+    wait_ready(cluster, *where, SECONDS)
+
+
 # --- the end ---
 
 

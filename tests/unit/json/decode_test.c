@@ -416,20 +416,59 @@ TEST(the_tolerant_form_refuses_another_type)
     }
 }
 
+static void add_list(struct buf *text, const char *before, int len, const char *item)
+{
+    buf_add_str(text, before);
+    for (int i = 0; i < len; i++)
+        buf_addf(text, "%s%s", i ? "," : "", item);
+    buf_add_str(text, "]");
+}
+
 TEST(lists_of_structs_are_bounded_together)
 {
     cleanup(buf_deinit) struct buf text = BUF(100000);
     cleanup(decoding_deinit) struct decoding strict = {}, tolerant = {};
     struct err err = {};
 
-    buf_add_str(&text, "{\"plain\":[{}");
-    for (int i = 0; i < FIELD_ITEMS_MAX; i++)
-        buf_add_str(&text, ",{}");
-    buf_add_str(&text, "]}");
+    add_list(&text, "{\"conditions\":[", 1, "{\"type\":\"a\"}");
+    add_list(&text, ",\"plain\":[", FIELD_ITEMS_MAX, "{}");
+    buf_add_str(&text, "}");
     decode_strictly(&strict, buf_str(&text));
     ASSERT_EQ(strict.report.len, 1);
     ASSERT_CONTAINS(strict.report.items[0].text, "over 10000 items");
     ASSERT_ERR(ERR_TOO_LARGE, decode_tolerantly(&tolerant, buf_str(&text), &err));
+}
+
+TEST(a_list_that_is_too_long_by_itself_is_cut_by_the_tolerant_form_and_refused_by_the_strict_one)
+{
+    cleanup(buf_deinit) struct buf text = BUF(1000000), written = BUF(1000000);
+    cleanup(decoding_deinit) struct decoding tolerant = {}, strict = {};
+    cleanup(json_unref) struct json *again = NULL;
+    struct err err = {};
+
+    add_list(&text, "{\"conditions\":[", 2 * FIELD_ITEMS_MAX, "{}");
+    add_list(&text, ",\"plain\":[", 2, "{}"); /* behind it, as a status behind a spec */
+    buf_add_str(&text, "}");
+    ASSERT_OK(decode_tolerantly(&tolerant, buf_str(&text), &err));
+    ASSERT_EQ(tolerant.sample.conditions.len, FIELD_ITEMS_MAX + 1);
+    ASSERT_EQ(tolerant.sample.plain.len, 2);
+    again = fields_encode(&sample_fields, &tolerant.sample);
+    json_print(again, &written);
+    decode_strictly(&strict, buf_str(&written));
+    ASSERT_STREQ(strict.report.items[0].path, "conditions");
+    ASSERT_CONTAINS(strict.report.items[0].text, "over 10000 items");
+}
+
+TEST(a_second_list_that_is_too_long_is_refused)
+{
+    cleanup(buf_deinit) struct buf text = BUF(100000);
+    cleanup(decoding_deinit) struct decoding d = {};
+    struct err err = {};
+
+    add_list(&text, "{\"conditions\":[", FIELD_ITEMS_MAX + 1, "{}");
+    add_list(&text, ",\"plain\":[", FIELD_ITEMS_MAX + 1, "{}");
+    buf_add_str(&text, "}");
+    ASSERT_ERR(ERR_TOO_LARGE, decode_tolerantly(&d, buf_str(&text), &err));
 }
 
 TEST(raw_values_outlive_the_document)
@@ -451,21 +490,23 @@ TEST(enum_names_go_both_ways)
     ASSERT_EQ(enum_value(&colour_names, "darkblue"), 0);
 }
 
-RUN_TESTS(cmocka_unit_test(every_type_is_decoded),
-          cmocka_unit_test(absent_null_and_empty_are_all_zero),
-          cmocka_unit_test(text_keeps_the_difference_between_absent_and_empty),
-          cmocka_unit_test(maps_are_sorted_by_key), cmocka_unit_test(base64_may_be_wrapped),
-          cmocka_unit_test(quantities_are_text_or_numbers),
-          cmocka_unit_test(every_kind_of_problem_is_reported_with_its_path),
-          cmocka_unit_test(paths_begin_with_what_the_caller_says),
-          cmocka_unit_test(all_problems_are_found_and_the_rest_is_decoded),
-          cmocka_unit_test(a_structs_own_check_does_not_judge_what_could_not_be_read),
-          cmocka_unit_test(a_secret_is_never_quoted),
-          cmocka_unit_test(a_long_foreign_text_is_quoted_as_an_excerpt),
-          cmocka_unit_test(exactly_one_of_a_group_must_be_there),
-          cmocka_unit_test(the_tolerant_form_passes_over_broken_rules),
-          cmocka_unit_test(the_tolerant_form_keeps_a_text_that_is_no_duration),
-          cmocka_unit_test(the_tolerant_form_refuses_another_type),
-          cmocka_unit_test(lists_of_structs_are_bounded_together),
-          cmocka_unit_test(raw_values_outlive_the_document),
-          cmocka_unit_test(enum_names_go_both_ways));
+RUN_TESTS(
+    cmocka_unit_test(every_type_is_decoded), cmocka_unit_test(absent_null_and_empty_are_all_zero),
+    cmocka_unit_test(text_keeps_the_difference_between_absent_and_empty),
+    cmocka_unit_test(maps_are_sorted_by_key), cmocka_unit_test(base64_may_be_wrapped),
+    cmocka_unit_test(quantities_are_text_or_numbers),
+    cmocka_unit_test(every_kind_of_problem_is_reported_with_its_path),
+    cmocka_unit_test(paths_begin_with_what_the_caller_says),
+    cmocka_unit_test(all_problems_are_found_and_the_rest_is_decoded),
+    cmocka_unit_test(a_structs_own_check_does_not_judge_what_could_not_be_read),
+    cmocka_unit_test(a_secret_is_never_quoted),
+    cmocka_unit_test(a_long_foreign_text_is_quoted_as_an_excerpt),
+    cmocka_unit_test(exactly_one_of_a_group_must_be_there),
+    cmocka_unit_test(the_tolerant_form_passes_over_broken_rules),
+    cmocka_unit_test(the_tolerant_form_keeps_a_text_that_is_no_duration),
+    cmocka_unit_test(the_tolerant_form_refuses_another_type),
+    cmocka_unit_test(lists_of_structs_are_bounded_together),
+    cmocka_unit_test(
+        a_list_that_is_too_long_by_itself_is_cut_by_the_tolerant_form_and_refused_by_the_strict_one),
+    cmocka_unit_test(a_second_list_that_is_too_long_is_refused),
+    cmocka_unit_test(raw_values_outlive_the_document), cmocka_unit_test(enum_names_go_both_ways));
