@@ -5,11 +5,14 @@ The work of cert-manager is done by cert-manager (support/cert_manager.py); what
 counted at the CA, what was written in the audit log.
 """
 
+import base64
 import contextlib
+import datetime
 
 import pytest
 
 from support import manifests as m
+from support import pki
 from support.bed import Pebble, wait_until
 from support.cert_manager import CertManager
 from support.certlet import solver_flags
@@ -394,6 +397,66 @@ def test_what_is_due_is_renewed_once_and_said_so(swap, quick):
     assert after.data()["rest-tls"] == before.data()["rest-tls"]
     assert after.data()["due-tls"] != before.data()["due-tls"]
     assert after.dates()["due"]["revision"] == 2 and (quick.orders(), quick.finalizes()) == (3, 3)
+
+
+# As cert-manager writes them where the Certificate says nothing of usages.
+USAGES = """basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature, keyEncipherment
+authorityKeyIdentifier = keyid
+subjectAltName = {san}
+"""
+LONG_AGO = pki.Life(starts=-91 * 86400, ends=-86400)
+
+
+def let_expire(kube, name, namespace, authority):
+    """Put the certificate of an earlier time in the place of that which cert-manager has just got: for the names and
+    the key of the same request and by the same CA, in the Secret, the request and the status. Nothing else is
+    touched; that the certificate has a common name is of this CA's making.
+    """
+    one = kube.get(f"{CERTIFICATES}/{name}", namespace)
+    asked = kube.get(f"{REQUESTS}/{name}-1", namespace)
+    csr = base64.b64decode(asked["spec"]["request"]).decode("ascii")
+    old = authority.sign(csr, one["spec"]["dnsNames"], LONG_AGO, USAGES)
+    _, end, above = secret_data(kube, f"{name}-tls", namespace)["tls.crt"].partition("-----END CERTIFICATE-----\n")
+    chain = base64.b64encode((old + above).encode("ascii")).decode("ascii")
+    assert end
+    kube.patch(f"secrets/{name}-tls", {"data": {"tls.crt": chain}}, namespace)
+    kube.patch(f"{REQUESTS}/{name}-1", {"status": {"certificate": chain}}, namespace, "status")
+    start, last = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days) for days in (-91, -1))
+    dates = {"notBefore": start, "notAfter": last, "renewalTime": start + datetime.timedelta(days=60)}
+    status = {key: f"{value:%Y-%m-%dT%H:%M:%SZ}" for key, value in dates.items()}
+    kube.patch(f"{CERTIFICATES}/{name}", {"status": status}, namespace, "status")
+
+
+def test_what_has_expired_is_renewed_once_and_said_so(swap, cluster, namespace, tmp_path):
+    """cert-manager was away from before the renewal until a day after the end. It has issued these certificates; the
+    time that went by is made up (let_expire()): it makes none that ends within an hour, and the clock is real.
+    """
+    authority = pki.Authority(tmp_path / "ca")
+    pair_of_ca = pki.pair_data((authority.folder / "issuer.pem", authority.folder / "issuer.key"))
+    issuer = m.private_issuer("ca", {"ca": {"secretName": "ca"}}, namespace)
+    with swap.cert_manager():
+        apply(cluster, m.secret("ca", pair_of_ca, namespace), issuer)
+        apply(cluster, leaf("gone", namespace), leaf("rest", namespace))
+        wait_all_ready(cluster, namespace)
+    before = Picture(cluster, namespace)
+    let_expire(cluster, "gone", namespace, authority)
+    expired = pair(cluster, "gone-tls", namespace)
+
+    rows, last = swap.plan(namespace)
+    assert {name: row["what"] for name, row in rows.items()} == {"gone": "renew", "rest": "keep"}
+    assert rows["gone"]["reason"] == "Renewing"
+    assert last == "0 of 2 certificates would be re-issued: 1 kept as they are, 1 renewed, as they are due"
+    with swap.certlet() as certlet:
+        one = wait_for_revision(cluster, "gone", namespace, 2)
+        wait_idle(certlet, 2)
+        made = [what for what in writes(certlet, namespace) if what[:2] == ("create", "certificaterequests")]
+    after = Picture(cluster, namespace)
+    assert made == [("create", "certificaterequests", "gone-2")]
+    assert after.data()["rest-tls"] == before.data()["rest-tls"]
+    assert all(new != old for new, old in zip(pair(cluster, "gone-tls", namespace), expired))
+    assert after.dates()["gone"]["revision"] == 2 and after.not_ready() == []
+    assert one["status"]["notAfter"] > f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}"
 
 
 # --- who works ---
