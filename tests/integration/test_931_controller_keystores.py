@@ -8,12 +8,12 @@ import pytest
 
 from support import keystores as ks
 from support import manifests as m
-from support import pki
+from support import pki, rbac
 from support.bed import wait_until
 from support.controller import Controller, apply, condition, refused, wait_for_revision, wait_ready
 from support.keystores import PASSWORD, STORES
 from support.kube import account_user
-from support.resources import CERTIFICATES, REQUESTS
+from support.resources import CERTIFICATES, ISSUERS, REQUESTS
 
 pytestmark = pytest.mark.kube
 THEIRS = {"keystore.jks": "theirs", "note": "kept"}
@@ -162,6 +162,58 @@ def test_an_issued_certificate_waits_for_its_password(controller, cluster, priva
     assert one["status"]["revision"] == 1
     requests = [one["metadata"]["name"] for one in cluster.list(REQUESTS, private_ca)]
     assert sorted(requests) == ["root-1", "web-1"]
+    check_all(tmp_path, data(cluster, private_ca))
+
+
+def without_get_of_secrets(rule):
+    return {**rule, "verbs": [verb for verb in rule["verbs"] if verb != "get"]} if rule["resources"] == ["secrets"] else rule
+
+
+def next_key(one):
+    return one.get("status", {}).get("nextPrivateKeySecretName")
+
+
+def let_read(cluster, namespace, account, *names):
+    """These Secrets and no others; the authorizer knows of it by now."""
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": list(names), "verbs": ["get"]}
+    rbac.grant(cluster, namespace, account, rule)
+    about = {"namespace": namespace, "verb": "get", "resource": "secrets"}
+    user = account_user(namespace, account)
+    wait_until(lambda: all(cluster.allows(user, **about, name=name) for name in names), 20, "the permission")
+
+
+def test_a_password_that_may_not_be_read_is_waited_for(controller, cluster, private_ca, tmp_path):
+    """By an account that may read each Secret but this one. A role has names and no exceptions, so the next key of
+    the Certificate may be read from when its name is known: until then it is what is waited for.
+    """
+    wait_ready(cluster, f"{ISSUERS}/ca", private_ca)
+    kubeconfig = cluster.service_account(private_ca, "few")
+    rbac.grant_as_ours(cluster, private_ca, "few", without_get_of_secrets)
+    may = ["root-tls", "web-tls", "beside-tls"]
+    let_read(cluster, private_ca, "few", *may)
+
+    def waits_for_secret(name):
+        words = f"'{private_ca}/{name}': denied: needs verb 'get' on 'secrets'"
+        return cluster.wait_for(f"{CERTIFICATES}/web", private_ca, condition=waits_for(words), seconds=90)
+
+    with controller.instead(tmp_path / "few", kubeconfig=kubeconfig):
+        apply(cluster, store_secret(private_ca, PASSWORD), web(private_ca, both()))
+        one = cluster.wait_for(f"{CERTIFICATES}/web", private_ca, condition=next_key)
+        may.append(next_key(one))
+        waits_for_secret(next_key(one))
+        let_read(cluster, private_ca, "few", *may)
+        one = waits_for_secret("store")
+        assert "keystores.jks.passwordSecretRef: " in condition(one, "Issuing")[2]
+        wait_until(lambda: "KeystorePasswordSecretNotFound" in reasons(cluster, private_ca), 20, "the event")
+        apply(cluster, m.certificate("beside", ["beside.example.test"], "ca", private_ca))
+        wait_ready(cluster, f"{CERTIFICATES}/beside", private_ca, 20)
+        assert secret(cluster, private_ca) is None
+
+        let_read(cluster, private_ca, "few", *may, "store")
+        one = wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+    assert one["status"]["revision"] == 1
+    requests = [one["metadata"]["name"] for one in cluster.list(REQUESTS, private_ca)]
+    assert sorted(requests) == ["beside-1", "root-1", "web-1"]
     check_all(tmp_path, data(cluster, private_ca))
 
 

@@ -153,11 +153,14 @@ class Controller(Server):
         return self.log_text().count("leading as")
 
     @contextlib.contextmanager
-    def instead(self, folder, *flags):
-        """Another one with these flags too, while this one is stopped; then this one leads again."""
+    def instead(self, folder, *flags, kubeconfig=None):
+        """Another one with these flags too, or as another account, while this one is stopped; then this one leads
+        again.
+        """
         self.stop()
         try:
-            with Controller(self.binary, folder, self.kube, [*self.flags, *flags], name="instead") as process:
+            flags = [*self.flags, *flags]
+            with Controller(self.binary, folder, self.kube, flags, kubeconfig, "instead") as process:
                 process.wait_to_lead()
                 yield process
         finally:

@@ -1,6 +1,8 @@
 """What a ServiceAccount may."""
 
-from .controller import apply
+import yaml
+
+from .controller import ACCOUNT, NAMESPACE, ROOT, apply
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -21,6 +23,21 @@ def grant_everywhere(kube, namespace, account, *rules):
     name = f"{namespace}-{account}"
     _make(kube, "ClusterRole", name, rules)
     _make(kube, "ClusterRoleBinding", name, None, None, **_bound(namespace, account, name, "ClusterRole"))
+
+
+def grant_as_ours(kube, namespace, account, change):
+    """What `deploy` grants the controller's own account, each rule as `change(rule)` has it."""
+    ours = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}
+    made = list(yaml.safe_load_all(kube.kubectl("kustomize", ROOT / "deploy")))
+    roles = {(one["kind"], one["metadata"]["name"]): one for one in made if one["kind"].endswith("Role")}
+    for binding in made:
+        if ours not in binding.get("subjects", ()):
+            continue
+        role = roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]]
+        name, place = f"{namespace}-{account}-{role['metadata']['name']}", role["metadata"].get("namespace")
+        _make(kube, role["kind"], name, map(change, role["rules"]), place)
+        bound = _bound(namespace, account, name, role["kind"])
+        _make(kube, binding["kind"], name, None, place, **bound)
 
 
 def bind(kube, namespace, account, role, kind="ClusterRole"):
