@@ -155,22 +155,34 @@ static bool only_issuing_message_changed(const struct certificate *before,
 
 /* --- one handler per kind --- */
 
+/* All that name the Secret which this one names, or did: who owns it may have changed. */
+static void wake_rivals(const struct wake *wake, const struct key *key,
+                        const struct certificate *crt)
+{
+    cleanup(xfree) char *secret = NULL;
+
+    if (!crt)
+        return;
+    secret = index_name_value(key->namespace, str_or(crt->spec.secret_name, ""));
+    add_index(wake, LANE_CERTIFICATES, wake->self->caches.certificates, INDEX_SECRET_NAME, secret);
+}
+
 static void certificate_changed(void *self, const struct key *key, const void *before,
                                 const void *after, bool initial)
 {
     struct wake wake = wake_of(self, initial);
     const struct certificate *old = before, *new = after;
-    cleanup(xfree) char *secret = NULL;
 
     if (!only_issuing_message_changed(old, new))
         add(&wake, LANE_CERTIFICATES, key->namespace, key->name);
     if (!new)
         writers_forget(wake.self->writers, old->object.metadata.uid);
-    if (!old || (new &&streq(old->spec.secret_name, new->spec.secret_name)))
+    if (!old && initial)
+        return; /* every Certificate runs anyway */
+    if (old && new &&streq(old->spec.secret_name, new->spec.secret_name))
         return;
-    /* It let go of a Secret that another one may be waiting for. */
-    secret = index_name_value(key->namespace, str_or(old->spec.secret_name, ""));
-    add_index(&wake, LANE_CERTIFICATES, wake.self->caches.certificates, INDEX_SECRET_NAME, secret);
+    wake_rivals(&wake, key, old);
+    wake_rivals(&wake, key, new);
 }
 
 /* An Order that somebody made before the approval has been waiting for it, and holds up ours. */

@@ -351,6 +351,26 @@ TEST(a_secret_is_taken_over_when_its_certificate_is_gone)
     sim_free(sim);
 }
 
+/* Nothing else may happen for hours that would have it look again. */
+TEST(a_certificate_whose_secret_is_named_again_by_its_owner_says_so_at_once)
+{
+    struct sim *sim = issued();
+
+    sim_apply(sim, SIM_CERTIFICATE("web2", "[mail.example.com]", ""));
+    sim_patch(sim, "certificate/web2", "{spec: {secretName: web-tls}}");
+    sim_run_until_idle(sim);
+    sim_set_ca_down(sim, true);
+    sim_patch(sim, "certificate/web", "{spec: {secretName: other-tls}}");
+    sim_advance(sim, MINUTES(10));
+    ASSERT_STREQ(sim_condition(sim, "certificate/web2", "Issuing"), "True");
+    sim_patch(sim, "certificate/web", "{spec: {secretName: web-tls}}");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_reason(sim, "certificate/web2", "Ready"), "DuplicateSecretName");
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    sim_set_ca_down(sim, false);
+    sim_free(sim);
+}
+
 /* users.md row 3: two writers must not issue against each other without end. */
 TEST(a_writer_that_fights_for_the_secret_is_named_and_not_fought)
 {
@@ -390,4 +410,5 @@ RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depe
           cmocka_unit_test(the_history_keeps_as_many_requests_as_it_says),
           cmocka_unit_test(of_two_certificates_that_name_one_secret_the_first_has_it),
           cmocka_unit_test(a_secret_is_taken_over_when_its_certificate_is_gone),
+          cmocka_unit_test(a_certificate_whose_secret_is_named_again_by_its_owner_says_so_at_once),
           cmocka_unit_test(a_writer_that_fights_for_the_secret_is_named_and_not_fought));
