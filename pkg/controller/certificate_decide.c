@@ -413,6 +413,17 @@ static void decide_idle(struct decider *d)
         tend(d);
 }
 
+/* It is another one's Secret: what is under way waits, and the key of what has ended goes. */
+static void decide_rival(struct decider *d)
+{
+    const struct certificate_facts *facts = d->facts;
+
+    look_again(d, d->policy->now_ms + d->policy->duplicate_recheck_ms);
+    if (facts->next_key_count > 0 &&
+        !condition_is(&facts->crt->status.conditions, "Issuing", CONDITION_TRUE))
+        drop_key(d, facts->next_keys[0]);
+}
+
 /* --- issuing --- */
 
 static void fail(struct decider *d, const char *reason, const char *why)
@@ -676,7 +687,7 @@ void certificate_decide(const struct certificate_facts *facts,
     *ret = (struct certificate_decision){.status = *stored};
     copy_validity(&d);
     if (facts->owner)
-        look_again(&d, policy->now_ms + policy->duplicate_recheck_ms);
+        decide_rival(&d);
     else if (!facts->spec_problem && condition_is(&stored->conditions, "Issuing", CONDITION_TRUE))
         decide_issuing(&d);
     else if (!facts->spec_problem)

@@ -371,6 +371,26 @@ TEST(a_certificate_whose_secret_is_named_again_by_its_owner_says_so_at_once)
     sim_free(sim);
 }
 
+/* As a crash behind the end of an issuance leaves it, with an edit before the next start. */
+TEST(a_certificate_whose_secret_is_anothers_keeps_no_next_key)
+{
+    struct sim *sim = issued();
+    cleanup(xfree) char *key = NULL;
+
+    sim_apply(sim, SIM_CERTIFICATE("web2", "[mail.example.com]", ""));
+    sim_patch(sim, "certificate/web2", "{spec: {secretName: web-tls}}");
+    sim_run_until_idle(sim);
+    key = xasprintf("apiVersion: v1\nkind: Secret\nmetadata:\n  name: web2-left\n"
+                    "  labels: {cert-manager.io/next-private-key: 'true'}\n"
+                    "  ownerReferences: [{apiVersion: cert-manager.io/v1, kind: Certificate, "
+                    "name: web2, uid: %s, controller: true}]\n",
+                    sim_text(sim, "certificate/web2", "metadata.uid"));
+    sim_apply(sim, key);
+    sim_run_until_idle(sim);
+    ASSERT_NULL(sim_get(sim, "secret/web2-left"));
+    sim_free(sim);
+}
+
 /* users.md row 3: two writers must not issue against each other without end. */
 TEST(a_writer_that_fights_for_the_secret_is_named_and_not_fought)
 {
@@ -411,4 +431,5 @@ RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depe
           cmocka_unit_test(of_two_certificates_that_name_one_secret_the_first_has_it),
           cmocka_unit_test(a_secret_is_taken_over_when_its_certificate_is_gone),
           cmocka_unit_test(a_certificate_whose_secret_is_named_again_by_its_owner_says_so_at_once),
+          cmocka_unit_test(a_certificate_whose_secret_is_anothers_keeps_no_next_key),
           cmocka_unit_test(a_writer_that_fights_for_the_secret_is_named_and_not_fought));
