@@ -321,12 +321,15 @@ static void update_account(struct ca_request *request)
 static void get_orders(struct ca_request *request)
 {
     struct json *list = json_new_list();
+    int per_page = request->ca->options.orders_per_page;
     int64_t from = 0;
     size_t i;
 
+    if (per_page == 0)
+        per_page = ORDERS_PER_PAGE;
     if (str_starts(request->rest, "?from="))
         (void)str_parse_int(request->rest + strlen("?from="), 0, 1000000, &from);
-    for (i = (size_t)from; i < request->ca->orders.len && json_len(list) < ORDERS_PER_PAGE; i++) {
+    for (i = (size_t)from; i < request->ca->orders.len && json_len(list) < (size_t)per_page; i++) {
         const struct ca_order *order = request->ca->orders.items[i];
         cleanup(xfree) char *url = xasprintf("%s/order/%d", FAKE_CA_URL, order->id);
 

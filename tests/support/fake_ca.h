@@ -89,6 +89,7 @@ struct fake_ca_options {
     size_t alternates;       /* 0-2: chains ending at FAKE_CA_ROOT(2) and (3) */
     bool no_renewal_info;    /* not in the directory */
     bool no_order_list;      /* of an account, as at Let's Encrypt */
+    int orders_per_page;     /* of that list; 0: 3 */
     bool calls_all_back;     /* the renewal window of every certificate is over */
     bool unknown_challenge;  /* offers one more of an unknown type, without token */
     bool replaces_fails_500; /* Pebble before 2.10 */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "solver/http01.h"
 #include "store/local.h"
 #include "support/sim_inside.h"
@@ -110,17 +111,33 @@ static void stop(struct sim *sim)
     http_free(take(sim->http));
 }
 
-void sim_restart(struct sim *sim)
+static void start_again(struct sim *sim)
 {
     struct err err = {};
 
-    stop(sim);
+    if (sim->has_crashed)
+        sim->restarted_ms = sim->clock.now_ms;
     sim->has_crashed = false;
     sim->crash_at = 0;
     sim->quiet = true;
     must(store_local_collect(sim->store, &sim->ctx, &err), &err, "store_local_collect");
     sim->quiet = false;
     start(sim);
+}
+
+void sim_restart(struct sim *sim)
+{
+    stop(sim);
+    start_again(sim);
+}
+
+void sim_swap_in(struct sim *sim)
+{
+    stop(sim);
+    sim->quiet = true;
+    sim_dress_up(sim);
+    sim->quiet = false;
+    start_again(sim);
 }
 
 void sim_let_others_approve(struct sim *sim, bool others)
@@ -233,6 +250,8 @@ void sim_free(struct sim *sim)
     strlist_deinit(&sim->lent);
     json_unref(sim->objects);
     json_unref(sim->change);
+    map_free(sim->windowed);
+    map_free(sim->rivals);
     log_set_sink(NULL, NULL);
     xfree(sim);
 }
@@ -321,6 +340,7 @@ void sim_advance(struct sim *sim, int64_t by_ms)
     }
     jump_to(sim, end_ms);
     run_due(sim);
+    sim_check_running(sim); /* before users change anything */
 }
 
 /* --- the parts --- */

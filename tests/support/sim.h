@@ -129,12 +129,20 @@ bool sim_has_crashed(const struct sim *sim);
 void sim_restart(struct sim *sim);
 void sim_let_others_approve(struct sim *sim, bool others); /* from the next start on */
 void sim_collect_late(struct sim *sim, bool late); /* garbage collection only at a restart */
+/* Ends the program as it is, makes of what it left what cert-manager would have left, and starts it
+ * (sim_swap.c). */
+void sim_swap_in(struct sim *sim);
 
 /* --- what must hold --- */
 
 void sim_check(struct sim *sim); /* now; sim_free() does, too */
 /* A certificate that expires while it is watched fails the test. */
 void sim_watch_expiry(struct sim *sim);
+/* So does a renewal outside of the windows of its Certificate, or behind its time. Cron lines are of numbers. */
+void sim_watch_windows(struct sim *sim);
+int sim_windowed_renewals(const struct sim *sim); /* seen */
+/* Of Certificates that name one Secret, any but the owner that issues or writes it, or does not say why not. */
+void sim_watch_owners(struct sim *sim);
 void sim_allow_limit_violations(struct sim *sim);
 void sim_print_state(struct sim *sim); /* what is not Ready and why, to standard error */
 

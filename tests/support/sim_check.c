@@ -7,6 +7,8 @@
 #include "controller/secrets.h"
 #include "support/sim_inside.h"
 
+#define LOOK_EVERY_MS MINUTES(10)
+
 /* --- while it runs --- */
 
 struct running {
@@ -61,6 +63,41 @@ static void fail_with_seed(struct sim *sim, const char *problem)
     fail();
 }
 
+static void look_at_certificate(struct sim *sim, const struct certificate *crt)
+{
+    if (sim->windowed && !sim->problem[0])
+        (void)sim_look_at_windows(sim, crt);
+    if (sim->rivals && !sim->problem[0])
+        (void)sim_look_at_owner(sim, crt);
+}
+
+/* Where nothing was written there is little to see. */
+static bool is_worth_a_look(struct sim *sim)
+{
+    bool is_new = sim->points != sim->points_seen ||
+                  sim->clock.now_ms >= sim->seen_ms + LOOK_EVERY_MS;
+
+    if (sim->has_crashed || (!sim->windowed && !sim->rivals) || !is_new)
+        return false;
+    sim->points_seen = sim->points;
+    sim->seen_ms = sim->clock.now_ms;
+    return true;
+}
+
+/* Before what is due now runs: as all was left when time stood still last. */
+static void look_at_certificates(struct sim *sim)
+{
+    cleanup(cache_refs_deinit) struct cache_refs all = {};
+
+    if (is_worth_a_look(sim))
+        cache_list(sim->controllers->caches.certificates, NULL, &all);
+    for (size_t i = 0; i < all.len; i++)
+        look_at_certificate(sim, all.items[i]);
+    sim->looked_ms = sim->clock.now_ms;
+    if (sim->problem[0])
+        fail_with_seed(sim, sim->problem);
+}
+
 void sim_check_running(struct sim *sim)
 {
     struct running running = {.sim = sim, .orders = map_new(xfree)};
@@ -71,6 +108,7 @@ void sim_check_running(struct sim *sim)
     map_free(running.orders);
     if (running.problem[0])
         fail_with_seed(sim, running.problem);
+    look_at_certificates(sim);
 }
 
 void sim_watch_expiry(struct sim *sim)
@@ -185,11 +223,14 @@ static void check_certificate(struct sim *sim, const struct certificate *crt)
     size_t most = (size_t)certificate_history_limit(&crt->spec);
 
     check(sim, owned_keys(sim, crt) <= is_issuing, "next key Secrets are left over", name);
-    if (is_issuing || crt->status.failed_issuance_attempts.is_set)
-        most++; /* the one in flight or failed */
+    if (is_issuing || crt->status.failed_issuance_attempts.is_set ||
+        condition_has_reason(&crt->status.conditions, "Ready", "DuplicateSecretName"))
+        most++; /* the one in flight or failed; the history of who waits for a Secret is left alone */
     check(sim, owned_requests(sim, crt) <= most, "requests beyond the history limit", name);
     if (is_ready)
         check_ready(sim, crt);
+    if (sim->windowed && sim_check_windows(sim, crt))
+        fail_with_seed(sim, sim->problem);
 }
 
 void sim_check(struct sim *sim)

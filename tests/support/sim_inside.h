@@ -5,6 +5,9 @@
  *   sim_objects.c  what users do and see
  *   sim_world.c    the way to CA, name servers and web root, and what goes wrong on it
  *   sim_check.c    what must always hold
+ *   sim_windows.c  ... of renewals in windows
+ *   sim_owners.c   ... of Certificates that name one Secret
+ *   sim_swap.c     what cert-manager leaves
  *   sim_random.c   chance, OpenSSL's included
  */
 #ifndef SUPPORT_SIM_INSIDE_H
@@ -66,6 +69,14 @@ struct sim {
     enum err_code refuse_code;
 
     bool watches_expiry, allows_violations;
+    int64_t looked_ms; /* after the jump before this one */
+    int64_t seen_ms;   /* Certificates were looked at */
+    int points_seen;
+    int64_t restarted_ms; /* after a crash; 0: never */
+    struct map *windowed; /* sim_windows.c; NULL: not watched */
+    int windowed_renewals;
+    struct map *rivals; /* sim_owners.c; NULL: not watched */
+    char problem[1024];
     struct strlist lent;
     struct json *objects; /* list: lent JSON */
 };
@@ -85,5 +96,15 @@ http_fake_fn sim_http_handle;
 
 /* sim_check.c: after every jump of the clock. */
 void sim_check_running(struct sim *sim);
+
+/* What does not hold, as it runs and when nothing is due; NULL: all does. */
+const char *sim_look_at_windows(struct sim *sim, const struct certificate *crt);
+const char *sim_check_windows(struct sim *sim, const struct certificate *crt);
+const char *sim_look_at_owner(struct sim *sim, const struct certificate *crt);
+/* The program is about to apply this Secret. */
+void sim_look_at_write(struct sim *sim, const struct json *secret);
+
+/* sim_swap.c: while the program does not run. */
+void sim_dress_up(struct sim *sim);
 
 #endif

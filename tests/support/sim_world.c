@@ -172,6 +172,8 @@ static int apply_changed(struct store *store, const struct context *ctx,
 {
     cleanup(json_unref) struct json *written = changed(resource, object);
 
+    if (resource == &kind_secret.resource && !the_sim->quiet)
+        sim_look_at_write(the_sim, written);
     return the_sim->store_ops->apply(store, ctx, resource, manager, written, ret, err);
 }
 
