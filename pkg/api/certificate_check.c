@@ -321,6 +321,10 @@ void certificate_private_key_check(const void *self, const char *path, struct fi
         problem_at_member(report, PROBLEM_INVALID, path, "size",
                           "must be from %d to %d for RSA, is %lld", RSA_MIN, RSA_MAX,
                           (long long)size);
+    } else if (size % 2 == 1) { /* it makes one bit less of it */
+        problem_at_member(report, PROBLEM_INVALID, path, "size",
+                          "is %lld: OpenSSL makes no RSA keys of odd sizes; use %lld",
+                          (long long)size, (long long)size + 1);
     }
 }
 

@@ -148,6 +148,9 @@ static int check_size(enum key_algorithm algorithm, int size, struct err *err)
         if (size < RSA_BITS_MIN || size > RSA_BITS_MAX)
             return err_set(err, ERR_INVALID, "an RSA key has %d to %d bits, not %d", RSA_BITS_MIN,
                            RSA_BITS_MAX, size);
+        if (size % 2 == 1) /* it makes one bit less of it */
+            return err_set(err, ERR_INVALID, "OpenSSL makes no RSA key of %d bits; use %d", size,
+                           size + 1);
         return 0;
     case KEY_ECDSA:
         if (!curve_by_size(size))

@@ -446,6 +446,7 @@ CERTIFICATES = [
     ({"duration": "2h", "renewBeforePercentage": 96}, "spec.renewBeforePercentage: 96 of 2h"),
     ({"revisionHistoryLimit": 0}, "spec.revisionHistoryLimit: must be at least 1"),
     ({"privateKey": {"size": 2047}}, "spec.privateKey.size: is 2047"),
+    ({"privateKey": {"size": 2049}}, "spec.privateKey.size: is 2049"),
     ({"privateKey": {"algorithm": "RSA", "size": 8193}}, "spec.privateKey.size: is 8193"),
     ({"privateKey": {"algorithm": "ECDSA", "size": 2048}}, "spec.privateKey.size: is 2048"),
     ({"signatureAlgorithm": "ECDSAWithSHA256"}, "spec.signatureAlgorithm: 'ECDSAWithSHA256'"),

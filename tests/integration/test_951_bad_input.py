@@ -351,6 +351,12 @@ CERTIFICATES_BAD = rows(
     ),
     (
         "spec.privateKey.size",
+        "no RSA keys of odd sizes; use 3072",
+        POLICY,
+        {"privateKey": {"algorithm": "RSA", "size": 3071}},
+    ),
+    (
+        "spec.privateKey.size",
         "for RSA, is -1",
         POLICY,
         {"privateKey": {"algorithm": None, "size": -1}},

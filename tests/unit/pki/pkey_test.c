@@ -357,9 +357,9 @@ TEST(generate_refuses_sizes_that_a_certificate_may_not_have)
     static const struct {
         enum key_algorithm algorithm;
         int size;
-    } rows[] = {{KEY_RSA, 2047}, {KEY_RSA, 8193},  {KEY_RSA, 0},
-                {KEY_RSA, -1},   {KEY_ECDSA, 224}, {KEY_ECDSA, 512},
-                {KEY_ECDSA, 0},  {KEY_OTHER, 256}, {KEY_ALGORITHM_NONE, 2048}};
+    } rows[] = {{KEY_RSA, 2047},  {KEY_RSA, 8193},           {KEY_RSA, 0},     {KEY_RSA, 2049},
+                {KEY_RSA, -1},    {KEY_ECDSA, 224},          {KEY_ECDSA, 512}, {KEY_ECDSA, 0},
+                {KEY_OTHER, 256}, {KEY_ALGORITHM_NONE, 2048}};
     const struct pkey *key = NULL;
     struct err err = {};
 
