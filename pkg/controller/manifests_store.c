@@ -7,6 +7,8 @@
  */
 #include <string.h>
 
+#include "api/kinds.h"
+#include "api/live.h"
 #include "base/base64.h"
 #include "controller/controllers.h"
 #include "controller/manifests_private.h"
@@ -88,6 +90,30 @@ static int secret_was_taken_over(struct store *store, const struct context *ctx,
     return 0;
 }
 
+/* What it has become belongs to what it was: an approval, a certificate. An API server has a policy for this. */
+static int check_request_stays(struct store *store, const struct context *ctx,
+                               const struct manifest_entry *entry, struct err *err)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    cleanup(object_unref) const struct object *before = NULL, *after = NULL;
+    char name[KEY_TEXT_MAX];
+    struct key key = manifest_entry_key(entry->kind, entry->id, name);
+    struct err why = {};
+    int r = live_object(store, ctx, entry->kind, &key, &before, err);
+
+    if (r == ERR_NOT_FOUND)
+        return 0;
+    if (r == 0)
+        r = object_decode(entry->kind, entry->json, NULL, &after, err);
+    if (r < 0)
+        return r;
+    fields_check_immutable(entry->kind->fields, before, after, "", &report);
+    if (field_report_check(&report, &why) == 0)
+        return 0;
+    return err_set(err, ERR_INVALID, "%s once it is stored; give another request another name",
+                   why.text);
+}
+
 static int apply_once(struct store *store, const struct context *ctx,
                       const struct manifest_entry *entry, bool *ret_kept, struct err *err)
 {
@@ -97,6 +123,8 @@ static int apply_once(struct store *store, const struct context *ctx,
 
     if (entry->kind->is_secret)
         r = secret_was_taken_over(store, ctx, entry, &kept, err);
+    else if (entry->kind == &kind_certificate_request)
+        r = check_request_stays(store, ctx, entry, err);
     if (r == 0 && !kept)
         r = store_apply(store, ctx, &entry->kind->resource, MANAGER_MANIFESTS, entry->json, &stored,
                         err);

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "api/kinds.h"
+#include "base/base64.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/thread.h"
 #include "controller/controllers.h"
 #include "controller/manifests.h"
+#include "pki/csr.h"
 #include "store/local.h"
 
 #define NOW "2020-01-01T00:00:00Z" /* older than every file: time stamps of files are not trusted */
@@ -786,6 +788,54 @@ TEST(what_the_store_refuses_is_a_problem_of_its_file)
     bed_free(bed);
 }
 
+static char *new_csr(void)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {};
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    cleanup(csr_free) struct csr *csr = NULL;
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CERT_PEM);
+    struct err err = {};
+
+    strlist_add(&names.dns_names, "a.example.com");
+    ASSERT_OK(pkey_generate(KEY_ECDSA, 256, &key, &err));
+    ASSERT_OK(csr_new(&(struct csr_request){.names = &names}, key, &csr, &err));
+    csr_to_pem(csr, &pem);
+    return base64_new(buf_str(&pem), pem.len);
+}
+
+static void put_request(struct bed *bed, const char *issuer, const char *csr)
+{
+    cleanup(xfree) char *text = xasprintf(
+        "apiVersion: cert-manager.io/v1\nkind: CertificateRequest\n"
+        "metadata: {name: hand}\nspec:\n  issuerRef: {name: %s}\n"
+        "  request: %s\n",
+        issuer, csr);
+
+    put(bed, "r.yaml", text);
+}
+
+/* Else its approval and its certificate would be those of another request. */
+TEST(a_request_stays_what_it_was)
+{
+    cleanup(xfree) char *csr = new_csr(), *other = new_csr();
+    struct bed *bed = bed_new();
+
+    put_request(bed, "ca", csr);
+    load(bed);
+    ASSERT_NO_PROBLEM(bed);
+    put_request(bed, "ca", other);
+    (void)look(bed);
+    ASSERT_PROBLEM(bed, "CertificateRequest default/hand: cannot be stored: ");
+    ASSERT_PROBLEM(bed, "spec: may not be changed once it is stored");
+    put_request(bed, "self", csr);
+    (void)look(bed);
+    ASSERT_PROBLEM(bed, "give another request another name");
+    put_request(bed, "ca", csr);
+    (void)look(bed);
+    ASSERT_NO_PROBLEM(bed);
+    bed_free(bed);
+}
+
 /* --- Secrets and Certificates --- */
 
 static void issue_into_secret(struct bed *bed)
@@ -959,6 +1009,7 @@ RUN_TESTS(
     cmocka_unit_test(problems_are_reported_when_they_change_and_what_is_new_is_marked),
     cmocka_unit_test(a_store_that_fails_is_tried_again_later),
     cmocka_unit_test(what_the_store_refuses_is_a_problem_of_its_file),
+    cmocka_unit_test(a_request_stays_what_it_was),
     cmocka_unit_test(a_manifest_does_not_bring_back_a_certificate_that_was_renewed),
     cmocka_unit_test(a_removed_secret_manifest_leaves_a_secret_that_a_certificate_names),
     cmocka_unit_test(a_removed_certificate_leaves_its_secret),
