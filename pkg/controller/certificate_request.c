@@ -7,9 +7,12 @@
  */
 #include <string.h>
 
+#include "base/log.h"
 #include "controller/caches.h"
 #include "controller/facts.h"
 #include "controller/secrets.h"
+
+#define APPROVAL_RECHECK_MS MINUTES(5) /* no watch tells of a permission */
 
 struct run {
     struct controllers *self;
@@ -284,6 +287,27 @@ static int issue(struct run *run, const struct issuer *issuer, struct reconcile_
     return sign(run, issuer, result, err);
 }
 
+/* The issuer is another program's: only to approve is ours, as far as the signers go that we may approve for. */
+static int approve_only(struct run *run, struct reconcile_result *result, struct err *err)
+{
+    const struct conditions *conditions = &run->status.conditions;
+    struct err why = {};
+    int r;
+
+    if (!run->self->options.approve || is_ended(conditions) ||
+        condition_is(conditions, "Approved", CONDITION_TRUE) ||
+        condition_is(conditions, "Denied", CONDITION_TRUE))
+        return 0;
+    approve(run);
+    r = save(run, &why);
+    if (r == ERR_DENIED) {
+        log_info(run->ctx, "not approved, as for another program's issuer: %s", why.text);
+        result->requeue_at_ms = context_now_ms(run->ctx) + APPROVAL_RECHECK_MS;
+        return 0;
+    }
+    return r < 0 ? err_pass(err, &why) : 0;
+}
+
 static int reconcile(struct run *run, struct reconcile_result *result, struct err *err)
 {
     const struct conditions *conditions = &run->status.conditions;
@@ -294,7 +318,7 @@ static int reconcile(struct run *run, struct reconcile_result *result, struct er
     int r = 0;
 
     if (!streq(issuer_reference_group(ref), "cert-manager.io"))
-        return 0; /* another program's issuer */
+        return approve_only(run, result, err);
     issuer = issuer_of(run->self, ref, run->key->namespace);
     is_off = issuer_is_off(run->self, issuer);
     if (is_denied)

@@ -13,6 +13,8 @@ from support import pki
 from support.bed import wait_until
 from support.certlet import solver_flags
 from support.controller import (
+    ACCOUNT,
+    NAMESPACE,
     Controller,
     apply,
     condition,
@@ -455,6 +457,42 @@ def wait_for_request(cluster, namespace, other_than=None, name="web-1"):
 
 def key_of_request(request):
     return pki.public_of(base64.b64decode(request["spec"]["request"]))
+
+
+# In words of RBAC: what lets us approve requests to issuers of that group.
+SIGNERS_OUTSIDE = """---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: "{name}"}}
+rules:
+- {{apiGroups: [cert-manager.io], resources: [signers], resourceNames: ["outsides.issuers.example.test/*"], verbs: [approve]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: "{name}"}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "{name}"}}
+subjects: [{{kind: ServiceAccount, name: "{account}", namespace: "{place}"}}]
+"""
+
+
+def ask_outside(cluster, namespace, name):
+    apply(cluster, m.certificate(name, [f"{name}.example.test"], namespace=namespace, issuerRef=OUTSIDE))
+
+
+def test_a_request_to_another_programs_issuer_is_approved_where_rbac_allows_it(cluster, controller, namespace):
+    def is_told(line):
+        return "not approved, as for" in line and f'namespace="{namespace}"' in line and 'name="early-1"' in line
+
+    ask_outside(cluster, namespace, "early")
+    wait_until(lambda: any(map(is_told, controller.log_text().splitlines())), 60, "it to be told")
+    assert condition(cluster.get(f"{REQUESTS}/early-1", namespace), "Approved") is None
+    cluster.apply(SIGNERS_OUTSIDE.format(name=namespace, account=ACCOUNT, place=NAMESPACE))
+    try:
+        ask_outside(cluster, namespace, "late")
+        late = cluster.wait_for(f"{REQUESTS}/late-1", namespace, condition=lambda one: is_true(one, "Approved"))
+        assert condition(late, "Ready") is None
+    finally:
+        cluster.kubectl("delete", "clusterrole,clusterrolebinding", namespace)
 
 
 REFUSALS = {

@@ -591,6 +591,25 @@ TEST(requests_of_an_issuer_type_that_is_switched_off_are_approved_and_left)
     }
 }
 
+/* A kind of another group: AWS PCA, step, Google CAS. */
+TEST(requests_of_another_programs_issuer_are_approved_by_who_approves_and_left)
+{
+    for (int others = 0; others <= 1; others++) {
+        struct sim_options options = {.start_ms = START, .others_approve = others == 1};
+        struct sim *sim = sim_new_with(&options);
+
+        sim_apply(sim, CERTIFICATE("web", "theirs, kind: Theirs, group: ca.example.com", NAMES));
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "True");
+        if (others)
+            ASSERT_NULL(sim_condition(sim, "certificaterequest/web-1", "Approved"));
+        else
+            ASSERT_STREQ(sim_condition(sim, "certificaterequest/web-1", "Approved"), "True");
+        ASSERT_NULL(sim_condition(sim, "certificaterequest/web-1", "Ready"));
+        sim_free(sim);
+    }
+}
+
 TEST(a_denied_request_of_an_issuer_type_that_is_switched_off_is_left)
 {
     struct sim_options options = {.start_ms = START, .issuer_off = "ca", .others_approve = true};
@@ -661,29 +680,31 @@ TEST(a_self_signed_request_waits_for_the_secret_with_its_key)
     sim_free(sim);
 }
 
-RUN_TESTS(cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
-          cmocka_unit_test(everything_applied_at_once_becomes_ready),
-          cmocka_unit_test(a_certificate_that_others_must_approve_waits_for_them),
-          cmocka_unit_test(a_missing_or_wrong_ca_is_said_and_a_corrected_one_signs),
-          cmocka_unit_test(an_expired_ca_is_said_when_it_expires),
-          cmocka_unit_test(a_new_ca_signs_what_is_issued_from_then_on),
-          cmocka_unit_test(a_cluster_issuer_signs_for_every_namespace),
-          cmocka_unit_test(a_certificate_costs_four_writes_and_one_event),
-          cmocka_unit_test(a_kept_key_stays_and_another_is_new),
-          cmocka_unit_test(a_crash_at_any_point_of_the_short_path_ends_with_one_certificate),
-          cmocka_unit_test(two_crashes_in_a_row_end_with_one_certificate),
-          cmocka_unit_test(a_write_that_is_refused_turns_into_the_long_path),
-          cmocka_unit_test(a_denied_approval_leaves_the_key_where_the_request_says),
-          cmocka_unit_test(a_ca_that_goes_away_half_way_is_waited_for),
-          cmocka_unit_test(a_request_that_is_changed_as_it_is_created_is_a_failure_with_back_off),
-          cmocka_unit_test(
-              a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_without_end),
-          cmocka_unit_test(a_next_key_that_is_changed_as_it_is_created_is_not_left_behind),
-          cmocka_unit_test(an_issuance_by_hand_takes_the_short_path_too),
-          cmocka_unit_test(a_certificate_that_is_due_as_it_comes_is_not_made_without_end),
-          cmocka_unit_test(an_rsa_key_comes_from_the_keymaker),
-          cmocka_unit_test(requests_of_an_issuer_type_that_is_switched_off_are_approved_and_left),
-          cmocka_unit_test(a_denied_request_of_an_issuer_type_that_is_switched_off_is_left),
-          cmocka_unit_test(a_request_by_hand_is_approved_and_issued_in_one_write),
-          cmocka_unit_test(a_request_that_contradicts_itself_is_refused_and_not_approved),
-          cmocka_unit_test(a_self_signed_request_waits_for_the_secret_with_its_key));
+RUN_TESTS(
+    cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
+    cmocka_unit_test(everything_applied_at_once_becomes_ready),
+    cmocka_unit_test(a_certificate_that_others_must_approve_waits_for_them),
+    cmocka_unit_test(a_missing_or_wrong_ca_is_said_and_a_corrected_one_signs),
+    cmocka_unit_test(an_expired_ca_is_said_when_it_expires),
+    cmocka_unit_test(a_new_ca_signs_what_is_issued_from_then_on),
+    cmocka_unit_test(a_cluster_issuer_signs_for_every_namespace),
+    cmocka_unit_test(a_certificate_costs_four_writes_and_one_event),
+    cmocka_unit_test(a_kept_key_stays_and_another_is_new),
+    cmocka_unit_test(a_crash_at_any_point_of_the_short_path_ends_with_one_certificate),
+    cmocka_unit_test(two_crashes_in_a_row_end_with_one_certificate),
+    cmocka_unit_test(a_write_that_is_refused_turns_into_the_long_path),
+    cmocka_unit_test(a_denied_approval_leaves_the_key_where_the_request_says),
+    cmocka_unit_test(a_ca_that_goes_away_half_way_is_waited_for),
+    cmocka_unit_test(a_request_that_is_changed_as_it_is_created_is_a_failure_with_back_off),
+    cmocka_unit_test(
+        a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_without_end),
+    cmocka_unit_test(a_next_key_that_is_changed_as_it_is_created_is_not_left_behind),
+    cmocka_unit_test(an_issuance_by_hand_takes_the_short_path_too),
+    cmocka_unit_test(a_certificate_that_is_due_as_it_comes_is_not_made_without_end),
+    cmocka_unit_test(an_rsa_key_comes_from_the_keymaker),
+    cmocka_unit_test(requests_of_an_issuer_type_that_is_switched_off_are_approved_and_left),
+    cmocka_unit_test(requests_of_another_programs_issuer_are_approved_by_who_approves_and_left),
+    cmocka_unit_test(a_denied_request_of_an_issuer_type_that_is_switched_off_is_left),
+    cmocka_unit_test(a_request_by_hand_is_approved_and_issued_in_one_write),
+    cmocka_unit_test(a_request_that_contradicts_itself_is_refused_and_not_approved),
+    cmocka_unit_test(a_self_signed_request_waits_for_the_secret_with_its_key));
