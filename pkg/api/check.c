@@ -158,6 +158,14 @@ void check_oid(const void *member, const char *path, struct field_report *report
 
 /* Lists of texts */
 
+/* What else cannot be in a certificate. */
+static bool is_ascii(const char *s)
+{
+    while (*s && (unsigned char)*s < 0x80)
+        s++;
+    return !*s;
+}
+
 static const char *dns_name_problem(const char *name, enum field_problem_kind *ret_kind)
 {
     *ret_kind = PROBLEM_INVALID;
@@ -165,6 +173,8 @@ static const char *dns_name_problem(const char *name, enum field_problem_kind *r
         return "must not be empty";
     if (text_has_controls(name))
         return "must not contain control characters";
+    if (!is_ascii(name))
+        return "is not ASCII; write it in its xn-- form";
     if (strlen(name) > DNS_NAME_MAX)
         return "is longer than 253 characters, which no DNS name is";
     *ret_kind = PROBLEM_WARNING;
@@ -216,6 +226,10 @@ void check_uris(const void *member, const char *path, struct field_report *repor
         else if (text_has_controls(uris->items[i]))
             problem_at_index(report, PROBLEM_INVALID, path, i,
                              "must not contain control characters");
+        else if (!is_ascii(uris->items[i]))
+            problem_with_item(
+                report, PROBLEM_INVALID, path, i, uris->items[i],
+                "is not ASCII; write a domain in its xn-- form, and the rest with '%'");
     }
 }
 
