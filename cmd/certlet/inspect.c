@@ -60,11 +60,33 @@ static bool is_revoked(const struct contents *contents)
     return false;
 }
 
+static bool is_known_good(const struct contents *contents, size_t certificate)
+{
+    for (size_t i = 0; i < contents->answer_count; i++) {
+        const struct revocation_answer *answer = &contents->answers[i];
+
+        if (answer->certificate == certificate && answer->err.code == 0 &&
+            answer->found.state == REVOCATION_GOOD)
+            return true;
+    }
+    return false;
+}
+
+/* A certificate that says where to ask needs one answer: who keeps them from us must not pass for the CA. */
+static bool lacks_answer(const struct contents *contents)
+{
+    for (size_t i = 0; i < contents->answer_count; i++)
+        if (!is_known_good(contents, contents->answers[i].certificate))
+            return true;
+    return false;
+}
+
 bool contents_are_good(const struct contents *contents, int64_t now_ms)
 {
     struct chain_expectation expect = {.now_ms = now_ms};
 
-    if (contents->key_problem || contents->chain_problem || is_revoked(contents))
+    if (contents->key_problem || contents->chain_problem || is_revoked(contents) ||
+        lacks_answer(contents))
         return false;
     if (contents->chain.len == 0)
         return true; /* a key alone */
@@ -217,7 +239,8 @@ int command_inspect(int argc, char **argv)
         {.name = "revocation",
          .type = OPTION_SWITCH,
          .target = &ask,
-         .help = "ask the CRLs and OCSP responders that the certificates name"},
+         .help =
+             "ask the CRLs and OCSP responders that the certificates name; one of them has to answer"},
         {.name = "output",
          .letter = 'o',
          .type = OPTION_CHOICE,

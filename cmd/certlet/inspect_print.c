@@ -205,12 +205,23 @@ static void print_key(const char *head, const struct json *map)
     printf("\n");
 }
 
-static void print_words(const struct json *map, size_t number, int64_t not_after_ms, int64_t now_ms)
+static void print_validity(const struct json *map, const struct cert *cert, int64_t now_ms)
 {
     char words[TIME_TEXT_MAX];
-    int64_t left_ms = not_after_ms - now_ms;
+    int64_t left_ms = cert_not_after_ms(cert) - now_ms,
+            ahead_ms = cert_not_before_ms(cert) - now_ms;
+    const char *what = left_ms < 0    ? "expired for"
+                       : ahead_ms > 0 ? "NOT in force for another"
+                                      : "left:";
 
-    duration_words(left_ms < 0 ? -left_ms : left_ms, words);
+    duration_words(left_ms < 0 ? -left_ms : ahead_ms > 0 ? ahead_ms : left_ms, words);
+    printf("  %-12s %s to %s (%s %s)\n", "valid", json_get_text(map, "notBefore"),
+           json_get_text(map, "notAfter"), what, words);
+}
+
+static void print_words(const struct json *map, const struct cert *cert, size_t number,
+                        int64_t now_ms)
+{
     printf("certificate %zu%s\n", number + 1, json_get_bool(map, "isCA", false) ? " (a CA)" : "");
     printf("  %-12s %s\n  %-12s %s\n", "subject", str_or(json_get_text(map, "subject"), "(none)"),
            "issuer", json_get_text(map, "issuer"));
@@ -219,8 +230,7 @@ static void print_words(const struct json *map, size_t number, int64_t not_after
     print_list("e-mails", json_get(map, "emailAddresses"));
     print_list("URIs", json_get(map, "uris"));
     print_other_names(json_get(map, "otherNames"));
-    printf("  %-12s %s to %s (%s %s)\n", "valid", json_get_text(map, "notBefore"),
-           json_get_text(map, "notAfter"), left_ms < 0 ? "expired for" : "left:", words);
+    print_validity(map, cert, now_ms);
     print_key("key", map);
     print_list("usages", json_get(map, "usages"));
     print_bounds(json_get(map, "nameConstraints"));
@@ -372,7 +382,7 @@ void contents_print(const struct contents *contents, int64_t now_ms)
     for (size_t i = 0; i < chain->len; i++) {
         cleanup(json_unref) struct json *map = certificate_json(chain->certs[i], now_ms);
 
-        print_words(map, i, cert_not_after_ms(chain->certs[i]), now_ms);
+        print_words(map, chain->certs[i], i, now_ms);
     }
     if (chain->len > 1)
         print_chain(chain, now_ms);

@@ -183,10 +183,10 @@ class Authority:
     def ca(self, *arguments):
         pki.openssl("ca", "-batch", "-config", self.folder / "ca.cnf", *arguments)
 
-    def issue(self, stem, section="leaf", **days):
+    def issue(self, stem, section="leaf", *more):
         key, csr, pem = (self.folder / f"{stem}.{suffix}" for suffix in ("key", "csr", "pem"))
         pki.openssl("req", "-new", *pki.NEW_KEY, "-keyout", key, "-out", csr, "-subj", f"/CN={stem}")
-        self.ca("-in", csr, "-out", pem, "-notext", "-extensions", section)
+        self.ca("-in", csr, "-out", pem, "-notext", "-extensions", section, *more)
         return pem, key
 
     def revoke(self, pem, reason):
@@ -260,6 +260,11 @@ def test_a_certificate_that_was_revoked(authority, inspect):
     assert ": REVOKED at " in inspect("--revocation", chain(authority, pem), code=1)
 
 
+def test_a_certificate_that_is_not_in_force_yet_says_so(authority, inspect):
+    pem, _ = authority.issue("future", "leaf", "-startdate", "20980101000000Z", "-enddate", "20990101000000Z")
+    assert "(NOT in force for another " in inspect(chain(authority, pem), code=1)
+
+
 def test_nothing_is_asked_without_the_flag(authority, inspect):
     pem, _ = authority.issue("bad")
     authority.revoke(pem, "superseded")
@@ -283,7 +288,7 @@ def test_answers_of_strangers_do_not_count(authority, inspect, tmp_path):
     with Authority(tmp_path / "other") as other:
         other.publish()
         authority.crl = other.crl
-        found = answers(inspect, chain(authority, pem))
+        found = answers(inspect, chain(authority, pem), code=1)
     assert "not signed by the issuer" in found["OCSP"]["problem"]
     assert "its signature is not the issuer's" in found["CRL"]["problem"]
 
@@ -322,7 +327,8 @@ OTHER_POINT = "does not cover the certificate: it is of another distribution poi
 def test_a_list_counts_for_the_certificates_that_it_says_it_is_about(authority, inspect, section, listed, says):
     pem, _ = authority.issue("good", section)
     authority.publish("-crlexts", listed)
-    found = answers(inspect, chain(authority, pem))
+    has_responder = section == "leaf"
+    found = answers(inspect, chain(authority, pem), code=0 if has_responder or not says else 1)
     if says:
         assert says in found["CRL"]["problem"] and "state" not in found["CRL"]
     else:
@@ -395,7 +401,7 @@ def test_what_cannot_be_reached_or_read_is_a_problem_of_its_own(authority, inspe
     assert found["OCSP"]["state"] == "good"
     authority.crl = b"<html>"
     assert "not a CRL" in answers(inspect, chain(authority, pem))["CRL"]["problem"]
-    assert "issuer is not at hand" in answers(inspect, pem)["CRL"]["problem"]
+    assert "issuer is not at hand" in answers(inspect, pem, code=1)["CRL"]["problem"]
 
 
 def test_names_that_would_steer_a_terminal_do_not(authority, inspect):
