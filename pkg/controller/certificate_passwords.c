@@ -2,7 +2,8 @@
  * certificate_passwords.c - passwords of key stores, from the spec or from the Secrets that it names.
  *
  * Nothing is stored without its key stores: while a password cannot be had the issued certificate waits in its
- * request, and what it waits for stands in the Issuing condition. Watches wake the Certificate when that Secret
+ * request, and what it waits for stands in the Issuing condition. A Secret that is repaired does not wait: all else
+ * is put right, and an event says which password is missing. Watches wake the Certificate when that Secret
  * changes (watches.c); what is changed elsewhere, a permission, is found by a timer.
  */
 #include "api/live.h"
@@ -43,7 +44,7 @@ static int read_password(struct certificate_run *run, const struct keystore_wish
     return wish->ref ? err_wrap(err, "%s.passwordSecretRef", wish->path) : r;
 }
 
-int certificate_read_passwords(struct certificate_run *run, const struct target_secret *target,
+int certificate_read_passwords(struct certificate_run *run, struct target_secret *target,
                                struct keystore_passwords *ret, struct err *err)
 {
     for (int i = 0; i < KEYSTORE_FORMAT_COUNT; i++) {
@@ -55,10 +56,12 @@ int certificate_read_passwords(struct certificate_run *run, const struct target_
         if (!keystores_need_password(target, format))
             continue;
         r = read_password(run, &wish, &ret->of[i], err);
-        if (r < 0) {
-            run->failure = "KeystorePasswordSecretNotFound";
+        if (r == 0)
+            continue;
+        run->failure = "KeystorePasswordSecretNotFound";
+        if (!target->may_lack || r == ERR_CANCELED)
             return r;
-        }
+        target->lacks |= 1U << i;
     }
     return 0;
 }

@@ -81,8 +81,8 @@ int certificate_create_request(struct certificate_run *run, const struct json *r
 int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,
                        const struct pkey *key, struct err *err);
 /* Those of the key stores that `target` has to have made, read live. An error that is not transient is told in
- * an event of its own (run->failure). */
-int certificate_read_passwords(struct certificate_run *run, const struct target_secret *target,
+ * an event of its own (run->failure). With `may_lack` that leaves 0 and target->lacks, the error in `err`. */
+int certificate_read_passwords(struct certificate_run *run, struct target_secret *target,
                                struct keystore_passwords *ret, struct err *err);
 /* The target Secret, from an issued request; *ret_stored (may be NULL) holds the private key. */
 int certificate_apply(struct certificate_run *run, const struct certificate_request *request,

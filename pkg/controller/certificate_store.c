@@ -183,6 +183,7 @@ int certificate_repair(struct certificate_run *run, struct err *err)
     struct target_secret target;
     struct array_pair kept = {};
     const struct secret *secret;
+    struct err why = {};
     int r = live_secret(run->self->store, run->ctx, &key, &object, err);
 
     if (r < 0)
@@ -210,13 +211,16 @@ int certificate_repair(struct certificate_run *run, struct err *err)
         .ca_pem = buf_str(&ca),
         .owner_ref = run->self->options.owner_ref,
         .kept = &kept,
+        .may_lack = true,
     };
-    r = build_target(run, &target, &applied, err);
+    r = build_target(run, &target, &applied, &why);
     if (r < 0)
-        return r;
+        return err_pass(err, &why);
     only_this_version(applied, &object->metadata);
     /* Where it changes nothing, the next run finds the same version and lets it be. */
-    writers_note_repaired(run->self->writers, run->crt->object.metadata.uid,
-                          object->metadata.resource_version);
-    return apply_target(run, applied, NULL, err);
+    if (!target.lacks)
+        writers_note_repaired(run->self->writers, run->crt->object.metadata.uid,
+                              object->metadata.resource_version);
+    r = apply_target(run, applied, NULL, err);
+    return r == 0 && target.lacks ? err_pass(err, &why) : r;
 }

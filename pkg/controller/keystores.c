@@ -173,6 +173,8 @@ int keystores_add(const struct target_secret *target, const struct chain *chain,
 
         if (!is_wanted(&target->crt->spec, &stores[i], has_ca))
             continue;
+        if (!as_is && target->lacks & 1U << stores[i].format)
+            continue;
         if (as_is)
             json_set_text(data, stores[i].entry, as_is);
         else

@@ -19,7 +19,9 @@ struct target_secret {
     /* Of the key stores that have to be made; NULL: none has to (keystores.h). */
     const struct keystore_passwords *passwords;
     const struct array_pair *kept; /* key stores as they are, entry to base64; NULL: none */
-    int64_t now_ms;                /* entries of a Java key store tell when they were made */
+    bool may_lack;  /* key stores whose password cannot be had are left out, and ... */
+    unsigned lacks; /* ... bit by enum keystore_format say which */
+    int64_t now_ms; /* entries of a Java key store tell when they were made */
 };
 
 /* The object for a forced apply as MANAGER_ISSUING: all our fields and no others. ERR_INVALID when key

@@ -286,6 +286,33 @@ TEST(without_the_password_only_what_has_to_be_made_waits)
     sim_free(sim);
 }
 
+TEST(a_store_that_waits_for_its_password_holds_up_nothing_else)
+{
+    struct sim *sim = sim_with_ca(true);
+
+    sim_apply(sim, LEAF(""));
+    sim_run_until_idle(sim);
+    sim_apply(
+        sim,
+        LEAF(
+            "  secretTemplate: {labels: {team: web}}\n"
+            "  additionalOutputFormats: [{type: DER}]\n"
+            "  keystores:\n    jks: {create: true, passwordSecretRef: {name: passwords, key: jks}}\n"
+            "    pkcs12: {create: true, profile: Modern2023, password: changeit}\n"));
+    sim_run_until_idle(sim);
+    check_ready(sim, "1");
+    ASSERT_STREQ(sim_text(sim, "secret/web-tls", "metadata.labels.team"), "web");
+    ASSERT_TRUE(store_of(sim, "key.der"));
+    check_stores(sim, false, true);
+    ASSERT_TRUE(sim_has_event(sim, "certificate/web", "KeystorePasswordSecretNotFound"));
+    sim_advance(sim, HOURS(1)); /* nothing changes, and it is not given up */
+    sim_apply(sim, PASSWORDS("jks: changeit"));
+    sim_run_until_idle(sim);
+    check_ready(sim, "1");
+    check_stores(sim, true, true);
+    sim_free(sim);
+}
+
 TEST(a_password_that_is_no_text_is_told_without_it)
 {
     struct sim *sim = sim_with_ca(false);
@@ -329,5 +356,6 @@ RUN_TESTS(cmocka_unit_test(stores_come_and_go_with_the_spec_and_no_new_certifica
           cmocka_unit_test(the_password_wakes_its_certificate_at_once),
           cmocka_unit_test(a_store_that_is_asked_for_later_waits_too_and_all_else_goes_on),
           cmocka_unit_test(without_the_password_only_what_has_to_be_made_waits),
+          cmocka_unit_test(a_store_that_waits_for_its_password_holds_up_nothing_else),
           cmocka_unit_test(a_password_that_is_no_text_is_told_without_it),
           cmocka_unit_test(a_crash_at_any_write_loses_nothing));
