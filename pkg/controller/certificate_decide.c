@@ -519,10 +519,24 @@ static const struct secret_facts *named_next_key(struct decider *d)
 }
 
 /* Returns the next key once it is there and fits; else has decided. */
+const char *certificate_key_problem(const struct certificate_facts *facts, struct arena *arena)
+{
+    const struct certificate_spec *spec = &facts->crt->spec;
+    const struct secret_facts *secret = facts->secret;
+    const char *why;
+
+    if (certificate_rotates_key(spec) || !secret || !secret->key_ok ||
+        key_fits_spec(spec, secret->key_algorithm, secret->key_size, arena, &why))
+        return NULL;
+    return arena_printf(arena,
+                        "spec.privateKey.rotationPolicy is Never, but the key in Secret '%s' does "
+                        "not fit: %s; delete the Secret, or allow rotation",
+                        spec->secret_name, why);
+}
+
 static const struct secret_facts *settle_next_key(struct decider *d)
 {
     const struct certificate_spec *spec = &d->facts->crt->spec;
-    const struct secret_facts *secret = d->facts->secret;
     const struct secret_facts *key = named_next_key(d);
     const char *why;
 
@@ -539,13 +553,10 @@ static const struct secret_facts *settle_next_key(struct decider *d)
     }
     if (key)
         return key;
-    if (!certificate_rotates_key(spec) && secret && secret->key_ok &&
-        !key_fits_spec(spec, secret->key_algorithm, secret->key_size, d->arena, &why)) {
+    why = certificate_key_problem(d->facts, d->arena);
+    if (why) {
         d->out->reason = "CannotRegenerateKey";
-        d->out->message = arena_printf(
-            d->arena,
-            "spec.privateKey.rotationPolicy is Never, but the key in Secret '%s' does not fit: %s; delete the Secret, or allow rotation",
-            spec->secret_name, why);
+        d->out->message = why;
         set_condition(d, "Issuing", CONDITION_TRUE, d->out->reason, d->out->message);
         return NULL;
     }

@@ -92,6 +92,9 @@ void certificate_take_window(const struct certificate_facts *facts,
                              struct certificate_acme_status *acme,
                              struct certificate_decision *decision);
 
+/* Why no next key can be made: one that is to stay does not fit. NULL: it can. */
+const char *certificate_key_problem(const struct certificate_facts *facts, struct arena *arena);
+
 /* Of the certificate that comes next. Users may write a status, too: behind the last number comes 1. */
 int64_t certificate_next_revision(const struct certificate_status *status);
 

@@ -59,8 +59,12 @@ struct planning {
 static const char *obstacle(struct planning *planning, const struct certificate_facts *facts)
 {
     const struct issuer_reference *ref = &facts->crt->spec.issuer_ref;
-    const char *reason;
+    const char *reason, *problem = NULL;
 
+    if (facts->next_key_count == 0)
+        problem = certificate_key_problem(facts, planning->plan->arena);
+    if (problem)
+        return problem;
     if (!streq(issuer_reference_group(ref), "cert-manager.io"))
         return NULL; /* another program's: nobody here knows how it is */
     return issuer_obstacle(facts->issuer, ref, planning->plan->arena, &reason);

@@ -88,6 +88,18 @@ def test_what_it_says_of_an_edit_is_what_then_happens(program):
     assert set(planned(program)[0].values()) == {"keep"}
 
 
+def test_a_key_that_is_to_stay_and_does_not_fit_is_in_the_way(program):
+    assert program.run_once().returncode == 0
+    larger = {"algorithm": "ECDSA", "size": 384}
+    program.write("b.yaml", m.certificate("b", ["b.test"], "ca", privateKey={**larger, "rotationPolicy": "Never"}))
+    program.write("c.yaml", m.certificate("c", ["c.test"], "ca", privateKey=larger))
+    what, made = planned(program, code=1)
+    assert what == {"root": "keep", "a": "keep", "b": "re-issue", "c": "re-issue"}
+    rows = {row["name"]: row for row in made["certificates"]}
+    assert "delete the Secret, or allow rotation" in rows["b"]["obstacle"]
+    assert "obstacle" not in rows["c"]
+
+
 def test_what_cannot_be_used_is_in_the_way(program):
     assert program.run_once().returncode == 0
     vault = {"vault": {"server": "https://vault.test", "path": "pki"}}
