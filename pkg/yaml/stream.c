@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "yaml/compose.h"
+#include "yaml/json_text.h"
 #include "yaml/yaml.h"
 
 struct document {
@@ -204,11 +205,17 @@ static int add_documents(struct composer *self, struct yaml_stream *stream)
 int yaml_parse(const char *text, size_t len, struct yaml_stream **ret, struct err *err)
 {
     cleanup(yaml_stream_free) struct yaml_stream *stream = NULL;
+    cleanup(buf_deinit) struct buf joined = BUF_SECRET(LIMIT_MANIFEST_FILE);
     cleanup(composer_deinit) struct composer composer = {};
     int r;
 
     if (len > LIMIT_MANIFEST_FILE)
         return err_set(err, ERR_TOO_LARGE, "YAML is larger than %d bytes", LIMIT_MANIFEST_FILE);
+    if (json_text_has_pairs(text, len)) {
+        json_text_join_pairs(text, len, &joined);
+        text = buf_str(&joined);
+        len = joined.len;
+    }
     stream = stream_new();
     r = composer_init(&composer, text, len, stream->arena, err);
     if (r == 0)

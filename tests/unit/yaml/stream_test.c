@@ -103,6 +103,19 @@ TEST(quoted_scalars_are_always_strings)
     assert_reads(rows, ARRAY_LEN(rows));
 }
 
+TEST(characters_of_two_escapes_are_read_in_json)
+{
+    static const struct row rows[] = {
+        {"{\"a\": \"\\ud83d\\ude00!\"}", "{\"a\":\"\xf0\x9f\x98\x80!\"}"},
+        {" \n{\"\\uD800\\uDC00\": \"\\uDBFF\\uDFFF\"}",
+         "{\"\xf0\x90\x80\x80\":\"\xf4\x8f\xbf\xbf\"}"},
+        {"{\"a\": \"\\\\ud83d\\\\ude00\"}", "{\"a\":\"\\\\ud83d\\\\ude00\"}"},
+        {"{\"a\": \"\\u00e4\\ud7ff\"}", "{\"a\":\"\xc3\xa4\xed\x9f\xbf\"}"},
+    };
+
+    assert_reads(rows, ARRAY_LEN(rows));
+}
+
 TEST(tags_may_say_what_is_there)
 {
     static const struct row rows[] = {
@@ -515,6 +528,7 @@ TEST(a_secret_in_a_text_is_left_nowhere)
 RUN_TESTS(cmocka_unit_test(a_secret_in_a_text_is_left_nowhere),
           cmocka_unit_test(plain_scalars_are_read_as_kubectl_reads_them),
           cmocka_unit_test(quoted_scalars_are_always_strings),
+          cmocka_unit_test(characters_of_two_escapes_are_read_in_json),
           cmocka_unit_test(tags_may_say_what_is_there), cmocka_unit_test(structures_are_read),
           cmocka_unit_test(utf16_is_read),
           cmocka_unit_test(every_document_is_read_and_empty_ones_are_skipped),
