@@ -109,7 +109,7 @@ def test_renewal_time_is_moved_into_a_window_and_one_that_never_opens_is_told(
     hourly = {"cron": "0 * * * *", "windowDuration": "1m", "timezone": "Asia/Kathmandu"}
     apply(cluster, windowed("web", private_ca, hourly))
     wait_ready(cluster, web, private_ca)
-    assert cluster.get(web, private_ca)["status"]["renewalTime"].endswith(":15:00Z")
+    assert ":15:" in cluster.get(web, private_ca)["status"]["renewalTime"]  # it may have been in the window's minute
     apply(cluster, windowed("web", private_ca, {"cron": "0 0 30 2 *", "windowDuration": "1h"}))
 
     def says(reason):
