@@ -121,10 +121,15 @@ static int deny(struct run *run, struct err *err)
     return save(run, err) < 0 ? err->code : 0;
 }
 
+static void tell_approved(struct run *run)
+{
+    event_extra(run->self, run->ctx, &run->request->object, "cert-manager.io", APPROVED);
+}
+
 static void approve(struct run *run)
 {
     request_approve(&run->status, context_now_ms(run->ctx), run->arena);
-    event_extra(run->self, run->ctx, &run->request->object, "cert-manager.io", APPROVED);
+    tell_approved(run);
 }
 
 static void set_pending(struct run *run, const char *event_reason, const char *message)
@@ -298,14 +303,17 @@ static int approve_only(struct run *run, struct reconcile_result *result, struct
         condition_is(conditions, "Approved", CONDITION_TRUE) ||
         condition_is(conditions, "Denied", CONDITION_TRUE))
         return 0;
-    approve(run);
+    request_approve(&run->status, context_now_ms(run->ctx), run->arena);
     r = save(run, &why);
     if (r == ERR_DENIED) {
         log_info(run->ctx, "not approved, as for another program's issuer: %s", why.text);
         result->requeue_at_ms = context_now_ms(run->ctx) + APPROVAL_RECHECK_MS;
         return 0;
     }
-    return r < 0 ? err_pass(err, &why) : 0;
+    if (r < 0)
+        return err_pass(err, &why);
+    tell_approved(run);
+    return 0;
 }
 
 static int reconcile(struct run *run, struct reconcile_result *result, struct err *err)
