@@ -222,5 +222,7 @@ int certificate_repair(struct certificate_run *run, struct err *err)
         writers_note_repaired(run->self->writers, run->crt->object.metadata.uid,
                               object->metadata.resource_version);
     r = apply_target(run, applied, NULL, err);
+    if (r < 0)
+        run->failure = NULL; /* that was of a password */
     return r == 0 && target.lacks ? err_pass(err, &why) : r;
 }
