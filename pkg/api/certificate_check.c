@@ -161,22 +161,29 @@ static void add_other_names(struct name_parts *to, const struct certificate_spec
                       strlen(str_or(spec->other_names.items[i].utf8_value, "")) + RDN_OVERHEAD;
 }
 
-static void add_permitted(struct name_parts *to, const struct name_constraint_item *bounds)
-{
-    add_strings(to, "nameConstraints.permitted.dnsDomains", &bounds->dns_domains, RDN_OVERHEAD);
-    add_strings(to, "nameConstraints.permitted.ipRanges", &bounds->ip_ranges, RDN_OVERHEAD);
-    add_strings(to, "nameConstraints.permitted.emailAddresses", &bounds->email_addresses,
-                RDN_OVERHEAD);
-    add_strings(to, "nameConstraints.permitted.uriDomains", &bounds->uri_domains, RDN_OVERHEAD);
-}
+static const struct {
+    const char *permitted, *excluded; /* paths */
+    size_t offset;
+} bound_parts[] = {
+#define BOUND_PART(name, member)                                                                   \
+    {                                                                                              \
+        "nameConstraints.permitted." name, "nameConstraints.excluded." name,                       \
+            offsetof(struct name_constraint_item, member)                                          \
+    }
+    BOUND_PART("dnsDomains", dns_domains),
+    BOUND_PART("ipRanges", ip_ranges),
+    BOUND_PART("emailAddresses", email_addresses),
+    BOUND_PART("uriDomains", uri_domains),
+#undef BOUND_PART
+};
 
-static void add_excluded(struct name_parts *to, const struct name_constraint_item *bounds)
+static void add_bounds(struct name_parts *to, const struct name_constraint_item *bounds,
+                       bool are_permitted)
 {
-    add_strings(to, "nameConstraints.excluded.dnsDomains", &bounds->dns_domains, RDN_OVERHEAD);
-    add_strings(to, "nameConstraints.excluded.ipRanges", &bounds->ip_ranges, RDN_OVERHEAD);
-    add_strings(to, "nameConstraints.excluded.emailAddresses", &bounds->email_addresses,
-                RDN_OVERHEAD);
-    add_strings(to, "nameConstraints.excluded.uriDomains", &bounds->uri_domains, RDN_OVERHEAD);
+    for (size_t i = 0; bounds && i < ARRAY_LEN(bound_parts); i++)
+        add_strings(to, are_permitted ? bound_parts[i].permitted : bound_parts[i].excluded,
+                    (const struct array_string *)((const char *)bounds + bound_parts[i].offset),
+                    RDN_OVERHEAD);
 }
 
 static void add_all_names(struct name_parts *to, const struct certificate_spec *spec)
@@ -192,10 +199,10 @@ static void add_all_names(struct name_parts *to, const struct certificate_spec *
     add_other_names(to, spec);
     if (spec->subject)
         add_subject(to, spec->subject);
-    if (bounds && bounds->permitted)
-        add_permitted(to, bounds->permitted);
-    if (bounds && bounds->excluded)
-        add_excluded(to, bounds->excluded);
+    if (bounds) {
+        add_bounds(to, bounds->permitted, true);
+        add_bounds(to, bounds->excluded, false);
+    }
 }
 
 /* What is larger is read by nobody: neither the request nor the certificate. */

@@ -158,7 +158,7 @@ void check_oid(const void *member, const char *path, struct field_report *report
 
 /* Lists of texts */
 
-/* What else cannot be in a certificate. */
+/* DNS names and URIs are IA5 in a certificate (RFC 5280 4.2.1.6). */
 static bool is_ascii(const char *s)
 {
     while (*s && (unsigned char)*s < 0x80)
