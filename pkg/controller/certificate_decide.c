@@ -288,14 +288,21 @@ static void finish(struct decider *d, const struct request_facts *request)
     act(d, CERTIFICATE_FINISH);
 }
 
+/* The brake: an issuance that does not leave what the checks ask for is not finished, or the next one would begin
+ * at once, and so on. */
+static bool fits_with(struct decider *d, const struct request_facts *request)
+{
+    return secret_holds(d->facts->secret, request) &&
+           !secret_violation(d->facts, request, d->arena).reason;
+}
+
 /* Stored already, by a run that was cut off behind it: whatever became of the key's own Secret, the
  * certificate is what counts. */
 static bool is_stored(struct decider *d, const struct request_facts *request)
 {
     return request &&
            condition_has_reason(&request->request.status.conditions, "Ready", "Issued") &&
-           request->certificate_ok && secret_holds(d->facts->secret, request) &&
-           !request_violation(&d->facts->crt->spec, request, d->arena).reason;
+           request->certificate_ok && fits_with(d, request);
 }
 
 /* --- the beginning --- */
@@ -456,7 +463,7 @@ static void decide_issued(struct decider *d, const struct request_facts *request
         fail(d, "InvalidCertificate", "the issuer sent a certificate for another key");
     else if (request->not_after_ms <= d->policy->now_ms)
         fail(d, "InvalidCertificate", "the issuer sent a certificate that has expired already");
-    else if (secret_holds(d->facts->secret, request))
+    else if (fits_with(d, request))
         finish(d, request);
     else
         act(d, CERTIFICATE_STORE);

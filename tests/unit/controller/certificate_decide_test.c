@@ -496,6 +496,8 @@ static void stored(struct sample *s)
     sample_store(s, &s->next);
 }
 
+static struct pair of_another_issuer = {ANNOTATION_ISSUER_NAME, "other"};
+
 static void stored_and_key_gone(struct sample *s)
 {
     stored(s);
@@ -506,6 +508,13 @@ static void stored_and_edited(struct sample *s)
 {
     stored(s);
     s->crt.spec.dns_names.items = s->other_names;
+}
+
+/* By a policy of the cluster, say: it would be issued anew as soon as this one is finished. */
+static void stored_and_changed(struct sample *s)
+{
+    stored(s);
+    s->secret.object.metadata.annotations = (struct array_pair){&of_another_issuer, 1};
 }
 
 TEST(a_request_is_dropped_waited_for_failed_or_stored)
@@ -529,6 +538,7 @@ TEST(a_request_is_dropped_waited_for_failed_or_stored)
         {"chain broken", issued_unusable, CERTIFICATE_FAIL, NULL, "InvalidCertificate"},
         {"issued", issued, CERTIFICATE_STORE, NULL, NULL},
         {"stored", stored, CERTIFICATE_FINISH, NULL, NULL},
+        {"stored, and changed", stored_and_changed, CERTIFICATE_STORE, "IncorrectIssuer", NULL},
         {"stored, next key gone", stored_and_key_gone, CERTIFICATE_FINISH, NULL, NULL},
         {"stored, then edited", stored_and_edited, CERTIFICATE_DROP_REQUEST, "SecretMismatch",
          NULL},
@@ -674,6 +684,12 @@ static void at_once_stored_and_edited(struct sample *s)
     s->crt.spec.dns_names.items = s->other_names;
 }
 
+static void at_once_stored_and_changed(struct sample *s)
+{
+    at_once_stored(s);
+    s->secret.object.metadata.annotations = (struct array_pair){&of_another_issuer, 1};
+}
+
 static void at_once_set_by_hand(struct sample *s)
 {
     at_once_as_it_is(s);
@@ -715,6 +731,8 @@ TEST(what_can_be_signed_at_once_is_and_leaves_nothing_behind)
         {"stored", at_once_stored, CERTIFICATE_FINISH, NULL, NULL},
         {"stored and edited", at_once_stored_and_edited, CERTIFICATE_DROP_REQUEST, "SecretMismatch",
          NULL},
+        {"stored and changed", at_once_stored_and_changed, CERTIFICATE_DROP_REQUEST,
+         "IncorrectIssuer", NULL},
         {"set by hand", at_once_set_by_hand, CERTIFICATE_ISSUE_AT_ONCE, NULL, "Renewing"},
         {"on the long way", at_once_but_begun_the_long_way, CERTIFICATE_MAKE_KEY, NULL, NULL},
         {"key kept", at_once_never_rotated, CERTIFICATE_ISSUE_AT_ONCE, NULL, "Renewing"},
