@@ -22,7 +22,6 @@
 struct gathered { /* references that keep the facts alive */
     struct cache_refs requests, secrets, rivals, orders;
     const struct secret_facts *secret;
-    bool secret_is_live; /* not the cache's word */
     const struct issuer *issuer;
     const struct secret_facts **next_keys;
 };
@@ -84,8 +83,9 @@ static void gather_secret(struct certificate_run *run, const struct gathered *ga
 }
 
 /* In place of what the cache has of the target Secret: what it is now. */
-static int read_secret(struct certificate_run *run, struct gathered *gathered, struct err *err)
+int certificate_read_secret(struct certificate_run *run, struct err *err)
 {
+    struct gathered *gathered = run->gathered;
     struct key key = {.namespace = run->key.namespace, .name = run->crt->spec.secret_name};
     const struct secret_facts *live = NULL;
     int r = secret_facts_live(run->self, run->ctx, &key, &live, err);
@@ -95,7 +95,7 @@ static int read_secret(struct certificate_run *run, struct gathered *gathered, s
     if (gathered->secret)
         object_unref(&gathered->secret->object);
     gathered->secret = live;
-    gathered->secret_is_live = true;
+    run->secret_unread = false;
     gather_secret(run, gathered);
     return 0;
 }
@@ -228,7 +228,9 @@ static int gather(struct certificate_run *run, struct gathered *gathered, struct
     struct controllers *self = run->self;
     struct key secret = {.namespace = run->key.namespace, .name = run->crt->spec.secret_name};
 
+    run->gathered = gathered;
     gathered->secret = cache_get(self->caches.secrets, &secret);
+    run->secret_unread = !gathered->secret && secret_may_be_missed(self);
     gathered->issuer = issuer_of(self, &run->crt->spec.issuer_ref, run->key.namespace);
     cache_by_index(self->caches.requests, INDEX_OWNER, run->crt->object.metadata.uid,
                    &gathered->requests);
@@ -244,7 +246,7 @@ static int gather(struct certificate_run *run, struct gathered *gathered, struct
     gather_secret(run, gathered);
     gather_waiting(run, gathered);
     if (gathered->secret && gathered->secret->is_partial) {
-        int r = read_secret(run, gathered, err);
+        int r = certificate_read_secret(run, err);
 
         if (r < 0)
             return r;
@@ -272,19 +274,25 @@ static bool trusts_absence(const struct certificate_run *run)
     return begins(run) || replaces_it || ends_readiness;
 }
 
+/* The first one, at once: nothing is asked of anybody outside, and the store refuses it where there is a Secret
+ * after all (certificate_short.c). */
+static bool store_will_tell(const struct certificate_run *run)
+{
+    return run->decision.action == CERTIFICATE_ISSUE_AT_ONCE && !run->crt->status.revision.is_set;
+}
+
 /* Decides, and once more when it turns on a Secret that the cache does not have: a cache that is late, or a
  * label that was taken off, must not lead to a new certificate (secrets.h). */
-static int decide(struct certificate_run *run, struct gathered *gathered, struct err *err)
+static int decide(struct certificate_run *run, struct err *err)
 {
     struct certificate_policy policy = certificate_policy_of(run);
     int r;
 
     certificate_decide(&run->facts, &policy, run->arena, &run->decision);
-    if (gathered->secret || gathered->secret_is_live || !secret_may_be_missed(run->self) ||
-        !trusts_absence(run))
+    if (!run->secret_unread || !trusts_absence(run) || store_will_tell(run))
         return 0;
-    r = read_secret(run, gathered, err);
-    if (r == 0 && gathered->secret)
+    r = certificate_read_secret(run, err);
+    if (r == 0 && run->facts.secret)
         certificate_decide(&run->facts, &policy, run->arena, &run->decision);
     return r;
 }
@@ -470,7 +478,7 @@ static int look(struct certificate_run *run, struct gathered *gathered, struct e
 {
     int r = gather(run, gathered, err);
 
-    return r == 0 ? decide(run, gathered, err) : r;
+    return r == 0 ? decide(run, err) : r;
 }
 
 int certificate_look(struct controllers *self, const struct context *ctx,

@@ -27,7 +27,9 @@ struct certificate_run {
     struct arena *arena;
     struct certificate_facts facts;
     struct certificate_decision decision;
-    bool waits_for_key; /* nothing has begun */
+    struct gathered *gathered; /* certificate.c's, behind the facts */
+    bool secret_unread;        /* the caches lack the target Secret, and the store was not asked */
+    bool waits_for_key;        /* nothing has begun */
     const char *
         failure; /* reason of the event for an error that time does not mend; NULL: RequestFailed */
 };
@@ -97,6 +99,8 @@ int certificate_target_changed(struct certificate_run *run, struct err *err);
 /* Of the target Secret as it was stored: is it as it was applied? The decision is as of then: to finish. */
 int certificate_check_stored(struct certificate_run *run, const struct json *stored,
                              struct err *err);
+/* The facts of the target Secret as it is in the store now. */
+int certificate_read_secret(struct certificate_run *run, struct err *err);
 /* Takes over a reference, to the end of the run. */
 void certificate_keep(struct certificate_run *run, const struct object *object);
 

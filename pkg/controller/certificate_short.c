@@ -9,6 +9,9 @@
  * the key goes into the Secret that the request names, so that what is there already is of use. A crash
  * behind 1 or 2 leaves a request for a key that is lost, which the next run replaces; behind 3 only the
  * status is missing (certificate_decide.c, is_stored()).
+ *
+ * For the first certificate 3 also finds out whether there is a Secret that the caches do not have (a restored
+ * one, say): it is written only where nothing is. What is there then decides.
  */
 #include "base/log.h"
 #include "controller/certificate_run.h"
@@ -16,6 +19,7 @@
 struct short_path {
     struct certificate_run *run;
     const struct pkey *key;
+    bool asked;                   /* there may be a request for the key */
     const struct object *request; /* as created, then as issued */
     struct sign_result signed_;
 };
@@ -151,24 +155,49 @@ static int finish(struct short_path *path, struct err *err)
     return r;
 }
 
-/* What stopped us is for the long path to show. With `key` there may be a request for it. */
-static int go_long(struct certificate_run *run, const struct pkey *key, const struct err *why,
-                   struct err *err)
+static int start_long(struct short_path *path, struct err *err)
 {
-    struct certificate_policy policy = certificate_policy_of(run);
+    struct certificate_run *run = path->run;
+    int r = certificate_start(run, err);
+
+    if (r < 0 || !path->asked)
+        return r;
+    run->decision.next_key_name = run->decision.status.next_private_key_secret_name;
+    return certificate_store_next_key(run, path->key, err);
+}
+
+/* The target Secret was there, and nothing is to be issued. */
+static int use_found(struct short_path *path, const struct err *why, struct err *err)
+{
+    struct certificate_run *run = path->run;
     int r;
 
+    if (run->decision.action == CERTIFICATE_FINISH) /* ours: the answer to the write was lost */
+        return certificate_finish(run, err);
+    r = path->request ? write_delete(run->self, run->ctx, path->request, err) : 0;
+    if (r < 0)
+        return r;
+    return run->decision.action == CERTIFICATE_NOTHING ? certificate_save(run, err)
+                                                       : err_pass(err, why);
+}
+
+/* What stopped us is for the long path to show. */
+static int go_long(struct short_path *path, const struct err *why, struct err *err)
+{
+    struct certificate_run *run = path->run;
+    struct certificate_policy policy = certificate_policy_of(run);
+    bool was_unread = run->secret_unread;
+    int r = was_unread ? certificate_read_secret(run, err) : 0;
+
+    if (r < 0)
+        return r;
     log_debug(run->ctx, "not at once: %s", why->text);
     run->facts.signs_at_once = false;
     run->failure = NULL; /* the long path will meet it, and tell */
     certificate_decide(&run->facts, &policy, run->arena, &run->decision);
-    if (run->decision.action != CERTIFICATE_START)
-        return err_pass(err, why);
-    r = certificate_start(run, err);
-    if (r < 0 || !key)
-        return r;
-    run->decision.next_key_name = run->decision.status.next_private_key_secret_name;
-    return certificate_store_next_key(run, key, err);
+    if (run->decision.action == CERTIFICATE_START)
+        return start_long(path, err);
+    return was_unread && run->facts.secret ? use_found(path, why, err) : err_pass(err, why);
 }
 
 static int request_at_once(struct short_path *path, const struct json *request, struct err *err)
@@ -179,12 +208,13 @@ static int request_at_once(struct short_path *path, const struct json *request, 
     struct err why = {};
     int r;
 
+    path->asked = true;
     expectations_hold(run->self->expectations, LANE_REQUESTS, &key);
     r = make_all(path, request, &why);
     if (r == ERR_CANCELED)
         (void)err_pass(err, &why); /* `r` is its code */
     else if (r < 0)
-        r = go_long(run, path->key, &why, err);
+        r = go_long(path, &why, err);
     else
         r = finish(path, err);
     expectations_release(run->self->expectations, LANE_REQUESTS, &key);
@@ -206,6 +236,6 @@ int certificate_issue_at_once(struct certificate_run *run, struct reconcile_resu
     if (r == 0)
         r = certificate_request_json(run, path.key, run->decision.next_key_name, &request, &why);
     if (r < 0)
-        return go_long(run, NULL, &why, err);
+        return go_long(&path, &why, err);
     return request_at_once(&path, request, err);
 }

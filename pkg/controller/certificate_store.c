@@ -49,6 +49,11 @@ static int apply_target(struct certificate_run *run, const struct json *secret,
     return write_apply(issuing, secret, ret_stored, err);
 }
 
+static void only_where_absent(struct json *secret)
+{
+    json_set_text(json_need_map(secret, "metadata"), "resourceVersion", STORE_ABSENT);
+}
+
 static const char *pem_text(struct certificate_run *run, const struct bytes *bytes)
 {
     return bytes->len > 0 ? arena_strndup(run->arena, (const char *)bytes->data, bytes->len) : NULL;
@@ -79,8 +84,11 @@ int certificate_apply_target(struct certificate_run *run, struct target_secret *
     unsigned char key_hash[SHA256_LEN];
     int r = build_target(run, target, &secret, err);
 
-    if (r == 0)
-        r = apply_target(run, secret, ret_stored, err);
+    if (r < 0)
+        return r;
+    if (run->decision.action == CERTIFICATE_ISSUE_AT_ONCE && run->secret_unread)
+        only_where_absent(secret);
+    r = apply_target(run, secret, ret_stored, err);
     if (r < 0)
         return r;
     pkey_public_hash(key, key_hash);

@@ -409,13 +409,19 @@ static int admit_applied(const struct request *request, const struct json *given
     return 0;
 }
 
+static bool must_be_absent(const struct json *config)
+{
+    return streq(object_meta(config, "resourceVersion"), STORE_ABSENT);
+}
+
 /* The object is not there: applying creates it, unless a certain one was meant. */
 static int apply_new(struct request *request, const struct json *config, struct json **ret,
                      struct err *err)
 {
     cleanup(json_unref) struct json *object = NULL;
 
-    if (object_meta(config, "uid") || object_meta(config, "resourceVersion"))
+    if (object_meta(config, "uid") ||
+        (object_meta(config, "resourceVersion") && !must_be_absent(config)))
         return err_set(err, ERR_CONFLICT, "'%s' does not exist any more",
                        object_meta(config, "name"));
     object = managed_fields_apply(NULL, config, &request->writer);
@@ -445,6 +451,8 @@ int local_apply(struct store *store, const struct context *ctx, const struct res
         return apply_new(&request, config, ret, err);
     if (r < 0)
         return err_pass(err, &why);
+    if (must_be_absent(config))
+        return err_set(err, ERR_CONFLICT, "'%s' is there already", key.name);
     precondition = precondition_in(config);
     r = object_check_precondition(request.row.object, &precondition, err);
     if (r < 0)

@@ -71,6 +71,10 @@ struct store_note { /* an Event about an object */
     const char *manager; /* reportingController */
 };
 
+/* As metadata.resourceVersion of what is applied: nothing may be there under this name, ERR_CONFLICT. (An API server
+ * compares a version with what is there, only; and 1 is etcd's before it is written to.) */
+#define STORE_ABSENT "1"
+
 struct store_ops {
     int (*get)(struct store *store, const struct context *ctx, const struct resource *resource,
                const struct key *key, struct json **ret, struct err *err);
@@ -79,7 +83,7 @@ struct store_ops {
                   const char *manager, const struct json *object, struct json **ret,
                   struct err *err);
     /* Forced server-side apply: only the fields given, all of them, every time; creates if absent.
-     * metadata.uid in `object` is a precondition. */
+     * metadata.uid in `object` is a precondition, and so is metadata.resourceVersion STORE_ABSENT. */
     int (*apply)(struct store *store, const struct context *ctx, const struct resource *resource,
                  const char *manager, const struct json *object, struct json **ret,
                  struct err *err);

@@ -498,6 +498,55 @@ TEST(a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_withou
     }
 }
 
+/* --- what comes back from a backup --- */
+
+/* As JSON, which is YAML, too. */
+static char *backup_of(struct sim *sim, const char *name)
+{
+    cleanup(json_unref) struct json *object = json_deep(sim_get(sim, name));
+    struct json *metadata = json_get(object, "metadata");
+    static const char *const gone[] = {"uid",           "resourceVersion", "creationTimestamp",
+                                       "managedFields", "ownerReferences", "generation"};
+
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+        json_remove(metadata, gone[i]);
+    json_remove(object, "status");
+    return json_text(object);
+}
+
+/* The caches may have the Certificate before its Secret. */
+TEST(a_restored_secret_is_kept_though_the_caches_are_late)
+{
+    size_t late = 0;
+
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        struct sim_options options = {.start_ms = START, .seed = seed, .split_secrets = true};
+        struct sim *sim = sim_with_root(&options);
+        cleanup(xfree) char *secret = NULL;
+        const char *key;
+
+        sim_apply(sim, LEAF);
+        sim_run_until_idle(sim);
+        check_leaf(sim);
+        secret = backup_of(sim, "secret/web-tls");
+        key = sim_secret(sim, "secret/web-tls", "tls.key");
+        sim_delete(sim, "certificate/web");
+        sim_delete(sim, "secret/web-tls");
+        sim_run_until_idle(sim);
+        ASSERT_EQ(sim_count(sim, "certificaterequest"), 1); /* root's */
+        sim_change_written(sim, "certificaterequest", "{}");
+        sim_apply(sim, secret);
+        sim_apply(sim, LEAF);
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_STREQ(sim_secret(sim, "secret/web-tls", "tls.key"), key);
+        ASSERT_EQ(sim_count(sim, "certificaterequest"), 1);
+        late += sim_written(sim) > 0; /* and gone again */
+        sim_free(sim);
+    }
+    ASSERT_TRUE(late > 0);
+}
+
 /* One was made after the other, each left behind as a stranger's. */
 TEST(a_next_key_that_is_changed_as_it_is_created_is_not_left_behind)
 {
@@ -713,6 +762,7 @@ RUN_TESTS(
     cmocka_unit_test(a_denied_approval_leaves_the_key_where_the_request_says),
     cmocka_unit_test(a_ca_that_goes_away_half_way_is_waited_for),
     cmocka_unit_test(a_request_that_is_changed_as_it_is_created_is_a_failure_with_back_off),
+    cmocka_unit_test(a_restored_secret_is_kept_though_the_caches_are_late),
     cmocka_unit_test(
         a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_without_end),
     cmocka_unit_test(a_next_key_that_is_changed_as_it_is_created_is_not_left_behind),

@@ -880,6 +880,21 @@ TEST(apply_for_a_certain_uid_does_not_make_a_new_object)
     ASSERT_ERR(ERR_CONFLICT, store_apply(f->store, &f->ctx, &secrets, MANAGER, config, &ret, &err));
 }
 
+TEST(apply_where_nothing_may_be_creates_and_does_not_change)
+{
+    struct store_fixture *f = *test_state;
+    cleanup(json_unref) struct json *config = secret(
+        f, "web", "{'metadata': {'resourceVersion': '" STORE_ABSENT "'}, 'data': {'k': 'YQ=='}}");
+    cleanup(json_unref) struct json *object = json_deep(config), *ret = NULL, *there = NULL;
+    struct err err = {};
+
+    object = applied(f, MANAGER, object);
+    assert_json(owned(object, MANAGER, "Apply", NULL), "{'f:data': {'f:k': {}}}");
+    ASSERT_ERR(ERR_CONFLICT, store_apply(f->store, &f->ctx, &secrets, MANAGER, config, &ret, &err));
+    there = got(f, &secrets, "web");
+    ASSERT_TRUE(json_same(there, object));
+}
+
 TEST(finalizers_are_a_set_of_many_owners)
 {
     struct store_fixture *f = *test_state;
@@ -1472,6 +1487,7 @@ int store_suite_run(const char *name, const struct store_suite *on)
         CASE_OF(what_was_taken_over_is_removed_when_its_taker_lets_go),
         CASE_OF(an_update_takes_changed_fields_from_an_applier_who_takes_them_back),
         CASE_OF(apply_for_a_certain_uid_does_not_make_a_new_object),
+        CASE_OF(apply_where_nothing_may_be_creates_and_does_not_change),
         CASE_OF(finalizers_are_a_set_of_many_owners),
         CASE_OF(owner_references_are_told_apart_by_uid),
         CASE_OF(a_create_owns_everything_it_gives),
