@@ -49,6 +49,8 @@ struct cache {
     struct pool pool;     /* of entries, frozen objects and members of indexes; the writer's */
     struct tree gone;     /* the writer's */
 
+    struct decoded decoded;
+
     struct mutex mutex; /* guards what follows; only the writer changes it */
     struct tree entries;
     size_t len;
@@ -63,6 +65,7 @@ struct cache *cache_new(const struct cache_kind *kind)
     cache->kind = kind;
     mutex_init(&cache->writing);
     mutex_init(&cache->mutex);
+    mutex_init(&cache->decoded.mutex);
     pool_init(&cache->pool);
     cache->indexes = xcalloc(kind->index_count, sizeof(*cache->indexes));
     for (size_t i = 0; i < kind->index_count; i++)
@@ -218,6 +221,8 @@ void cache_free(struct cache *cache)
     }
     gone_clear(&cache->gone);
     pool_deinit(&cache->pool);
+    decoded_clear(&cache->decoded, cache->kind);
+    mutex_deinit(&cache->decoded.mutex);
     mutex_deinit(&cache->mutex);
     mutex_deinit(&cache->writing);
     for (size_t i = 0; i < cache->source_count; i++)
@@ -396,6 +401,11 @@ uint64_t cache_undecodable(struct cache *cache)
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&cache->mutex);
 
     return cache->undecodable;
+}
+
+int cache_decode(struct cache *cache, const struct json *object, const void **ret, struct err *err)
+{
+    return decoded_get(&cache->decoded, cache->kind, object, ret, err);
 }
 
 /* --- handlers --- */
@@ -597,7 +607,7 @@ static int replace(struct cache_source *source, struct entry *entry,
 {
     struct cache *cache = source->cache;
     const void *object = NULL, *before;
-    int r = cache->kind->decode(event->object, &object, err);
+    int r = cache_decode(cache, event->object, &object, err);
 
     if (r < 0) {
         mutex_lock(&cache->mutex);

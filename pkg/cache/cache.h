@@ -50,6 +50,7 @@ struct cache_kind { /* static const */
     const struct resource *resource;
     int (*decode)(const struct json *value, const void **ret, struct err *err); /* a reference */
     void (*unref)(const void *object);
+    const void *(*ref)(const void *object); /* NULL: none is ever shared */
     /* freeze() appends; what it wrote is wiped when it goes. `names` are kept by the cache and need not
      * be in it: thaw() is given the same. It makes a reference to a new object, on any thread, under the
      * lock. `form` is the row's. */
@@ -65,6 +66,13 @@ struct cache *cache_new(const struct cache_kind *kind);
 void cache_free(struct cache *cache);
 DEFINE_CLEANUP(struct cache, cache_free);
 const struct cache_kind *cache_kind(const struct cache *cache);
+
+/*
+ * The kind's decode(), for answers of the store, too: what we write comes back by the watch, before the answer or
+ * behind it, and is decoded once. Who comes second waits for the first, and gets a reference to the same object.
+ * The last few are kept.
+ */
+int cache_decode(struct cache *cache, const struct json *object, const void **ret, struct err *err);
 
 /* A reference to an object of the caller's own, or NULL. */
 const void *cache_get(struct cache *cache, const struct key *key);

@@ -8,6 +8,7 @@
 #define CACHE_ENTRY_H
 
 #include "base/pool.h"
+#include "base/thread.h"
 #include "cache/cache.h"
 #include "cache/tree.h"
 
@@ -45,6 +46,21 @@ void gone_add(struct tree *gone, const struct key *key, const struct cache_sourc
 void gone_remove_if(struct tree *gone, bool (*is_over)(const struct gone *gone, void *arg),
                     void *arg);
 void gone_clear(struct tree *gone);
+
+/* --- decoded.c: what was decoded last --- */
+
+enum { DECODED_MAX = 32 };
+struct decoded {
+    struct mutex mutex; /* held while one is decoded */
+    struct {
+        uint64_t uid, version; /* as of an entry */
+        const void *object;
+    } items[DECODED_MAX];
+    size_t next; /* place that is taken next */
+};
+int decoded_get(struct decoded *decoded, const struct cache_kind *kind, const struct json *object,
+                const void **ret, struct err *err);
+void decoded_clear(struct decoded *decoded, const struct cache_kind *kind);
 
 /* One index: hash of the value, then key. */
 struct hashes {

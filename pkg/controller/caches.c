@@ -250,6 +250,11 @@ static const void *thaw_object(const void *form, const void *frozen, struct cach
     return object_thaw(form, frozen, known(names));
 }
 
+static const void *ref(const void *object)
+{
+    return object_ref(object);
+}
+
 static void unref(const void *object)
 {
     object_unref(object);
@@ -262,8 +267,8 @@ static const struct object_form challenge_form = {&kind_challenge, &challenge_fi
 
 #define ROW(kind_, decode_, form_, indexes_)                                                       \
     {                                                                                              \
-        .resource = &kind_.resource, .decode = decode_, .unref = unref, .freeze = freeze_object,   \
-        .thaw = thaw_object, .form = &form_, .indexes = indexes_,                                  \
+        .resource = &kind_.resource, .decode = decode_, .ref = ref, .unref = unref,                \
+        .freeze = freeze_object, .thaw = thaw_object, .form = &form_, .indexes = indexes_,         \
         .index_count = ARRAY_LEN(indexes_)                                                         \
     }
 

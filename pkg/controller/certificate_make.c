@@ -104,7 +104,7 @@ static int store_next_key(struct certificate_run *run, const struct pkey *key,
     int r = write_new(certificate_author(run), secret, &stored, err);
 
     if (r == 0)
-        r = secret_facts_decode(stored, &facts, err);
+        r = cache_decode(run->self->caches.secrets, stored, (const void **)&facts, err);
     if (r < 0)
         return r;
     if (!is_usable(run, key, facts))
@@ -300,7 +300,7 @@ int certificate_create_request(struct certificate_run *run, const struct json *r
     int r = write_new(certificate_author(run), request, &stored, err);
 
     if (r == 0)
-        r = request_facts_decode(stored, (const void **)&facts, err);
+        r = cache_decode(run->self->caches.requests, stored, (const void **)&facts, err);
     if (r < 0)
         return r;
     *ret_changed = what_was_changed(run, key, (const struct request_facts *)facts);

@@ -21,6 +21,7 @@ struct short_path {
     const struct pkey *key;
     bool asked;                   /* there may be a request for the key */
     const struct object *request; /* as created, then as issued */
+    bool csr_is_own;              /* its CSR is the one that we made, byte for byte */
     struct sign_result signed_;
 };
 
@@ -46,7 +47,7 @@ static int take_request(struct short_path *path, const struct json *stored,
     if (path->request)
         object_unref(path->request);
     path->request = request;
-    r = request_facts_decode(stored, &facts, err);
+    r = cache_decode(path->run->self->caches.requests, stored, &facts, err);
     *ret_facts = facts;
     return r;
 }
@@ -60,14 +61,20 @@ static int create_request(struct short_path *path, const struct json *request, s
 
     if (r == 0 && changed)
         return err_set(err, ERR_CONFLICT, "%s", changed);
-    return r < 0 ? r : object_decode(&kind_certificate_request, stored, NULL, &path->request, err);
+    if (r < 0)
+        return r;
+    path->csr_is_own = streq(json_as_text(json_path(request, "spec.request")),
+                             json_as_text(json_path(stored, "spec.request")));
+    return object_decode(&kind_certificate_request, stored, NULL, &path->request, err);
 }
 
 static int sign(struct short_path *path, struct err *err)
 {
     struct certificate_run *run = path->run;
-    struct sign_input input = {
-        .issuer = run->facts.issuer, .request = path->request, .key = path->key};
+    struct sign_input input = {.issuer = run->facts.issuer,
+                               .request = path->request,
+                               .key = path->key,
+                               .is_own = path->csr_is_own};
     int r = issuer_type_of(&input.issuer->spec)
                 ->sign(&run->self->issuers, run->ctx, &input, run->arena, &path->signed_, err);
 

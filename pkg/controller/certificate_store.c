@@ -140,7 +140,7 @@ int certificate_check_stored(struct certificate_run *run, const struct json *sto
 {
     struct certificate_policy policy = certificate_policy_of(run);
     const struct secret_facts *secret = NULL;
-    int r = secret_facts_decode(stored, &secret, err);
+    int r = cache_decode(run->self->caches.secrets, stored, (const void **)&secret, err);
 
     if (r < 0)
         return r;

@@ -92,7 +92,7 @@ static int apply(struct certificate_run *run, const struct pkey *key, const stru
     };
     r = certificate_apply_target(run, &target, key, &stored, err);
     if (r == 0)
-        r = secret_facts_decode(stored, &facts, err);
+        r = cache_decode(run->self->caches.secrets, stored, (const void **)&facts, err);
     if (r < 0)
         return r;
     /* Else the next run would make another one, without end. */

@@ -47,12 +47,14 @@ static int read_request(struct own_signing *own, struct err *err)
 
 int own_begin(struct own_signing *own, const char *reason, struct err *err)
 {
+    const struct bytes *csr = &own->request.request;
     struct err why = {};
     int r = read_request(own, err);
 
     if (r < 0)
         return r;
-    r = csr_parse(own->request.request.data, own->request.request.len, &own->csr, &why);
+    r = own->input->is_own ? csr_parse_own(csr->data, csr->len, &own->csr, &why)
+                           : csr_parse(csr->data, csr->len, &own->csr, &why);
     if (r == 0)
         return 0;
     (void)err_wrap(&why, "spec.request");

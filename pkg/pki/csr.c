@@ -124,7 +124,9 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
     return csr_wrap(take(req), false, ret, err);
 }
 
-static int from_der(const unsigned char *der, size_t len, bool only_look, struct csr **ret,
+enum reading { READ_TO_LOOK, READ_OWN, READ_ANY }; /* how far it is trusted */
+
+static int from_der(const unsigned char *der, size_t len, enum reading reading, struct csr **ret,
                     struct err *err)
 {
     cleanup(X509_REQ_free) X509_REQ *req = NULL;
@@ -137,10 +139,10 @@ static int from_der(const unsigned char *der, size_t len, bool only_look, struct
         return openssl_err(err, ERR_INVALID, "the certificate request cannot be read");
     if (at != der + len)
         return err_set(err, ERR_INVALID, "there are bytes behind the certificate request");
-    r = csr_wrap(take(req), only_look, &csr, err);
+    r = csr_wrap(take(req), reading == READ_TO_LOOK, &csr, err);
     if (r < 0)
         return r;
-    if (!only_look && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
+    if (reading == READ_ANY && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
         return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
     *ret = take(csr);
     return 0;
@@ -151,7 +153,8 @@ static bool is_request_label(const char *label)
     return streq(label, "CERTIFICATE REQUEST") || streq(label, "NEW CERTIFICATE REQUEST");
 }
 
-static int parse(const void *data, size_t len, bool only_look, struct csr **ret, struct err *err)
+static int parse(const void *data, size_t len, enum reading reading, struct csr **ret,
+                 struct err *err)
 {
     cleanup(pem_block_deinit) struct pem_block block = {};
     const char *at = data;
@@ -163,7 +166,7 @@ static int parse(const void *data, size_t len, bool only_look, struct csr **ret,
         return err_set(err, ERR_TOO_LARGE, "a certificate request is larger than %d bytes",
                        LIMIT_CERT_PEM);
     if (*at == (V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE))
-        return from_der(data, len, only_look, ret, err);
+        return from_der(data, len, reading, ret, err);
     r = pem_next(&at, at + len, &block, err);
     if (r == ERR_NOT_FOUND)
         return err_set(err, ERR_INVALID, "this is not a certificate request");
@@ -172,17 +175,22 @@ static int parse(const void *data, size_t len, bool only_look, struct csr **ret,
     if (!is_request_label(block.label))
         return err_set(err, ERR_INVALID, "the PEM block is '%s', not 'CERTIFICATE REQUEST'",
                        block.label);
-    return from_der(block.der, block.der_len, only_look, ret, err);
+    return from_der(block.der, block.der_len, reading, ret, err);
 }
 
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, false, ret, err);
+    return parse(data, len, READ_ANY, ret, err);
+}
+
+int csr_parse_own(const void *data, size_t len, struct csr **ret, struct err *err)
+{
+    return parse(data, len, READ_OWN, ret, err);
 }
 
 int csr_look(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, true, ret, err);
+    return parse(data, len, READ_TO_LOOK, ret, err);
 }
 
 void csr_to_der(const struct csr *csr, struct buf *to)
