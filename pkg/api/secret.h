@@ -27,6 +27,7 @@ struct secret_facts {
     struct array_string keys; /* names of data, sorted */
     bool has_data;            /* tls.key and tls.crt are there and not empty */
     bool key_ok, cert_ok;     /* they decode */
+    bool is_immutable;        /* its data cannot be changed any more */
     bool is_temporary;        /* made by a controller itself, until the issuer's comes */
     /* Only its metadata was seen, and of that only names, uid, version, what belongs to us (labels,
      * annotations, owners) and a deletion are kept. All else here is empty, and says nothing. */

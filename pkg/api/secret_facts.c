@@ -301,6 +301,7 @@ int secret_facts_decode(const struct json *value, const struct secret_facts **re
     if (streq(json_get_text(value, "kind"), PARTIAL_KIND)) {
         keep_part(&facts);
     } else {
+        facts.is_immutable = json_get_bool(value, "immutable", false);
         read_managed_fields(&facts, value, scratch);
         read_data(&facts, json_get(value, "data"), scratch);
     }

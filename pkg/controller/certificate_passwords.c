@@ -10,16 +10,16 @@
 #include "base/limits.h"
 #include "controller/certificate_run.h"
 
-static int read_reference(struct certificate_run *run, const struct secret_key_selector *ref,
-                          struct buf *to, struct err *err)
+static int read_reference(struct store *store, const struct context *ctx, const char *namespace,
+                          const struct secret_key_selector *ref, struct buf *to, struct err *err)
 {
     cleanup(object_unref) const struct object *secret = NULL;
-    struct key key = {.namespace = run->key.namespace, .name = ref->name};
+    struct key key = {.namespace = namespace, .name = ref->name};
     int r;
 
     if (str_empty(ref->name) || str_empty(ref->key))
         return err_set(err, ERR_INVALID, "needs 'name' and 'key'");
-    r = live_secret(run->self->store, run->ctx, &key, &secret, err);
+    r = live_secret(store, ctx, &key, &secret, err);
     if (r == 0)
         r = secret_value((const struct secret *)secret, ref->key, to, err);
     if (r == 0 && to->len == 0)
@@ -28,8 +28,8 @@ static int read_reference(struct certificate_run *run, const struct secret_key_s
     return r;
 }
 
-static int read_password(struct certificate_run *run, const struct keystore_wish *wish,
-                         struct buf *to, struct err *err)
+int certificate_read_password(struct store *store, const struct context *ctx, const char *namespace,
+                              const struct keystore_wish *wish, struct buf *to, struct err *err)
 {
     int r = 0;
 
@@ -38,7 +38,7 @@ static int read_password(struct certificate_run *run, const struct keystore_wish
     else if (!wish->ref)
         r = err_set(err, ERR_INVALID, "%s: needs 'passwordSecretRef' or 'password'", wish->path);
     else
-        r = read_reference(run, wish->ref, to, err);
+        r = read_reference(store, ctx, namespace, wish->ref, to, err);
     if (r == 0)
         return buf_check(to, "the password", err);
     return wish->ref ? err_wrap(err, "%s.passwordSecretRef", wish->path) : r;
@@ -55,7 +55,8 @@ int certificate_read_passwords(struct certificate_run *run, struct target_secret
         ret->of[i] = BUF_SECRET(LIMIT_PASSWORD);
         if (!keystores_need_password(target, format))
             continue;
-        r = read_password(run, &wish, &ret->of[i], err);
+        r = certificate_read_password(run->self->store, run->ctx, run->key.namespace, &wish,
+                                      &ret->of[i], err);
         if (r == 0)
             continue;
         run->failure = "KeystorePasswordSecretNotFound";

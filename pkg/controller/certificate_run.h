@@ -82,6 +82,9 @@ int certificate_create_request(struct certificate_run *run, const struct json *r
 /* Nothing is stored before chain, key, names and dates are right (incident acme.sh 2025-05). */
 int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,
                        const struct pkey *key, struct err *err);
+/* As `wish` says, read live where it names a Secret. */
+int certificate_read_password(struct store *store, const struct context *ctx, const char *namespace,
+                              const struct keystore_wish *wish, struct buf *to, struct err *err);
 /* Those of the key stores that `target` has to have made, read live. An error that is not transient is told in
  * an event of its own (run->failure). With `may_lack` that leaves 0 and target->lacks, the error in `err`. */
 int certificate_read_passwords(struct certificate_run *run, struct target_secret *target,
@@ -94,6 +97,9 @@ int certificate_apply(struct certificate_run *run, const struct certificate_requ
  * `key` is the one that it holds. */
 int certificate_apply_target(struct certificate_run *run, struct target_secret *target,
                              const struct pkey *key, struct json **ret_stored, struct err *err);
+/* What is wrong with a target Secret whose data cannot be changed, and what to do. */
+char *certificate_immutable_text(const struct controllers *self, const char *secret_name,
+                                 struct arena *arena);
 /* ERR_INVALID: what was applied to the target Secret is not what is in it. */
 int certificate_target_changed(struct certificate_run *run, struct err *err);
 /* Of the target Secret as it was stored: is it as it was applied? The decision is as of then: to finish. */

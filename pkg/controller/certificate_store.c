@@ -39,14 +39,29 @@ int certificate_verify(struct certificate_run *run, const struct bytes *chain_pe
     return r;
 }
 
+char *certificate_immutable_text(const struct controllers *self, const char *secret_name,
+                                 struct arena *arena)
+{
+    return arena_printf(arena, "the Secret '%s' is immutable; %s", secret_name,
+                        self->options.split_secrets
+                            ? "delete it, and it is made again"
+                            : "take 'immutable' out of its manifest, or remove the manifest");
+}
+
 /* Under the manager that may take over what cert-manager wrote. */
 static int apply_target(struct certificate_run *run, const struct json *secret,
                         struct json **ret_stored, struct err *err)
 {
     struct author issuing = certificate_author(run);
+    int r;
 
     issuing.manager = MANAGER_ISSUING;
-    return write_apply(issuing, secret, ret_stored, err);
+    r = write_apply(issuing, secret, ret_stored, err);
+    if (r != ERR_INVALID || !run->facts.secret || !run->facts.secret->is_immutable)
+        return r;
+    run->failure = "SecretImmutable";
+    return err_wrap(err, "%s",
+                    certificate_immutable_text(run->self, run->crt->spec.secret_name, run->arena));
 }
 
 static void only_where_absent(struct json *secret)
@@ -191,6 +206,7 @@ int certificate_repair(struct certificate_run *run, struct err *err)
     struct target_secret target;
     struct array_pair kept = {};
     const struct secret *secret;
+    const char *lacking;
     struct err why = {};
     int r = live_secret(run->self->store, run->ctx, &key, &object, err);
 
@@ -229,8 +245,11 @@ int certificate_repair(struct certificate_run *run, struct err *err)
     if (!target.lacks)
         writers_note_repaired(run->self->writers, run->crt->object.metadata.uid,
                               object->metadata.resource_version);
+    lacking = run->failure;
+    run->failure = NULL; /* a refused write has its own reason */
     r = apply_target(run, applied, NULL, err);
-    if (r < 0)
-        run->failure = NULL; /* that was of a password */
-    return r == 0 && target.lacks ? err_pass(err, &why) : r;
+    if (r < 0 || !target.lacks)
+        return r;
+    run->failure = lacking;
+    return err_pass(err, &why);
 }

@@ -4,6 +4,9 @@
  * A Secret may be a user's at first and a Certificate's later: an existing certificate that is adopted.
  * Once the certificate controller has written other key or certificate bytes, the manifest is history:
  * applying it again after a restart would bring the old certificate back.
+ *
+ * An API server never lets a Secret be changed that was immutable once: one deletes it. Here that would have a new
+ * certificate issued, so the manifest that made it immutable takes that back, by not saying it any more.
  */
 #include <string.h>
 
@@ -41,6 +44,23 @@ static bool owns_data(const struct json *object, const char *manager, const char
     return false;
 }
 
+static bool is_frozen_by_manifest(const struct json *secret)
+{
+    json_for_each_item (entry, json_path(secret, "metadata.managedFields"))
+        if (streq(json_get_text(entry, "manager"), MANAGER_MANIFESTS) &&
+            json_get(json_get(entry, "fieldsV1"), "f:immutable"))
+            return json_get_bool(secret, "immutable", false);
+    return false;
+}
+
+static int make_mutable(struct store *store, const struct context *ctx, const struct kind *kind,
+                        const struct key *key, const struct json *stored, struct err *err)
+{
+    return store_local_make_mutable(store, ctx, &kind->resource, key,
+                                    json_as_text(json_path(stored, "metadata.uid")),
+                                    MANAGER_MANIFESTS, err);
+}
+
 static bool is_kept_by_certificate(const struct json *secret)
 {
     for (size_t i = 0; i < ARRAY_LEN(certificate_keys); i++)
@@ -76,18 +96,20 @@ static bool has_other_certificate(const struct json *manifest, const struct json
 
 /* --- in --- */
 
-static int secret_was_taken_over(struct store *store, const struct context *ctx,
-                                 const struct manifest_entry *entry, bool *ret, struct err *err)
+static int prepare_secret(struct store *store, const struct context *ctx,
+                          const struct manifest_entry *entry, bool *ret_kept, struct err *err)
 {
     cleanup(json_unref) struct json *stored = NULL;
     char name[KEY_TEXT_MAX];
     struct key key = manifest_entry_key(entry->kind, entry->id, name);
     int r = store_get(store, ctx, &entry->kind->resource, &key, &stored, err);
 
-    if (r < 0 && r != ERR_NOT_FOUND)
-        return r;
-    *ret = r == 0 && is_kept_by_certificate(stored) && has_other_certificate(entry->json, stored);
-    return 0;
+    if (r < 0)
+        return r == ERR_NOT_FOUND ? 0 : r;
+    *ret_kept = is_kept_by_certificate(stored) && has_other_certificate(entry->json, stored);
+    if (json_get_bool(entry->json, "immutable", false) || !is_frozen_by_manifest(stored))
+        return 0;
+    return make_mutable(store, ctx, entry->kind, &key, stored, err);
 }
 
 /* What it has become belongs to what it was: an approval, a certificate. An API server has a policy for this. */
@@ -122,7 +144,7 @@ static int apply_once(struct store *store, const struct context *ctx,
     int r = 0;
 
     if (entry->kind->is_secret)
-        r = secret_was_taken_over(store, ctx, entry, &kept, err);
+        r = prepare_secret(store, ctx, entry, &kept, err);
     else if (entry->kind == &kind_certificate_request)
         r = check_request_stays(store, ctx, entry, err);
     if (r == 0 && !kept)
@@ -158,7 +180,7 @@ static int remove_once(struct store *store, const struct context *ctx, const str
     if (!is_applied_by(stored, MANAGER_MANIFESTS))
         return 0; /* somebody else's by now */
     if (kind->is_secret && (is_target || is_kept_by_certificate(stored)))
-        return 0;
+        return is_frozen_by_manifest(stored) ? make_mutable(store, ctx, kind, key, stored, err) : 0;
     exactly.uid = json_as_text(json_path(stored, "metadata.uid"));
     r = store_delete(store, ctx, &kind->resource, key, &exactly, err);
     return r == ERR_NOT_FOUND ? 0 : r;

@@ -53,6 +53,12 @@ int store_local_each_applied(struct store *store, const struct context *ctx,
                              void (*found)(void *arg, const struct key *key), void *arg,
                              struct err *err);
 
+/* Takes `immutable` back from the Secret with this uid, its data stay: an API server never does, but whoever wrote
+ * the Secret may here. Nothing where it is not immutable. */
+int store_local_make_mutable(struct store *store, const struct context *ctx,
+                             const struct resource *resource, const struct key *key,
+                             const char *uid, const char *manager, struct err *err);
+
 /* Events about one object, oldest first (list of JSON events.k8s.io/v1), or all with key NULL. */
 int store_local_events(struct store *store, const struct context *ctx,
                        const struct resource *resource, const struct key *key, struct json **ret,

@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "base/timetext.h"
+#include "store/local.h"
 #include "store/local_private.h"
 #include "store/managed_fields.h"
 #include "store/name.h"
@@ -463,6 +464,27 @@ int local_apply(struct store *store, const struct context *ctx, const struct res
     }
     next = managed_fields_apply(request.row.object, config, &request.writer);
     return settle(&request, next, true, ret, err);
+}
+
+int store_local_make_mutable(struct store *store, const struct context *ctx,
+                             const struct resource *resource, const struct key *key,
+                             const char *uid, const char *manager, struct err *err)
+{
+    cleanup(request_deinit) struct request request = {};
+    cleanup(json_unref) struct json *next = NULL;
+    struct store_precondition exactly = {.uid = uid};
+    int r;
+
+    request_init(&request, store, ctx, resource, manager);
+    r = begin_and_load(&request, key, err);
+    if (r == 0)
+        r = object_check_precondition(request.row.object, &exactly, err);
+    if (r < 0 || !json_get(request.row.object, "immutable"))
+        return r;
+    next = json_deep(request.row.object);
+    json_remove(next, "immutable");
+    managed_fields_update(request.row.object, next, &request.writer);
+    return write_next(&request, next, err);
 }
 
 int local_delete(struct store *store, const struct context *ctx, const struct resource *resource,

@@ -1,5 +1,6 @@
 """Bad manifests: each is told with file, line and field, and what was good stays in force."""
 
+import json
 import os
 import pathlib
 import re
@@ -410,3 +411,17 @@ def test_a_signal_while_it_starts_ends_it_at_once(binary, tmp_path):
         program.wait_until(lambda: (program.folder / "state.db").exists(), 20, "the store")
         assert program.stop(seconds=3) == 0
         assert len(program.objects("Certificate")) < many  # it had not come to the end
+
+
+def test_an_immutable_target_is_told_and_its_manifest_takes_that_back(binary, tmp_path):
+    with Certlet(binary, tmp_path / "dir") as program:
+        program.write_each(*manifests.private_ca())
+        program.write("fixed.yaml", {**manifests.secret("web-tls", {"a": "b"}), "immutable": True})
+        program.write("web.yaml", manifests.certificate("web", ["web.test"], "ca"))
+        assert program.run_once().returncode == 1
+        said = "the Secret 'web-tls' is immutable; take 'immutable' out of its manifest, or remove the manifest"
+        assert said in program.condition("web", "Issuing")["message"]
+        assert said in json.dumps(program.status())
+        program.remove("fixed.yaml")
+        assert program.run_once().returncode == 0
+        assert program.object("Secret", "web-tls")["data"]["a"]

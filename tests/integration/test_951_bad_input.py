@@ -1172,7 +1172,7 @@ def test_an_immutable_target_is_told_and_another_one_filled(cluster, controller,
 
     def says_so(one):
         said = (condition(one, "Issuing") or ("", "", ""))[2]
-        return "'checked/fixed': 422 Invalid: data: " in said and "field is immutable" in said
+        return "the Secret 'fixed' is immutable; delete it" in said and "field is immutable" in said
 
     cluster.wait_for(f"{CERTIFICATES}/fixed", CHECKED, condition=says_so, seconds=SECONDS)
     issue(cluster, CHECKED, "beside-fixed")

@@ -893,6 +893,62 @@ TEST(a_removed_secret_manifest_leaves_a_secret_that_a_certificate_names)
     bed_free(bed);
 }
 
+static void assert_immutable_becomes(bool still, const char *manifest, bool with_restart)
+{
+    struct bed *bed = bed_new();
+    cleanup(json_unref) struct json *secret = NULL;
+
+    put(bed, "s.yaml", SECRET("old") "immutable: true\n");
+    put(bed, "c.yaml", CERTIFICATE("web", "web-tls"));
+    load(bed);
+    if (manifest)
+        put(bed, "s.yaml", manifest);
+    else
+        drop(bed, "s.yaml");
+    if (with_restart) {
+        manifests_free(bed->manifests);
+        open_loader(bed);
+        load(bed);
+    }
+    (void)look(bed);
+    fake_clock_advance(&bed->clock, HOURS(1));
+    (void)look(bed);
+    secret = stored(bed, &kind_secret, "web-tls");
+    ASSERT_EQ(json_get_bool(secret, "immutable", false), still);
+    assert_certificate_in_secret(bed, "b2xk");
+    bed_free(bed);
+}
+
+TEST(a_manifest_takes_back_that_its_secret_is_immutable)
+{
+    assert_immutable_becomes(false, SECRET("old"), false);
+    assert_immutable_becomes(false, SECRET("old"), true);
+    assert_immutable_becomes(false, SECRET("old") "immutable: false\n", false);
+    assert_immutable_becomes(false, NULL, false);
+    assert_immutable_becomes(false, NULL, true);
+    assert_immutable_becomes(true, SECRET("new") "immutable: true\n", false);
+}
+
+TEST(what_somebody_else_made_immutable_stays_so)
+{
+    struct bed *bed = bed_new();
+    cleanup(manifest_problems_deinit) struct manifest_problems problems = {};
+    cleanup(manifest_objects_deinit) struct manifest_objects objects = {};
+    cleanup(json_unref) struct json *ret = NULL, *secret = NULL;
+    struct err err = {};
+
+    put(bed, "s.yaml", SECRET("old"));
+    load(bed);
+    parse(SECRET("old") "immutable: true\n", &objects, &problems);
+    ASSERT_OK(store_apply(bed->store, &bed->ctx, &kind_secret.resource, "other",
+                          objects.items[0].json, &ret, &err));
+    put(bed, "s.yaml", SECRET("old") "type: Opaque\n");
+    (void)look(bed);
+    secret = stored(bed, &kind_secret, "web-tls");
+    ASSERT_TRUE(json_get_bool(secret, "immutable", false));
+    bed_free(bed);
+}
+
 TEST(a_removed_certificate_leaves_its_secret)
 {
     struct bed *bed = bed_new();
@@ -1012,5 +1068,7 @@ RUN_TESTS(
     cmocka_unit_test(a_request_stays_what_it_was),
     cmocka_unit_test(a_manifest_does_not_bring_back_a_certificate_that_was_renewed),
     cmocka_unit_test(a_removed_secret_manifest_leaves_a_secret_that_a_certificate_names),
+    cmocka_unit_test(a_manifest_takes_back_that_its_secret_is_immutable),
+    cmocka_unit_test(what_somebody_else_made_immutable_stays_so),
     cmocka_unit_test(a_removed_certificate_leaves_its_secret),
     cmocka_unit_test(while_it_runs_new_folders_and_renamed_files_are_heard_of));
