@@ -26,7 +26,7 @@ struct view {
 
 static bool is_shown(const struct view *view, const struct plan_row *row)
 {
-    return view->all || row->verdict != PLAN_KEEP;
+    return view->all || row->verdict != PLAN_KEEP || row->obstacle;
 }
 
 static int name_width(const struct view *view)
@@ -288,7 +288,8 @@ static int open_place(struct planned *planned, const struct usage *usage,
 /* What is issued for the first time may wait for its Issuer, as in a new folder. */
 static bool stands_still(const struct plan_row *row)
 {
-    return row->verdict == PLAN_HOLD || (row->verdict == PLAN_RENEW && row->obstacle);
+    return row->verdict == PLAN_HOLD || row->is_stuck ||
+           (row->verdict == PLAN_RENEW && row->obstacle);
 }
 
 static int exit_code_of(const struct plan *plan, const struct planned *planned)

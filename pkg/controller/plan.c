@@ -1,6 +1,8 @@
 /* plan.c - see plan.h. */
 #include "controller/plan.h"
 
+#include "base/limits.h"
+#include "base/timetext.h"
 #include "controller/certificate_run.h"
 #include "controller/controllers.h"
 
@@ -56,19 +58,90 @@ struct planning {
     struct plan_row *row; /* the one that is being filled */
 };
 
-static const char *obstacle(struct planning *planning, const struct certificate_facts *facts)
+/* --- what is in the way --- */
+
+static void add_obstacle(struct planning *planning, const char *text)
+{
+    struct plan_row *row = planning->row;
+
+    if (text)
+        row->obstacle = row->obstacle
+                            ? arena_printf(planning->plan->arena, "%s; %s", row->obstacle, text)
+                            : text;
+}
+
+static void add_lasting(struct planning *planning, const char *text)
+{
+    add_obstacle(planning, text);
+    planning->row->is_stuck = planning->row->is_stuck || text;
+}
+
+static const char *issuer_problem(struct planning *planning, const struct certificate_facts *facts)
 {
     const struct issuer_reference *ref = &facts->crt->spec.issuer_ref;
-    const char *reason, *problem = NULL;
+    const char *reason;
 
-    if (facts->next_key_count == 0)
-        problem = certificate_key_problem(facts, planning->plan->arena);
-    if (problem)
-        return problem;
     if (!streq(issuer_reference_group(ref), "cert-manager.io"))
         return NULL; /* another program's: nobody here knows how it is */
     return issuer_obstacle(facts->issuer, ref, planning->plan->arena, &reason);
 }
+
+static const char *password_problem(struct planning *planning,
+                                    const struct certificate_facts *facts,
+                                    enum keystore_format format)
+{
+    cleanup(buf_deinit) struct buf password = BUF_SECRET(LIMIT_PASSWORD);
+    struct keystore_wish wish = keystore_wish_of(&facts->crt->spec, format);
+    struct err why = {};
+
+    if (!wish.create || certificate_read_password(planning->controllers->store, planning->ctx,
+                                                  facts->crt->object.metadata.namespace, &wish,
+                                                  &password, &why) == 0)
+        return NULL;
+    return arena_strdup(planning->plan->arena, why.text);
+}
+
+/* What the certificate that comes next meets, however long that is. */
+static const char *target_problem(struct planning *planning, const struct certificate_facts *facts)
+{
+    return facts->secret && facts->secret->is_immutable
+               ? certificate_immutable_text(planning->controllers, facts->crt->spec.secret_name,
+                                            planning->plan->arena)
+               : NULL;
+}
+
+/* Of a certificate that stays for now, what the next one will meet. */
+static void say_from_when(struct planning *planning)
+{
+    struct plan_row *row = planning->row;
+    char when[TIME_TEXT_MAX];
+
+    if (!row->obstacle || row->renewal_ms == 0)
+        return;
+    time_format(row->renewal_ms, when);
+    row->obstacle = arena_printf(planning->plan->arena, "in the way of the renewal at %s: %s", when,
+                                 row->obstacle);
+}
+
+static void find_obstacles(struct planning *planning, const struct certificate_facts *facts)
+{
+    enum plan_verdict verdict = planning->row->verdict;
+    bool stays = verdict == PLAN_KEEP || verdict == PLAN_TAKE_OVER;
+
+    if (verdict == PLAN_HOLD)
+        return;
+    if (!stays && facts->next_key_count == 0)
+        add_lasting(planning, certificate_key_problem(facts, planning->plan->arena));
+    if (!stays)
+        add_obstacle(planning, issuer_problem(planning, facts));
+    for (int i = 0; i < KEYSTORE_FORMAT_COUNT; i++)
+        add_lasting(planning, password_problem(planning, facts, (enum keystore_format)i));
+    add_lasting(planning, target_problem(planning, facts));
+    if (stays)
+        say_from_when(planning);
+}
+
+/* --- rows --- */
 
 /* Of one that is held or under way the condition says more than the decision. */
 static const struct condition *condition_of(const struct certificate_facts *facts,
@@ -106,8 +179,7 @@ static void fill(void *arg, const struct certificate_facts *facts,
     row->renewal_ms = decision->status.renewal_time_ms;
     if (row->verdict == PLAN_HOLD)
         row->until_ms = decision->next_ms;
-    if (row->verdict != PLAN_KEEP && row->verdict != PLAN_TAKE_OVER && row->verdict != PLAN_HOLD)
-        row->obstacle = obstacle(planning, facts);
+    find_obstacles(planning, facts);
 }
 
 static int add_row(struct planning *planning, const struct certificate *crt, struct err *err)

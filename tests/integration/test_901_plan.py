@@ -100,6 +100,43 @@ def test_a_key_that_is_to_stay_and_does_not_fit_is_in_the_way(program):
     assert "obstacle" not in rows["c"]
 
 
+KEYSTORES = {"jks": {"create": True, "passwordSecretRef": {"name": "store", "key": "password"}}}
+
+
+def test_a_password_that_is_missing_is_in_the_way_of_the_next_certificate(program):
+    program.write("b.yaml", m.certificate("b", ["b.test"], "ca", keystores=KEYSTORES))
+    program.write("store.yaml", m.secret("store", {"password": "changeit"}))
+    assert program.run_once().returncode == 0
+    program.write("store.yaml", m.secret("store", {"other": "changeit"}))
+    program.write("c.yaml", m.certificate("c", ["more.test"], "ca", keystores=KEYSTORES))
+    what, made = planned(program, code=1)
+    assert what == {"root": "keep", "a": "keep", "b": "keep", "c": "re-issue"}
+    rows = {row["name"]: row for row in made["certificates"]}
+    said = "spec.keystores.jks.passwordSecretRef: secret 'default/store' has no key 'password'"
+    assert rows["b"]["obstacle"] == f"in the way of the renewal at {rows['b']['renewalTime']}: {said}"
+    assert rows["c"]["obstacle"] == said
+    assert "obstacle" not in rows["a"]
+    program.write("c.yaml", m.certificate("c", ["c.test"], "ca"))
+    assert said in plan(program, code=1).stdout  # of what is kept, too
+
+
+def test_an_immutable_secret_is_in_the_way_from_the_renewal_on(program):
+    assert program.run_once().returncode == 0
+    stored = program.object("Secret", "b-tls")
+    fixed = {**m.secret("b-tls", {}), "type": stored["type"], "data": stored["data"], "immutable": True}
+    program.write("fixed.yaml", fixed)
+    what, made = planned(program, code=1)
+    assert what == {"root": "keep", "a": "keep", "b": "keep", "c": "keep"}
+    row = {row["name"]: row for row in made["certificates"]}["b"]
+    assert row["obstacle"].startswith(f"in the way of the renewal at {row['renewalTime']}: the Secret 'b-tls' is immutable")
+
+    program.run_once()
+    program.write("b.yaml", m.certificate("b", ["more.test"], "ca"))
+    row = {row["name"]: row for row in planned(program, code=1)[1]["certificates"]}["b"]
+    assert row["what"] == "re-issue"
+    assert "take 'immutable' out of its manifest" in row["obstacle"]
+
+
 def test_what_cannot_be_used_is_in_the_way(program):
     assert program.run_once().returncode == 0
     vault = {"vault": {"server": "https://vault.test", "path": "pki"}}
