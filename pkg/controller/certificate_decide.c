@@ -504,15 +504,32 @@ static bool is_left_over(struct decider *d, const struct request_facts *request)
     return ended && ended_ms < issuing->last_transition_time_ms;
 }
 
-static bool is_useless(struct decider *d, const struct request_facts *request,
-                       const struct secret_facts *key)
+/* Why it cannot be what this issuance ends with; no reason: it can. */
+static struct violation useless(struct decider *d, const struct request_facts *request,
+                                const struct secret_facts *key)
 {
+    struct violation found = {};
+
     if (request->revision == 0)
-        return true;
+        return (struct violation){"InvalidCertificateRequest", "it has no revision"};
     if (request->revision != d->next_revision)
-        return false;
-    return request_violation(&d->facts->crt->spec, request, d->arena).reason ||
-           memcmp(request->key_hash, key->key_hash, SHA256_LEN) != 0 || is_left_over(d, request);
+        return found;
+    found = request_violation(&d->facts->crt->spec, request, d->arena);
+    if (!found.reason && memcmp(request->key_hash, key->key_hash, SHA256_LEN) != 0)
+        found = (struct violation){"SecretMismatch", "it was made for another key"};
+    if (!found.reason && is_left_over(d, request))
+        found = (struct violation){"Failed", "it had ended before this issuance began"};
+    return found;
+}
+
+static void drop_useless(struct decider *d, const struct request_facts *request,
+                         const struct violation *why)
+{
+    d->out->reason = why->reason;
+    d->out->message = arena_printf(d->arena,
+                                   "CertificateRequest '%s' is dropped, and another one made: %s",
+                                   request->request.object.metadata.name, why->message);
+    drop_request(d, request);
 }
 
 static const struct secret_facts *named_next_key(struct decider *d)
@@ -525,7 +542,6 @@ static const struct secret_facts *named_next_key(struct decider *d)
     return NULL;
 }
 
-/* Returns the next key once it is there and fits; else has decided. */
 const char *certificate_key_problem(const struct certificate_facts *facts, struct arena *arena)
 {
     const struct certificate_spec *spec = &facts->crt->spec;
@@ -541,11 +557,21 @@ const char *certificate_key_problem(const struct certificate_facts *facts, struc
                         spec->secret_name, why);
 }
 
+static void drop_useless_key(struct decider *d, const struct secret_facts *key, const char *why)
+{
+    d->out->reason = "SecretMismatch";
+    d->out->message = arena_printf(
+        d->arena, "The next private key, in Secret '%s', is dropped, and another one made: %s",
+        key->object.metadata.name, why);
+    drop_key(d, key);
+}
+
+/* Returns the next key once it is there and fits; else has decided. */
 static const struct secret_facts *settle_next_key(struct decider *d)
 {
     const struct certificate_spec *spec = &d->facts->crt->spec;
     const struct secret_facts *key = named_next_key(d);
-    const char *why;
+    const char *why = "it cannot be read";
 
     for (size_t i = 0; i < d->facts->next_key_count; i++) {
         if (d->facts->next_keys[i] != key) {
@@ -555,7 +581,7 @@ static const struct secret_facts *settle_next_key(struct decider *d)
     }
     if (key &&
         (!key->key_ok || !key_fits_spec(spec, key->key_algorithm, key->key_size, d->arena, &why))) {
-        drop_key(d, key);
+        drop_useless_key(d, key, why);
         return NULL;
     }
     if (key)
@@ -635,8 +661,11 @@ static void decide_issuing(struct decider *d)
         bool is_second = facts->requests[i] != request &&
                          facts->requests[i]->revision == d->next_revision;
 
-        if (is_second || is_useless(d, facts->requests[i], key)) {
-            drop_request(d, facts->requests[i]);
+        struct violation why = is_second ? (struct violation){"Duplicate", "there is a second one"}
+                                         : useless(d, facts->requests[i], key);
+
+        if (why.reason) {
+            drop_useless(d, facts->requests[i], &why);
             return;
         }
     }

@@ -143,14 +143,14 @@ static void find_obstacles(struct planning *planning, const struct certificate_f
 
 /* --- rows --- */
 
-/* Of one that is held or under way the condition says more than the decision. */
+/* Of one that is held or under way the condition says more than the decision, unless what it tells of is given up. */
 static const struct condition *condition_of(const struct certificate_facts *facts,
                                             const struct certificate_decision *decision,
                                             enum plan_verdict verdict)
 {
     if (verdict == PLAN_HOLD)
         return condition_find(&decision->status.conditions, "Ready");
-    if (verdict == PLAN_CARRY_ON)
+    if (verdict == PLAN_CARRY_ON && !decision->reason)
         return condition_find(&facts->crt->status.conditions, "Issuing");
     return NULL;
 }

@@ -137,6 +137,20 @@ def test_an_immutable_secret_is_in_the_way_from_the_renewal_on(program):
     assert "take 'immutable' out of its manifest" in row["obstacle"]
 
 
+def test_what_is_given_up_of_an_issuance_under_way_is_said(program):
+    program.write("b.yaml", m.certificate("b", ["b.test"], "nobody"))
+    assert program.run_once().returncode == 1
+    program.write("b.yaml", m.certificate("b", ["more.test"], "nobody"))
+    row = {row["name"]: row for row in planned(program)[1]["certificates"]}["b"]
+    assert (row["what"], row["reason"]) == ("carry on", "RequestChanged")
+    assert row["message"].startswith("CertificateRequest 'b-1' is dropped, and another one made: ")
+    assert "spec.dnsNames" in row["message"]
+
+    program.write("b.yaml", m.certificate("b", ["b.test"], "nobody", privateKey={"algorithm": "RSA"}))
+    row = {row["name"]: row for row in planned(program)[1]["certificates"]}["b"]
+    assert row["message"].startswith("The next private key, in Secret 'b-")
+
+
 def test_what_cannot_be_used_is_in_the_way(program):
     assert program.run_once().returncode == 0
     vault = {"vault": {"server": "https://vault.test", "path": "pki"}}
