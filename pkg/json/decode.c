@@ -171,52 +171,58 @@ static void check_keys_unique(struct decoder *d, const struct field *row, const 
     }
 }
 
-static enum outcome decode_bounded_list(struct decoder *d, const struct field *row,
-                                        const struct json *value, const struct path *path,
-                                        void *member)
+static enum outcome decode_list_strictly(struct decoder *d, const struct field *row,
+                                         const struct json *value, const struct path *path,
+                                         void *member)
 {
     size_t len = json_len(value);
     enum outcome outcome;
 
-    if (d->report && row->max > 0 && len > (size_t)row->max)
+    if (row->max > 0 && len > (size_t)row->max)
         return decoder_broken(d, PROBLEM_INVALID, path, "may have %lld items, and has %zu",
                               (long long)row->max, len);
     d->items += len;
-    if (d->items > FIELD_ITEMS_MAX && d->report)
+    if (d->items > FIELD_ITEMS_MAX)
         return decoder_broken(d, PROBLEM_INVALID, path, "the lists up to here have over %d items",
                               FIELD_ITEMS_MAX);
-    if (d->items > FIELD_ITEMS_MAX) {
-        (void)err_set(d->err, ERR_TOO_LARGE, "lists of the object have over %d items",
-                      FIELD_ITEMS_MAX);
-        return FAILED;
-    }
     outcome = decode_items(d, row, decode_list_item, row->of->size, value, path, member);
-    if (outcome == DECODED && row->key && d->report)
+    if (outcome == DECODED && row->key)
         check_keys_unique(d, row, value, path);
     return outcome;
 }
 
-/* A store has let in what it has. The first item too many stays, so that the strict form finds fault with what
- * was decoded here, and those who look at the object can say so to its owner. */
-static struct json *cut_list(const struct json *value)
+static struct json *cut_list(const struct json *value, size_t len)
 {
     struct json *list = json_new_list();
 
-    for (size_t i = 0; i <= FIELD_ITEMS_MAX; i++)
+    for (size_t i = 0; i < len; i++)
         json_append(list, json_ref(json_at(value, i)));
     return list;
+}
+
+/* A store has let in what it has. The first item too many stays, so that the strict form finds fault with what
+ * was decoded here, and those who look at the object can say so to its owner. */
+static enum outcome decode_list_cut(struct decoder *d, const struct field *row,
+                                    const struct json *value, const struct path *path, void *member)
+{
+    cleanup(json_unref) struct json *cut = NULL;
+
+    if (d->items > FIELD_ITEMS_MAX)
+        return DECODED; /* nothing of what is behind it */
+    cut = cut_list(value, FIELD_ITEMS_MAX - d->items + 1);
+    d->items = FIELD_ITEMS_MAX + 1;
+    return decode_items(d, row, decode_list_item, row->of->size, cut, path, member);
 }
 
 static enum outcome decode_list(struct decoder *d, const struct field *row,
                                 const struct json *value, const struct path *path, void *member)
 {
-    cleanup(json_unref) struct json *cut = NULL;
-
-    if (d->report || d->has_cut || json_len(value) <= FIELD_ITEMS_MAX)
-        return decode_bounded_list(d, row, value, path, member);
-    d->has_cut = true;
-    cut = cut_list(value);
-    return decode_items(d, row, decode_list_item, row->of->size, cut, path, member);
+    if (d->report)
+        return decode_list_strictly(d, row, value, path, member);
+    if (json_kind(value) == JSON_KIND_LIST && d->items + json_len(value) > FIELD_ITEMS_MAX)
+        return decode_list_cut(d, row, value, path, member);
+    d->items += json_len(value);
+    return decode_items(d, row, decode_list_item, row->of->size, value, path, member);
 }
 
 /* Structs, maps and anything else */
@@ -224,6 +230,10 @@ static enum outcome decode_list(struct decoder *d, const struct field *row,
 static enum outcome decode_inline(struct decoder *d, const struct field *row,
                                   const struct json *value, const struct path *path, void *member)
 {
+    /* Of a whole object, metadata, spec and status each count alone: the strict form looks at a spec alone, too, and
+     * a spec that is cut must not take the status behind it away. */
+    if (!d->report && !path->up->up)
+        d->items = 0;
     return decode_struct(d, row->of, value, path, member);
 }
 

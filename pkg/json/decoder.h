@@ -10,8 +10,7 @@ struct decoder {
     struct arena *arena;
     struct field_report *report; /* NULL: the tolerant form */
     struct err *err;             /* of the tolerant form */
-    size_t items;                /* structs in lists so far, but for those of a list that was cut */
-    bool has_cut;                /* tolerant form: one list was, which is as many as may be */
+    size_t items; /* structs in lists so far; the tolerant form never has more than one too many */
 };
 
 /* What became of a value. */

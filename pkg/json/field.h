@@ -205,9 +205,10 @@ struct field {
  * when a member of it could not be read, because it would judge a value that is not there.
  *
  * Without, unknown members and broken rules are passed over (an unknown enum value or a malformed
- * time counts as absent; null in a list as empty) and only a wrong JSON type is ERR_INVALID, too
- * many items ERR_TOO_LARGE: the tolerant form for what a store sends. One list that is too long by
- * itself is cut to FIELD_ITEMS_MAX + 1, which the strict form refuses.
+ * time counts as absent; null in a list as empty) and only a wrong JSON type is ERR_INVALID:
+ * the tolerant form for what a store sends. The list in which there are too many items, by itself or together
+ * with those before it, is cut to have one too many, which the strict form refuses; lists behind it are empty.
+ * Each FIELD_INLINE of `fields` (metadata, spec, status) is counted for itself.
  *
  * Positions in lists are kept: an item that could not be read stays zero (text: "").
  */

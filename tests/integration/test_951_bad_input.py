@@ -1229,25 +1229,30 @@ def test_a_ca_that_cannot_sign_is_told_until_it_is_mended(cluster, controller, a
 
 # --- lists that nobody needs ---
 
-TOO_MANY = 10050
-LONG = {  # the field that is too long, what is given, and what mends it
-    "Certificate": (
-        "spec.otherNames",
-        {"otherNames": [{"oid": "1.2.3", "utf8Value": "a"}] * TOO_MANY},
+OTHER_NAMES = [{"oid": "1.2.3", "utf8Value": "a"}] * 10050
+BOTH_FORMATS = [{"type": "DER"}, {"type": "CombinedPEM"}]
+SOLVERS = [{"dns01": {"rfc2136": RFC2136}}] * 10050
+LONG = {  # kind, the field that is too long, what is given, and what mends it
+    "certificate": ("Certificate", "spec.otherNames", {"otherNames": OTHER_NAMES}, {"otherNames": None}),
+    "together": (
+        "Certificate",
+        "spec.additionalOutputFormats",
+        {"otherNames": OTHER_NAMES[:9999], "additionalOutputFormats": BOTH_FORMATS},
         {"otherNames": None},
     ),
-    "Issuer": (
+    "issuer": (
+        "Issuer",
         "spec.acme.solvers",
-        {"acme": {**ACCOUNT, "solvers": [{"dns01": {"rfc2136": RFC2136}}] * TOO_MANY}},
+        {"acme": {**ACCOUNT, "solvers": SOLVERS}},
         {"acme": None, "selfSigned": {}},
     ),
 }
 
 
-@pytest.mark.parametrize("kind", LONG)
-def test_a_list_that_is_too_long_is_told_until_it_is_mended(cluster, controller, issuers, kind):
+@pytest.mark.parametrize("case", LONG)
+def test_lists_that_are_too_long_are_told_until_they_are_mended(cluster, controller, issuers, case):
     """What no cache would keep as it is: the object says so, and others do not wait for it."""
-    name, (path, given, mended) = f"long-{kind.lower()}", LONG[kind]
+    name, (kind, path, given, mended) = f"long-{case}", LONG[case]
     body = new_object(kind, name, UNCHECKED, {**good(kind, name), **given})
     where = place_of(body)
     made = cluster.create(resource_of(body), body, UNCHECKED)
