@@ -13,9 +13,10 @@ int secret_facts_live(struct controllers *self, const struct context *ctx, const
         *ret = NULL;
         return 0;
     }
-    if (r == 0)
-        r = secret_facts_decode(value, ret, err);
-    return r < 0 ? err_wrap(err, "reading Secret '%s'", key->name) : 0;
+    if (r < 0)
+        return r;
+    r = secret_facts_decode(value, ret, err);
+    return r < 0 ? err_wrap(err, "reading secrets '%s/%s'", key->namespace, key->name) : 0;
 }
 
 int secret_facts_get(struct controllers *self, const struct context *ctx, const struct key *key,

@@ -5,9 +5,8 @@
 #include "store/local_private.h"
 #include "store/object.h"
 
-static int local_get(struct store *store, const struct context *ctx,
-                     const struct resource *resource, const struct key *key, struct json **ret,
-                     struct err *err)
+static int get(struct store *store, const struct context *ctx, const struct resource *resource,
+               const struct key *key, struct json **ret, struct err *err)
 {
     struct local_store *self = local_of(store);
     cleanup(local_row_deinit) struct local_row row = {};
@@ -27,6 +26,23 @@ static int local_get(struct store *store, const struct context *ctx,
         return r;
     *ret = take(row.object);
     return 0;
+}
+
+static int local_get(struct store *store, const struct context *ctx,
+                     const struct resource *resource, const struct key *key, struct json **ret,
+                     struct err *err)
+{
+    struct err why = {};
+    char name[KEY_TEXT_MAX];
+    int r = get(store, ctx, resource, key, ret, &why);
+
+    if (r == 0)
+        return 0;
+    (void)err_pass(err, &why); /* the same code */
+    if (r == ERR_NOT_FOUND)
+        return r; /* names it */
+    key_format(key, name);
+    return err_wrap(err, "reading %s '%s'", resource->plural, name);
 }
 
 static void local_store_free(struct local_store *self)

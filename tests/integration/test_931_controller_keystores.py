@@ -203,7 +203,8 @@ def test_a_password_that_may_not_be_read_is_waited_for(controller, cluster, priv
         waits_for_secret(next_key(one))
         let_read(cluster, private_ca, "few", *may)
         one = waits_for_secret("store")
-        assert "keystores.jks.passwordSecretRef: " in condition(one, "Issuing")[2]
+        said = condition(one, "Issuing")[2]
+        assert "keystores.jks.passwordSecretRef: " in said and said.count("reading") == 1
         wait_until(lambda: "KeystorePasswordSecretNotFound" in reasons(cluster, private_ca), 20, "the event")
         apply(cluster, m.certificate("beside", ["beside.example.test"], "ca", private_ca))
         wait_ready(cluster, f"{CERTIFICATES}/beside", private_ca, 20)
