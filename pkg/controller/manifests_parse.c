@@ -118,22 +118,41 @@ static struct json *without_nulls(const struct json *value)
     return copy;
 }
 
+/* An API server writes who asks, or refuses another than that. Of a file nobody knows. */
+#define UNPROVEN "is passed over: nobody proves here who asks"
+
 static const struct passed_over {
-    const char *name;    /* of a member of metadata */
-    const char *warning; /* NULL: every object that was read from a server has it */
+    const char *in, *name;   /* member of an object's member */
+    const char *warning;     /* NULL: every object that was read from a server has it */
+    const struct kind *kind; /* NULL: any */
 } passed_over[] = {
-    {"uid", NULL},
-    {"resourceVersion", NULL},
-    {"generation", NULL},
-    {"creationTimestamp", NULL},
-    {"managedFields", NULL},
-    {"selfLink", NULL},
-    {"deletionTimestamp", NULL},
-    {"deletionGracePeriodSeconds", NULL},
+    {"metadata", "uid", NULL, NULL},
+    {"metadata", "resourceVersion", NULL, NULL},
+    {"metadata", "generation", NULL, NULL},
+    {"metadata", "creationTimestamp", NULL, NULL},
+    {"metadata", "managedFields", NULL, NULL},
+    {"metadata", "selfLink", NULL, NULL},
+    {"metadata", "deletionTimestamp", NULL, NULL},
+    {"metadata", "deletionGracePeriodSeconds", NULL, NULL},
     /* Somebody would have to take the finalizer away; an owner elsewhere means deletion here. */
-    {"finalizers", "is passed over: nobody would take it away here"},
-    {"ownerReferences", "is passed over: the owner is an object of another store"},
+    {"metadata", "finalizers", "is passed over: nobody would take it away here", NULL},
+    {"metadata", "ownerReferences", "is passed over: the owner is an object of another store",
+     NULL},
+    {"spec", "username", UNPROVEN, &kind_certificate_request},
+    {"spec", "uid", UNPROVEN, &kind_certificate_request},
+    {"spec", "groups", UNPROVEN, &kind_certificate_request},
+    {"spec", "extra", UNPROVEN, &kind_certificate_request},
 };
+
+static bool concerns(const struct passed_over *row, const struct kind *kind)
+{
+    return !row->kind || row->kind == kind;
+}
+
+static bool says_something(const struct json *value)
+{
+    return json_len(value) > 0 || !str_empty(json_as_text(value));
+}
 
 static bool wants_namespace(const struct kind *kind, const struct json *metadata)
 {
@@ -149,11 +168,13 @@ static struct json *applied_form(const struct kind *kind, const struct json *val
 
     if (kind->status_fields)
         json_remove(body, "status");
-    if (json_kind(metadata) != JSON_KIND_MAP)
-        return body; /* the decoder tells */
-    for (size_t i = 0; i < ARRAY_LEN(passed_over); i++)
-        json_remove(metadata, passed_over[i].name);
-    if (wants_namespace(kind, metadata))
+    for (size_t i = 0; i < ARRAY_LEN(passed_over); i++) {
+        struct json *in = json_get(body, passed_over[i].in);
+
+        if (concerns(&passed_over[i], kind) && json_kind(in) == JSON_KIND_MAP)
+            json_remove(in, passed_over[i].name); /* of anything else the decoder tells */
+    }
+    if (json_kind(metadata) == JSON_KIND_MAP && wants_namespace(kind, metadata))
         json_set_text(metadata, "namespace", NAMESPACE_DEFAULT);
     return body;
 }
@@ -161,16 +182,18 @@ static struct json *applied_form(const struct kind *kind, const struct json *val
 static void warn_of_passed_over(const struct reader *reader, const struct subject *subject,
                                 const struct kind *kind, const struct json *value)
 {
-    const struct json *metadata = json_get(value, "metadata");
     char field[64];
 
     if (kind->status_fields && json_len(json_get(value, "status")) > 0)
         say(reader, subject, "status", true, "is passed over: the program writes it");
     for (size_t i = 0; i < ARRAY_LEN(passed_over); i++) {
-        if (!passed_over[i].warning || json_len(json_get(metadata, passed_over[i].name)) == 0)
+        const struct passed_over *row = &passed_over[i];
+
+        if (!row->warning || !concerns(row, kind) ||
+            !says_something(json_get(json_get(value, row->in), row->name)))
             continue;
-        (void)snprintf(field, sizeof(field), "metadata.%s", passed_over[i].name);
-        say(reader, subject, field, true, passed_over[i].warning);
+        (void)snprintf(field, sizeof(field), "%s.%s", row->in, row->name);
+        say(reader, subject, field, true, row->warning);
     }
 }
 

@@ -803,6 +803,34 @@ static char *new_csr(void)
     return base64_new(buf_str(&pem), pem.len);
 }
 
+/* Of a file nobody knows who wrote it, so that nothing may rely on what it says of that. */
+TEST(who_asks_is_passed_over_with_a_warning)
+{
+    static const char *const fields[] = {"username", "uid", "groups", "extra"};
+    cleanup(xfree) char *csr = new_csr();
+    cleanup(xfree) char *text = xasprintf(
+        "apiVersion: cert-manager.io/v1\nkind: CertificateRequest\nmetadata: {name: hand}\nspec:\n"
+        "  issuerRef: {name: ca}\n  username: root\n  uid: u\n  groups: [system:masters]\n"
+        "  extra: {a: [b]}\n  request: %s\n",
+        csr);
+    cleanup(manifest_problems_deinit) struct manifest_problems problems = {};
+    cleanup(manifest_objects_deinit) struct manifest_objects objects = {};
+
+    parse(text, &objects, &problems);
+    ASSERT_EQ(objects.len, 1);
+    ASSERT_EQ(problems.len, ARRAY_LEN(fields));
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        cleanup(xfree) char *said = problem_text(&problems.items[i]);
+        cleanup(xfree) char *wanted = xasprintf(
+            "f.yaml:%zu: CertificateRequest default/hand: spec.%s: is passed over", 6 + i,
+            fields[i]);
+
+        ASSERT_CONTAINS(said, wanted);
+        ASSERT_TRUE(problems.items[i].is_warning);
+        ASSERT_FALSE(json_get(json_get(objects.items[0].json, "spec"), fields[i]));
+    }
+}
+
 static void put_request(struct bed *bed, const char *issuer, const char *csr)
 {
     cleanup(xfree) char *text = xasprintf(
@@ -812,6 +840,26 @@ static void put_request(struct bed *bed, const char *issuer, const char *csr)
         issuer, csr);
 
     put(bed, "r.yaml", text);
+}
+
+TEST(a_request_that_came_with_who_asks_is_the_same_without)
+{
+    cleanup(xfree) char *csr = new_csr();
+    cleanup(json_unref) struct json *with = NULL, *ret = NULL;
+    struct bed *bed = bed_new();
+    struct err err = {};
+
+    put_request(bed, "ca", csr);
+    load(bed);
+    with = stored(bed, &kind_certificate_request, "hand");
+    json_set_text(json_get(with, "spec"), "username", "alice");
+    ASSERT_OK(store_update(bed->store, &bed->ctx, &kind_certificate_request.resource, STORE_OBJECT,
+                           "other", with, &ret, &err));
+    manifests_free(bed->manifests);
+    open_loader(bed);
+    load(bed);
+    ASSERT_NO_PROBLEM(bed);
+    bed_free(bed);
 }
 
 /* Else its approval and its certificate would be those of another request. */
@@ -1065,6 +1113,8 @@ RUN_TESTS(
     cmocka_unit_test(problems_are_reported_when_they_change_and_what_is_new_is_marked),
     cmocka_unit_test(a_store_that_fails_is_tried_again_later),
     cmocka_unit_test(what_the_store_refuses_is_a_problem_of_its_file),
+    cmocka_unit_test(who_asks_is_passed_over_with_a_warning),
+    cmocka_unit_test(a_request_that_came_with_who_asks_is_the_same_without),
     cmocka_unit_test(a_request_stays_what_it_was),
     cmocka_unit_test(a_manifest_does_not_bring_back_a_certificate_that_was_renewed),
     cmocka_unit_test(a_removed_secret_manifest_leaves_a_secret_that_a_certificate_names),
