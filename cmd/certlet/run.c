@@ -41,6 +41,15 @@ static size_t print_unfinished(const struct report *report, int64_t now_ms)
         (void)fprintf(stderr, "certlet: %s\n", buf_str(&line));
         count++;
     }
+    for (size_t i = 0; i < report->request_count; i++) {
+        cleanup(buf_deinit) struct buf line = BUF(16 * 1024);
+
+        if (report->requests[i].is_issued)
+            continue;
+        request_row_explain(&report->requests[i], &line);
+        (void)fprintf(stderr, "certlet: %s\n", buf_str(&line));
+        count++;
+    }
     for (size_t i = 0; count > 0 && i < report->issuer_count; i++) {
         const struct issuer_row *issuer = &report->issuers[i];
 
@@ -111,8 +120,8 @@ static const char about[] =
     "Keeps the certificates of the manifests in DIR/manifests: issues, renews, writes them to DIR/tls and runs\n"
     "the programs in DIR/hooks/deploy.d after a change. DIR is made if it does not exist.\n"
     "\n"
-    "Exit codes: 0 all is well; 1 with --once: not every Certificate is ready, one line for each says why;\n"
-    "2 wrong usage; 3 another process works on DIR; 4 DIR or its state.db cannot be used; 130 stopped by a\n"
+    "Exit codes: 0 all is well; 1 with --once: not every Certificate is ready, or a CertificateRequest of your own\n"
+    "is not issued, one line for each says why; 2 wrong usage; 3 another process works on DIR; 4 DIR or its state.db cannot be used; 130 stopped by a\n"
     "second signal.";
 
 /* OPTIONS_OK: run. */

@@ -212,6 +212,18 @@ static void print_issuers(const struct view *view)
     }
 }
 
+static void print_requests(const struct view *view)
+{
+    for (size_t i = 0; i < view->report->request_count; i++) {
+        cleanup(buf_deinit) struct buf line = BUF(64 * 1024);
+
+        if (view->report->requests[i].is_issued)
+            continue;
+        request_row_explain(&view->report->requests[i], &line);
+        printf("%s\n", buf_str(&line));
+    }
+}
+
 static void print_refused(const struct view *view)
 {
     for (size_t i = 0; i < view->report->refused.len; i++)
@@ -291,17 +303,35 @@ static struct json *issuer_json(const struct issuer_row *row)
     return map;
 }
 
+static struct json *request_json(const struct request_row *row)
+{
+    struct json *map = json_new_map();
+    struct json *issuer = json_need_map(map, "issuer");
+
+    json_set_text(map, "namespace", row->namespace);
+    json_set_text(map, "name", row->name);
+    json_set_text(issuer, "kind", row->issuer_kind);
+    json_set_text(issuer, "name", row->issuer_name);
+    json_set_text(map, "state", row->state);
+    json_set_text(map, "text", row->text);
+    return map;
+}
+
 static struct json *view_json(const struct view *view)
 {
     struct json *map = json_new_map();
-    struct json *certificates = json_new_list(), *issuers = json_new_list();
+    struct json *certificates = json_new_list(), *issuers = json_new_list(),
+                *requests = json_new_list();
 
     for (size_t i = 0; i < view->report->certificate_count; i++)
         json_append(certificates, certificate_json(&view->report->certificates[i]));
     for (size_t i = 0; i < view->report->issuer_count; i++)
         json_append(issuers, issuer_json(&view->report->issuers[i]));
     json_set(map, "certificates", certificates);
+    for (size_t i = 0; i < view->report->request_count; i++)
+        json_append(requests, request_json(&view->report->requests[i]));
     json_set(map, "issuers", issuers);
+    json_set(map, "requests", requests);
     if (view->report->refused.len > 0)
         json_set(map, "refused", json_new_strlist(&view->report->refused));
     return map;
@@ -317,6 +347,7 @@ static void print_view(const struct view *view, const char *format)
         else
             print_table(view);
         print_issuers(view);
+        print_requests(view);
         print_refused(view);
         return;
     }
@@ -346,6 +377,7 @@ static void find_scope(const struct place *place, const char *const *names, size
                        struct report_scope *scope)
 {
     scope->tolerant = !place->dir;
+    scope->with_requests = place->dir && count == 0;
     for (size_t i = 0; i < count; i++)
         add_name(place, names[i], scope);
     if (count == 0 && place->only_namespace)
@@ -393,6 +425,10 @@ static int exit_code_of(const struct report *report)
         if (!streq(report->certificates[i].ready, "True"))
             return EXIT_NOT_READY;
     }
+    for (size_t i = 0; i < report->request_count; i++) {
+        if (!report->requests[i].is_issued)
+            return EXIT_NOT_READY;
+    }
     return EXIT_OK;
 }
 
@@ -437,7 +473,8 @@ int command_status(int argc, char **argv)
             "for. Those of a cluster, or with --dir of a folder, also beside a running certlet run. NAME is\n"
             "NAME or NAMESPACE/NAME. -o tree shows the objects behind each (issuer, Secret, requests, Orders,\n"
             "Challenges) and one line that explains it. What may not be read beside Certificates is left out\n"
-            "and named; table reads no Secret.\n"
+            "and named; table reads no Secret. Of a folder, without NAME, also the CertificateRequests that are of no\n"
+            "Certificate: what becomes of those that are not issued.\n"
             "Exit code 0: all are ready, 1: not all, 4: the folder or cluster cannot be read.",
         .options = options,
     };

@@ -313,6 +313,30 @@ static void add_issuers(struct loading *loading, const struct objects *issuers)
     }
 }
 
+static void add_requests(struct loading *loading)
+{
+    struct report *report = loading->report;
+
+    for (size_t i = 0; i < loading->requests.len; i++) {
+        const struct certificate_request *request =
+            (const struct certificate_request *)loading->requests.items[i];
+        const struct issuer_reference *ref = &request->spec.issuer_ref;
+        const char *state = report_request_state(request);
+
+        if (object_controller(&request->object))
+            continue;
+        report->requests[report->request_count++] = (struct request_row){
+            .namespace = report_copy(report, request->object.metadata.namespace),
+            .name = report_copy(report, request->object.metadata.name),
+            .issuer_kind = report_copy(report, issuer_reference_kind(ref)),
+            .issuer_name = report_copy(report, ref->name),
+            .state = state,
+            .text = report_copy(report, report_request_text(request)),
+            .is_issued = streq(state, "issued"),
+        };
+    }
+}
+
 static bool is_in_force(const struct object *object)
 {
     const struct conditions *conditions = &((const struct certificate *)object)->status.conditions;
@@ -342,7 +366,8 @@ static int load_children(struct loading *loading, struct err *err)
         {&kind_order, "what the CA says is not shown", &loading->orders},
         {&kind_challenge, "the name that fails is not shown", &loading->challenges},
     };
-    bool is_needed = loading->scope->with_tree || need_explaining(&loading->certificates);
+    bool explains = loading->scope->with_tree || need_explaining(&loading->certificates);
+    bool is_needed = explains || loading->scope->with_requests;
 
     for (size_t i = 0; is_needed && i < ARRAY_LEN(steps); i++) {
         int r = load(loading, steps[i].kind, steps[i].unknown, steps[i].to, err);
@@ -350,7 +375,7 @@ static int load_children(struct loading *loading, struct err *err)
         if (r < 0)
             return r;
         sort_by_owner(steps[i].to);
-        is_needed = steps[i].to->len > 0;
+        is_needed = explains && steps[i].to->len > 0;
     }
     return 0;
 }
@@ -374,16 +399,20 @@ static void add_all(struct loading *loading)
 {
     struct report *report = loading->report;
     size_t certificates = loading->certificates.len + 1,
-           issuers = loading->issuers.len + loading->cluster_issuers.len + 1;
+           issuers = loading->issuers.len + loading->cluster_issuers.len + 1,
+           requests = loading->requests.len + 1;
 
     report->arena = arena_new(0);
     report->certificates = arena_alloc(report->arena, certificates * sizeof(*report->certificates));
     report->issuers = arena_alloc(report->arena, issuers * sizeof(*report->issuers));
+    report->requests = arena_alloc(report->arena, requests * sizeof(*report->requests));
     for (size_t i = 0; i < loading->certificates.len; i++)
         add_certificate(loading, (const struct certificate *)loading->certificates.items[i],
                         context_now_ms(loading->ctx));
     add_issuers(loading, &loading->issuers);
     add_issuers(loading, &loading->cluster_issuers);
+    if (loading->scope->with_requests)
+        add_requests(loading);
 }
 
 int report_load_scope(struct store *store, const struct context *ctx,
@@ -404,7 +433,7 @@ int report_load_scope(struct store *store, const struct context *ctx,
 
 int report_load(struct store *store, const struct context *ctx, struct report *ret, struct err *err)
 {
-    return report_load_scope(store, ctx, &(struct report_scope){}, ret, err);
+    return report_load_scope(store, ctx, &(struct report_scope){.with_requests = true}, ret, err);
 }
 
 bool report_has(const struct report *report, const char *name)
@@ -518,4 +547,10 @@ void certificate_row_explain(const struct certificate_row *row, struct buf *to)
         time_format(row->next_attempt_ms, when);
         buf_addf(to, " (attempt %lld failed, next not before %s)", (long long)row->attempts, when);
     }
+}
+
+void request_row_explain(const struct request_row *row, struct buf *to)
+{
+    buf_addf(to, "CertificateRequest %s/%s: %s%s%s", row->namespace, row->name, row->state,
+             row->text ? ": " : "", str_or(row->text, ""));
 }

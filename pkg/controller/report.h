@@ -1,5 +1,5 @@
 /*
- * report.h - Certificates and Issuers as rows for people: `certlet status`, and the end of `--once`.
+ * report.h - Certificates, Issuers and hand-made requests as rows for people: `certlet status`, and the end of `--once`.
  *
  * One look explains a Certificate that is not ready: what it waits for, the CA's words, the failing name,
  * the attempt and the next time. Rows are found in a store (the same for a running process and beside it).
@@ -38,13 +38,21 @@ struct certificate_row {
 struct issuer_row {
     const char *kind, *namespace, *name, *ready, *reason, *message, *account;
 };
-struct report_scope {          /* zeroed: everything */
+struct request_row { /* a CertificateRequest of no Certificate's: somebody wrote it by hand */
+    const char *namespace, *name, *issuer_kind, *issuer_name;
+    const char *state; /* "issued", "failed", "denied", ...: as in the tree */
+    const char *text;  /* more of it; NULL */
+    bool is_issued;
+};
+struct report_scope {          /* zeroed: everything but requests */
     struct strlist namespaces; /* empty: all */
     struct strlist names;      /* "NAME" or "NAMESPACE/NAME" of Certificates; empty: all */
     /* What explains a Certificate and may not be read is left out and named in report.refused. Without
      * it, and for Certificates themselves, that is ERR_DENIED. */
     bool tolerant;
     bool with_tree; /* fill in the rows' nodes */
+    bool
+        with_requests; /* those of no Certificate: in a cluster they are other programs' business */
 };
 struct report { /* everything borrowed by the rows lives in here */
     struct arena *arena;
@@ -54,11 +62,13 @@ struct report { /* everything borrowed by the rows lives in here */
     size_t certificate_count;
     struct issuer_row *issuers;
     size_t issuer_count;
+    struct request_row *requests;
+    size_t request_count;
 };
 void report_deinit(struct report *report);
 DEFINE_CLEANUP_VALUE(struct report, report_deinit);
 
-/* Sorted by namespace and name. */
+/* All of it, sorted by namespace and name. */
 int report_load(struct store *store, const struct context *ctx, struct report *ret,
                 struct err *err);
 /* With as few lists as do: what explains a Certificate is read only when one of them needs it. */
@@ -75,5 +85,7 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
 bool certificate_row_is_fine(const struct certificate_row *row, int64_t now_ms);
 /* "default/web: not ready: ...": one line that says why. */
 void certificate_row_explain(const struct certificate_row *row, struct buf *to);
+/* "CertificateRequest default/web: denied: ...". */
+void request_row_explain(const struct request_row *row, struct buf *to);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef CONTROLLER_REPORT_PRIVATE_H
 #define CONTROLLER_REPORT_PRIVATE_H
 
+#include "api/certificate_request.h"
 #include "controller/report.h"
 
 struct objects { /* decoded objects of one kind, owned */
@@ -26,6 +27,9 @@ const struct object *report_child_of(const struct objects *objects, const struct
 /* Into the report's arena, without control characters, as for terminals; "" and NULL become NULL. */
 const char *report_copy(struct report *report, const char *text);
 
+/* report_tree.c: how far a request is, in a word, and what more there is to say; NULL: nothing. */
+const char *report_request_state(const struct certificate_request *request);
+const char *report_request_text(const struct certificate_request *request);
 /* report_tree.c: the row's nodes. */
 void report_add_tree(const struct loading *loading, const struct certificate *crt,
                      struct certificate_row *row);

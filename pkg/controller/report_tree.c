@@ -1,7 +1,6 @@
 /* report_tree.c - the objects behind one Certificate: issuer, Secret, requests, Orders, Challenges. */
 #include <stdlib.h>
 
-#include "api/certificate_request.h"
 #include "api/challenge.h"
 #include "api/issuer.h"
 #include "api/kinds.h"
@@ -79,7 +78,7 @@ static void add_issuer(struct growing *tree, const struct certificate *crt)
 
 /* --- below: what was asked for --- */
 
-static const char *request_state(const struct certificate_request *request)
+const char *report_request_state(const struct certificate_request *request)
 {
     static const struct {
         const char *type, *reason; /* reason NULL: the condition is True */
@@ -98,7 +97,7 @@ static const char *request_state(const struct certificate_request *request)
     return "not approved yet";
 }
 
-static const char *request_text(const struct certificate_request *request)
+const char *report_request_text(const struct certificate_request *request)
 {
     const struct conditions *conditions = &request->status.conditions;
     const struct condition *found = condition_find(conditions, "InvalidRequest");
@@ -161,8 +160,8 @@ static void add_requests(struct growing *tree, const struct certificate *crt)
     for (size_t i = 0; (object = report_child_of(&tree->loading->requests, &crt->object, i)); i++) {
         const struct certificate_request *request = (const struct certificate_request *)object;
 
-        add(tree, 0, "CertificateRequest", object->metadata.name, request_state(request),
-            request_text(request));
+        add(tree, 0, "CertificateRequest", object->metadata.name, report_request_state(request),
+            report_request_text(request));
         add_orders(tree, object);
     }
 }

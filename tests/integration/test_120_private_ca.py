@@ -437,3 +437,33 @@ def test_names_that_no_certificate_can_hold_are_told_with_their_field(program, s
         assert f"{path}: " in done.stdout + done.stderr
         assert words in done.stdout + done.stderr
     assert not program.tls("web-tls").exists()
+
+
+def test_a_request_of_your_own_that_is_not_issued_is_told(program):
+    csr = base64.b64encode(pki.new_csr(["hand.test"]).encode()).decode()
+
+    def write_request(name, issuer):
+        head = {"apiVersion": "cert-manager.io/v1", "kind": "CertificateRequest", "metadata": {"name": name}}
+        program.write(f"{name}.yaml", {**head, "spec": {"request": csr, "issuerRef": {"name": issuer}}})
+
+    def assert_told(said):
+        assert said in run(program, code=1)
+        told = program.command("status", "--dir", program.folder)
+        assert told.returncode == 1 and said in told.stdout and "default/good" not in told.stdout
+
+    program.write_each(*m.private_ca())
+    write_request("good", "ca")
+    run(program)
+    assert [one["state"] for one in program.status()["requests"]] == ["issued"]
+
+    write_request("bad", "nobody")
+    assert_told("CertificateRequest default/bad: approved: ")
+    program.remove("bad.yaml")
+    run(program)
+
+    good = program.object("CertificateRequest", "good")
+    no = {"type": "Denied", "status": "True", "reason": "Policy", "message": "not this one"}
+    metadata = {"name": "no", "namespace": "default"}
+    program.plant("certificaterequests.cert-manager.io", {**good, "metadata": metadata, "status": {"conditions": [no]}})
+    assert_told("CertificateRequest default/no: denied: ")
+    assert [one["state"] for one in program.status()["requests"]] == ["issued", "denied"]

@@ -121,6 +121,40 @@ static const struct certificate_row *only_row(struct bed *bed)
                                                                    "DoesNotExist",                 \
                                                                    "Secret does not exist") "]}\n"
 
+TEST(a_request_of_no_certificate_is_told)
+{
+    static const struct {
+        const char *yaml, *said;
+    } rows[] = {
+        {REQUEST("a", "1",
+                 "status: {conditions: [" CONDITION("Denied", "True", "Policy", "no") "]}\n"),
+         "CertificateRequest default/a: denied: no"},
+        {REQUEST("b", "1",
+                 "status: {conditions: [" CONDITION("Ready", "False", "Failed", "bad") "]}\n"),
+         "CertificateRequest default/b: failed: bad"},
+        {REQUEST("c", "1",
+                 "status: {conditions: [" CONDITION("Ready", "True", "Issued", "done") "]}\n"),
+         "CertificateRequest default/c: issued"},
+        {REQUEST("d", "1", ""), "CertificateRequest default/d: not approved yet"},
+    };
+    struct bed *bed = bed_new();
+
+    put(bed, NULL, CERTIFICATE("web", READY));
+    put(bed, "Certificate web", REQUEST("web-1", "1", ""));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        put(bed, NULL, rows[i].yaml);
+    ASSERT_EQ(load(bed)->request_count, ARRAY_LEN(rows));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(buf_deinit) struct buf said = BUF(1000);
+        const struct request_row *row = &bed->report.requests[i];
+
+        request_row_explain(row, &said);
+        ASSERT_STREQ(buf_str(&said), rows[i].said);
+        ASSERT_EQ(row->is_issued, streq(row->name, "c"));
+    }
+    bed_free(bed);
+}
+
 TEST(a_certificate_that_is_ready_is_fine)
 {
     struct bed *bed = bed_new();
@@ -476,6 +510,7 @@ RUN_TESTS(
     cmocka_unit_test(what_explains_a_certificate_is_read_only_when_one_needs_it),
     cmocka_unit_test(what_may_not_be_read_beside_certificates_is_named_and_left_out),
     cmocka_unit_test(a_report_without_certificates_is_none),
+    cmocka_unit_test(a_request_of_no_certificate_is_told),
     cmocka_unit_test(a_certificate_that_is_ready_is_fine),
     cmocka_unit_test(a_certificate_whose_renewal_is_overdue_is_not_fine),
     cmocka_unit_test(a_certificate_that_nobody_has_looked_at_says_what_to_do),
