@@ -660,7 +660,6 @@ static void decide_issuing(struct decider *d)
     for (size_t i = 0; i < facts->request_count; i++) {
         bool is_second = facts->requests[i] != request &&
                          facts->requests[i]->revision == d->next_revision;
-
         struct violation why = is_second ? (struct violation){"Duplicate", "there is a second one"}
                                          : useless(d, facts->requests[i], key);
 
