@@ -146,15 +146,15 @@ static bool read_value(const struct json *data, const char *key, struct buf *to)
 
 static void read_key(struct secret_facts *facts, const struct buf *pem)
 {
-    cleanup(pkey_unref) const struct pkey *key = NULL;
+    struct pkey_look key;
 
     sha256(pem->data, pem->len, facts->tls_key_hash);
-    facts->key_ok = pkey_from_pem(pem->data, pem->len, &key, NULL) == 0;
+    facts->key_ok = pkey_look(pem->data, pem->len, &key, NULL) == 0;
     if (!facts->key_ok)
         return;
-    facts->key_algorithm = (int)pkey_algorithm(key);
-    facts->key_size = pkey_size(key);
-    pkey_public_hash(key, facts->key_hash);
+    facts->key_algorithm = (int)key.algorithm;
+    facts->key_size = key.size;
+    memcpy(facts->key_hash, key.public_hash, SHA256_LEN);
 }
 
 static void copy_names(const struct strlist *from, struct array_string *to, struct arena *arena)

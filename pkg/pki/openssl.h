@@ -90,6 +90,23 @@ EVP_PKEY *pkey_evp(const struct pkey *key); /* lent */
 /* decoder.c: NULL, with OpenSSL's errors, when the DER is not exactly one key that can be read. */
 enum key_form { KEY_FORM_PKCS8, KEY_FORM_PKCS1, KEY_FORM_SEC1, KEY_FORM_SPKI, KEY_FORM_COUNT };
 EVP_PKEY *key_decode(enum key_form form, const unsigned char *der, size_t len);
+/* --- ec.c --- */
+
+enum { EC_WIDTH_MAX = 66, EC_POINT_MAX = 1 + 2 * EC_WIDTH_MAX };
+size_t ec_point_len(int size);
+/* 0 < d < n, and d * G is the point, which is on the curve. EVP_PKEY_pairwise_check() also multiplies the point by n,
+ * which for these curves (cofactor 1) says nothing new and takes ten times as long as all the rest. */
+bool ec_pair_fits(int size, const BIGNUM *d, const unsigned char *point, size_t len);
+/* RFC 5480 2.2, uncompressed. False: the key has it in another form. */
+bool ec_public_point(const EVP_PKEY *evp, int size, unsigned char point[EC_POINT_MAX]);
+/* False, with nothing written: there is no private number, or no such point. */
+bool ec_private_write(const EVP_PKEY *evp, int size, enum key_form form, struct buf *to);
+/* False: it is written in another way, or its numbers do not fit. */
+bool ec_private_look(enum key_form form, const unsigned char *der, size_t len, int *ret_size,
+                     unsigned char public_hash[SHA256_LEN]);
+bool ec_spki_is_usual(const unsigned char *der, size_t len);
+/* --- decoder.c --- */
+
 /* As d2i_X509() and d2i_X509_REQ(), but the key in it is only read by key_of_x509(). */
 X509 *x509_from_der(const unsigned char **at, size_t len);
 X509_REQ *x509_req_from_der(const unsigned char **at, size_t len);

@@ -22,12 +22,6 @@ struct pkey {
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
 
-static const struct curve curves[] = {
-    {256, "prime256v1", "P-256", "ES256", DIGEST_SHA256, 32},
-    {384, "secp384r1", "P-384", "ES384", DIGEST_SHA384, 48},
-    {521, "secp521r1", "P-521", "ES512", DIGEST_SHA512, 66},
-};
-
 /* The private key blocks that we read. */
 static const struct {
     const char *label;
@@ -37,30 +31,6 @@ static const struct {
     {"RSA PRIVATE KEY", KEY_FORM_PKCS1},
     {"EC PRIVATE KEY", KEY_FORM_SEC1},
 };
-
-const struct curve *curve_by_size(int size)
-{
-    for (size_t i = 0; i < ARRAY_LEN(curves); i++)
-        if (curves[i].size == size)
-            return &curves[i];
-    return NULL;
-}
-
-const struct curve *curve_by_group(const char *group)
-{
-    for (size_t i = 0; i < ARRAY_LEN(curves); i++)
-        if (streq(curves[i].group, group))
-            return &curves[i];
-    return NULL;
-}
-
-const struct curve *curve_by_crv(const char *crv)
-{
-    for (size_t i = 0; i < ARRAY_LEN(curves); i++)
-        if (streq(curves[i].crv, crv))
-            return &curves[i];
-    return NULL;
-}
 
 struct pkey *pkey_ref(const struct pkey *key)
 {
@@ -272,52 +242,16 @@ static bool rsa_is_consistent(const EVP_PKEY *evp)
     return BN_cmp(product, n) == 0;
 }
 
-/* A curve, made once: that takes longer than what is done with it. */
-static const EC_GROUP *group_of(int size)
-{
-    static struct mutex mutex; /* guards `groups` */
-    static EC_GROUP *groups[ARRAY_LEN(curves)];
-    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&mutex);
-    size_t at = (size_t)(curve_by_size(size) - curves);
-
-    (void)locked; /* held for its scope */
-    if (!groups[at])
-        groups[at] = EC_GROUP_new_by_curve_name(OBJ_txt2nid(curves[at].group));
-    openssl_must(groups[at]);
-    return groups[at];
-}
-
-static EC_POINT *public_point(const EVP_PKEY *evp, const EC_GROUP *group)
-{
-    cleanup(EC_POINT_free) EC_POINT *point = EC_POINT_new(group);
-    unsigned char bytes[1 + 2 * 66];
-    size_t len = 0;
-
-    if (!point || EVP_PKEY_get_octet_string_param(evp, OSSL_PKEY_PARAM_PUB_KEY, bytes,
-                                                  sizeof(bytes), &len) != 1)
-        return NULL;
-    return EC_POINT_oct2point(group, point, bytes, len, NULL) == 1 ? take(point) : NULL;
-}
-
-/*
- * 0 < d < n, and d * G is the public point, which is on the curve. EVP_PKEY_pairwise_check() also
- * multiplies the public point by n, which for these curves (cofactor 1) says nothing new and takes ten
- * times as long as all the rest.
- */
 static bool ec_is_consistent(const EVP_PKEY *evp, int size)
 {
-    const EC_GROUP *group = group_of(size);
-    cleanup(BN_CTX_free) BN_CTX *ctx = BN_CTX_secure_new();
     cleanup(BN_clear_free) BIGNUM *d = secret_number(evp, OSSL_PKEY_PARAM_PRIV_KEY);
-    cleanup(EC_POINT_free) EC_POINT *given = public_point(evp, group);
-    cleanup(EC_POINT_free) EC_POINT *product = EC_POINT_new(group);
+    unsigned char point[EC_POINT_MAX];
+    size_t len = 0;
 
-    if (!ctx || !d || !given || !product || BN_is_negative(d) || BN_is_zero(d) ||
-        BN_cmp(d, EC_GROUP_get0_order(group)) >= 0)
-        return false;
-    BN_set_flags(d, BN_FLG_CONSTTIME);
-    return EC_POINT_mul(group, product, d, NULL, NULL, ctx) == 1 &&
-           EC_POINT_cmp(group, product, given, ctx) == 0;
+    return d &&
+           EVP_PKEY_get_octet_string_param(evp, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
+                                           &len) == 1 &&
+           ec_pair_fits(size, d, point, len);
 }
 
 static int check_private(const struct pkey *key, struct err *err)
@@ -332,59 +266,85 @@ static int check_private(const struct pkey *key, struct err *err)
     return 0;
 }
 
-/* 0, or ERR_NOT_FOUND when the block is not a private key. */
-static int private_from_block(const struct pem_block *block, const struct pkey **ret,
-                              struct err *err)
+static const enum key_form *form_of(const struct pem_block *block)
 {
-    cleanup(pkey_unref) const struct pkey *key = NULL;
-    EVP_PKEY *evp;
-    int r;
-
-    if (streq(block->label, "ENCRYPTED PRIVATE KEY"))
-        return err_set(err, ERR_INVALID,
-                       "the private key is encrypted; give it without a passphrase");
-    for (size_t i = 0; i < ARRAY_LEN(private_blocks); i++) {
-        if (!streq(block->label, private_blocks[i].label))
-            continue;
-        evp = key_decode(private_blocks[i].form, block->der, block->der_len);
-        if (!evp)
-            return openssl_err(err, ERR_INVALID, "the PEM block '%s' cannot be read", block->label);
-        key = pkey_wrap(evp);
-        r = check_private(key, err);
-        if (r < 0)
-            return r;
-        *ret = take(key);
-        return 0;
-    }
-    return ERR_NOT_FOUND;
+    for (size_t i = 0; i < ARRAY_LEN(private_blocks); i++)
+        if (streq(block->label, private_blocks[i].label))
+            return &private_blocks[i].form;
+    return NULL;
 }
 
-int pkey_from_pem(const char *pem, size_t len, const struct pkey **ret, struct err *err)
+/* The first block that is a private key. */
+static int find_private(const char *pem, size_t len, struct pem_block *ret, struct err *err)
 {
     const char *at = pem;
-    char other[sizeof(((struct pem_block *)0)->label)] = "";
+    char other[sizeof(ret->label)] = "";
     int r;
 
     if (len > LIMIT_KEY_PEM)
         return err_set(err, ERR_TOO_LARGE, "a private key in PEM is larger than %d bytes",
                        LIMIT_KEY_PEM);
-    for (;;) {
-        cleanup(pem_block_deinit) struct pem_block block = {};
-
-        r = pem_next(&at, pem + len, &block, err);
-        if (r == ERR_NOT_FOUND)
-            break;
-        if (r < 0)
-            return r;
-        r = private_from_block(&block, ret, err);
-        if (r != ERR_NOT_FOUND)
-            return r;
+    for (r = pem_next(&at, pem + len, ret, err); r == 0; r = pem_next(&at, pem + len, ret, err)) {
+        if (form_of(ret))
+            return 0;
+        if (streq(ret->label, "ENCRYPTED PRIVATE KEY"))
+            return err_set(err, ERR_INVALID,
+                           "the private key is encrypted; give it without a passphrase");
         if (!other[0])
-            memcpy(other, block.label, sizeof(other));
+            memcpy(other, ret->label, sizeof(other));
+        pem_block_deinit(ret);
+        *ret = (struct pem_block){};
     }
+    if (r != ERR_NOT_FOUND)
+        return r;
     if (other[0])
         return err_set(err, ERR_INVALID, "there is a PEM block '%s', but no private key", other);
     return err_set(err, ERR_INVALID, "there is no PEM block, so no private key");
+}
+
+static int private_from_block(const struct pem_block *block, const struct pkey **ret,
+                              struct err *err)
+{
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    EVP_PKEY *evp = key_decode(*form_of(block), block->der, block->der_len);
+    int r;
+
+    if (!evp)
+        return openssl_err(err, ERR_INVALID, "the PEM block '%s' cannot be read", block->label);
+    key = pkey_wrap(evp);
+    r = check_private(key, err);
+    if (r == 0)
+        *ret = take(key);
+    return r;
+}
+
+int pkey_from_pem(const char *pem, size_t len, const struct pkey **ret, struct err *err)
+{
+    cleanup(pem_block_deinit) struct pem_block block = {};
+    int r = find_private(pem, len, &block, err);
+
+    return r < 0 ? r : private_from_block(&block, ret, err);
+}
+
+int pkey_look(const char *pem, size_t len, struct pkey_look *ret, struct err *err)
+{
+    cleanup(pem_block_deinit) struct pem_block block = {};
+    cleanup(pkey_unref) const struct pkey *key = NULL;
+    int r = find_private(pem, len, &block, err);
+
+    if (r < 0)
+        return r;
+    if (ec_private_look(*form_of(&block), block.der, block.der_len, &ret->size, ret->public_hash)) {
+        ret->algorithm = KEY_ECDSA;
+        return 0;
+    }
+    r = private_from_block(&block, &key, err);
+    if (r < 0)
+        return r;
+    ret->algorithm = key->algorithm;
+    ret->size = key->size;
+    pkey_public_hash(key, ret->public_hash);
+    return 0;
 }
 
 /*
@@ -414,6 +374,10 @@ static void encode(const struct pkey *key, int selection, const char *structure,
 
 void pkey_to_der(const struct pkey *key, enum key_encoding encoding, struct buf *to)
 {
+    enum key_form form = is_type_specific(key, encoding) ? KEY_FORM_SEC1 : KEY_FORM_PKCS8;
+
+    if (key->algorithm == KEY_ECDSA && ec_private_write(key->evp, key->size, form, to))
+        return;
     encode(key, EVP_PKEY_KEYPAIR,
            is_type_specific(key, encoding) ? "type-specific" : "PrivateKeyInfo", to);
 }
@@ -468,15 +432,11 @@ static bool add_rsa_public(const EVP_PKEY *evp, struct buf *to)
 /* RFC 5480 2.2, uncompressed; a key that came in another form is left to OpenSSL. */
 static bool add_ec_point(const struct pkey *key, struct buf *to)
 {
-    unsigned char point[1 + 2 * 66];
-    size_t len = 0;
+    unsigned char point[EC_POINT_MAX];
 
-    if (EVP_PKEY_get_octet_string_param(key->evp, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
-                                        &len) != 1)
+    if (!ec_public_point(key->evp, key->size, point))
         return false;
-    if (len != 1 + 2 * curve_by_size(key->size)->width || point[0] != POINT_CONVERSION_UNCOMPRESSED)
-        return false;
-    buf_add(to, point, len);
+    buf_add(to, point, ec_point_len(key->size));
     return true;
 }
 
@@ -511,28 +471,6 @@ void pkey_public_hash(const struct pkey *key, unsigned char to[SHA256_LEN])
 }
 
 /* --- the same hash without making a key of it --- */
-
-/* What spki_write() writes in front of a point; the lengths in it fix the length of the whole. */
-static const struct usual_start {
-    size_t len, whole;
-    unsigned char bytes[28];
-} usual_starts[] = {
-    {27, 91, {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-              0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04}},
-    {24, 120, {0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-               0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04}},
-    {26, 158, {0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-               0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04}},
-};
-
-static bool is_usual_point(const unsigned char *der, size_t len)
-{
-    for (size_t i = 0; i < ARRAY_LEN(usual_starts); i++)
-        if (len == usual_starts[i].whole &&
-            memcmp(der, usual_starts[i].bytes, usual_starts[i].len) == 0)
-            return true;
-    return false;
-}
 
 /* Over the head of an element of this tag; false: another one, or not as DER writes it. */
 static bool enter(const unsigned char **at, const unsigned char *end, int wanted, long *ret_len)
@@ -581,7 +519,7 @@ bool spki_hash(const X509_PUBKEY *spki, unsigned char to[SHA256_LEN])
     cleanup(openssl_free) unsigned char *der = NULL;
     int len = i2d_X509_PUBKEY(spki, &der);
 
-    if (len <= 0 || !(is_usual_point(der, (size_t)len) || is_usual_rsa(der, (size_t)len)))
+    if (len <= 0 || !(ec_spki_is_usual(der, (size_t)len) || is_usual_rsa(der, (size_t)len)))
         return false;
     sha256(der, (size_t)len, to);
     return true;

@@ -33,6 +33,14 @@ int pkey_generate_until(enum key_algorithm algorithm, int size, pkey_stop_fn *st
                         const struct pkey **ret, struct err *err);
 /* First private key block: PKCS#1, SEC1 or PKCS#8, unencrypted. ERR_INVALID says what is there instead. */
 int pkey_from_pem(const char *pem, size_t len, const struct pkey **ret, struct err *err);
+/* As much of it as is compared. The same errors, and of a key on a curve, as it is usually written, a third of the
+ * time. */
+struct pkey_look {
+    enum key_algorithm algorithm;
+    int size;
+    unsigned char public_hash[SHA256_LEN]; /* as pkey_public_hash() */
+};
+int pkey_look(const char *pem, size_t len, struct pkey_look *ret, struct err *err);
 /* The buf is failed afterwards if there is no private part, or a provider does not give it out. */
 void pkey_to_pem(const struct pkey *key, enum key_encoding encoding, struct buf *to);
 void pkey_to_der(const struct pkey *key, enum key_encoding encoding, struct buf *to);

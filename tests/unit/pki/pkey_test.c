@@ -178,6 +178,37 @@ static const char ec_large_pem[] =
     "tkBoN79R9Q==\n"
     "-----END EC PRIVATE KEY-----\n";
 
+/* The same numbers in the other encoding. */
+static const char p256_sec1_pem[] =
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "MHcCAQEEIGQGBEe4NtDQoreF6S8ZZXPOwJ3FTmLHarht4m1ZYFr8oAoGCCqGSM49\n"
+    "AwEHoUQDQgAELVudmFEDuPz7LPT0xw4awWKibS3LlTwERHQcO/nUY8o9WzaBf/0Z\n"
+    "cfd30l65GMedf39Qvu3Hk51KePHyLHqUYA==\n"
+    "-----END EC PRIVATE KEY-----\n";
+static const char p384_pkcs8_pem[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDA/vvF2ZM1eEeM6MTWv\n"
+    "VfnMiiskmCmaEle9DcttFXXWUfC75RURlgRsuj3jauBZ0HGhZANiAASuiS33YbUI\n"
+    "WY8I4VXBNdLAbnhkN/cjfUHWvhDELi+P5Q7TrWUq1INAdhTXimJ0nFHuq+NXFPOk\n"
+    "qit+u9lbZ+DHDQ3WrpJqueV6h3R2IbErsQpAzQT2q/MKa54ibAb/VTo=\n"
+    "-----END PRIVATE KEY-----\n";
+static const char p521_pkcs8_pem[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIHuAgEAMBAGByqGSM49AgEGBSuBBAAjBIHWMIHTAgEBBEIAf9eA3JePcM1xur0d\n"
+    "uK8j6EAi6i+ambt0MCTNyhJbQeUjqnUh7mGy1XdCUoD0MpDsXuf/e6wMO0+UdAUM\n"
+    "zTg9/sehgYkDgYYABAFC+EDM+GvhLK9qF4zJoPrBQz9Ofi5xxzfl6F3tVPtCmJNp\n"
+    "ZjLfFBHqAoMesBQulNIrBV9WXhNc16SfoMU6mwlk8AGn4KfICq1mY/eD6EgnTRzO\n"
+    "bDQjfgizKHwhNC1+76IcKofMWvJ9sqHdWvxij3EuHIyKQXfk5gL02/k/sc5EY31w\n"
+    "dw==\n"
+    "-----END PRIVATE KEY-----\n";
+/* The number 1: zeros in front stay. */
+static const char p256_one_pem[] =
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "MHcCAQEEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABoAoGCCqGSM49\n"
+    "AwEHoUQDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/\n"
+    "m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n"
+    "-----END EC PRIVATE KEY-----\n";
+
 /* RSA takes long: the tests share one that was generated. */
 static const struct pkey *generated_rsa;
 
@@ -188,6 +219,20 @@ static const struct pkey *read_key(const char *pem)
 
     ASSERT_OK(pkey_from_pem(pem, strlen(pem), &key, &err));
     return key;
+}
+
+/* Looking at it tells the same. */
+static void check_look(const char *pem, const struct pkey *key)
+{
+    struct pkey_look look = {};
+    unsigned char hash[SHA256_LEN];
+    struct err err = {};
+
+    ASSERT_OK(pkey_look(pem, strlen(pem), &look, &err));
+    pkey_public_hash(key, hash);
+    ASSERT_EQ(look.algorithm, pkey_algorithm(key));
+    ASSERT_EQ(look.size, pkey_size(key));
+    assert_memory_equal(look.public_hash, hash, SHA256_LEN);
 }
 
 TEST(keys_of_the_openssl_program_are_read_and_written_as_they_were)
@@ -201,8 +246,12 @@ TEST(keys_of_the_openssl_program_are_read_and_written_as_they_were)
         {"rsa pkcs1", rsa1_pem, KEY_PKCS1, KEY_RSA, 2048},
         {"rsa pkcs8", rsa8_pem, KEY_PKCS8, KEY_RSA, 2048},
         {"p-256 pkcs8", ec8_pem, KEY_PKCS8, KEY_ECDSA, 256},
+        {"p-256 sec1", p256_sec1_pem, KEY_PKCS1, KEY_ECDSA, 256},
+        {"p-256, the number 1", p256_one_pem, KEY_PKCS1, KEY_ECDSA, 256},
         {"p-384 sec1", secp384r1_pem, KEY_PKCS1, KEY_ECDSA, 384},
+        {"p-384 pkcs8", p384_pkcs8_pem, KEY_PKCS8, KEY_ECDSA, 384},
         {"p-521 sec1", secp521r1_pem, KEY_PKCS1, KEY_ECDSA, 521},
+        {"p-521 pkcs8", p521_pkcs8_pem, KEY_PKCS8, KEY_ECDSA, 521},
         {"ed25519 pkcs8", ed_pem, KEY_PKCS8, KEY_ED25519, 0},
         {"ed25519 is never pkcs1", ed_pem, KEY_PKCS1, KEY_ED25519, 0},
     };
@@ -217,6 +266,7 @@ TEST(keys_of_the_openssl_program_are_read_and_written_as_they_were)
         ASSERT_EQ(pkey_size(key), rows[i].size);
         pkey_to_pem(key, rows[i].encoding, &pem);
         ASSERT_STREQ(buf_str(&pem), rows[i].pem);
+        check_look(rows[i].pem, key);
     }
 }
 
@@ -288,6 +338,7 @@ TEST(what_is_not_a_usable_private_key_is_refused_with_a_reason)
          "'PRIVATE KEY' cannot be read"},
     };
     const struct pkey *key = NULL;
+    struct pkey_look look;
     struct err err = {};
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -295,6 +346,8 @@ TEST(what_is_not_a_usable_private_key_is_refused_with_a_reason)
         ASSERT_ERR(ERR_INVALID, pkey_from_pem(rows[i].pem, strlen(rows[i].pem), &key, &err));
         ASSERT_CONTAINS(err.text, rows[i].says);
         ASSERT_NULL(key);
+        ASSERT_ERR(ERR_INVALID, pkey_look(rows[i].pem, strlen(rows[i].pem), &look, &err));
+        ASSERT_CONTAINS(err.text, rows[i].says);
     }
 }
 
@@ -332,6 +385,7 @@ TEST(generated_keys_round_trip_in_both_encodings)
         pkey_to_pem(key, i % 2 ? KEY_PKCS8 : KEY_PKCS1, &pem);
         again = read_key(buf_str(&pem));
         ASSERT_TRUE(pkey_equal_public(key, again));
+        check_look(buf_str(&pem), key);
     }
 }
 
