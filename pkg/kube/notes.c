@@ -1,11 +1,14 @@
 #include "kube/notes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/pool.h"
 #include "base/random.h"
+#include "base/str.h"
 #include "base/thread.h"
 #include "kube/core_event.h"
 #include "store/note.h"
@@ -20,14 +23,14 @@
 #define STOP_MS       SECONDS(2)
 #define STOP_MIN_MS   100 /* whatever is left: an API server at hand answers in that time */
 #define NOTHING_TO_DO HOURS(1)
-enum { TRIES_MAX = 12, PENDING_MAX = 1000, SERIES_MAX = 4000 };
+enum { TRIES_MAX = 12, PENDING_MAX = 1000, SERIES_MAX = 4000, KEY_SIZE = 17 };
 
 static const struct resource events = {"", "v1", "Event", "events", true, false};
 
 struct series {
     struct list to_tell; /* in notes.to_tell while the server does not know all of it, else alone */
     struct list by_age;  /* in notes.by_age */
-    char *key;
+    char key[KEY_SIZE];
     char *event;      /* what a note made of it, as text; NULL while the server knows all of it */
     uint32_t number;  /* with the next its name: another note makes the same */
     int64_t first_ms; /* wall */
@@ -50,7 +53,9 @@ struct kube_notes {
 
     struct mutex mutex;
     struct cond changed;
-    struct map *series; /* by key, owned */
+    struct map *series; /* by key */
+    struct pool pool;   /* of these, for a burst leaves thousands */
+    uint64_t salt;      /* of keys: nobody can make a note that is taken for another's */
     /* A burst leaves thousands that are told and not over yet: none of these is looked at for the next. */
     struct list to_tell; /* in the order in which they became so */
     struct list by_age;  /* all, by quiet_at_ms */
@@ -60,13 +65,12 @@ struct kube_notes {
     int64_t end_by_ms; /* monotonic; 0: nobody said */
 };
 
-static void series_free(void *value)
+static void series_free(struct kube_notes *self, struct series *series)
 {
-    struct series *series = value;
-
+    list_remove(&series->to_tell);
+    list_remove(&series->by_age);
     xfree(series->event);
-    xfree(series->key);
-    xfree(series);
+    pool_free(&self->pool, series, sizeof(*series));
 }
 
 /* --- adding, with the lock held --- */
@@ -96,9 +100,8 @@ static void forget(struct kube_notes *self, struct series *series)
 {
     if (series->told == 0)
         self->pending--;
-    list_remove(&series->to_tell);
-    list_remove(&series->by_age);
-    map_remove(self->series, series->key);
+    (void)map_remove(self->series, series->key);
+    series_free(self, series);
 }
 
 /* Room for one more: the oldest of which the server knows all is forgotten. */
@@ -130,11 +133,20 @@ static void write_event(struct kube_notes *self, struct series *series,
     series->event = json_text(event);
 }
 
-static void add_first(struct kube_notes *self, const struct store_note *note, char *key)
+/* A hash of all that makes it one series: the texts are three times as large as all else that is kept of it. */
+static void key_of(const struct kube_notes *self, const struct store_note *note, char key[KEY_SIZE])
 {
-    struct series *series = xalloc(sizeof(*series));
+    cleanup(xfree) char *text = note_series(note);
+    cleanup(xfree) char *salted = xasprintf("%016llx%s", (unsigned long long)self->salt, text);
 
-    series->key = key;
+    (void)snprintf(key, KEY_SIZE, "%016llx", (unsigned long long)str_hash(salted, strlen(salted)));
+}
+
+static void add_first(struct kube_notes *self, const struct store_note *note, const char *key)
+{
+    struct series *series = pool_alloc(&self->pool, sizeof(*series));
+
+    memcpy(series->key, key, sizeof(series->key));
     series->number = self->named++;
     series->first_ms = wall_ms(self);
     write_event(self, series, note);
@@ -148,15 +160,17 @@ static void add_first(struct kube_notes *self, const struct store_note *note, ch
 
 void kube_notes_add(struct kube_notes *self, const struct store_note *note)
 {
-    cleanup(xfree) char *key = note_series(note);
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    struct series *series = map_get(self->series, key);
+    struct series *series;
+    char key[KEY_SIZE];
 
+    key_of(self, note, key);
+    series = map_get(self->series, key);
     if (series) {
         write_event(self, series, note);
         happened(self, series);
     } else if (make_room(self)) {
-        add_first(self, note, take(key));
+        add_first(self, note, key);
     } else {
         log_debug(NULL, "an event about '%s' is dropped: too many wait", note->key.name);
     }
@@ -479,7 +493,9 @@ int kube_notes_new(const struct kube_notes_options *options, struct kube_notes *
     self->kube = options->kube;
     self->instance = xstrdup(str_or(options->instance, MANAGER));
     self->cancel = cancel_new();
-    self->series = map_new(series_free);
+    pool_init(&self->pool);
+    self->series = map_new_in(&self->pool, NULL);
+    random_bytes(&self->salt, sizeof(self->salt));
     list_init(&self->to_tell);
     list_init(&self->by_age);
     mutex_init(&self->mutex);
@@ -498,7 +514,10 @@ void kube_notes_free(struct kube_notes *self)
     if (!self)
         return;
     stop_thread(self);
+    list_for_each (node, &self->by_age)
+        series_free(self, list_entry(node, struct series, by_age));
     map_free(self->series);
+    pool_deinit(&self->pool);
     cancel_unref(self->cancel);
     cond_deinit(&self->changed);
     mutex_deinit(&self->mutex);
