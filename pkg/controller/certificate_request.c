@@ -234,6 +234,9 @@ static int pending(struct run *run, const struct issuer_ops *ops, const struct s
         if (result->reason)
             event_extra(run->self, run->ctx, &run->request->object, result->reason, "%s",
                         result->message);
+        if (result->warning)
+            event(run->self, run->ctx, &run->request->object, EVENT_WARNING, "OrderNameTaken", "%s",
+                  result->warning);
         return 0;
     }
     set_pending(run, result->reason, result->message);

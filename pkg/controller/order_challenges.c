@@ -138,19 +138,46 @@ static const struct acme_challenge *offered(const struct acme_authorization *aut
     return NULL;
 }
 
-/* One of that name is there. Ours: the cache was behind. Another's: it makes room. Its going does not wake us
- * when we are not its owner, so there is a timer. */
+/* It follows from another open Order of this issuer: where a CA gives a pending authorization to two Orders, and
+ * their long names begin alike, the Challenge of both has one name. */
+static bool is_of_another_order(struct order_run *run, const struct challenge *found)
+{
+    const struct owner_reference *owner = object_controller(&found->object);
+    struct key key = {.namespace = run->key->namespace,
+                      .name = owner ? str_or(owner->name, "") : ""};
+    cleanup(object_unref)
+        const struct order_facts *facts = cache_get(run->self->caches.orders, &key);
+    cleanup(object_unref) const struct object *request = NULL;
+    struct err ignored = {};
+
+    if (!facts || !streq(facts->order.object.metadata.uid, owner->uid) ||
+        !issuer_reference_equal(&facts->order.spec.issuer_ref, &run->order->spec.issuer_ref) ||
+        !challenge_is_of_order(&found->spec, &facts->order) ||
+        !challenge_key_is_ours(&found->spec, acme_client_key(run->client)))
+        return false;
+    request = request_of_order(run->self, &facts->order, &ignored);
+    return request;
+}
+
+/* One of that name is there. Ours: the cache was behind. Another Order's: what it comes to is this one's, too
+ * (ERR_EXISTS). Else it makes room. Its going does not wake us when we are not its owner, so there is a timer. */
 static int make_room(struct order_run *run, const char *name, struct err *err)
 {
     struct key key = {.namespace = run->key->namespace, .name = name};
     cleanup(object_unref)
         const struct object *found = cache_get(run->self->caches.challenges, &key);
+    const struct challenge *challenge = (const struct challenge *)found;
 
     (void)order_look_again(run, 0);
-    if (!found || found->metadata.deletion_timestamp_ms ||
-        (object_is_controlled_by(found, run->order->object.metadata.uid) &&
-         is_followed(run, (const struct challenge *)found)))
+    if (!found || found->metadata.deletion_timestamp_ms)
         return 0;
+    if (object_is_controlled_by(found, run->order->object.metadata.uid) &&
+        is_followed(run, challenge))
+        return 0;
+    if (is_of_another_order(run, challenge))
+        return err_set(err, ERR_EXISTS,
+                       "%s: waiting for the Challenge '%s' of Order '%s', which has the same name",
+                       challenge->spec.dns_name, name, object_controller(found)->name);
     event(run->self, run->ctx, found, EVENT_WARNING, "ChallengeDiscarded",
           "the Challenge does not follow from Order '%s'", run->key->name);
     return write_delete(run->self, run->ctx, found, err);
@@ -273,6 +300,10 @@ static int settle_authorization(struct order_run *run, size_t i, struct err *err
     r = begin_challenge(run, stored->url, &read, &why);
     if (r == 0)
         return 1;
+    if (r == ERR_EXISTS) {
+        run->status.reason = arena_strdup(run->arena, why.text);
+        return order_save(run, err);
+    }
     if (r == ERR_NOT_FOUND || r == ERR_INVALID || r == ERR_PROTOCOL) {
         /* No solver, or a token that must not be used: shown, and looked at when the Issuer changes. */
         if (!streq(run->order->status.reason, why.text))

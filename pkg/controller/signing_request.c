@@ -180,6 +180,9 @@ static int pending(struct run *run, const struct issuer_ops *ops, const struct s
               result->message);
     else
         event_extra(run->self, run->ctx, run->about, result->reason, "%s", result->message);
+    if (result->warning)
+        event(run->self, run->ctx, run->about, EVENT_WARNING, "OrderNameTaken", "%s",
+              result->warning);
     return 0;
 }
 

@@ -525,6 +525,14 @@ char *order_name(const struct object *request, const struct order_spec *spec)
                      str_fnv1_32(text, strlen(text)));
 }
 
+char *order_name_by_uid(const struct object *request)
+{
+    const char *name = request->metadata.name;
+
+    return xasprintf("%.*s-%s", (int)object_name_cut(name, NAME_PREFIX_MAX), name,
+                     request->metadata.uid);
+}
+
 static struct json *order_json(const struct signable *request, const struct order_spec *spec,
                                const struct array_pair *annotations)
 {
@@ -617,6 +625,32 @@ static int write_order(struct signing *signing, const struct signable *request,
     return r;
 }
 
+/* Where the name is that of another request's Order, which must not be deleted: under the other name. The two
+ * requests may be of two kinds, or have long names that begin alike. ERR_EXISTS: it is not. */
+static int write_beside(struct signing *signing, const struct signable *request, struct json *order,
+                        struct json **ret_stored, struct err *err)
+{
+    struct key key = {.namespace = request->namespace,
+                      .name = json_as_text(json_path(order, "metadata.name"))};
+    cleanup(object_unref) const struct object *found = NULL;
+    cleanup(xfree) char *name = order_name_by_uid(request->object);
+    bool is_served = false;
+    int r = live_object(signing->issuers->store, signing->ctx, &kind_order, &key, &found, err);
+
+    if (r == 0 && !order_names((const struct order *)found, request))
+        r = signable_is_served(signing->issuers, signing->ctx, found, &is_served, err);
+    if (r < 0 && r != ERR_NOT_FOUND)
+        return err_wrap(err, "looking at the Order '%s'", key.name);
+    if (!is_served)
+        return err_set(err, ERR_EXISTS, "the Order '%s' exists already", key.name);
+    signing->result->warning = arena_printf(
+        signing->arena,
+        "The name '%s' is that of the Order of another request, %s '%s': the Order of this one is '%s'",
+        key.name, object_controller(found)->kind, object_controller(found)->name, name);
+    json_set_text(json_need_map(order, "metadata"), "name", name);
+    return write_order(signing, request, order, ret_stored, err);
+}
+
 /* `request` has its bytes. */
 static int create_order(struct signing *signing, const struct signable *request,
                         const struct sign_input *input, struct err *err)
@@ -630,6 +664,8 @@ static int create_order(struct signing *signing, const struct signable *request,
         return failed(signing, "InvalidOrder", why.text);
     order = order_json(request, &spec, input->order_annotations);
     r = write_order(signing, request, order, &stored, &why);
+    if (r == ERR_EXISTS)
+        r = write_beside(signing, request, order, &stored, &why);
     if (r == ERR_EXISTS)
         return make_room(signing, request, json_as_text(json_path(order, "metadata.name")), err);
     if (r == ERR_INVALID)

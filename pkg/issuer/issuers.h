@@ -55,7 +55,8 @@ struct sign_result {
     enum sign_state state;
     const char *reason; /* "OrderCreated", "OrderFailed": the event; texts in the arena */
     const char *message;
-    const char *warning;          /* with SIGN_ISSUED: event BadConfig; NULL: none */
+    const char *warning; /* with SIGN_ISSUED: event BadConfig; with SIGN_PENDING: OrderNameTaken;
+                          * NULL: none */
     struct bytes certificate, ca; /* PEM, with SIGN_ISSUED; in the arena */
     int64_t requeue_at_ms;
     const char *order_version; /* resourceVersion of an Order that was made now; NULL: none */
@@ -93,6 +94,9 @@ struct signable { /* borrows from request and issuer */
 /* ERR_INVALID: it says something that cannot be meant, or means another issuer. */
 int signable_of(const struct issuers *issuers, const struct issuer *issuer,
                 const struct object *request, struct signable *ret, struct err *err);
+/* Is the request there that controls this Order, by its uid? Read live. */
+int signable_is_served(const struct issuers *issuers, const struct context *ctx,
+                       const struct object *order, bool *ret, struct err *err);
 
 /* Namespace in which the issuer's Secret references resolve. */
 const char *issuer_secret_namespace(const struct issuers *issuers, const struct issuer *issuer);
@@ -146,6 +150,8 @@ void accounts_save_gates(struct accounts *accounts, struct store *store, const s
 
 /* Name of the Order of a request, behaviour.md 16. */
 char *order_name(const struct object *request, const struct order_spec *spec);
+/* The one that it gets where that is the name of another request's Order. No other request's can have it. */
+char *order_name_by_uid(const struct object *request);
 /* What an approved request asks of the CA: used to create the Order and to check one (DESIGN 11). */
 int order_spec_of(const struct issuer *issuer, const struct signable *request, const char *replaces,
                   struct arena *arena, struct order_spec *ret, struct err *err);

@@ -1,6 +1,7 @@
 /* signable.c - kinds of requests, one row each: what each of them asks for. */
 #include "api/certificate.h"
 #include "api/kinds.h"
+#include "api/live.h"
 #include "api/signing_request.h"
 #include "issuer/issuers.h"
 
@@ -80,4 +81,36 @@ int signable_of(const struct issuers *issuers, const struct issuer *issuer,
             return rows[i].fill(&asking, ret, err);
     }
     return err_set(err, ERR_INTERNAL, "a %s is no request", request->kind->resource.kind);
+}
+
+/* What may not be read counts as there: its kind may be left alone here (order_is_left_alone()). */
+static int is_there(const struct issuers *issuers, const struct context *ctx,
+                    const struct kind *kind, const struct key *key, const char *uid, bool *ret,
+                    struct err *err)
+{
+    cleanup(object_unref) const struct object *found = NULL;
+    struct err why = {};
+    int r = live_object(issuers->store, ctx, kind, key, &found, &why);
+
+    if (r < 0 && r != ERR_NOT_FOUND && r != ERR_DENIED)
+        return err_pass(err, &why);
+    *ret = r == ERR_DENIED || (found && streq(found->metadata.uid, uid));
+    return 0;
+}
+
+int signable_is_served(const struct issuers *issuers, const struct context *ctx,
+                       const struct object *order, bool *ret, struct err *err)
+{
+    const struct owner_reference *owner = object_controller(order);
+
+    *ret = false;
+    for (size_t i = 0; owner && i < ARRAY_LEN(rows); i++) {
+        const struct resource *resource = &rows[i].kind->resource;
+        struct key key = {.namespace = resource->namespaced ? order->metadata.namespace : "",
+                          .name = str_or(owner->name, "")};
+
+        if (streq(owner->kind, resource->kind))
+            return is_there(issuers, ctx, rows[i].kind, &key, owner->uid, ret, err);
+    }
+    return 0;
 }

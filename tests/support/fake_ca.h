@@ -77,8 +77,9 @@ struct fake_ca_options {
     int64_t issue_ms;         /* the same of finalize */
     int64_t order_ms;         /* 7 days */
     int64_t authorization_ms; /* pending: 7 days */
-    int64_t reuse_ms;  /* a valid authorization serves the account's later orders this long */
-    bool reuse_orders; /* the same pending order is given out again, as Let's Encrypt does */
+    int64_t reuse_ms;   /* a valid authorization serves the account's later orders this long */
+    bool reuse_pending; /* so does a pending one, until it has ended */
+    bool reuse_orders;  /* the same pending order is given out again, as Let's Encrypt does */
     int nonce_reject_percent;
     int64_t clock_skew_ms; /* of the Date header */
     const struct fake_ca_profile *profiles;

@@ -396,18 +396,22 @@ static struct ca_authz *add_authz(struct ca_request *request, const char *name, 
     return authz;
 }
 
-static struct ca_authz *find_valid_authz(struct ca_request *request, const char *name, bool is_ip)
+static bool can_be_reused(const struct fake_ca *ca, const struct ca_authz *authz)
+{
+    return (authz->status == ACME_STATUS_VALID && ca->options.reuse_ms > 0) ||
+           (authz->status == ACME_STATUS_PENDING && ca->options.reuse_pending);
+}
+
+static struct ca_authz *find_authz(struct ca_request *request, const char *name, bool is_ip)
 {
     struct fake_ca *ca = request->ca;
     bool is_wildcard = str_starts(name, "*.");
 
-    if (ca->options.reuse_ms == 0)
-        return NULL;
     for (size_t i = ca->authzs.len; i > 0; i--) {
         struct ca_authz *authz = ca->authzs.items[i - 1];
 
         authz_refresh(authz, request->now_ms);
-        if (authz->status == ACME_STATUS_VALID && authz->account == request->account &&
+        if (can_be_reused(ca, authz) && authz->account == request->account &&
             authz->is_ip == is_ip && authz->is_wildcard == is_wildcard &&
             streq(authz->value, ca_plain_name(name)))
             return authz;
@@ -419,7 +423,7 @@ static void add_authzs(struct ca_request *request, struct ca_order *order,
                        const struct strlist *names, bool is_ip)
 {
     for (size_t i = 0; i < names->len; i++) {
-        struct ca_authz *authz = find_valid_authz(request, names->items[i], is_ip);
+        struct ca_authz *authz = find_authz(request, names->items[i], is_ip);
 
         if (!authz)
             authz = add_authz(request, names->items[i], is_ip);
