@@ -164,20 +164,27 @@ int acme_account_update_contacts(struct acme_client *client, const struct contex
     return 0;
 }
 
-static void keep_last(struct strlist *list, size_t max)
+void acme_orders_deinit(struct acme_orders *orders)
 {
+    strlist_deinit(&orders->urls);
+}
+
+static void keep_last(struct acme_orders *orders, size_t max)
+{
+    struct strlist *urls = &orders->urls;
     cleanup(strlist_deinit) struct strlist last = {};
 
-    if (list->len <= max)
+    if (urls->len <= max)
         return;
-    for (size_t i = list->len - max; i < list->len; i++)
-        strlist_add(&last, list->items[i]);
-    strlist_deinit(list);
-    *list = last;
+    orders->is_cut = true;
+    for (size_t i = urls->len - max; i < urls->len; i++)
+        strlist_add(&last, urls->items[i]);
+    strlist_deinit(urls);
+    *urls = last;
     last = (struct strlist){};
 }
 
-static int add_orders(const struct json *body, size_t max, struct strlist *to, struct err *err)
+static int add_orders(const struct json *body, size_t max, struct acme_orders *to, struct err *err)
 {
     json_for_each_item (item, json_get(body, "orders")) {
         const char *url = str_or(json_as_text(item), "");
@@ -185,7 +192,7 @@ static int add_orders(const struct json *body, size_t max, struct strlist *to, s
 
         if (r < 0)
             return r;
-        strlist_add(to, url);
+        strlist_add(&to->urls, url);
     }
     keep_last(to, max);
     return 0;
@@ -193,7 +200,7 @@ static int add_orders(const struct json *body, size_t max, struct strlist *to, s
 
 /* Reads one page; *ret_next is NULL behind the last. */
 static int read_page(struct acme_client *client, const struct context *ctx, const char *url,
-                     size_t max, struct strlist *to, char **ret_next,
+                     size_t max, struct acme_orders *to, char **ret_next,
                      struct acme_problem *ret_problem, struct err *err)
 {
     cleanup(http_response_deinit) struct http_response response = {};
@@ -228,10 +235,10 @@ int acme_account_orders_url(struct acme_client *client, const struct context *ct
 }
 
 int acme_account_orders(struct acme_client *client, const struct context *ctx,
-                        const char *orders_url, size_t max, struct strlist *ret,
+                        const char *orders_url, size_t max, struct acme_orders *ret,
                         struct acme_problem *ret_problem, struct err *err)
 {
-    cleanup(strlist_deinit) struct strlist orders = {};
+    cleanup(acme_orders_deinit) struct acme_orders orders = {};
     cleanup(xfree) char *url = xstrdup(orders_url);
 
     if (str_empty(orders_url))
@@ -245,7 +252,9 @@ int acme_account_orders(struct acme_client *client, const struct context *ctx,
         xfree(url);
         url = next;
     }
+    if (url)
+        orders.is_cut = true;
     *ret = orders;
-    orders = (struct strlist){};
+    orders = (struct acme_orders){};
     return 0;
 }

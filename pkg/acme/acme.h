@@ -129,9 +129,15 @@ int acme_account_update_contacts(struct acme_client *client, const struct contex
 /* Where the account's list of orders is; "": the CA keeps none. Asks once in a client's life. */
 int acme_account_orders_url(struct acme_client *client, const struct context *ctx, char **ret,
                             struct acme_problem *ret_problem, struct err *err);
-/* The last `max` order URLs of the account, newest page last; ERR_UNSUPPORTED where the CA keeps no list. */
+struct acme_orders {
+    struct strlist urls; /* in the CA's order */
+    bool is_cut;         /* there are more: what is not here may be there */
+};
+void acme_orders_deinit(struct acme_orders *orders);
+DEFINE_CLEANUP_VALUE(struct acme_orders, acme_orders_deinit);
+/* The last `max` orders of the account, of a hundred pages; ERR_UNSUPPORTED where the CA keeps no list. */
 int acme_account_orders(struct acme_client *client, const struct context *ctx,
-                        const char *orders_url, size_t max, struct strlist *ret,
+                        const char *orders_url, size_t max, struct acme_orders *ret,
                         struct acme_problem *ret_problem, struct err *err);
 
 /* --- orders, authorizations, challenges (7.1.3 - 7.5.1) --- */

@@ -65,33 +65,47 @@ static bool fits(const struct acme_order *order, const struct order *live, int64
     return strlist_same_set(&has, &wants);
 }
 
-static int list(struct order_run *run, struct strlist *ret, struct err *err)
+/* What stands in the way of the search comes to: the code, which is tried again, or 0: it goes on without this.
+ * A call that was not made is made later, as is one whose failure may pass, for a while. All else is the CA's
+ * last word, and must not keep the Certificate waiting: most public CAs keep no list. */
+static int search_failed(struct order_run *run, int code, struct acme_problem *problem,
+                         const struct err *why)
 {
-    cleanup(acme_problem_deinit) struct acme_problem problem = {}, of_list = {};
-    cleanup(xfree) char *url = NULL;
-    int r = acme_account_orders_url(run->client, run->ctx, &url, &problem, err);
+    const char *uid = run->order->object.metadata.uid;
+    int64_t now_ms = context_now_ms(run->ctx);
 
-    if (r < 0)
-        return r;
-    return acme_account_orders(run->client, run->ctx, url, LISTED_MAX, ret, &of_list, err);
+    placed_doubt(run->self->placed, uid);
+    if (code == ERR_BUSY || code == ERR_CANCELED || code == ERR_RATE_LIMITED)
+        return code;
+    if (flow_of(code, problem, why, "", now_ms, run->arena).verdict == FLOW_RETRY &&
+        placed_may_search(run->self->placed, uid, now_ms))
+        return code;
+    acme_problem_deinit(problem); /* nobody's who goes on */
+    *problem = (struct acme_problem){};
+    return 0;
 }
 
-/* The call was not made: whatever the CA has, it is still there. All other failures are the CA's, and
- * must not keep the Certificate waiting: most public CAs keep no list. */
-static int not_asked(int code)
+static int list(struct order_run *run, struct acme_orders *ret, struct acme_problem *problem,
+                struct err *err)
 {
-    return code == ERR_BUSY || code == ERR_CANCELED || code == ERR_RATE_LIMITED ? code : 0;
+    cleanup(xfree) char *url = NULL;
+    int r = acme_account_orders_url(run->client, run->ctx, &url, problem, err);
+
+    if (r == 0)
+        r = acme_account_orders(run->client, run->ctx, url, LISTED_MAX, ret, problem, err);
+    if (r == ERR_UNSUPPORTED)
+        return 0;
+    return r < 0 ? search_failed(run, r, problem, err) : 0;
 }
 
 static int read_and_compare(struct order_run *run, const char *url, const struct order *live,
-                            struct acme_order *ret, struct err *err)
+                            struct acme_order *ret, struct acme_problem *problem, struct err *err)
 {
     cleanup(acme_order_deinit) struct acme_order order = {};
-    cleanup(acme_problem_deinit) struct acme_problem problem = {};
-    int r = acme_order_get(run->client, run->ctx, url, &order, &problem, err);
+    int r = acme_order_get(run->client, run->ctx, url, &order, problem, err);
 
     if (r < 0)
-        return not_asked(r);
+        return search_failed(run, r, problem, err);
     if (!is_open(&order))
         placed_note_ended(run->self->placed, url);
     if (!fits(&order, live, context_now_ms(run->ctx)))
@@ -101,27 +115,35 @@ static int read_and_compare(struct order_run *run, const char *url, const struct
     return 1;
 }
 
-int order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret,
-                    struct err *err)
+/* An order that is among the rest stays there, open until it expires. */
+static void tell_of_the_rest(struct order_run *run)
 {
-    cleanup(strlist_deinit) struct strlist listed = {};
-    const char *uid = live->object.metadata.uid;
-    int r = list(run, &listed, err), read = 0;
+    event(run->self, run->ctx, &run->order->object, EVENT_WARNING, "OrdersNotRead",
+          "An order whose answer was lost may be left open at the CA: the account's list of "
+          "orders is too long to be read to its end");
+}
 
-    if (r < 0 && r != ERR_UNSUPPORTED) {
-        placed_doubt(run->self->placed, uid);
-        return not_asked(r);
-    }
-    for (size_t i = listed.len; i-- > 0 && read < READ_MAX;) {
-        if (placed_is_claimed(run->self->placed, listed.items[i]) ||
-            placed_has_ended(run->self->placed, listed.items[i]))
+int order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret,
+                    struct acme_problem *problem, struct err *err)
+{
+    cleanup(acme_orders_deinit) struct acme_orders listed = {};
+    int r = list(run, &listed, problem, err), read = 0;
+
+    if (r < 0)
+        return r;
+    for (size_t i = listed.urls.len; i-- > 0 && read < READ_MAX;) {
+        const char *url = listed.urls.items[i];
+
+        if (placed_is_claimed(run->self->placed, url) || placed_has_ended(run->self->placed, url))
             continue;
         read++;
-        r = read_and_compare(run, listed.items[i], live, ret, err);
+        r = read_and_compare(run, url, live, ret, problem, err);
         if (r != 0)
             return r;
     }
-    if (read == READ_MAX)
-        placed_doubt(run->self->placed, uid);
+    if (read == READ_MAX) /* of these, those that have ended are not read again */
+        placed_doubt(run->self->placed, run->order->object.metadata.uid);
+    if (read == READ_MAX || listed.is_cut)
+        tell_of_the_rest(run);
     return 0;
 }

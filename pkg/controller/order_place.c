@@ -319,18 +319,12 @@ static int discard(struct order_run *run, const struct err *why, struct err *err
 
 /* What an earlier run, or an earlier process, has placed for this Order: 1, or 0; negative: look again. */
 static int find_placed(struct order_run *run, const struct order *live, struct acme_order *ret,
-                       struct err *err)
+                       struct acme_problem *problem, struct err *err)
 {
-    const char *uid = live->object.metadata.uid;
-    enum placed_state state = placed_take(run->self->placed, uid, ret);
-    int r;
+    enum placed_state state = placed_take(run->self->placed, live->object.metadata.uid, ret);
 
-    if (state != PLACED_IN_DOUBT)
-        return state == PLACED_ORDER;
-    r = order_find_lost(run, live, ret, err);
-    if (r < 0)
-        placed_doubt(run->self->placed, uid);
-    return r;
+    return state == PLACED_IN_DOUBT ? order_find_lost(run, live, ret, problem, err)
+                                    : state == PLACED_ORDER;
 }
 
 /* Two of ours must not finalize one order: the later would get a certificate for the other's key. No CA
@@ -356,9 +350,9 @@ static int place(struct order_run *run, struct err *err)
 
     if (placed_must_wait(run->self->placed, uid, context_now_ms(run->ctx)))
         return wait_for_other(run, err);
-    r = find_placed(run, live, &placed, err);
+    r = find_placed(run, live, &placed, &problem, &why);
     if (r < 0)
-        return r;
+        return order_settle(run, r, &problem, &why, "look for an order whose answer was lost", err);
     if (r > 0 && !placed_claim(run->self->placed, uid, placed.url, context_now_ms(run->ctx)))
         return wait_for_other(run, err);
     if (r > 0)

@@ -63,10 +63,10 @@ int order_take_retry(struct order_run *run, struct err *err);
 /* newOrder for an Order without a URL. ANNOTATION_RETRY frees its names, if they are its request's:
  * whoever can write Orders must not end the hold on the names of others. */
 int order_place(struct order_run *run, struct err *err);
-/* The open order at the CA that an earlier newOrder for `live` made: 1, or 0: none is known there.
- * ERR_BUSY, ERR_CANCELED: the CA could not be asked now. */
+/* The open order at the CA that an earlier newOrder for `live` made: 1, or 0: none is known there. Negative: that
+ * is not known yet, for order_settle(). */
 int order_find_lost(struct order_run *run, const struct order *live, struct acme_order *ret,
-                    struct err *err);
+                    struct acme_problem *problem, struct err *err);
 /* The order has come to its end at the CA: what was held for its certificate is spent or comes back. */
 void order_end_budget(struct order_run *run, bool issued);
 /* An Order is acted on only if its spec is what its approved request yields (DESIGN 11): whoever can

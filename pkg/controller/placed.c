@@ -4,15 +4,17 @@
 #include "base/map.h"
 #include "base/thread.h"
 
-#define ENDED_MAX   10000 /* then all are forgotten, and read again */
-#define WAIT_MAX_MS MINUTES(10)
+#define ENDED_MAX     10000 /* then all are forgotten, and read again */
+#define WAIT_MAX_MS   MINUTES(10)
+#define SEARCH_MAX_MS MINUTES(10)
 
 struct note {
     struct acme_order placed; /* the CA made it, the store does not have it; no URL: none */
     bool in_doubt;
-    char *claims;     /* URL of the CA's order that it goes on with; NULL */
-    char *awaits;     /* URL that is another one's; NULL */
-    int64_t since_ms; /* of `awaits` */
+    char *claims;             /* URL of the CA's order that it goes on with; NULL */
+    char *awaits;             /* URL that is another one's; NULL */
+    int64_t since_ms;         /* of `awaits` */
+    int64_t search_failed_ms; /* first; 0: never */
 };
 
 struct placed {
@@ -104,6 +106,16 @@ enum placed_state placed_take(struct placed *self, const char *uid, struct acme_
 }
 
 /* --- the search for a lost one --- */
+
+bool placed_may_search(struct placed *self, const char *uid, int64_t now_ms)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct note *note = note_of(self, uid);
+
+    if (note->search_failed_ms == 0)
+        note->search_failed_ms = now_ms;
+    return now_ms - note->search_failed_ms < SEARCH_MAX_MS;
+}
 
 void placed_note_ended(struct placed *self, const char *url)
 {

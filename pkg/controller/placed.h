@@ -24,6 +24,9 @@ void placed_doubt(struct placed *placed, const char *uid);
 enum placed_state { PLACED_NOTHING, PLACED_IN_DOUBT, PLACED_ORDER };
 /* Takes the note or the doubt out; `ret` is filled with an order only. */
 enum placed_state placed_take(struct placed *placed, const char *uid, struct acme_order *ret);
+/* May the search that has failed be tried again? For ten minutes from its first failure on: what the CA answers
+ * in place of an order must not keep a Certificate waiting for ever. */
+bool placed_may_search(struct placed *placed, const char *uid, int64_t now_ms);
 /* An order that nobody needs to read again when one is looked for: it is not open any more. */
 void placed_note_ended(struct placed *placed, const char *url);
 bool placed_has_ended(struct placed *placed, const char *url);

@@ -538,6 +538,76 @@ TEST(a_lost_order_is_found_although_the_ca_could_not_be_asked_at_first)
     }
 }
 
+/* What could not be read is not taken for what is not there. */
+TEST(a_lost_order_is_found_although_the_search_has_failed_at_first)
+{
+    static const enum fake_ca_fault faults[] = {FAKE_CA_CUT, FAKE_CA_500, FAKE_CA_HTML,
+                                                FAKE_CA_TRUNCATED};
+    static const char *const endpoints[] = {"orders", "order"};
+
+    for (size_t i = 0; i < ARRAY_LEN(endpoints) * ARRAY_LEN(faults); i++) {
+        struct sim *sim = sim_with_issuer();
+
+        CASE(endpoints[i % ARRAY_LEN(endpoints)]);
+        sim_run_until_idle(sim);
+        sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, true, 1);
+        sim_fail_ca(sim, endpoints[i % ARRAY_LEN(endpoints)], faults[i / ARRAY_LEN(endpoints)],
+                    false, 3);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, MINUTES(15));
+        expect_ready(sim, "certificate/web");
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        sim_free(sim);
+    }
+}
+
+/* A list that is never served keeps no Certificate waiting, nor does an order in it. */
+TEST(a_search_for_a_lost_order_that_always_fails_has_an_end)
+{
+    static const char *const endpoints[] = {"orders", "order"};
+
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        struct sim *sim = sim_with_issuer();
+
+        CASE(endpoints[i]);
+        sim_run_until_idle(sim);
+        sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, true, 1);
+        sim_fail_ca(sim, endpoints[i], FAKE_CA_500, false, 12);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, MINUTES(9));
+        ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "Failed to look for");
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        sim_advance(sim, HOURS(2));
+        expect_ready(sim, "certificate/web");
+        ASSERT_EQ(sim_orders_placed(sim), 2);
+        sim_free(sim);
+    }
+}
+
+TEST(a_lost_order_behind_the_end_of_what_is_read_is_told)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.orders_per_page = 1}};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    for (int i = 0; i < 100; i++)
+        fake_ca_queue(sim_ca(sim), "orders",
+                      &(struct fake_ca_answer){
+                          .status = 200,
+                          .body = "{\"orders\": []}",
+                          .link = "<" FAKE_CA_URL "/orders/1>;rel=\"next\"",
+                      });
+    sim_fail_ca(sim, "newOrder", FAKE_CA_CUT, true, 1);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_TRUE(sim_has_event(sim, sim_only(sim, "order"), "OrdersNotRead"));
+    sim_advance(sim, MINUTES(15));
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(sim_orders_placed(sim), 2);
+    sim_free(sim);
+}
+
 TEST(a_lost_order_is_abandoned_where_the_ca_keeps_no_list)
 {
     struct sim_options options = {.start_ms = START, .ca = {.no_order_list = true}};
@@ -1252,6 +1322,9 @@ RUN_TESTS(
     cmocka_unit_test(no_transient_answer_ends_an_order),
     cmocka_unit_test(a_lost_answer_does_not_finalize_twice),
     cmocka_unit_test(a_lost_order_is_found_although_the_ca_could_not_be_asked_at_first),
+    cmocka_unit_test(a_lost_order_is_found_although_the_search_has_failed_at_first),
+    cmocka_unit_test(a_search_for_a_lost_order_that_always_fails_has_an_end),
+    cmocka_unit_test(a_lost_order_behind_the_end_of_what_is_read_is_told),
     cmocka_unit_test(a_lost_order_is_abandoned_where_the_ca_keeps_no_list),
     cmocka_unit_test(a_lost_order_is_not_taken_from_another_certificate),
     cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_finalized_once),

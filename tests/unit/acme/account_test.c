@@ -179,7 +179,7 @@ TEST(contacts_are_replaced_and_can_be_emptied)
 TEST(the_list_of_orders_is_read_over_its_pages)
 {
     cleanup(world_deinit) struct world world = {};
-    cleanup(strlist_deinit) struct strlist orders = {}, some = {};
+    cleanup(acme_orders_deinit) struct acme_orders orders = {}, some = {};
     struct err err = {};
 
     world_init(&world, NULL);
@@ -191,14 +191,38 @@ TEST(the_list_of_orders_is_read_over_its_pages)
     }
     ASSERT_OK(acme_account_orders(world.client, &world.ctx, FAKE_CA_URL "/orders/1", 100, &orders,
                                   NULL, &err));
-    ASSERT_EQ(orders.len, 8);
-    ASSERT_STREQ(orders.items[7], FAKE_CA_URL "/order/8");
+    ASSERT_EQ(orders.urls.len, 8);
+    ASSERT_FALSE(orders.is_cut);
+    ASSERT_STREQ(orders.urls.items[7], FAKE_CA_URL "/order/8");
     ASSERT_OK(acme_account_orders(world.client, &world.ctx, FAKE_CA_URL "/orders/1", 4, &some, NULL,
                                   &err));
-    ASSERT_EQ(some.len, 4);
-    ASSERT_STREQ(some.items[3], FAKE_CA_URL "/order/8"); /* the newest ones */
+    ASSERT_EQ(some.urls.len, 4);
+    ASSERT_TRUE(some.is_cut);
+    ASSERT_STREQ(some.urls.items[3], FAKE_CA_URL "/order/8"); /* the newest ones */
     ASSERT_ERR(ERR_UNSUPPORTED,
                acme_account_orders(world.client, &world.ctx, NULL, 4, &some, NULL, &err));
+}
+
+/* What is behind the last page that was read is not taken for nothing. */
+TEST(a_list_of_orders_without_end_is_read_in_part_and_says_so)
+{
+    cleanup(world_deinit) struct world world = {};
+    cleanup(acme_orders_deinit) struct acme_orders orders = {};
+    struct err err = {};
+
+    world_init(&world, NULL);
+    world_register(&world);
+    for (int i = 0; i < 100; i++)
+        fake_ca_queue(world.ca, "orders",
+                      &(struct fake_ca_answer){
+                          .status = 200,
+                          .body = "{\"orders\": [\"" FAKE_CA_URL "/order/1\"]}",
+                          .link = "<" FAKE_CA_URL "/orders/1>;rel=\"next\"",
+                      });
+    ASSERT_OK(acme_account_orders(world.client, &world.ctx, FAKE_CA_URL "/orders/1", 1000, &orders,
+                                  NULL, &err));
+    ASSERT_EQ(orders.urls.len, 100);
+    ASSERT_TRUE(orders.is_cut);
 }
 
 TEST(a_request_before_the_account_is_known_says_so)
@@ -221,4 +245,5 @@ RUN_TESTS(cmocka_unit_test(an_account_is_created_once_and_found_again),
           cmocka_unit_test(a_ca_that_wants_a_binding_is_not_asked_without_one),
           cmocka_unit_test(contacts_are_replaced_and_can_be_emptied),
           cmocka_unit_test(the_list_of_orders_is_read_over_its_pages),
+          cmocka_unit_test(a_list_of_orders_without_end_is_read_in_part_and_says_so),
           cmocka_unit_test(a_request_before_the_account_is_known_says_so));
