@@ -11,7 +11,7 @@ static const struct field challenge_spec_rows[] = {
     FIELD(struct challenge_spec, authorization_url, "authorizationURL", STRING,
           .flags = F_REQUIRED),
     FIELD(struct challenge_spec, dns_name, "dnsName", STRING, .flags = F_REQUIRED),
-    FIELD(struct challenge_spec, wildcard, "wildcard", BOOL),
+    FIELD(struct challenge_spec, wildcard, "wildcard", BOOL, .flags = F_NO_OMIT),
     FIELD(struct challenge_spec, type, "type", ENUM, .names = &challenge_type_names,
           .flags = F_REQUIRED),
     FIELD(struct challenge_spec, token, "token", STRING, .flags = F_REQUIRED),

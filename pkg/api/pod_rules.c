@@ -1,5 +1,5 @@
 /*
- * pod_rules.c - see pod_rules.h. In the order of the CRD's source, crds/source/pod.yaml.
+ * pod_rules.c - see pod_rules.h. In the order of Kubernetes' own structs, in which cert-manager hashes them.
  */
 #include "api/pod_rules.h"
 
@@ -39,8 +39,8 @@ struct pod_label_selector {
     struct array_pair labels;
 };
 static const struct field pod_label_selector_rows[] = {
-    RULES(struct pod_label_selector, expressions, "matchExpressions", pod_requirement_fields),
     FIELD(struct pod_label_selector, labels, "matchLabels", MAP),
+    RULES(struct pod_label_selector, expressions, "matchExpressions", pod_requirement_fields),
 };
 static DEFINE_FIELDS(pod_label_selector, "labelSelector", pod_label_selector_rows, NULL);
 
@@ -51,9 +51,9 @@ struct pod_preferred_node {
     struct opt_int weight;
 };
 static const struct field pod_preferred_node_rows[] = {
+    WEIGHT(struct pod_preferred_node),
     FIELD(struct pod_preferred_node, preference, "preference", OBJECT, .of = &pod_node_term_fields,
           .flags = F_REQUIRED),
-    WEIGHT(struct pod_preferred_node),
 };
 static DEFINE_FIELDS(pod_preferred_node, "nodeAffinity", pod_preferred_node_rows, NULL);
 
@@ -71,8 +71,8 @@ struct pod_node_affinity {
     struct pod_required_nodes *required;
 };
 static const struct field pod_node_affinity_rows[] = {
-    RULES(struct pod_node_affinity, preferred, PREFERRED, pod_preferred_node_fields),
     FIELD(struct pod_node_affinity, required, REQUIRED, OBJECT, .of = &pod_required_nodes_fields),
+    RULES(struct pod_node_affinity, preferred, PREFERRED, pod_preferred_node_fields),
 };
 static DEFINE_FIELDS(pod_node_affinity, "nodeAffinity", pod_node_affinity_rows, NULL);
 
@@ -83,12 +83,12 @@ struct pod_term {
 };
 static const struct field pod_term_rows[] = {
     FIELD(struct pod_term, labels, "labelSelector", OBJECT, .of = &pod_label_selector_fields),
-    FIELD(struct pod_term, match_keys, "matchLabelKeys", STRINGS, .flags = F_ATOMIC),
-    FIELD(struct pod_term, mismatch_keys, "mismatchLabelKeys", STRINGS, .flags = F_ATOMIC),
-    FIELD(struct pod_term, namespace_labels, "namespaceSelector", OBJECT,
-          .of = &pod_label_selector_fields),
     FIELD(struct pod_term, namespaces, "namespaces", STRINGS, .flags = F_ATOMIC),
     FIELD(struct pod_term, topology_key, "topologyKey", STRING, .flags = F_REQUIRED),
+    FIELD(struct pod_term, namespace_labels, "namespaceSelector", OBJECT,
+          .of = &pod_label_selector_fields),
+    FIELD(struct pod_term, match_keys, "matchLabelKeys", STRINGS, .flags = F_ATOMIC),
+    FIELD(struct pod_term, mismatch_keys, "mismatchLabelKeys", STRINGS, .flags = F_ATOMIC),
 };
 static DEFINE_FIELDS(pod_term, "podAffinityTerm", pod_term_rows, NULL);
 
@@ -97,9 +97,9 @@ struct pod_preferred_pods {
     struct opt_int weight;
 };
 static const struct field pod_preferred_pods_rows[] = {
+    WEIGHT(struct pod_preferred_pods),
     FIELD(struct pod_preferred_pods, term, "podAffinityTerm", OBJECT, .of = &pod_term_fields,
           .flags = F_REQUIRED),
-    WEIGHT(struct pod_preferred_pods),
 };
 static DEFINE_FIELDS(pod_preferred_pods, "podAffinity", pod_preferred_pods_rows, NULL);
 
@@ -108,8 +108,8 @@ struct pod_neighbours {
     ARRAY_OF(struct pod_term) required;
 };
 static const struct field pod_neighbours_rows[] = {
-    RULES(struct pod_neighbours, preferred, PREFERRED, pod_preferred_pods_fields),
     RULES(struct pod_neighbours, required, REQUIRED, pod_term_fields),
+    RULES(struct pod_neighbours, preferred, PREFERRED, pod_preferred_pods_fields),
 };
 static DEFINE_FIELDS(pod_neighbours, "podAffinity", pod_neighbours_rows, NULL);
 
@@ -139,10 +139,10 @@ struct pod_selinux {
     const char *level, *role, *type, *user;
 };
 static const struct field pod_selinux_rows[] = {
-    FIELD(struct pod_selinux, level, "level", STRING),
+    FIELD(struct pod_selinux, user, "user", STRING),
     FIELD(struct pod_selinux, role, "role", STRING),
     FIELD(struct pod_selinux, type, "type", STRING),
-    FIELD(struct pod_selinux, user, "user", STRING),
+    FIELD(struct pod_selinux, level, "level", STRING),
 };
 DEFINE_FIELDS(pod_selinux, "seLinuxOptions", pod_selinux_rows, NULL);
 
@@ -157,7 +157,7 @@ struct pod_seccomp {
 };
 static const struct field pod_seccomp_rows[] = {
     FIELD(struct pod_seccomp, type, "type", STRING, .flags = F_REQUIRED),
-    FIELD(struct pod_seccomp, localhost_profile, "localhostProfile", STRING),
+    FIELD(struct pod_seccomp, localhost_profile, "localhostProfile", STRING, .flags = F_POINTER),
 };
 DEFINE_FIELDS(pod_seccomp, "seccompProfile", pod_seccomp_rows, NULL);
 

@@ -39,7 +39,8 @@ static const struct field pod_security_rows[] = {
     FIELD(struct pod_security, fs_group, "fsGroup", OPT_INT),
     FIELD(struct pod_security, sysctls, "sysctls", LIST, .of = &pod_sysctl_fields,
           .flags = F_ATOMIC),
-    FIELD(struct pod_security, fs_group_change_policy, "fsGroupChangePolicy", STRING),
+    FIELD(struct pod_security, fs_group_change_policy, "fsGroupChangePolicy", STRING,
+          .flags = F_POINTER),
     FIELD(struct pod_security, seccomp_profile, "seccompProfile", OBJECT,
           .of = &pod_seccomp_fields),
 };
@@ -82,8 +83,9 @@ struct pod_template {
     struct pod_spec *spec;
 };
 static const struct field pod_template_rows[] = {
-    FIELD(struct pod_template, metadata, "metadata", OBJECT, .of = &template_metadata_fields),
-    FIELD(struct pod_template, spec, "spec", OBJECT, .of = &pod_spec_fields),
+    FIELD(struct pod_template, metadata, "metadata", OBJECT, .of = &template_metadata_fields,
+          .flags = F_NO_OMIT),
+    FIELD(struct pod_template, spec, "spec", OBJECT, .of = &pod_spec_fields, .flags = F_NO_OMIT),
 };
 DEFINE_FIELDS(pod_template, "podTemplate", pod_template_rows, NULL);
 
@@ -91,6 +93,7 @@ struct ingress_template {
     struct template_metadata *metadata;
 };
 static const struct field ingress_template_rows[] = {
-    FIELD(struct ingress_template, metadata, "metadata", OBJECT, .of = &template_metadata_fields),
+    FIELD(struct ingress_template, metadata, "metadata", OBJECT, .of = &template_metadata_fields,
+          .flags = F_NO_OMIT),
 };
 DEFINE_FIELDS(ingress_template, "ingressTemplate", ingress_template_rows, NULL);

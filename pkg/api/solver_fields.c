@@ -37,8 +37,9 @@ static const struct field http01_ingress_rows[] = {
     FIELD(struct http01_ingress, service_type, "serviceType", STRING, .check = check_service_type,
           .flags = F_NO_EFFECT, .default_text = "NodePort"),
     FIELD(struct http01_ingress, ingress_class_name, "ingressClassName", STRING,
-          .check = check_subdomain, .flags = F_AT_MOST_ONE(1) | F_NO_EFFECT),
-    FIELD(struct http01_ingress, class, "class", STRING, .flags = F_AT_MOST_ONE(1) | F_NO_EFFECT),
+          .check = check_subdomain, .flags = F_AT_MOST_ONE(1) | F_NO_EFFECT | F_POINTER),
+    FIELD(struct http01_ingress, class, "class", STRING,
+          .flags = F_AT_MOST_ONE(1) | F_NO_EFFECT | F_POINTER),
     FIELD(struct http01_ingress, name, "name", STRING, .flags = F_AT_MOST_ONE(1) | F_NO_EFFECT),
     FIELD(struct http01_ingress, pod_template, "podTemplate", RAW, .of = &pod_template_fields,
           .check = check_pod_template, .flags = F_NO_EFFECT),
@@ -48,12 +49,13 @@ static const struct field http01_ingress_rows[] = {
 static DEFINE_FIELDS(http01_ingress, "http01.ingress", http01_ingress_rows, NULL);
 
 static const struct field parent_reference_rows[] = {
-    FIELD(struct parent_reference, group, "group", STRING,
+    FIELD(struct parent_reference, group, "group", STRING, .flags = F_POINTER,
           .default_text = "gateway.networking.k8s.io"),
-    FIELD(struct parent_reference, kind, "kind", STRING, .default_text = "Gateway"),
-    FIELD(struct parent_reference, namespace, "namespace", STRING),
+    FIELD(struct parent_reference, kind, "kind", STRING, .flags = F_POINTER,
+          .default_text = "Gateway"),
+    FIELD(struct parent_reference, namespace, "namespace", STRING, .flags = F_POINTER),
     FIELD(struct parent_reference, name, "name", STRING, .flags = F_REQUIRED),
-    FIELD(struct parent_reference, section_name, "sectionName", STRING),
+    FIELD(struct parent_reference, section_name, "sectionName", STRING, .flags = F_POINTER),
     FIELD(struct parent_reference, port, "port", OPT_INT, .min = 1, .max = 65535),
 };
 static DEFINE_FIELDS(parent_reference, "http01.gatewayHTTPRoute.parentRefs", parent_reference_rows,
@@ -149,7 +151,7 @@ static const struct field dns01_rfc2136_rows[] = {
     FIELD(struct dns01_rfc2136, nameserver, "nameserver", STRING, .flags = F_REQUIRED,
           .check = check_nameserver),
     FIELD(struct dns01_rfc2136, tsig_secret_secret_ref, "tsigSecretSecretRef", OBJECT,
-          .of = &secret_key_selector_fields, .check = check_selector_object),
+          .of = &secret_key_selector_fields, .check = check_selector_object, .flags = F_NO_OMIT),
     FIELD(struct dns01_rfc2136, tsig_key_name, "tsigKeyName", STRING),
     FIELD(struct dns01_rfc2136, tsig_algorithm, "tsigAlgorithm", STRING,
           .check = check_tsig_algorithm, .default_text = "HMACMD5"),

@@ -110,29 +110,16 @@ int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms)
     return now_ms + (wait_ms < POLL_MAX_MS ? wait_ms : POLL_MAX_MS);
 }
 
-/* As cert-manager's struct is written, with the key empty: 'wildcard' stands there even where it is false. */
-static struct json *hashed_challenge(const struct challenge_spec *spec)
-{
-    struct challenge_spec without_key = *spec;
-    cleanup(json_unref) struct json *table = NULL;
-    struct json *whole = json_new_map();
-
-    without_key.key = NULL;
-    table = fields_encode(&challenge_spec_fields, &without_key);
-    json_for_each (name, value, table) {
-        json_set(whole, name, json_ref(value));
-        if (streq(name, "dnsName"))
-            json_set_bool(whole, "wildcard", spec->wildcard);
-    }
-    return whole;
-}
-
 char *challenge_name(const struct object *order, const struct challenge_spec *spec)
 {
-    cleanup(json_unref) struct json *hashed = hashed_challenge(spec);
-    cleanup(xfree) char *text = json_text_in_order(hashed);
+    struct challenge_spec without_key = *spec;
+    cleanup(json_unref) struct json *hashed = NULL;
+    cleanup(xfree) char *text = NULL;
     const char *name = order->metadata.name;
 
+    without_key.key = NULL;
+    hashed = fields_encode_as_go(&challenge_spec_fields, &without_key);
+    text = json_text_as_go(hashed);
     return xasprintf("%.*s-%u", (int)object_name_cut(name, NAME_PREFIX_MAX), name,
                      str_fnv1_32(text, strlen(text)));
 }

@@ -509,11 +509,10 @@ static char *order_hash_text(const char *request_name, const struct order_spec *
     struct json *of_spec;
 
     hashed.request = (struct bytes){};
-    of_spec = fields_encode(&order_spec_fields, &hashed);
-    json_set(of_spec, "request", json_new_null());
+    of_spec = fields_encode_as_go(&order_spec_fields, &hashed);
     json_set_text(whole, "certificateRequestName", request_name);
     json_set(whole, "spec", of_spec);
-    return json_text_in_order(strlen(request_name) < NAME_PREFIX_MAX ? of_spec : whole);
+    return json_text_as_go(strlen(request_name) < NAME_PREFIX_MAX ? of_spec : whole);
 }
 
 char *order_name(const struct object *request, const struct order_spec *spec)

@@ -55,12 +55,14 @@ static struct json *encode_enums(const struct enum_names *names, const struct ar
     return list;
 }
 
-static struct json *encode_list(const struct field *row, const struct array_any *array)
+static struct json *encode(const struct fields *fields, const void *self, bool as_go);
+
+static struct json *encode_list(const struct field *row, const struct array_any *array, bool as_go)
 {
     struct json *list = json_new_list();
 
     for (size_t i = 0; i < array->len; i++)
-        json_append(list, fields_encode(row->of, item_of(row, array, i)));
+        json_append(list, encode(row->of, item_of(row, array, i), as_go));
     return list;
 }
 
@@ -73,7 +75,23 @@ static struct json *encode_map(const struct array_pair *array)
     return map;
 }
 
-static struct json *encode_member(const struct field *row, const void *member)
+/* A document that is kept as it came: Go has a struct for it. */
+static struct json *encode_raw(const struct field *row, struct json *value, bool as_go)
+{
+    cleanup(arena_free) struct arena *arena = NULL;
+    struct err ignored = {};
+    void *self;
+
+    if (!as_go || !row->of)
+        return json_ref(value);
+    arena = arena_new(0);
+    self = arena_alloc(arena, row->of->size);
+    return fields_decode(row->of, value, arena, self, row->name, NULL, &ignored) < 0
+               ? json_ref(value)
+               : encode(row->of, self, true);
+}
+
+static struct json *encode_member(const struct field *row, const void *member, bool as_go)
 {
     switch (row->type) {
     case FIELD_STRING:
@@ -99,19 +117,19 @@ static struct json *encode_member(const struct field *row, const void *member)
     case FIELD_ENUM:
         return json_new_text(enum_name(row->names, *(const int *)member));
     case FIELD_INLINE:
-        return fields_encode(row->of, member);
+        return encode(row->of, member, as_go);
     case FIELD_OBJECT:
-        return fields_encode(row->of, *(const void *const *)member);
+        return encode(row->of, *(const void *const *)member, as_go);
     case FIELD_STRINGS:
         return encode_strings(member);
     case FIELD_ENUMS:
         return encode_enums(row->names, member);
     case FIELD_LIST:
-        return encode_list(row, member);
+        return encode_list(row, member, as_go);
     case FIELD_MAP:
         return encode_map(member);
     case FIELD_RAW:
-        return json_ref(*(struct json *const *)member);
+        return encode_raw(row, *(struct json *const *)member, as_go);
     }
     return json_new_null();
 }
@@ -134,22 +152,55 @@ static struct json *encode_absent(const struct field *row, const void *member)
     case FIELD_RAW:
         return json_new_null();
     default:
-        return encode_member(row, member);
+        return encode_member(row, member, false);
     }
 }
 
-struct json *fields_encode(const struct fields *fields, const void *self)
+/* An empty text, list or map is none, except behind a pointer. */
+static bool go_omits(const struct field *row, const void *member)
 {
+    if (field_is_text(row->type))
+        return str_empty(*(const char *const *)member) && !(row->flags & F_POINTER);
+    return row->type == FIELD_RAW && !row->of && json_len(*(struct json *const *)member) == 0;
+}
+
+/* Bytes that are not there are null; a struct without a pointer to it always is. */
+static struct json *encode_empty_as_go(const struct field *row, const void *member)
+{
+    cleanup(xfree) void *empty = NULL;
+
+    if (row->type == FIELD_BYTES)
+        return json_new_null();
+    if (!(row->flags & F_NO_OMIT) || !row->of)
+        return encode_absent(row, member);
+    empty = xcalloc(1, row->of->size);
+    return encode(row->of, empty, true);
+}
+
+static struct json *encode(const struct fields *fields, const void *self, bool as_go)
+{
+    const unsigned always = F_REQUIRED | (as_go ? F_NO_OMIT : 0);
     struct json *map = json_new_map();
 
     for (size_t i = 0; i < fields->count; i++) {
         const struct field *row = &fields->rows[i];
         const void *member = member_get(self, row);
 
-        if (member_is_present(row, member))
-            json_set(map, row->name, encode_member(row, member));
-        else if (row->flags & F_REQUIRED)
-            json_set(map, row->name, encode_absent(row, member));
+        if (member_is_present(row, member) && !(as_go && go_omits(row, member)))
+            json_set(map, row->name, encode_member(row, member, as_go));
+        else if (row->flags & always)
+            json_set(map, row->name,
+                     as_go ? encode_empty_as_go(row, member) : encode_absent(row, member));
     }
     return map;
+}
+
+struct json *fields_encode(const struct fields *fields, const void *self)
+{
+    return encode(fields, self, false);
+}
+
+struct json *fields_encode_as_go(const struct fields *fields, const void *self)
+{
+    return encode(fields, self, true);
 }

@@ -108,6 +108,9 @@ enum field_flags {
     F_MAY_BE_EMPTY = 1 << 6,  /* with F_REQUIRED: must be present, and that is all        */
     F_ONE_OF_SHIFT = 8,       /* F_ONE_OF(n): exactly one member of group n of the struct */
     F_AT_MOST_ONE_SHIFT = 12, /* F_AT_MOST_ONE(n)                                 */
+    /* of fields_encode_as_go() */
+    F_NO_OMIT = 1 << 16, /* Go writes it even where it is empty: a struct, or no 'omitempty' */
+    F_POINTER = 1 << 17, /* text: Go keeps an empty one apart from none */
 };
 /* A group counts members that the document has, other than null and "". */
 #define F_ONE_OF(group)      ((unsigned)(group) << F_ONE_OF_SHIFT)      /* group 1-15 */
@@ -217,6 +220,9 @@ int fields_decode(const struct fields *fields, const struct json *value, struct 
 
 /* A new map with the members that are present. */
 struct json *fields_encode(const struct fields *fields, const void *self);
+/* The same as Go's structs of these names and this order are written: for hashes that cert-manager makes, too. What
+ * is RAW here and has a table is a struct there. Quantities stay as they are. */
+struct json *fields_encode_as_go(const struct fields *fields, const void *self);
 
 /* Deep equality of what is present; lists compare in order, keyed lists by key (which must be
  * unique). NULL and "" differ. */

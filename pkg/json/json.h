@@ -47,8 +47,8 @@ int json_parse_without(const char *text, size_t len, size_t max, const char *mem
                        struct json **ret, struct err *err);
 /* Compact with sorted keys: the same value always gives the same text. */
 void json_print(const struct json *value, struct buf *to);
-char *json_text(const struct json *value);                        /* heap string, compact, sorted */
-char *json_text_in_order(const struct json *value);               /* the same, order of insertion */
+char *json_text(const struct json *value);       /* heap string, compact, sorted */
+char *json_text_as_go(const struct json *value); /* the same, order of insertion; &, <, > escaped */
 void json_print_pretty(const struct json *value, struct buf *to); /* 2 spaces, order of insertion */
 
 struct json *json_new_map(void);

@@ -177,13 +177,21 @@ void json_print_pretty(const struct json *value, struct buf *to)
     print_value(value, &pretty, 0, to);
 }
 
-char *json_text_in_order(const struct json *value)
+char *json_text_as_go(const struct json *value)
 {
     static const struct style compact = {};
-    cleanup(buf_deinit) struct buf text = BUF(SIZE_MAX);
+    cleanup(buf_deinit) struct buf text = BUF(SIZE_MAX), escaped = BUF(SIZE_MAX);
 
     print_value(value, &compact, 0, &text);
-    return buf_take(&text);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = ((const char *)text.data)[i];
+
+        if (c == '&' || c == '<' || c == '>') /* which stand in texts only */
+            buf_addf(&escaped, "\\u%04x", c);
+        else
+            buf_add_char(&escaped, c);
+    }
+    return buf_take(&escaped);
 }
 
 char *json_text(const struct json *value)

@@ -1,5 +1,9 @@
 #include "controller/order_flow.h"
+
+#include <string.h>
+
 #include "support/testing.h"
+#include "yaml/yaml.h"
 
 #define NOW AT("2026-01-01T00:00:00Z")
 
@@ -158,6 +162,15 @@ TEST(what_the_ca_works_on_is_looked_at_after_a_quarter_of_the_time_waited)
 
 /* --- names --- */
 
+static struct json *yaml_of(const char *text)
+{
+    cleanup(yaml_stream_free) struct yaml_stream *stream = NULL;
+    struct err err = {};
+
+    ASSERT_OK(yaml_parse(text, strlen(text), &stream, &err));
+    return json_ref(yaml_document(stream, 0));
+}
+
 /* What cert-manager 1.21.1 called it. */
 TEST(a_challenge_has_the_name_that_cert_manager_gives_it)
 {
@@ -184,8 +197,87 @@ TEST(a_challenge_has_the_name_that_cert_manager_gives_it)
     ASSERT_STREQ(name, "web-1-2917423077-288990254");
 }
 
+/* The hash is over what Go makes of its structs: other members first, and some though they are empty. These are by
+ * cert-manager 1.21. */
+TEST(a_challenge_has_that_name_with_every_solver)
+{
+    static const struct {
+        const char *name, *challenge, *spec;
+    } rows[] = {
+        {"RFC 2136 without TSIG, '&' in a URL", "web-1-2917423077-399800313",
+         "{'url': 'https://ca.example/chall?id=1&n=2', 'authorizationURL': "
+         "'https://ca.example/authz/1', 'dnsName': 'www.example.com', 'wildcard': true, "
+         "'type': 'DNS-01', 'token': 't1', 'key': 'k1', 'solver': {'dns01': {'rfc2136': "
+         "{'nameserver': '192.0.2.1:53'}}}, 'issuerRef': {'name': 'acme'}}"},
+        {"RFC 2136 with TSIG", "web-1-2917423077-3093945362",
+         "{'url': 'https://ca.example/chall/1', 'authorizationURL': "
+         "'https://ca.example/authz/1', 'dnsName': 'www.example.com', 'wildcard': false, "
+         "'type': 'DNS-01', 'token': 't1', 'key': 'k1', 'solver': {'selector': {'dnsZones': "
+         "['example.com'], 'matchLabels': {'a': 'b', 'c': 'd'}}, 'dns01': {'cnameStrategy': "
+         "'Follow', 'rfc2136': {'nameserver': '192.0.2.1:53', 'protocol': 'TCP', "
+         "'tsigAlgorithm': 'HMACSHA512', 'tsigKeyName': 'key.', 'tsigSecretSecretRef': {'key':"
+         " 'secret', 'name': 'tsig'}}}, 'waitInsteadOfSelfCheck': '1m30s'}, 'issuerRef': "
+         "{'group': 'cert-manager.io', 'kind': 'ClusterIssuer', 'name': 'acme'}}"},
+        {"what is empty", "web-1-2917423077-1947774796",
+         "{'url': 'https://ca.example/chall/1', 'authorizationURL': "
+         "'https://ca.example/authz/1', 'dnsName': 'www.example.com', 'wildcard': false, "
+         "'type': 'HTTP-01', 'token': 't1', 'key': 'k1', 'solver': {'selector': {}, 'http01': "
+         "{'ingress': {'class': '', 'name': '', 'ingressTemplate': {}, 'podTemplate': {}}}}, "
+         "'issuerRef': {'name': 'acme'}}"},
+        {"a template of pods", "web-1-2917423077-3980913482",
+         "{'url': 'https://ca.example/chall/1', 'authorizationURL': "
+         "'https://ca.example/authz/1', 'dnsName': 'www.example.com', 'wildcard': false, "
+         "'type': 'HTTP-01', 'token': 't1', 'key': 'k1', 'solver': {'http01': {'ingress': "
+         "{'ingressClassName': 'nginx', 'ingressTemplate': {'metadata': {'annotations': {'a': "
+         "'b'}}}, 'podTemplate': {'metadata': {'labels': {'x': 'y'}}, 'spec': {'affinity': "
+         "{'nodeAffinity': {'preferredDuringSchedulingIgnoredDuringExecution': [{'preference':"
+         " {'matchExpressions': [{'key': 'k', 'operator': 'In', 'values': ['v', 'w']}]}, "
+         "'weight': 1}], 'requiredDuringSchedulingIgnoredDuringExecution': "
+         "{'nodeSelectorTerms': [{'matchFields': [{'key': 'metadata.name', 'operator': "
+         "'Exists'}]}]}}, 'podAffinity': {'preferredDuringSchedulingIgnoredDuringExecution': "
+         "[{'podAffinityTerm': {'labelSelector': {'matchExpressions': [{'key': 'k', "
+         "'operator': 'Exists'}], 'matchLabels': {'l': 'm'}}, 'matchLabelKeys': ['mk'], "
+         "'mismatchLabelKeys': ['nk'], 'namespaceSelector': {}, 'namespaces': ['n'], "
+         "'topologyKey': 'zone'}, 'weight': 2}], "
+         "'requiredDuringSchedulingIgnoredDuringExecution': [{'topologyKey': 'host'}]}, "
+         "'podAntiAffinity': {}}, 'imagePullSecrets': [{'name': 'pull'}, {'name': ''}], "
+         "'nodeSelector': {'kubernetes.io/os': 'linux'}, 'priorityClassName': 'high', "
+         "'resources': {'limits': {'cpu': '100m', 'memory': '64Mi'}, 'requests': {}}, "
+         "'securityContext': {'fsGroup': 3, 'fsGroupChangePolicy': 'Always', 'runAsGroup': 0, "
+         "'runAsNonRoot': true, 'runAsUser': 1, 'seLinuxOptions': {'level': 'a', 'role': 'b', "
+         "'type': 'c', 'user': 'd'}, 'seccompProfile': {'localhostProfile': 'p', 'type': "
+         "'Localhost'}, 'supplementalGroups': [4, 5], 'sysctls': [{'name': 'n', 'value': "
+         "'v'}]}, 'serviceAccountName': 'sa', 'tolerations': [{'effect': 'NoSchedule', 'key': "
+         "'k', 'operator': 'Equal', 'tolerationSeconds': 6, 'value': 'v'}]}}, 'serviceType': "
+         "'ClusterIP'}}}, 'issuerRef': {'name': 'acme'}}"},
+        {"a Gateway", "web-1-2917423077-2961873537",
+         "{'url': 'https://ca.example/chall/1', 'authorizationURL': "
+         "'https://ca.example/authz/1', 'dnsName': 'www.example.com', 'wildcard': false, "
+         "'type': 'HTTP-01', 'token': 't1', 'key': 'k1', 'solver': {'http01': "
+         "{'gatewayHTTPRoute': {'labels': {'a': 'b'}, 'parentRefs': [{'group': "
+         "'gateway.networking.k8s.io', 'kind': 'Gateway', 'name': 'gw', 'namespace': 'infra', "
+         "'port': 80, 'sectionName': 'http'}], 'podTemplate': {'spec': {'nodeSelector': {'a': "
+         "'b'}}}}}}, 'issuerRef': {'name': 'acme'}}"},
+    };
+    struct object order = {.metadata.name = "web-1-2917423077"};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(arena_free) struct arena *arena = arena_new(0);
+        cleanup(json_unref) struct json *document = yaml_of(rows[i].spec);
+        cleanup(xfree) char *name = NULL;
+        struct challenge_spec spec = {};
+        struct err err = {};
+
+        CASE(rows[i].name);
+        ASSERT_OK(fields_decode(&challenge_spec_fields, document, arena, &spec, "", NULL, &err));
+        name = challenge_name(&order, &spec);
+        ASSERT_STREQ(name, rows[i].challenge);
+    }
+}
+
 RUN_TESTS(
     cmocka_unit_test(a_challenge_has_the_name_that_cert_manager_gives_it),
+    cmocka_unit_test(a_challenge_has_that_name_with_every_solver),
     cmocka_unit_test(each_class_of_problem_either_waits_or_ends_the_order),
     cmocka_unit_test(the_reason_quotes_the_problem_document_rather_than_our_error),
     cmocka_unit_test(a_retry_comes_when_the_ca_or_the_gate_says_and_the_reason_names_the_time_once),

@@ -285,13 +285,14 @@ TEST(text_that_ends_within_what_is_left_out_is_refused)
     }
 }
 
-TEST(text_in_order_is_compact_and_keeps_the_order)
+TEST(text_as_go_is_compact_keeps_the_order_and_is_fit_for_html)
 {
-    static const char text[] = "{\"b\":[1,{\"c\":2,\"a\":null}],\"a\":{},\"d\":[]}";
-    cleanup(json_unref) struct json *value = parsed(text);
-    cleanup(xfree) char *printed = json_text_in_order(value);
+    cleanup(json_unref) struct json *value = parsed(
+        "{\"b\":[1,{\"c\":2,\"a\":null}],\"a\":{},\"d\":[],\"<e>\":\"f&g\"}");
+    cleanup(xfree) char *printed = json_text_as_go(value);
 
-    ASSERT_STREQ(printed, text);
+    ASSERT_STREQ(printed, "{\"b\":[1,{\"c\":2,\"a\":null}],\"a\":{},\"d\":[],"
+                          "\"\\u003ce\\u003e\":\"f\\u0026g\"}");
 }
 
 TEST(pretty_printing_keeps_the_order)
@@ -482,7 +483,7 @@ RUN_TESTS(cmocka_unit_test(a_secret_in_a_value_is_left_nowhere),
           cmocka_unit_test(names_longer_than_usual_are_read),
           cmocka_unit_test(one_member_can_be_left_out),
           cmocka_unit_test(text_that_ends_within_what_is_left_out_is_refused),
-          cmocka_unit_test(text_in_order_is_compact_and_keeps_the_order),
+          cmocka_unit_test(text_as_go_is_compact_keeps_the_order_and_is_fit_for_html),
           cmocka_unit_test(pretty_printing_keeps_the_order),
           cmocka_unit_test(printing_beyond_the_maximum_marks_the_buf),
           cmocka_unit_test(text_that_is_no_utf8_is_made_valid),
