@@ -191,12 +191,19 @@ static struct violation trigger_violation(struct decider *d)
                                  d->window_problem ? ", without regard to its windows" : "")};
 }
 
-/* A failed request that asks for something else than the spec now says must not hold the user up. */
+/* A failed request that asks for something else than the spec now says must not hold the user up, nor one with
+ * another key: that may be what the CA has refused. */
 static bool was_edited_since_failure(struct decider *d)
 {
+    const struct certificate_spec *spec = &d->facts->crt->spec;
     const struct request_facts *failed = request_of_revision(d->facts, d->next_revision);
+    const char *ignored;
 
-    return failed && request_violation(&d->facts->crt->spec, failed, d->arena).reason;
+    if (!failed)
+        return false;
+    return request_violation(spec, failed, d->arena).reason ||
+           (failed->key_algorithm != KEY_ALGORITHM_NONE &&
+            !key_fits_spec(spec, failed->key_algorithm, failed->key_size, d->arena, &ignored));
 }
 
 static const char *next_key_name(struct decider *d)

@@ -233,6 +233,19 @@ void csr_hashes_of_csr(const struct csr *csr, uint64_t ret[CSR_FIELD_COUNT])
 
 /* CertificateRequest */
 
+/* To decode a key takes its time, and only what has failed is asked for it. */
+static void read_failed_key(struct request_facts *facts)
+{
+    const struct bytes *request = &facts->request.spec.request;
+    cleanup(csr_free) struct csr *csr = NULL;
+
+    if (facts->request.status.failure_time_ms == 0 ||
+        csr_parse(request->data, request->len, &csr, NULL) < 0)
+        return;
+    facts->key_algorithm = pkey_algorithm(csr_public_key(csr));
+    facts->key_size = pkey_size(csr_public_key(csr));
+}
+
 static void read_csr(struct request_facts *facts)
 {
     const struct bytes *request = &facts->request.spec.request;
@@ -243,6 +256,7 @@ static void read_csr(struct request_facts *facts)
         return;
     csr_public_hash(csr, facts->key_hash);
     csr_hashes_of_csr(csr, facts->csr_hashes);
+    read_failed_key(facts);
 }
 
 static void read_certificate(struct request_facts *facts)

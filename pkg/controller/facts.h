@@ -38,6 +38,7 @@ struct request_facts {
     bool csr_ok;
     bool has_certificate, certificate_ok;
     unsigned char key_hash[SHA256_LEN]; /* of the CSR's public key */
+    int key_algorithm, key_size;        /* of it, once it has failed; enum key_algorithm, or 0 */
     unsigned char certificate_key_hash[SHA256_LEN];
     uint64_t csr_hashes[CSR_FIELD_COUNT];       /* 0: empty */
     unsigned char certificate_hash[SHA256_LEN]; /* of the leaf's DER */

@@ -48,7 +48,11 @@ int order_settle(struct order_run *run, int code, const struct acme_problem *pro
     }
     flow = flow_of(code, problem, why, step, context_now_ms(run->ctx), run->arena);
     if (flow.verdict == FLOW_FAIL && !account_is_there_after_all(run->client, run->ctx, problem))
-        return order_end_failed(run, flow.state, flow.reason, err);
+        return order_end_failed(run, flow.state,
+                                run->advice
+                                    ? arena_printf(run->arena, "%s; %s", flow.reason, run->advice)
+                                    : flow.reason,
+                                err);
     run->status.reason = flow.reason;
     r = order_save(run, err);
     if (r < 0)

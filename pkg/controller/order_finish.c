@@ -100,6 +100,7 @@ int order_finalize(struct order_run *run, const struct acme_order *ready, struct
                             &problem, &why);
     if (r < 0 && problem.class == ACME_NOT_READY) /* though it says it is */
         return order_wait_for_ca(run, ready, err);
+    run->advice = key_advice(&problem, pkey_algorithm(csr_public_key(csr)));
     if (r < 0)
         return order_settle(run, r, &problem, &why, "finalize Order", err);
     if (order.status == ACME_STATUS_VALID && order.certificate_url)

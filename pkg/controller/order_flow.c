@@ -85,6 +85,18 @@ struct flow flow_of(int code, const struct acme_problem *problem, const struct e
     }
 }
 
+const char *key_advice(const struct acme_problem *problem, enum key_algorithm algorithm)
+{
+    bool is_of_key = streq(problem->type, "badPublicKey");
+
+    if (algorithm == KEY_ED25519 && (is_of_key || streq(problem->type, "badCSR")))
+        return "hardly any CA takes Ed25519 keys: set spec.privateKey.algorithm of the Certificate to "
+               "ECDSA or RSA";
+    return is_of_key
+               ? "set another spec.privateKey.algorithm or spec.privateKey.size in the Certificate"
+               : NULL;
+}
+
 bool account_is_there_after_all(struct acme_client *client, const struct context *ctx,
                                 const struct acme_problem *problem)
 {

@@ -24,6 +24,9 @@ struct flow {
 struct flow flow_of(int code, const struct acme_problem *problem, const struct err *err,
                     const char *step, int64_t now_ms, struct arena *arena);
 
+/* What to do about a certificate's key that the CA refuses; NULL: the problem is another. */
+const char *key_advice(const struct acme_problem *problem, enum key_algorithm algorithm);
+
 /* One answer that the account does not exist is not believed: the CA is asked for the account of our key
  * (acme.md 7). */
 bool account_is_there_after_all(struct acme_client *client, const struct context *ctx,

@@ -30,6 +30,7 @@ struct order_run {
     const struct challenge **ours; /* those of them that follow from it */
     size_t ours_count;
     const struct order *live; /* as it was read in this run, with its bytes; NULL: it was not */
+    const char *advice;       /* on what to do if the next step fails for good; NULL */
     struct arena *arena;      /* for `status` */
     struct reconcile_result *result;
 };

@@ -401,7 +401,19 @@ def test_ed25519_key_of_a_certificate_is_issued_or_refused_with_the_cas_words(pr
     else:
         last = done.stderr.strip().splitlines()[-1]
         assert "default/a: " in last and "badCSR" in last and "Ed25519" in last
-        assert "Ed25519" in program.status()["certificates"][0]["problem"]
+        assert "set spec.privateKey.algorithm of the Certificate to ECDSA or RSA" in last
+        problem = program.status()["certificates"][0]["problem"]
+        assert "Ed25519" in problem and "spec.privateKey.algorithm" in problem
+        orders = pebble.new_orders()
+        assert program.run_once().returncode == 1
+        assert pebble.new_orders() == orders, "it waits for the back-off"
+        program.write(
+            "a.yaml",
+            m.issuer(pebble, [m.http01_solver()]),
+            m.certificate("a", ["a.other.test"], privateKey={"algorithm": "ECDSA"}),
+        )
+        done = program.run_once()
+        assert done.returncode == 0, done.stderr[-4000:]
 
 
 # --- external accounts ---

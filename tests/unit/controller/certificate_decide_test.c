@@ -86,10 +86,20 @@ static void failed_and_edited(struct sample *s)
     s->crt.spec.dns_names.items = s->other_names;
 }
 
+static void failed_and_another_key_wanted(struct sample *s)
+{
+    failed_half_an_hour_ago(s);
+    s->next = sample_request(s, 2, NEXT_KEY);
+    s->next.key_algorithm = KEY_ED25519;
+    sample_add_request(s, &s->next);
+}
+
 static void failed_and_not_edited(struct sample *s)
 {
     failed_half_an_hour_ago(s);
     s->next = sample_request(s, 2, NEXT_KEY);
+    s->next.key_algorithm = certificate_key_algorithm(&s->crt.spec);
+    s->next.key_size = certificate_key_size(&s->crt.spec);
     sample_add_request(s, &s->next);
 }
 
@@ -162,6 +172,8 @@ TEST(an_idle_certificate_starts_or_is_tended)
         {"within the back-off", failed_half_an_hour_ago, CERTIFICATE_NOTHING, "DoesNotExist", NULL},
         {"after the back-off", failed_an_hour_ago, CERTIFICATE_START, "DoesNotExist", NULL},
         {"edited since the failure", failed_and_edited, CERTIFICATE_START, "DoesNotExist", NULL},
+        {"another key since the failure", failed_and_another_key_wanted, CERTIFICATE_START,
+         "DoesNotExist", NULL},
         {"not edited since", failed_and_not_edited, CERTIFICATE_NOTHING, "DoesNotExist", NULL},
         {"key of the failure", failed_and_left_a_key, CERTIFICATE_DROP_KEY, "DoesNotExist", NULL},
         {"a key is left", a_key_is_left, CERTIFICATE_DROP_KEY, NULL, NULL},

@@ -160,6 +160,34 @@ TEST(what_the_ca_works_on_is_looked_at_after_a_quarter_of_the_time_waited)
     }
 }
 
+/* --- keys --- */
+
+TEST(a_refused_key_is_told_with_the_field_to_change)
+{
+    static const struct {
+        const char *type, *advice; /* NULL: none */
+        enum key_algorithm algorithm;
+    } rows[] = {
+        {"badCSR", "spec.privateKey.algorithm of the Certificate to ECDSA", KEY_ED25519},
+        {"badPublicKey", "spec.privateKey.algorithm of the Certificate to ECDSA", KEY_ED25519},
+        {"badPublicKey", "spec.privateKey.size", KEY_RSA},
+        {"badCSR", NULL, KEY_ECDSA},
+        {"unauthorized", NULL, KEY_ED25519},
+        {NULL, NULL, KEY_ED25519},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct acme_problem problem = {.type = (char *)rows[i].type};
+        const char *advice = key_advice(&problem, rows[i].algorithm);
+
+        CASE(rows[i].type);
+        if (rows[i].advice)
+            ASSERT_CONTAINS(advice, rows[i].advice);
+        else
+            ASSERT_NULL(advice);
+    }
+}
+
 /* --- names --- */
 
 static struct json *yaml_of(const char *text)
@@ -276,6 +304,7 @@ TEST(a_challenge_has_that_name_with_every_solver)
 }
 
 RUN_TESTS(
+    cmocka_unit_test(a_refused_key_is_told_with_the_field_to_change),
     cmocka_unit_test(a_challenge_has_the_name_that_cert_manager_gives_it),
     cmocka_unit_test(a_challenge_has_that_name_with_every_solver),
     cmocka_unit_test(each_class_of_problem_either_waits_or_ends_the_order),
