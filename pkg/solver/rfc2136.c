@@ -178,6 +178,21 @@ static int check_config(struct store *store, const struct context *ctx,
 
 /* --- updates --- */
 
+/* A Secret that was given another value is known by the one before until the watch tells of it, which may be cut. */
+static bool is_another_by_now(const struct secret_source *known, const struct context *ctx,
+                              const struct dns01_rfc2136 *config, const struct tsig_key *key,
+                              struct tsig_key *ret)
+{
+    struct secret_source live = *known;
+    struct err ignored = {};
+
+    live.values = NULL;
+    if (!key->tsig.key_name || load_key(&live, ctx, config, ret, &ignored) < 0)
+        return false;
+    return ret->secret.len != key->secret.len ||
+           memcmp(ret->secret.data, key->secret.data, key->secret.len) != 0;
+}
+
 static int update(const struct dns_change *change, const struct context *ctx, bool is_delete,
                   struct err *err)
 {
@@ -187,7 +202,7 @@ static int update(const struct dns_change *change, const struct context *ctx, bo
                                    .namespace = change->secret_namespace,
                                    .kept = change->secrets,
                                    .use_kept = is_delete};
-    cleanup(tsig_key_deinit) struct tsig_key key = {};
+    cleanup(tsig_key_deinit) struct tsig_key key = {}, now = {};
     struct dns_server server;
     struct dns_update update = {.zone = change->zone,
                                 .name = change->name,
@@ -205,6 +220,10 @@ static int update(const struct dns_change *change, const struct context *ctx, bo
     if (key.tsig.key_name)
         update.tsig = &key.tsig;
     r = dns_update(change->solvers->dns, ctx, &server, &update, err);
+    if (r == ERR_DENIED && is_another_by_now(&source, ctx, config, &key, &now)) {
+        update.tsig = &now.tsig;
+        r = dns_update(change->solvers->dns, ctx, &server, &update, err);
+    }
     if (r == ERR_DENIED && update.tsig)
         return err_wrap(err, "signed with secret '%s/%s'", change->secret_namespace,
                         config->tsig_secret_secret_ref->name);

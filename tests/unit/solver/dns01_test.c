@@ -1,3 +1,5 @@
+#include "api/secret.h"
+#include "cache/write.h"
 #include "secrets.h"
 #include "solver/solver.h"
 #include "unit/dns/zones.h"
@@ -7,6 +9,8 @@
 
 static const struct secret_row secret_rows[] = {{"certs/tsig", "secret", "c2VjcmV0"}};
 
+static const struct secret_row rotated_rows[] = {{"certs/tsig", "secret", "bmV3ZXI="}};
+
 struct bed {
     struct zones zones; /* first: the fake's argument for questions and updates */
     int updates;
@@ -14,6 +18,7 @@ struct bed {
     char zone[256], name[256], value[256], key_name[64], secret[64];
     struct dns_server server;
     int update_result;
+    const char *refused_secret; /* updates that it signs are denied; NULL: none */
     struct secrets secrets;
     struct solvers solvers;
     struct dns01_rfc2136 rfc2136;
@@ -39,6 +44,8 @@ static int record_update(void *arg, const struct context *ctx, const struct dns_
         snprintf(bed->secret, sizeof(bed->secret), "%.*s", (int)update->tsig->secret_len,
                  (const char *)update->tsig->secret);
     }
+    if (bed->refused_secret && streq(bed->secret, bed->refused_secret))
+        return err_set(err, ERR_DENIED, "not with this key");
     return bed->update_result < 0 ? err_set(err, bed->update_result, "as the test says") : 0;
 }
 
@@ -235,6 +242,75 @@ TEST(a_record_is_taken_back_by_the_secret_that_it_was_written_with)
     ASSERT_STREQ(bed.secret, "secret");
     bed.task.secrets = NULL;
     ASSERT_ERR(ERR_NOT_FOUND, clean_up(&bed, &err));
+}
+
+static int decode_secret(const struct json *value, const void **ret, struct err *err)
+{
+    const struct secret_facts *facts = NULL;
+    int r = secret_facts_decode(value, &facts, err);
+
+    *ret = facts;
+    return r;
+}
+
+static void unref(const void *object)
+{
+    object_unref(object);
+}
+
+static void freeze_secret(const void *form, const void *object, struct cache_names names,
+                          struct buf *to)
+{
+    object_freeze(form, object, bytes_of(names.text, names.len), to);
+}
+
+static const void *thaw_secret(const void *form, const void *frozen, struct cache_names names)
+{
+    return object_thaw(form, frozen, bytes_of(names.text, names.len));
+}
+
+/* What the watch has told of: the Secret as the store has it now. */
+static void tell(struct bed *bed, struct cache *cache)
+{
+    struct store_event event = {.type = STORE_ADDED, .version = "1"};
+    struct key key = {.namespace = "certs", .name = "tsig"};
+    struct err err = {};
+
+    event.object = secrets_object(&bed->secrets.rows[0], &key);
+    ASSERT_OK(cache_apply(cache_add_source(cache, NULL), &event, &err));
+    store_event_deinit(&event);
+}
+
+/* The watch is cut, so that nobody tells of the new value. */
+TEST(a_secret_that_was_rotated_is_read_again_when_its_old_value_is_refused)
+{
+    static const struct cache_kind kind = {.resource = &kind_secret.resource,
+                                           .decode = decode_secret,
+                                           .unref = unref,
+                                           .freeze = freeze_secret,
+                                           .thaw = thaw_secret,
+                                           .form = &secret_facts_form};
+    static struct secret_key_selector ref = {"tsig", "secret"};
+    cleanup(cache_free) struct cache *cache = cache_new(&kind);
+    cleanup(derived_free) struct derived *values = solver_values_new(cache);
+    SETUP(plain_zone);
+
+    tell(&bed, cache);
+    bed.solvers.values = values;
+    bed.rfc2136.tsig_secret_secret_ref = &ref;
+    bed.rfc2136.tsig_key_name = "certlet.";
+    ASSERT_OK(present(&bed, &err));
+    ASSERT_EQ(derived_len(values), 1);
+    bed.secrets.rows = rotated_rows;
+    bed.refused_secret = "secret";
+    ASSERT_OK(clean_up(&bed, &err));
+    ASSERT_STREQ(bed.secret, "newer");
+    ASSERT_EQ(bed.updates, 3);
+    bed.refused_secret = "newer"; /* no better than the one before, and not tried twice */
+    bed.secrets.rows = secret_rows;
+    bed.update_result = ERR_DENIED;
+    ASSERT_ERR(ERR_DENIED, clean_up(&bed, &err));
+    ASSERT_EQ(bed.updates, 4);
 }
 
 TEST(half_a_key_sends_no_unsigned_update)
@@ -486,6 +562,7 @@ RUN_TESTS(cmocka_unit_test(the_record_is_added_to_its_zone_and_deleted_by_its_ex
           cmocka_unit_test(the_nameserver_protocol_and_key_are_those_of_the_solver),
           cmocka_unit_test(a_missing_secret_sends_no_unsigned_update),
           cmocka_unit_test(a_record_is_taken_back_by_the_secret_that_it_was_written_with),
+          cmocka_unit_test(a_secret_that_was_rotated_is_read_again_when_its_old_value_is_refused),
           cmocka_unit_test(half_a_key_sends_no_unsigned_update),
           cmocka_unit_test(a_refused_update_is_passed_up),
           cmocka_unit_test(a_refusal_names_the_secret_that_signed_and_not_what_is_in_it),

@@ -32,6 +32,8 @@ static inline struct json *secrets_object(const struct secret_row *row, const st
     json_set_text(secret, "kind", "Secret");
     json_set_text(json_need_map(secret, "metadata"), "name", key->name);
     json_set_text(json_need_map(secret, "metadata"), "namespace", key->namespace);
+    json_set_text(json_need_map(secret, "metadata"), "uid", "u");
+    json_set_text(json_need_map(secret, "metadata"), "resourceVersion", "1");
     json_set_text(json_need_map(secret, "data"), row->key, value);
     return secret;
 }
