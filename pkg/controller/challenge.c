@@ -230,45 +230,55 @@ static bool is_still_needed(const struct run *run)
     return sharing.found;
 }
 
-static int take_back(struct run *run, struct err *why)
+/* Why nobody will ever take it back; NULL: it can be tried. */
+static const char *hopeless(const struct run *run)
 {
     if (!run->ops || !run->task.solver)
-        return 0; /* nobody is left to take it back with */
+        return "its Issuer is gone, or has no solver for it any more";
+    if (run->client && !challenge_key_is_ours(&run->challenge->spec, acme_client_key(run->client)))
+        return "it was not made with the account that its Issuer has now";
+    return NULL;
+}
+
+static int take_back(struct run *run, struct err *why)
+{
     if (!run->client)
         return err_set(why, ERR_UNAVAILABLE, "the account of issuer '%s' is not set up",
                        run->issuer->object.metadata.name);
-    if (!challenge_key_is_ours(&run->challenge->spec, acme_client_key(run->client)) ||
-        is_still_needed(run))
+    if (is_still_needed(run))
         return 0;
     return run->ops->clean_up(run->self->solvers, run->ctx, &run->task, why);
 }
 
 /* The last trace of what stays behind. */
-static int give_up(struct run *run, const struct err *why, struct err *err)
+static int give_up(struct run *run, const char *why, struct err *err)
 {
     const struct challenge_spec *spec = &run->challenge->spec;
     int r = drop_finalizer(run, err);
 
-    if (r == 0)
+    if (r == 0 && run->challenge->status.presented)
         event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "CleanUpGivenUp",
               "Gave up cleaning up the %s challenge of '%s'; remove what is left of it by hand: %s",
-              enum_name(&challenge_type_names, spec->type), spec->dns_name, why->text);
+              enum_name(&challenge_type_names, spec->type), spec->dns_name, why);
     return r;
 }
 
 static int clean_up(struct run *run, struct err *err)
 {
+    const char *end = hopeless(run);
     struct err why = {};
     int r;
 
     if (!has_finalizer(run->challenge))
         return 0;
+    if (end)
+        return give_up(run, end, err);
     r = take_back(run, &why);
     if (r == 0)
         return drop_finalizer(run, err);
     if (r != ERR_CANCELED && r != ERR_BUSY) {
         if (may_give_up(run))
-            return give_up(run, &why, err);
+            return give_up(run, why.text, err);
         event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "CleanUpError",
               "Error cleaning up challenge: %s", why.text);
     }

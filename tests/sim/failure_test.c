@@ -1092,6 +1092,47 @@ TEST(clean_up_is_given_up_after_a_week)
     sim_free(sim);
 }
 
+/* Of a namespace that is deleted, the Secret of its solver may be gone before the Challenge is cleaned up; the process
+ * that has read it may be gone, too. */
+TEST(clean_up_without_its_credentials_has_an_end_after_a_restart)
+{
+    static const struct {
+        const char *name;
+        bool issuer_goes;
+        int64_t ends_ms;
+    } rows[] = {
+        {"Secret", false, HOURS(1) + MINUTES(31)}, /* and a back-off */
+        {"Secret and Issuer", true, MINUTES(1)},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sim *sim = sim_new(START);
+        const char *challenge;
+
+        CASE(rows[i].name);
+        sim_apply(sim, "apiVersion: v1\nkind: Secret\nmetadata: {name: tsig}\n"
+                       "stringData: {k: c2VjcmV0c2VjcmV0c2VjcmV0}\n");
+        sim_apply(sim,
+                  SIM_ACME_ISSUER(
+                      "acme", "    solvers: [{dns01: {rfc2136: {nameserver: " FAKE_DNS_PRIMARY
+                              ", tsigKeyName: k, tsigSecretSecretRef: {name: tsig, key: k}}}}]\n"));
+        fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(1));
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, SECONDS(10));
+        ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+        challenge = sim_only(sim, "challenge");
+        sim_restart(sim);
+        sim_delete(sim, "secret/tsig");
+        if (rows[i].issuer_goes)
+            sim_delete(sim, "issuer/acme");
+        sim_delete(sim, "certificate/web");
+        sim_run_until_idle(sim);
+        sim_advance(sim, rows[i].ends_ms);
+        expect_given_up(sim, challenge);
+        sim_free(sim);
+    }
+}
+
 TEST(an_update_whose_answer_was_lost_is_found_again)
 {
     struct sim *sim = sim_with_issuer();
@@ -1347,6 +1388,7 @@ RUN_TESTS(
     cmocka_unit_test(a_deleted_certificate_leaves_no_record_after_a_long_outage),
     cmocka_unit_test(clean_up_is_given_up_after_an_hour_where_nothing_else_is_left),
     cmocka_unit_test(clean_up_is_given_up_after_a_week),
+    cmocka_unit_test(clean_up_without_its_credentials_has_an_end_after_a_restart),
     cmocka_unit_test(an_update_whose_answer_was_lost_is_found_again),
     cmocka_unit_test(a_failed_attempt_is_repeated_after_an_hour_and_then_twice_the_time),
     cmocka_unit_test(a_certificate_of_six_days_is_tried_again_after_minutes),
