@@ -255,10 +255,14 @@ static void start_trouble(struct story *story)
     }
 }
 
+/* One draw in a statement, here and elsewhere: compilers differ in which argument comes first. */
 static void crash(struct story *story)
 {
+    bool after = below(story, 2);
+    int point = sim_points(story->sim) + 1 + (int)below(story, 100);
+
     story->will_crash = true;
-    sim_crash_at(story->sim, sim_points(story->sim) + 1 + (int)below(story, 100), below(story, 2));
+    sim_crash_at(story->sim, point, after);
 }
 
 static void restart_if_down(struct story *story)

@@ -71,6 +71,15 @@ static int64_t some_of(struct story *story, int64_t ms)
     return (int64_t)sim_random(story->sim, (uint64_t)ms);
 }
 
+/* One draw in a statement, here and elsewhere: compilers differ in which argument comes first. */
+static void crash_within(struct story *story, int points)
+{
+    bool after = below(story, 2);
+    int point = sim_points(story->sim) + 1 + below(story, points);
+
+    sim_crash_at(story->sim, point, after);
+}
+
 /* --- Certificates --- */
 
 static const char *name_of(struct story *story, const char *kind, int i)
@@ -286,9 +295,10 @@ static void edit_something(struct story *story)
     static void (*const edits[])(struct story * story, int i) = {
         collide, collide, collide, start_over, edit_windows, edit_key, delete_secret, renew_by_hand,
     };
+    int edit = below(story, ARRAY_LEN(edits)), i = below(story, story->certificates);
 
     story->edits++;
-    edits[below(story, ARRAY_LEN(edits))](story, below(story, story->certificates));
+    edits[edit](story, i);
 }
 
 /* --- cert-manager's work is taken over --- */
@@ -367,7 +377,7 @@ static void swap_in(struct story *story)
         renew_by_hand(story, i);
         before[i].secret = NULL;
     }
-    sim_crash_at(story->sim, sim_points(story->sim) + 1 + below(story, 120), below(story, 2));
+    crash_within(story, 120);
     sim_advance(story->sim, some_of(story, MINUTES(30)));
     story->under_way += sim_count(story->sim, "order") > 0 && sim_has_crashed(story->sim);
     story->swaps++;
@@ -406,8 +416,8 @@ static void start_trouble(struct story *story)
 
 static void crash(struct story *story)
 {
+    crash_within(story, 100);
     story->will_crash = true;
-    sim_crash_at(story->sim, sim_points(story->sim) + 1 + below(story, 100), below(story, 2));
 }
 
 static void restart_if_down(struct story *story)
