@@ -256,7 +256,7 @@ static int give_up(struct run *run, const char *why, struct err *err)
     const struct challenge_spec *spec = &run->challenge->spec;
     int r = drop_finalizer(run, err);
 
-    if (r == 0 && run->challenge->status.presented)
+    if (r == 0)
         event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "CleanUpGivenUp",
               "Gave up cleaning up the %s challenge of '%s'; remove what is left of it by hand: %s",
               enum_name(&challenge_type_names, spec->type), spec->dns_name, why);
@@ -571,6 +571,25 @@ static int self_check(struct run *run, struct err *err)
         now_ms + check_retry_ms(run, waited_ms), err);
 }
 
+/* The CA refuses what it has taken before: by a request whose answer was lost, or for another Challenge of the same
+ * authorization. What was read before the request may have been older, as from a replica. */
+static bool was_taken_before(struct run *run, int code, const struct acme_problem *refusal,
+                             const struct err *why)
+{
+    cleanup(acme_authorization_deinit) struct acme_authorization authorization = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    const struct acme_challenge *offer;
+    struct err ignored = {};
+
+    if (flow_of(code, refusal, why, "", context_now_ms(run->ctx), run->arena).verdict !=
+            FLOW_FAIL ||
+        read_authorization(run, &authorization, &ignored, &problem) < 0)
+        return false;
+    offer = find_offer(&authorization, run->challenge->spec.url);
+    return authorization.status != ACME_STATUS_PENDING ||
+           (offer && offer->status != ACME_STATUS_PENDING);
+}
+
 static int ask(struct run *run, struct err *err)
 {
     cleanup(acme_problem_deinit) struct acme_problem problem = {};
@@ -583,7 +602,7 @@ static int ask(struct run *run, struct err *err)
         return settle(run, r, &problem, &why, "ask the CA", err);
     r = acme_challenge_start(run->client, run->ctx, run->challenge->spec.url, &retry_at_ms,
                              &problem, &why);
-    if (r < 0)
+    if (r < 0 && !was_taken_before(run, r, &problem, &why))
         return settle(run, r, &problem, &why, "accept challenge", err);
     challenges_note_asked(run->self->challenges, run->challenge->object.metadata.uid, now_ms);
     run->result->requeue_at_ms = next_poll_ms(now_ms, now_ms, retry_at_ms);

@@ -1133,6 +1133,39 @@ TEST(clean_up_without_its_credentials_has_an_end_after_a_restart)
     }
 }
 
+/* The answer to the first request was lost, and what the CA shows is older than it, as from a replica; or another
+ * Challenge of the same authorization was first. */
+TEST(a_challenge_that_the_ca_has_taken_already_is_not_failed_by_its_refusal)
+{
+    struct sim_options options = {.start_ms = START, .ca = {.validation_ms = MINUTES(1)}};
+    struct sim *sim = sim_new_with(&options);
+    cleanup(xfree) char *pending = NULL;
+    const char *challenge;
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    sim_fail_ca(sim, "challenge", FAKE_CA_CUT, true, 1);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    for (int i = 0; i < 60 && fake_ca_requests(sim_ca(sim), "challenge") == 0; i++)
+        sim_advance(sim, 100);
+    challenge = sim_only(sim, "challenge");
+    pending = xasprintf("{\"status\": \"pending\", \"identifier\": {\"type\": \"dns\", \"value\": "
+                        "\"www.example.com\"}, \"challenges\": [{\"type\": \"dns-01\", \"status\": "
+                        "\"pending\", \"url\": \"%s\", \"token\": \"%s\"}]}",
+                        sim_text(sim, challenge, "spec.url"),
+                        sim_text(sim, challenge, "spec.token"));
+    fake_ca_queue(sim_ca(sim), "authz", &(struct fake_ca_answer){.status = 200, .body = pending});
+    fake_ca_queue(
+        sim_ca(sim), "challenge",
+        &(struct fake_ca_answer){
+            .status = 400, .body = PROBLEM("malformed", "the authorization must be pending")});
+    sim_advance(sim, MINUTES(10));
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "challenge"), 2);
+    expect_ready(sim, "certificate/web");
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_free(sim);
+}
+
 TEST(an_update_whose_answer_was_lost_is_found_again)
 {
     struct sim *sim = sim_with_issuer();
@@ -1389,6 +1422,7 @@ RUN_TESTS(
     cmocka_unit_test(clean_up_is_given_up_after_an_hour_where_nothing_else_is_left),
     cmocka_unit_test(clean_up_is_given_up_after_a_week),
     cmocka_unit_test(clean_up_without_its_credentials_has_an_end_after_a_restart),
+    cmocka_unit_test(a_challenge_that_the_ca_has_taken_already_is_not_failed_by_its_refusal),
     cmocka_unit_test(an_update_whose_answer_was_lost_is_found_again),
     cmocka_unit_test(a_failed_attempt_is_repeated_after_an_hour_and_then_twice_the_time),
     cmocka_unit_test(a_certificate_of_six_days_is_tried_again_after_minutes),
