@@ -96,6 +96,8 @@ static int settle(struct run *run, int code, const struct acme_problem *problem,
     flow = flow_of(code, problem, why, step, context_now_ms(run->ctx), run->arena);
     if (flow.verdict == FLOW_FAIL && !account_is_there_after_all(run->client, run->ctx, problem))
         return end(run, flow.state, flow.reason, err);
+    run->status.processing =
+        false; /* as for an Issuer that is missing: others may be asked meanwhile */
     r = wait_with_reason(run, flow.reason, flow.at_ms, err);
     if (r < 0 || flow.at_ms > 0)
         return r;
@@ -440,6 +442,7 @@ static int present(struct run *run, struct err *err)
         *err = why;
         return r;
     }
+    run->status.processing = false;
     run->status.reason = arena_printf(run->arena, "Error presenting challenge: %s", why.text);
     if (!streq(run->challenge->status.reason, run->status.reason))
         event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "PresentError", "%s",
@@ -690,7 +693,7 @@ static int reconcile_open(struct run *run, const struct err *why, struct err *er
         return wait_for_issuer(
             run, arena_strdup(run->arena, run->ops ? why->text : "no such challenge type"), err);
     if (!run->client && !issuer_is_ready(run->issuer))
-        return 0; /* its becoming ready wakes us */
+        return wait_for_issuer(run, "The Issuer is not ready", err); /* its becoming so wakes us */
     if (!run->client)
         return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
                        run->issuer->object.metadata.name);

@@ -118,6 +118,8 @@ static void copy_without_reason(const struct status_part *part, const void *obje
 {
     memcpy(ret, (const char *)object + part->offset, part->size);
     *(const char **)((char *)ret + part->reason) = NULL;
+    if (part == &challenge_part) /* who waits gives its place up, too */
+        ret->challenge.processing = false;
 }
 
 static bool only_reason_changed(const struct status_part *part, const void *before,

@@ -996,6 +996,40 @@ TEST(names_of_one_namespace_do_not_hold_all_places)
     sim_free(sim);
 }
 
+/* Presented, and then there is nobody to ask: that may last, and is no reason for others to wait. */
+TEST(challenges_whose_issuer_or_ca_is_away_hold_no_places)
+{
+    struct sim_options options = {.start_ms = START, .max_challenges = 2};
+
+    for (int i = 0; i < 2; i++) {
+        struct sim *sim = sim_new_with(&options);
+
+        CASE(i == 0 ? "Issuer" : "CA");
+        fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(1));
+        sim_apply(sim, SIM_ISSUER);
+        sim_apply(sim, SIM_CERTIFICATE("one", "[one.example.com]", ""));
+        sim_apply(sim, SIM_CERTIFICATE("two", "[two.example.com]", ""));
+        sim_advance(sim, SECONDS(20));
+        ASSERT_EQ(fake_dns_count(sim_dns(sim)), 2);
+        if (i == 0)
+            sim_patch(sim, "issuer/acme", "{spec: {acme: {server: 'https://away.test/dir'}}}");
+        else
+            sim_fail_ca(sim, "authz", FAKE_CA_503_SECONDS, false, 2);
+        sim_advance(sim, SECONDS(90));
+        sim_apply(sim, issuer_elsewhere);
+        sim_apply(sim, certificate_elsewhere);
+        sim_advance(sim, MINUTES(3));
+        expect_ready(sim, "certificate/elsewhere/web");
+        if (i == 0)
+            sim_patch(sim, "issuer/acme", "{spec: {acme: {server: '" FAKE_CA_DIRECTORY "'}}}");
+        sim_advance(sim, HOURS(1));
+        expect_ready(sim, "certificate/one");
+        expect_ready(sim, "certificate/two");
+        ASSERT_EQ(sim_orders_placed(sim), 3);
+        sim_free(sim);
+    }
+}
+
 /* Presented, and then the name server takes no updates. */
 static struct sim *sim_with_refused_clean_up(void)
 {
@@ -1416,6 +1450,7 @@ RUN_TESTS(
     cmocka_unit_test(a_failed_validation_is_a_failed_attempt_and_leaves_no_record),
     cmocka_unit_test(a_dead_name_server_is_named_and_delays_nobody_else),
     cmocka_unit_test(names_of_one_namespace_do_not_hold_all_places),
+    cmocka_unit_test(challenges_whose_issuer_or_ca_is_away_hold_no_places),
     cmocka_unit_test(a_record_that_cannot_be_taken_back_is_tried_again),
     cmocka_unit_test(a_record_is_taken_back_however_long_the_name_server_was_away),
     cmocka_unit_test(a_deleted_certificate_leaves_no_record_after_a_long_outage),
