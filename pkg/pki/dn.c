@@ -6,9 +6,8 @@
 #include "base/str.h"
 #include "pki/names.h"
 
-#define OID_COMMON_NAME "2.5.4.3"
-#define SEPARATORS      ",;+" /* the last one: into the same RDN */
-#define TYPES_KNOWN     "C, O, OU, CN, SERIALNUMBER, L, ST, STREET, DC, UID"
+#define SEPARATORS  ",;+" /* the last one: into the same RDN */
+#define TYPES_KNOWN "C, O, OU, CN, SERIALNUMBER, L, ST, STREET, DC, UID"
 
 /* Those that cert-manager knows (api.md 4). */
 static const struct {
@@ -17,7 +16,7 @@ static const struct {
     {"C", "2.5.4.6"},
     {"O", "2.5.4.10"},
     {"OU", "2.5.4.11"},
-    {"CN", OID_COMMON_NAME},
+    {"CN", DN_COMMON_NAME},
     {"SERIALNUMBER", "2.5.4.5"},
     {"L", "2.5.4.7"},
     {"ST", "2.5.4.8"},
@@ -40,12 +39,33 @@ void dn_deinit(struct dn *dn)
     *dn = (struct dn){};
 }
 
+/* In the certificate. An RDN is a SET OF, whose order is that of the bytes (X.690 11.6): of the length, of the
+ * type, in which PrintableString is above UTF8String, of the text. */
+static bool is_behind(const char *value, const char *other)
+{
+    size_t len = strlen(value), other_len = strlen(other);
+    bool is_printable = name_is_printable_string(value);
+
+    if (len != other_len)
+        return len > other_len;
+    if (is_printable != name_is_printable_string(other))
+        return is_printable;
+    return strcmp(value, other) > 0;
+}
+
 const char *dn_common_name(const struct dn *dn)
 {
-    for (size_t i = dn->len; i > 0; i--)
-        if (streq(dn->items[i - 1].oid, OID_COMMON_NAME))
-            return dn->items[i - 1].value;
-    return NULL;
+    const char *last = NULL;
+
+    for (size_t i = dn->len; i > 0; i--) {
+        const struct dn_attribute *attribute = &dn->items[i - 1];
+
+        if (streq(attribute->oid, DN_COMMON_NAME) && (!last || is_behind(attribute->value, last)))
+            last = attribute->value;
+        if (last && !attribute->joins)
+            break;
+    }
+    return last;
 }
 
 /* Counted from 1. */

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 
+#define DN_COMMON_NAME "2.5.4.3"
 struct dn_attribute {
     char *oid;   /* dotted */
     char *value; /* UTF-8 */
@@ -26,7 +27,7 @@ void dn_deinit(struct dn *dn);
 DEFINE_CLEANUP_VALUE(struct dn, dn_deinit);
 /* ERR_INVALID says where and what; ERR_TOO_LARGE above LIMIT_DN_TEXT. */
 int dn_parse(const char *text, struct dn *ret, struct err *err);
-/* Lent: the last one, as Go has it of a certificate; NULL if none. */
+/* Lent: the last one of the certificate, as Go has it; NULL if none. */
 const char *dn_common_name(const struct dn *dn);
 
 #endif

@@ -290,6 +290,14 @@ bool name_is_oid(const char *s)
     }
 }
 
+bool name_is_printable_string(const char *s)
+{
+    static const char printable[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                    " '()+,-./:=?";
+
+    return strspn(s, printable) == strlen(s);
+}
+
 bool name_is_url_text(const char *s)
 {
     while ((unsigned char)*s > ' ' && (unsigned char)*s <= '~')

@@ -33,6 +33,8 @@ void ip_range_format(const unsigned char *range, size_t len, char to[IP_RANGE_TE
  * OpenSSL gives no text for one of more than 586 bytes, and an arc takes up to 5, the first two together. */
 #define NAME_OID_ARCS 118
 bool name_is_oid(const char *s);
+/* X.680 41.4, and as in Go without '*' and '&', which the standard leaves out. */
+bool name_is_printable_string(const char *s);
 /* Has it none but characters of URLs: printable ASCII without blanks? True for "". */
 bool name_is_url_text(const char *s);
 

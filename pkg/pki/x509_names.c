@@ -78,20 +78,11 @@ void x509_names_add_other(struct x509_names *names, const char *oid, const char 
  * Writing.
  */
 
-/* X.680 41.4, and as in Go without '*' and '&', which the standard leaves out. */
-static bool is_printable_string(const char *s)
-{
-    static const char printable[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                    " '()+,-./:=?";
-
-    return strspn(s, printable) == strlen(s);
-}
-
 /* `joins`: into the RDN of the value before. */
 static int add_object(X509_NAME *to, const ASN1_OBJECT *object, const char *value, bool joins,
                       struct err *err)
 {
-    int type = is_printable_string(value) ? V_ASN1_PRINTABLESTRING : V_ASN1_UTF8STRING;
+    int type = name_is_printable_string(value) ? V_ASN1_PRINTABLESTRING : V_ASN1_UTF8STRING;
     const char *name = OBJ_nid2ln(OBJ_obj2nid(object));
     size_t len = strlen(value);
 

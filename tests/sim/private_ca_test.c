@@ -609,6 +609,34 @@ TEST(a_certificate_that_is_due_as_it_comes_is_not_made_without_end)
     sim_free(sim);
 }
 
+/* As of a backup: the Secret as it was, and nothing else of what was known. */
+TEST(a_restore_of_any_literal_subject_issues_nothing)
+{
+    static const char *const subjects[] = {
+        "CN=b+CN=a", "CN=a+CN=b,O=o", "CN=a,CN=c+O=o+CN=b", "CN=bb+CN=c+OU=u,CN=z+CN=y*",
+        "CN=,CN=a",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
+        cleanup(xfree) char *leaf = xasprintf("%s  literalSubject: '%s'\n", LEAF, subjects[i]);
+        struct sim *sim = sim_with_root(&(struct sim_options){.start_ms = START});
+        cleanup(xfree) char *first = NULL;
+
+        CASE(subjects[i]);
+        sim_apply(sim, leaf);
+        sim_run_until_idle(sim);
+        first = xstrdup(sim_secret(sim, "web-tls", "tls.crt"));
+        ASSERT_TRUE(first);
+        sim_delete(sim, "certificate/web");
+        sim_run_until_idle(sim);
+        sim_apply(sim, leaf);
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_STREQ(sim_secret(sim, "web-tls", "tls.crt"), first);
+        sim_free(sim);
+    }
+}
+
 TEST(an_rsa_key_comes_from_the_keymaker)
 {
     struct sim_options options = {.start_ms = START};
@@ -768,6 +796,7 @@ RUN_TESTS(
     cmocka_unit_test(a_next_key_that_is_changed_as_it_is_created_is_not_left_behind),
     cmocka_unit_test(an_issuance_by_hand_takes_the_short_path_too),
     cmocka_unit_test(a_certificate_that_is_due_as_it_comes_is_not_made_without_end),
+    cmocka_unit_test(a_restore_of_any_literal_subject_issues_nothing),
     cmocka_unit_test(an_rsa_key_comes_from_the_keymaker),
     cmocka_unit_test(requests_of_an_issuer_type_that_is_switched_off_are_approved_and_left),
     cmocka_unit_test(requests_of_another_programs_issuer_are_approved_by_who_approves_and_left),

@@ -1,6 +1,7 @@
 #include "pki/csr.h"
 
 #include "base/limits.h"
+#include "pki/dn.h"
 #include "pki/names.h"
 #include "support/testing.h"
 
@@ -336,6 +337,30 @@ TEST(a_literal_subject_stands_instead_of_the_members)
     ASSERT_STREQ(csr_names(csr)->common_name, "a.example");
     ASSERT_STREQ(csr_names(csr)->organizations.items[0], "d");
     ASSERT_NULL(csr_names(csr)->literal_subject);
+}
+
+TEST(the_common_name_of_a_text_is_the_one_that_is_read_of_its_bytes)
+{
+    static const char *const texts[] = {
+        "CN=b+CN=a",          "CN=a+CN=b",       "CN=aa+CN=b",     "CN=a.+CN=b*",
+        "CN=ü+CN=zz+CN=y",    "CN=a+CN=",        "CN=a,CN=c+CN=b", "CN=c+O=o+CN=b,CN=zz",
+        "O=o+CN=c,CN=b+CN=d", "CN=+CN=,O=a+O=b",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        cleanup(x509_names_deinit) struct x509_names names = {.literal_subject = xstrdup(texts[i])};
+        cleanup(csr_free) struct csr *csr = NULL, *read = NULL;
+        cleanup(buf_deinit) struct buf der = BUF(4096);
+        cleanup(dn_deinit) struct dn dn = {};
+        struct err err = {};
+
+        CASE(texts[i]);
+        csr = build(&(struct csr_request){.names = &names}, p256);
+        csr_to_der(csr, &der);
+        ASSERT_OK(csr_look(der.data, der.len, &read, &err));
+        ASSERT_OK(dn_parse(texts[i], &dn, &err));
+        ASSERT_STREQ(dn_common_name(&dn), csr_names(read)->common_name);
+    }
 }
 
 TEST(an_empty_value_is_one)
@@ -779,6 +804,7 @@ int main(void)
         cmocka_unit_test(the_subject_is_written_as_go_does),
         cmocka_unit_test(a_literal_subject_has_the_bytes_of_cert_managers),
         cmocka_unit_test(a_literal_subject_stands_instead_of_the_members),
+        cmocka_unit_test(the_common_name_of_a_text_is_the_one_that_is_read_of_its_bytes),
         cmocka_unit_test(an_empty_value_is_one),
         cmocka_unit_test(alternative_names_come_in_the_order_of_cert_manager),
         cmocka_unit_test(bounds_of_a_ca_are_written_as_rfc_5280_says),

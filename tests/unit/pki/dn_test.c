@@ -140,7 +140,23 @@ TEST(the_last_common_name_counts)
     static const struct {
         const char *text, *wanted;
     } rows[] = {
-        {"O=a", NULL}, {"CN=a,O=b", "a"}, {"CN=a,CN=b", "a"}, {"2.5.4.3=a", "a"}, {"CN=", ""},
+        {"O=a", NULL},
+        {"CN=a,O=b", "a"},
+        {"CN=a,CN=b", "a"},
+        {"2.5.4.3=a", "a"},
+        {"CN=", ""},
+        /* in one RDN: the longer one, the one that is no UTF8String, the greater one */
+        {"CN=b+CN=a", "b"},
+        {"CN=a+CN=b", "b"},
+        {"CN=aa+CN=b", "aa"},
+        {"CN=a.+CN=b*", "a."},
+        {"CN=b*+CN=a*", "b*"},
+        {"CN=ü+CN=zz+CN=y", "zz"},
+        {"CN=a+CN=", "a"},
+        {"CN=a,CN=c+CN=b", "a"},
+        {"CN=c+O=o+CN=b,CN=zz", "c"},
+        {"O=o+CN=c,CN=b+CN=d", "c"},
+        {"O=a+O=b,O=z+CN=b+CN=a+O=c,CN=zz+CN=zzz", "b"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
