@@ -335,13 +335,27 @@ void certificate_private_key_check(const void *self, const char *path, struct fi
     }
 }
 
-/* Key stores. A reference counts with its name only; an empty password has been told of already. */
+/* Key stores. A reference counts with its name only; an empty password has been told of already. A store that
+ * is not made needs no password, and cert-manager lets such a reference be. */
+
+static void check_password_key(const struct secret_key_selector *ref, bool is_made,
+                               const char *path, struct field_report *report)
+{
+    if (!str_empty(ref->key))
+        return;
+    problem_at_member(report, is_made ? PROBLEM_REQUIRED : PROBLEM_WARNING, path,
+                      "passwordSecretRef.key", "%s",
+                      is_made ? "must be set: which key of the Secret is meant"
+                              : "is not set, and must be before 'create' is true");
+}
 
 static void check_password(const struct secret_key_selector *ref, const char *password,
-                           const char *path, struct field_report *report)
+                           bool is_made, const char *path, struct field_report *report)
 {
     bool has_ref = ref && !str_empty(ref->name);
 
+    if (has_ref && !password)
+        check_password_key(ref, is_made, path, report);
     if (has_ref == (password != NULL))
         field_report_add(report, PROBLEM_INVALID, path,
                          "exactly one of 'passwordSecretRef' (with its name) and 'password' must "
@@ -353,14 +367,15 @@ void jks_keystore_check(const void *self, const char *path, struct field_report 
 {
     const struct jks_keystore *jks = self;
 
-    check_password(jks->password_secret_ref, jks->password, path, report);
+    check_password(jks->password_secret_ref, jks->password, jks->create.value, path, report);
 }
 
 void pkcs12_keystore_check(const void *self, const char *path, struct field_report *report)
 {
     const struct pkcs12_keystore *pkcs12 = self;
 
-    check_password(pkcs12->password_secret_ref, pkcs12->password, path, report);
+    check_password(pkcs12->password_secret_ref, pkcs12->password, pkcs12->create.value, path,
+                   report);
 }
 
 /* The rest */

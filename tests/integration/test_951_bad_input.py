@@ -260,6 +260,12 @@ CERTIFICATES_BAD = rows(
                 SCHEMA,
                 store(kind, passwordSecretRef={"key": "a"}),
             ),
+            (
+                f"spec.keystores.{kind}.passwordSecretRef.key",
+                "must be set",
+                POLICY,
+                store(kind, passwordSecretRef={"name": "a"}),
+            ),
         )
     ),
     (
@@ -447,9 +453,7 @@ CERTIFICATES_FREE = (
     "spec.nameConstraints.critical",
     "spec.keystores.jks.create",
     "spec.keystores.jks.alias",
-    "spec.keystores.jks.passwordSecretRef.key",
     "spec.keystores.pkcs12.create",
-    "spec.keystores.pkcs12.passwordSecretRef.key",
 )
 
 REQUESTS_BAD = rows(

@@ -105,7 +105,7 @@ static const char manifest_certificate_other_choices[] =
     "  renewBeforePercentage: 50\n"
     "  keystores:\n"
     "    jks: {create: false, password: secret}\n"
-    "    pkcs12: {create: true, passwordSecretRef: {name: password}}\n"
+    "    pkcs12: {create: true, passwordSecretRef: {name: password, key: p12}}\n"
     "  renewal: {policy: Disabled}\n";
 
 static const char manifest_certificate_request[] =
