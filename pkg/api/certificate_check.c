@@ -22,14 +22,27 @@ enum { RSA_MIN = 2048, RSA_MAX = 8192, RENEW_BEFORE_MIN_MINUTES = 5 };
 
 /* Names */
 
+/* Any one of them counts: cert-manager asks for the first, and reads the last in what is issued. */
+static bool has_common_name(const struct certificate_spec *spec)
+{
+    cleanup(dn_deinit) struct dn dn = {};
+
+    if (str_empty(spec->literal_subject))
+        return !str_empty(spec->common_name);
+    (void)dn_parse(spec->literal_subject, &dn, NULL); /* has its own check */
+    for (size_t i = 0; i < dn.len; i++)
+        if (streq(dn.items[i].oid, DN_COMMON_NAME) && *dn.items[i].value)
+            return true;
+    return false;
+}
+
 static void check_has_name(const struct certificate_spec *spec, const char *path,
                            struct field_report *report)
 {
-    cleanup(xfree) char *common_name = certificate_subject_common_name(spec);
     size_t names = spec->dns_names.len + spec->ip_addresses.len + spec->uris.len +
                    spec->email_addresses.len + spec->other_names.len;
 
-    if (names == 0 && str_empty(common_name))
+    if (names == 0 && !has_common_name(spec))
         field_report_add(report, PROBLEM_REQUIRED, path,
                          "at least one of 'dnsNames', 'ipAddresses', 'uris', 'emailAddresses', "
                          "'otherNames' and 'commonName' must be set");
@@ -68,7 +81,7 @@ static const char *attribute_problem(const struct dn_attribute *attribute)
 {
     if (text_has_controls(attribute->value))
         return "must not contain control characters";
-    if (streq(attribute->oid, "2.5.4.3") && strlen(attribute->value) > COMMON_NAME_MAX)
+    if (streq(attribute->oid, DN_COMMON_NAME) && strlen(attribute->value) > COMMON_NAME_MAX)
         return "has a CN of more than 64 bytes; put the name into 'dnsNames' alone";
     return NULL;
 }

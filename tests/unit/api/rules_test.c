@@ -293,6 +293,14 @@ static const struct rule_case {
     {"a reference without a name",
      NAMED_CERTIFICATE "  keystores: {jks: {create: true, passwordSecretRef: {key: a}}}\n",
      "spec.keystores.jks.passwordSecretRef.name", PROBLEM_REQUIRED, "must be set"},
+    {"a literal subject that names nobody",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a}, literalSubject: 'CN=,O=a'}\n",
+     "spec", PROBLEM_REQUIRED, "at least one of"},
+    {"a literal subject with one empty name of two",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a}, literalSubject: 'CN=,CN=a'}\n",
+     NULL, 0, NULL},
     {"a reference without a key",
      NAMED_CERTIFICATE "  keystores: {jks: {create: true, passwordSecretRef: {name: a}}}\n",
      "spec.keystores.jks.passwordSecretRef.key", PROBLEM_REQUIRED, "must be set"},
