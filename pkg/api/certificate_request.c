@@ -16,17 +16,39 @@ static key_usages as_encoded(key_usages usages)
     return usages;
 }
 
-static void check_csr(const struct certificate_request_spec *spec, const struct csr *csr,
-                      const char *path, struct field_report *report)
+/* Of those that differ, the ones that 'isCA' decides: where the list has no 'cert sign', it is there or not by that. */
+static key_usages decided_by_ca(const struct certificate_request_spec *spec)
 {
-    bool has_usages, has_constraints, is_ca = csr_is_ca(csr, &has_constraints);
-    key_usages encoded = csr_usages(csr, &has_usages);
+    return USAGE(CERT_SIGN) & ~usages_of(&spec->usages, false);
+}
+
+static void check_is_ca(const struct certificate_request_spec *spec, const struct csr *csr,
+                        key_usages differing, const char *path, struct field_report *report)
+{
+    bool has_constraints, is_ca = csr_is_ca(csr, &has_constraints);
 
     if (has_constraints && is_ca != spec->is_ca)
         problem_at_member(report, PROBLEM_INVALID, path, "isCA",
                           "is %s, and the basic constraints of the request say the opposite",
                           spec->is_ca ? "true" : "false");
-    if (has_usages && encoded != as_encoded(usages_of(&spec->usages, spec->is_ca)))
+    else if (differing & decided_by_ca(spec))
+        problem_at_member(report, PROBLEM_INVALID, path, "isCA",
+                          spec->is_ca
+                              ? "is true, which asks for 'cert sign', and the request does not"
+                              : "is not true, and the request asks for 'cert sign'; set it, or "
+                                "put that into 'usages'");
+}
+
+static void check_csr(const struct certificate_request_spec *spec, const struct csr *csr,
+                      const char *path, struct field_report *report)
+{
+    bool has_usages;
+    key_usages encoded = csr_usages(csr, &has_usages);
+    key_usages wanted = as_encoded(usages_of(&spec->usages, spec->is_ca));
+    key_usages differing = has_usages ? encoded ^ wanted : 0;
+
+    check_is_ca(spec, csr, differing, path, report);
+    if (differing & ~decided_by_ca(spec))
         problem_at_member(report, PROBLEM_INVALID, path, "usages",
                           "with 'isCA' must ask for the same key usages as the request has in it");
 }

@@ -253,6 +253,7 @@ struct violation request_violation(const struct certificate_spec *spec,
 {
     const struct certificate_request_spec *asked = &request->request.spec;
     uint64_t wanted[CSR_FIELD_COUNT];
+    bool either_is_ca = spec->is_ca || asked->is_ca; /* has its own field, and adds 'cert sign' */
     const char *fields = NULL;
 
     if (!request->csr_ok)
@@ -265,7 +266,7 @@ struct violation request_violation(const struct certificate_spec *spec,
     }
     if (spec->is_ca != asked->is_ca)
         name_field(arena, &fields, "spec.isCA");
-    if (usages_of(&spec->usages, spec->is_ca) != usages_of(&asked->usages, asked->is_ca))
+    if (usages_of(&spec->usages, either_is_ca) != usages_of(&asked->usages, either_is_ca))
         name_field(arena, &fields, "spec.usages");
     if (spec->duration.is_set && asked->duration.is_set && spec->duration.ns != asked->duration.ns)
         name_field(arena, &fields, "spec.duration");

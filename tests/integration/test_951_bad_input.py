@@ -60,6 +60,9 @@ CSR = encoded(pki.new_csr(["a.test"]))
 CSR_OF_A_CA = encoded(pki.new_csr(["a.test"], "basicConstraints=critical,CA:TRUE"))
 CSR_OF_NO_CA = encoded(pki.new_csr(["a.test"], "basicConstraints=critical,CA:FALSE"))
 CSR_OF_ANOTHER_KEY = encoded(pki.forged(pki.new_csr(["a.test"])))
+CSR_THAT_SIGNS = encoded(
+    pki.new_csr(["a.test"], "keyUsage=digitalSignature,keyEncipherment,keyCertSign")
+)
 CSR_OF_A_CLIENT = encoded(pki.new_csr(["a.test"], "extendedKeyUsage=clientAuth"))
 KEY = {"name": "secret", "key": "key"}
 ACCOUNT = {"server": "https://127.0.0.1:1/directory", "privateKeySecretRef": {"name": "account"}}
@@ -477,6 +480,7 @@ REQUESTS_BAD = rows(
     ("spec.duration", "must be longer than 0", POLICY, {"duration": "0"}),
     ("spec.isCA", "basic constraints", CONTROLLER, {"request": CSR_OF_A_CA}),
     ("spec.isCA", "basic constraints", CONTROLLER, {"request": CSR_OF_NO_CA, "isCA": True}),
+    ("spec.isCA", "is not true, and", CONTROLLER, {"request": CSR_THAT_SIGNS}),
     ("spec.usages", "the same key usages", CONTROLLER, {"request": CSR_OF_A_CLIENT}),
     (
         "spec.usages",

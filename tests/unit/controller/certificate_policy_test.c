@@ -29,6 +29,15 @@ SPOIL(bad_request, s->current.csr_ok = false);
 SPOIL(key_of_another_request, s->current.key_hash[0] ^= 1);
 SPOIL(common_name, s->crt.spec.common_name = "www.example.com");
 SPOIL(is_ca, s->crt.spec.is_ca = true);
+
+static void is_ca_with_other_usages(struct sample *s)
+{
+    static int cert_sign = USAGE_CERT_SIGN;
+
+    s->crt.spec.is_ca = true;
+    s->crt.spec.usages = (struct array_int){&cert_sign, 1};
+}
+
 SPOIL(no_request, s->facts.request_count = 0);
 
 static void no_request_other_names(struct sample *s)
@@ -170,7 +179,8 @@ TEST(the_first_check_that_objects_to_the_secret_decides)
         {"8 other name", other_name_added, "RequestChanged", "[spec.otherNames]"},
         {"8 other name removed", other_name_removed, NULL, NULL},
         {"8 bounds", bounds_added, NULL, NULL},
-        {"8 CA", is_ca, "RequestChanged", "[spec.isCA, spec.usages]"},
+        {"8 CA and usages", is_ca_with_other_usages, "RequestChanged", "[spec.isCA, spec.usages]"},
+        {"8 CA", is_ca, "RequestChanged", "[spec.isCA]"},
         {"8 duration", duration_set_on_both, "RequestChanged", "[spec.duration]"},
         {"8 duration added", duration_added, NULL, NULL},
         {"2.3 no request", no_request, NULL, NULL},
