@@ -97,23 +97,16 @@ static void add_escaped_byte(struct buf *line, unsigned char c, bool json)
         buf_add_str(line, "\\t");
         break;
     default:
-        if (c >= 0x80) /* not UTF-8, or the second byte of a C1 control */
+        if (c >= 0x80) /* not UTF-8, or the first byte of what is unseen */
             buf_add_str(line, "?");
         else
             buf_addf(line, json ? "\\u%04x" : "\\x%02x", c);
     }
 }
 
-static bool is_c1_control(const char *s, size_t step)
-{
-    return step == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0;
-}
-
 static void add_character(struct buf *line, const char *s, size_t step, bool json, bool quoted)
 {
-    if (step == 0 || is_c1_control(s, step))
-        add_escaped_byte(line, 0x80, json);
-    else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+    if (step == 0 || str_is_unseen(str_utf8_code(s, step)))
         add_escaped_byte(line, (unsigned char)*s, json);
     else if (quoted && (*s == '"' || *s == '\\'))
         buf_addf(line, "\\%c", *s);

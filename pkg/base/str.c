@@ -143,12 +143,22 @@ bool str_is_utf8(const char *s, size_t len)
     return true;
 }
 
-/* C1 controls (U+0080 to U+009F) steer terminals just as C0 does. */
-static bool is_control(const char *s, size_t step)
+bool str_is_unseen(uint32_t code)
 {
-    const unsigned char *u = (const unsigned char *)s;
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0, 0x1f},          {0x7f, 0x9f}, /* C1 steers terminals just as C0 does */
+        {0xad, 0xad}, /* from here on, Unicode's Cf without those that are seen, Zl and Zp */
+        {0x61c, 0x61c},     {0x180e, 0x180e},   {0x200b, 0x200f}, {0x2028, 0x202e},
+        {0x2060, 0x206f},   {0xfeff, 0xfeff},   {0xfff9, 0xfffb}, {0x1bca0, 0x1bca3},
+        {0x1d173, 0x1d17a}, {0xe0000, 0xe007f},
+    };
 
-    return u[0] < 0x20 || u[0] == 0x7f || (step == 2 && u[0] == 0xc2 && u[1] < 0xa0);
+    for (size_t i = 0; i < ARRAY_LEN(ranges) && code >= ranges[i].first; i++)
+        if (code <= ranges[i].last)
+            return true;
+    return false;
 }
 
 /* Cleans `len` bytes in place and returns how many remain. */
@@ -158,7 +168,7 @@ static size_t clean(char *s, size_t len)
 
     for (size_t from = 0; from < len; from += step) {
         step = str_utf8_next(s + from, len - from);
-        if (step == 0 || is_control(s + from, step)) {
+        if (step == 0 || str_is_unseen(str_utf8_code(s + from, step))) {
             s[to++] = '?';
             step = step ? step : 1;
             continue;

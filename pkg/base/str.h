@@ -24,8 +24,11 @@ uint32_t str_fnv1_32(const void *data, size_t len);
 size_t str_utf8_next(const char *s, size_t len);
 /* The character that these `len` bytes are, of which str_utf8_next() has told. */
 uint32_t str_utf8_code(const char *s, size_t len);
+/* Is it unseen, or does it steer what shows it: a control character (C0, DEL, C1), one that formats, as those
+ * for the direction of writing do, a separator of lines? */
+bool str_is_unseen(uint32_t code);
 int str_hex_digit(char c); /* 0 to 15, in either case; -1: none */
-/* In place: control characters (C0, DEL, C1) and bytes that are not UTF-8 become one '?' each. */
+/* In place: what str_is_unseen() and bytes that are not UTF-8 become one '?' each. */
 void str_clean(char *s);
 /* For a full `text` of `size` bytes that was cut: ends it in "..." between two characters. */
 void str_ellipsis(char *text, size_t size);

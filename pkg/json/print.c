@@ -18,26 +18,48 @@ struct style {
 static void print_value(const struct json *value, const struct style *style, int depth,
                         struct buf *to);
 
-static void print_string(const char *s, size_t len, struct buf *to)
+/* The bytes of the character at `s` if it must not stand as it is, else 0. Programs compare what is compact;
+ * the other style is for people and their terminals. */
+static size_t escaped_bytes(const char *s, size_t len, const struct style *style)
+{
+    unsigned char c = (unsigned char)*s;
+    size_t step;
+
+    if (c < 0x20 || c == '"' || c == '\\')
+        return 1;
+    if (c < 0x7f || style->indent == 0)
+        return 0;
+    step = str_utf8_next(s, len);
+    return step > 0 && str_is_unseen(str_utf8_code(s, step)) ? step : 0;
+}
+
+static void print_escape(uint32_t code, struct buf *to)
 {
     static const char short_forms[0x20] = {
         ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+
+    if (code == '"' || code == '\\')
+        buf_addf(to, "\\%c", (char)code);
+    else if (code < 0x20 && short_forms[code])
+        buf_addf(to, "\\%c", short_forms[code]);
+    else if (code > 0xffff)
+        buf_addf(to, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
+    else
+        buf_addf(to, "\\u%04x", code);
+}
+
+static void print_string(const char *s, size_t len, const struct style *style, struct buf *to)
+{
     size_t plain = 0;
 
     buf_add_char(to, '"');
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-
-        if (c >= 0x20 && c != '"' && c != '\\')
+    for (size_t i = 0, step; i < len; i += step ? step : 1) {
+        step = escaped_bytes(s + i, len - i, style);
+        if (!step)
             continue;
         buf_add(to, s + plain, i - plain);
-        plain = i + 1;
-        if (c >= 0x20)
-            buf_addf(to, "\\%c", c);
-        else if (short_forms[c])
-            buf_addf(to, "\\%c", short_forms[c]);
-        else
-            buf_addf(to, "\\u%04x", c);
+        print_escape(str_utf8_code(s + i, step), to);
+        plain = i + step;
     }
     buf_add(to, s + plain, len - plain);
     buf_add_char(to, '"');
@@ -73,7 +95,7 @@ static void print_member(const char *key, const struct json *value, const struct
     if (!first)
         buf_add_char(to, ',');
     print_break(style, depth, to);
-    print_string(key, strlen(key), to);
+    print_string(key, strlen(key), style, to);
     buf_add_str(to, style->indent > 0 ? ": " : ":");
     print_value(value, style, depth, to);
 }
@@ -152,7 +174,7 @@ static void print_value(const struct json *value, const struct style *style, int
         print_real(json_as_real(value, 0), to);
         break;
     case JSON_KIND_TEXT:
-        print_string(json_as_text(value), json_text_len(value), to);
+        print_string(json_as_text(value), json_text_len(value), style, to);
         break;
     case JSON_KIND_LIST:
         print_list(value, style, depth, to);

@@ -19,13 +19,10 @@ static uint32_t next_char(const char *s, size_t len, size_t *ret_len)
     return str_utf8_code(s, *ret_len);
 }
 
-/* May stand as it is in any style. YAML 1.1 takes 85, 2028 and 2029 for line breaks. */
+/* May stand as it is in any style. YAML 1.1 takes 85, 2028 and 2029 for line breaks, and people read it. */
 static bool is_printable(uint32_t code)
 {
-    return (code >= 0x20 && code < 0x7f) ||
-           (code >= 0xa0 && code < 0xd800 && code != 0x2028 && code != 0x2029) ||
-           (code >= 0xe000 && code < 0xfffe && code != 0xfeff) ||
-           (code >= 0x10000 && code < 0x110000);
+    return !str_is_unseen(code) && code != 0xfffe && code != 0xffff;
 }
 
 static bool all_printable(const char *s, size_t len, bool breaks_too)

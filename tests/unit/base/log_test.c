@@ -122,6 +122,7 @@ TEST(foreign_text_can_neither_end_a_line_nor_break_json)
         {"gr\xc3\xbcn", "gr\xc3\xbcn", "gr\xc3\xbcn"},
         {"\xff\xc3", "??", "??"},
         {"\xc2\x9b", "?", "?"},
+        {"\u202ea\u2069", "?a?", "?a?"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -160,6 +160,31 @@ TEST(clean_leaves_one_question_mark_per_bad_character)
     ASSERT_STREQ(text, "a?b??\xc3\xbc???");
 }
 
+/* Trojan Source (CVE-2021-42574) and its like. */
+TEST(what_nobody_sees_is_not_left_in_a_text)
+{
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        {"a\u202ab\u202ec\u202f", "a?b?c\u202f"},
+        {"\u2065\u2066\u2069\u206f\u2070", "????\u2070"},
+        {"\u200a\u200b\u200e\u200f\u2010", "\u200a???\u2010"},
+        {"\u061c\u061b", "?\u061b"},
+        {"\u2027\u2028\u2029", "\u2027??"},
+        {"a\u00ad\ufeff\u2060\u180eb", "a????b"},
+        {"\U0001f600\ufe0f\U000e0041\U000e0100", "\U0001f600\ufe0f?\U000e0100"},
+        {"\u05d0\u0627\u0905", "\u05d0\u0627\u0905"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(xfree) char *text = xstrdup(rows[i].text);
+
+        CASE(rows[i].text);
+        str_clean(text);
+        ASSERT_STREQ(text, rows[i].wanted);
+    }
+}
+
 TEST(an_excerpt_is_short_clean_and_cuts_no_character)
 {
     char text[LIMIT_EXCERPT + 10];
@@ -200,5 +225,6 @@ RUN_TESTS(cmocka_unit_test(null_equals_only_null), cmocka_unit_test(case_is_igno
           cmocka_unit_test(a_character_is_the_number_that_unicode_gives_it),
           cmocka_unit_test(digits_of_16_are_read_in_either_case),
           cmocka_unit_test(clean_leaves_one_question_mark_per_bad_character),
+          cmocka_unit_test(what_nobody_sees_is_not_left_in_a_text),
           cmocka_unit_test(an_excerpt_is_short_clean_and_cuts_no_character),
           cmocka_unit_test(hashes_are_the_published_ones));

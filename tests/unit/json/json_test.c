@@ -305,6 +305,21 @@ TEST(pretty_printing_keeps_the_order)
                                  "  \"a\": {},\n  \"d\": []\n}");
 }
 
+/* The other style must not depend on what is shown where. */
+TEST(pretty_printing_shows_what_is_unseen)
+{
+    cleanup(json_unref) struct json *value = json_new_map();
+    cleanup(buf_deinit) struct buf text = BUF(1000);
+    cleanup(xfree) char *compact = NULL;
+
+    json_set_text(value, "a\u202e\"", "\u00fc\xc2\x9b\x7f\u2066\n\U0001f600\U000e0041");
+    json_print_pretty(value, &text);
+    ASSERT_STREQ(buf_str(&text), "{\n  \"a\\u202e\\\"\": \"\u00fc\\u009b\\u007f\\u2066\\n"
+                                 "\U0001f600\\udb40\\udc41\"\n}");
+    compact = json_text(value);
+    ASSERT_STREQ(compact, "{\"a\u202e\\\"\":\"\u00fc\xc2\x9b\x7f\u2066\\n\U0001f600\U000e0041\"}");
+}
+
 TEST(printing_beyond_the_maximum_marks_the_buf)
 {
     cleanup(json_unref) struct json *value = parsed("[1,2,3,4,5,6,7,8]");
@@ -485,6 +500,7 @@ RUN_TESTS(cmocka_unit_test(a_secret_in_a_value_is_left_nowhere),
           cmocka_unit_test(text_that_ends_within_what_is_left_out_is_refused),
           cmocka_unit_test(text_as_go_is_compact_keeps_the_order_and_is_fit_for_html),
           cmocka_unit_test(pretty_printing_keeps_the_order),
+          cmocka_unit_test(pretty_printing_shows_what_is_unseen),
           cmocka_unit_test(printing_beyond_the_maximum_marks_the_buf),
           cmocka_unit_test(text_that_is_no_utf8_is_made_valid),
           cmocka_unit_test(a_real_that_is_not_finite_becomes_null),

@@ -177,6 +177,8 @@ static const char *const texts[] = {
     "(a)",
     "~a",
     "a;b",
+    "a\u202eb\u2066\nc",
+    "\u00ad\U000e0041",
     "\xed\x9f\xbf",
     "\xee\x80\x80",
 };
