@@ -82,6 +82,18 @@ static const struct source {
     {"OCSP", cert_ocsp_urls, ask_ocsp},
 };
 
+static int find_out(const struct asking *asking, const struct source *source, const char *url,
+                    struct revocation *ret, struct err *err)
+{
+    if (!str_starts(url, "http://") && !str_starts(url, "https://"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "not asked, as only http:// and https:// can be fetched here");
+    if (!asking->issuer)
+        return err_set(err, ERR_NOT_FOUND,
+                       "not asked, as the certificate of its issuer is not at hand");
+    return source->ask(asking, url, ret, err);
+}
+
 static void ask(const struct asking *asking, const struct source *source, const char *url)
 {
     struct contents *contents = asking->contents;
@@ -92,11 +104,7 @@ static void ask(const struct asking *asking, const struct source *source, const 
     answer = &contents->answers[contents->answer_count++];
     *answer = (struct revocation_answer){
         .certificate = asking->certificate, .kind = source->kind, .url = xstrdup(url)};
-    if (asking->issuer)
-        (void)source->ask(asking, url, &answer->found, &answer->err); /* shown with the answer */
-    else
-        err_set(&answer->err, ERR_NOT_FOUND,
-                "not asked, as the certificate of its issuer is not at hand");
+    (void)find_out(asking, source, url, &answer->found, &answer->err); /* shown with the answer */
 }
 
 static void ask_sources(const struct asking *asking, const struct source *source)

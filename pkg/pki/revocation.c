@@ -35,8 +35,7 @@ static void add_url(const GENERAL_NAME *name, struct strlist *to)
     if (type != GEN_URI)
         return;
     url = xstrndup((const char *)ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
-    if ((int)strlen(url) == ASN1_STRING_length(value) && name_is_url_text(url) &&
-        (str_starts(url, "http://") || str_starts(url, "https://")))
+    if ((int)strlen(url) == ASN1_STRING_length(value) && name_is_url_text(url))
         strlist_add(to, url);
 }
 

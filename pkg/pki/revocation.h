@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "pki/cert.h"
 
-/* URLs of cRLDistributionPoints and of authorityInfoAccess, http and https only; appended to `ret`. */
+/* URLs of cRLDistributionPoints and of authorityInfoAccess, of any scheme; appended to `ret`. */
 void cert_crl_urls(const struct cert *cert, struct strlist *ret);
 void cert_ocsp_urls(const struct cert *cert, struct strlist *ret);
 

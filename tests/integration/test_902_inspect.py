@@ -41,6 +41,13 @@ authorityInfoAccess = OCSP;URI:http://127.0.0.1:{port}/ocsp
 [steering]
 basicConstraints = CA:false
 subjectAltName = DNS:a\x1b[31mb.test,URI:x:\x1b]0;c,email:\x07d@e.test
+[directory]
+basicConstraints = CA:false
+crlDistributionPoints = URI:ldap://ldap.test/cn=list
+authorityInfoAccess = OCSP;URI:ftp://ftp.test/ocsp
+[both_ways]
+basicConstraints = CA:false
+crlDistributionPoints = URI:ldap://ldap.test/cn=list, URI:http://127.0.0.1:{port}/crl
 [bounds]
 basicConstraints = CA:true
 nameConstraints = critical, @limits
@@ -409,6 +416,30 @@ def test_names_that_would_steer_a_terminal_do_not(authority, inspect):
     text = inspect(pem)
     assert "b.test" in text and "d@e.test" in text
     assert "\x1b" not in text and "\x07" not in text
+
+
+# --- places that cannot be asked ---
+
+NOT_FETCHED = "not asked, as only http:// and https:// can be fetched here"
+
+
+def test_places_that_cannot_be_asked_are_named(authority, inspect):
+    pem, _ = authority.issue("directory", "directory")
+    lines = inspect("--revocation", chain(authority, pem), code=1).splitlines()
+    assert f"  certificate 1, CRL ldap://ldap.test/cn=list: problem: {NOT_FETCHED}" in lines
+    assert f"  certificate 1, OCSP ftp://ftp.test/ocsp: problem: {NOT_FETCHED}" in lines
+
+
+def test_one_place_that_can_be_asked_is_enough(authority, inspect):
+    pem, _ = authority.issue("both", "both_ways")
+    authority.publish()
+    text = inspect("--revocation", chain(authority, pem))
+    assert NOT_FETCHED in text and text.count(": not revoked (as of ") == 1
+
+
+def test_where_no_place_is_named_it_says_so(authority, inspect):
+    pem, _ = authority.issue("nowhere", "everything")
+    assert "no certificate names a CRL or OCSP responder" in inspect("--revocation", chain(authority, pem))
 
 
 # --- bounds of a CA ---
