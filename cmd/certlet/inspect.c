@@ -20,8 +20,11 @@ void contents_deinit(struct contents *contents)
     for (size_t i = 0; i < contents->answer_count; i++)
         xfree(contents->answers[i].url);
     xfree(contents->answers);
-    pkey_unref_ptr(&contents->key);
-    xfree(contents->key_problem);
+    for (size_t i = 0; i < contents->key_count; i++) {
+        pkey_unref_ptr(&contents->keys[i].key);
+        xfree(contents->keys[i].problem);
+    }
+    xfree(contents->keys);
     xfree(contents->chain_problem);
     chain_deinit(&contents->chain);
     chain_deinit(&contents->ca);
@@ -46,9 +49,19 @@ const struct cert *contents_issuer(const struct contents *contents, size_t i)
     return found ? found : signer_among(&contents->ca, cert);
 }
 
-bool contents_key_fits(const struct contents *contents)
+bool contents_key_fits(const struct contents *contents, const struct private_key *key)
 {
-    return pkey_equal_public(contents->key, cert_public_key(contents->chain.certs[0]));
+    return key->key && contents->chain.len > 0 &&
+           pkey_equal_public(key->key, cert_public_key(contents->chain.certs[0]));
+}
+
+static bool keys_are_good(const struct contents *contents)
+{
+    for (size_t i = 0; i < contents->key_count; i++)
+        if (contents->keys[i].problem ||
+            (contents->chain.len > 0 && !contents_key_fits(contents, &contents->keys[i])))
+            return false;
+    return true;
 }
 
 static bool is_revoked(const struct contents *contents)
@@ -85,48 +98,79 @@ bool contents_are_good(const struct contents *contents, int64_t now_ms)
 {
     struct chain_expectation expect = {.now_ms = now_ms};
 
-    if (contents->key_problem || contents->chain_problem || is_revoked(contents) ||
+    if (!keys_are_good(contents) || contents->chain_problem || is_revoked(contents) ||
         lacks_answer(contents))
         return false;
     if (contents->chain.len == 0)
         return true; /* a key alone */
-    if (contents->key && !contents_key_fits(contents))
-        return false;
     return chain_verify(&contents->chain, &expect, NULL, NULL) == 0;
+}
+
+/* --- keys --- */
+
+static struct private_key *add_key(struct contents *contents)
+{
+    contents->keys = xrealloc(contents->keys, (contents->key_count + 1) * sizeof(*contents->keys));
+    contents->keys[contents->key_count] = (struct private_key){};
+    return &contents->keys[contents->key_count++];
+}
+
+/* `entry`: of a Secret, "tls.key: "; or "". */
+static int read_key(const char *entry, const char *pem, size_t len, struct contents *contents,
+                    struct err *err)
+{
+    struct private_key *key = add_key(contents);
+    struct err why = {};
+
+    if (pkey_from_pem(pem, len, &key->key, &why) == 0)
+        return 0;
+    key->problem = xasprintf("%s%s", entry, why.text);
+    return err_pass(err, &why);
+}
+
+static bool is_private(const struct pem_block *block)
+{
+    return str_ends(block->label, "PRIVATE KEY");
+}
+
+/* Of those behind the first one a problem is told beside what there is. */
+static int read_key_block(const char *entry, const struct pem_block *block,
+                          struct contents *contents, struct err *err)
+{
+    bool is_first = contents->key_count == 0;
+    int r = read_key(entry, block->start, (size_t)(block->end - block->start), contents, err);
+
+    return is_first ? r : 0;
 }
 
 /* --- a file --- */
 
-/* A file may hold key and chain together (tls-combined.pem): the certificates among its blocks. */
-static int pick_certificates(const struct buf *text, struct buf *ret, bool *ret_has_key,
-                             struct err *err)
+/* A file may hold key and chain together (tls-combined.pem). */
+static int read_blocks(const struct buf *text, struct contents *ret, struct buf *certificates,
+                       struct err *err)
 {
     const char *at = buf_str(text), *end = at + text->len;
     int r;
 
-    *ret_has_key = false;
     for (;;) {
         cleanup(pem_block_deinit) struct pem_block block = {};
 
         r = pem_next(&at, end, &block, err);
+        if (r == 0 && is_private(&block))
+            r = read_key_block("", &block, ret, err);
+        else if (r == 0 && streq(block.label, "CERTIFICATE"))
+            buf_add(certificates, block.start, (size_t)(block.end - block.start));
         if (r < 0)
-            return r == ERR_NOT_FOUND ? buf_check(ret, "the chain", err) : r;
-        if (streq(block.label, "CERTIFICATE"))
-            buf_add(ret, block.start, (size_t)(block.end - block.start));
-        else if (str_ends(block.label, "PRIVATE KEY"))
-            *ret_has_key = true;
+            return r == ERR_NOT_FOUND ? buf_check(certificates, "the chain", err) : r;
     }
 }
 
 static int read_contents(const struct buf *text, struct contents *ret, struct err *err)
 {
     cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM + 16 * LIMIT_CHAIN_CERTS);
-    bool has_key;
-    int r = pick_certificates(text, &pem, &has_key, err);
+    int r = read_blocks(text, ret, &pem, err);
 
-    if (r == 0 && has_key)
-        r = pkey_from_pem(buf_str(text), text->len, &ret->key, err);
-    if (r == 0 && (pem.len > 0 || !has_key))
+    if (r == 0 && (pem.len > 0 || ret->key_count == 0))
         r = chain_from_pem(buf_str(&pem), pem.len, &ret->chain, err);
     return r;
 }
@@ -149,16 +193,33 @@ static int read_path(const char *path, struct contents *ret)
 
 /* --- a Secret --- */
 
-static void read_key(struct contents *contents)
+/* Behind the first one, which is the only one that programs read. */
+static void read_more_keys(struct contents *contents, const struct buf *pem)
+{
+    const char *at = buf_str(pem), *end = at + pem->len;
+
+    for (bool is_first = true;;) {
+        cleanup(pem_block_deinit) struct pem_block block = {};
+
+        if (pem_next(&at, end, &block, NULL) < 0)
+            return;
+        if (is_private(&block) && !is_first)
+            (void)read_key_block("tls.key: ", &block, contents, NULL); /* kept with the key */
+        is_first = is_first && !is_private(&block);
+    }
+}
+
+static void read_keys(struct contents *contents)
 {
     cleanup(buf_deinit) struct buf pem = BUF_SECRET(LIMIT_KEY_PEM);
     struct err err = {};
     int r = secret_value(contents->secret, "tls.key", &pem, &err);
 
-    if (r == 0)
-        r = pkey_from_pem(buf_str(&pem), pem.len, &contents->key, &err);
     if (r < 0)
-        contents->key_problem = xasprintf("tls.key: %s", err.text);
+        add_key(contents)->problem = xasprintf("tls.key: %s", err.text);
+    else
+        (void)read_key("tls.key: ", buf_str(&pem), pem.len, contents, NULL);
+    read_more_keys(contents, &pem);
 }
 
 static void read_chain(struct contents *contents, const char *entry, struct chain *to)
@@ -185,7 +246,7 @@ static int load_secret(const struct place *place, const char *name, struct conte
     if (r < 0)
         return r;
     ret->secret = (const struct secret *)object;
-    read_key(ret);
+    read_keys(ret);
     read_chain(ret, "tls.crt", &ret->chain);
     if (secret_has(ret->secret, "ca.crt"))
         read_chain(ret, "ca.crt", &ret->ca);

@@ -19,9 +19,13 @@ struct revocation_answer { /* of one source about one certificate */
     struct revocation found; /* if `err.code` is 0 */
     struct err err;
 };
-struct contents {           /* zeroed is empty */
-    const struct pkey *key; /* NULL: none */
-    char *key_problem;      /* why there is none although there should be; NULL */
+struct private_key {
+    const struct pkey *key;
+    char *problem; /* why it is NULL */
+};
+struct contents {             /* zeroed is empty */
+    struct private_key *keys; /* programs take the first one */
+    size_t key_count;
     struct chain chain, ca; /* ca: ca.crt of a Secret */
     char *chain_problem;
     const struct secret *secret; /* NULL: a file */
@@ -34,7 +38,8 @@ DEFINE_CLEANUP_VALUE(struct contents, contents_deinit);
 
 /* The certificate that signed number `i`: of the chain or ca.crt; NULL: it is not there. */
 const struct cert *contents_issuer(const struct contents *contents, size_t i);
-bool contents_key_fits(const struct contents *contents);
+/* Is it the first certificate's? One that cannot be read, or without a certificate, is not. */
+bool contents_key_fits(const struct contents *contents, const struct private_key *key);
 /* Is everything as it should be: readable, in order, the key's, in force, not revoked? */
 bool contents_are_good(const struct contents *contents, int64_t now_ms);
 

@@ -136,6 +136,14 @@ static char *harmless(const char *s)
     return text;
 }
 
+static void print_pair(const char *head, const char *value)
+{
+    cleanup(xfree) char *text = harmless(str_or(value, ""));
+
+    if (*text)
+        printf("  %-12s %s\n", head, text);
+}
+
 static void print_list(const char *head, const struct json *list)
 {
     if (json_len(list) == 0)
@@ -223,8 +231,8 @@ static void print_words(const struct json *map, const struct cert *cert, size_t 
                         int64_t now_ms)
 {
     printf("certificate %zu%s\n", number + 1, json_get_bool(map, "isCA", false) ? " (a CA)" : "");
-    printf("  %-12s %s\n  %-12s %s\n", "subject", str_or(json_get_text(map, "subject"), "(none)"),
-           "issuer", json_get_text(map, "issuer"));
+    print_pair("subject", str_or(json_get_text(map, "subject"), "(none)"));
+    print_pair("issuer", json_get_text(map, "issuer"));
     print_list("names", json_get(map, "dnsNames"));
     print_list("addresses", json_get(map, "ipAddresses"));
     print_list("e-mails", json_get(map, "emailAddresses"));
@@ -253,14 +261,6 @@ static void print_chain(const struct chain *chain, int64_t now_ms)
 }
 
 /* --- a Secret --- */
-
-static void print_pair(const char *head, const char *value)
-{
-    cleanup(xfree) char *text = harmless(str_or(value, ""));
-
-    if (*text)
-        printf("  %-12s %s\n", head, text);
-}
 
 static void print_entries(const struct secret *secret)
 {
@@ -352,16 +352,15 @@ static void print_answers(const struct contents *contents)
 /* --- all of it --- */
 
 /* Of a private key only the kind is said. */
-static void print_private_key(const struct contents *contents)
+static void print_private_key(const struct contents *contents, const struct private_key *key)
 {
     cleanup(json_unref) struct json *map = json_new_map();
 
-    set_key(map, contents->key);
-    printf("private key\n");
+    set_key(map, key->key);
     print_key("kind", map);
     if (contents->chain.len > 0)
         printf("  %-12s %s\n", "fits",
-               contents_key_fits(contents) ? "certificate 1" : "NOT the first certificate");
+               contents_key_fits(contents, key) ? "certificate 1" : "NOT the first certificate");
 }
 
 static void print_problem(const char *problem)
@@ -370,15 +369,26 @@ static void print_problem(const char *problem)
         printf("problem: %s\n", problem);
 }
 
+static void print_private_keys(const struct contents *contents)
+{
+    for (size_t i = 0; i < contents->key_count; i++) {
+        const struct private_key *key = &contents->keys[i];
+
+        if (key->key || i > 0)
+            printf("%s\n", i ? "one more private key, which programs pass over" : "private key");
+        if (key->key)
+            print_private_key(contents, key);
+        print_problem(key->problem);
+    }
+}
+
 void contents_print(const struct contents *contents, int64_t now_ms)
 {
     const struct chain *chain = &contents->chain;
 
     if (contents->secret)
         print_secret(contents->secret);
-    if (contents->key)
-        print_private_key(contents);
-    print_problem(contents->key_problem);
+    print_private_keys(contents);
     for (size_t i = 0; i < chain->len; i++) {
         cleanup(json_unref) struct json *map = certificate_json(chain->certs[i], now_ms);
 
@@ -442,15 +452,29 @@ static struct json *secret_json(const struct secret *secret)
     return map;
 }
 
-static void set_private_key(struct json *map, const struct contents *contents)
+static struct json *private_key_json(const struct contents *contents, const struct private_key *key)
 {
-    struct json *key = json_need_map(map, "privateKey");
+    struct json *map = json_new_map();
 
-    if (contents->key)
-        set_key(key, contents->key);
-    json_set_text(key, "problem", contents->key_problem);
-    if (contents->key && contents->chain.len > 0)
-        json_set_bool(key, "fits", contents_key_fits(contents));
+    if (key->key)
+        set_key(map, key->key);
+    json_set_text(map, "problem", key->problem);
+    if (key->key && contents->chain.len > 0)
+        json_set_bool(map, "fits", contents_key_fits(contents, key));
+    return map;
+}
+
+static void set_private_keys(struct json *map, const struct contents *contents)
+{
+    struct json *more = json_new_list();
+
+    for (size_t i = 1; i < contents->key_count; i++)
+        json_append(more, private_key_json(contents, &contents->keys[i]));
+    if (contents->key_count > 0)
+        json_set(map, "privateKey", private_key_json(contents, &contents->keys[0]));
+    if (contents->key_count > 1)
+        json_set(map, "morePrivateKeys", json_ref(more));
+    json_unref(more);
 }
 
 void contents_print_json(const struct contents *contents, int64_t now_ms)
@@ -460,8 +484,7 @@ void contents_print_json(const struct contents *contents, int64_t now_ms)
 
     if (contents->secret)
         json_set(map, "secret", secret_json(contents->secret));
-    if (contents->key || contents->key_problem)
-        set_private_key(map, contents);
+    set_private_keys(map, contents);
     json_set(map, "certificates", chain_json(&contents->chain, now_ms));
     json_set_text(map, "problem", contents->chain_problem);
     if (contents->ca.len > 0)

@@ -1,5 +1,6 @@
 """certlet inspect: Secrets, and whether a certificate was revoked, asked at CRLs and OCSP responders of openssl."""
 
+import base64
 import datetime
 import http.server
 import json
@@ -190,9 +191,9 @@ class Authority:
     def ca(self, *arguments):
         pki.openssl("ca", "-batch", "-config", self.folder / "ca.cnf", *arguments)
 
-    def issue(self, stem, section="leaf", *more):
+    def issue(self, stem, section="leaf", *more, subject=None):
         key, csr, pem = (self.folder / f"{stem}.{suffix}" for suffix in ("key", "csr", "pem"))
-        pki.openssl("req", "-new", *pki.NEW_KEY, "-keyout", key, "-out", csr, "-subj", f"/CN={stem}")
+        pki.openssl("req", "-new", "-utf8", *pki.NEW_KEY, "-keyout", key, "-out", csr, "-subj", f"/CN={subject or stem}")
         self.ca("-in", csr, "-out", pem, "-notext", "-extensions", section, *more)
         return pem, key
 
@@ -418,6 +419,19 @@ def test_names_that_would_steer_a_terminal_do_not(authority, inspect):
     assert "\x1b" not in text and "\x07" not in text
 
 
+# Those of the direction of writing, of CVE-2021-42574; one that is unseen; C1; and a letter that is one.
+UNSEEN = "a\u202eb\u2066c\u200fd\u061ce\u200bf\u009bg\u05d0"
+
+
+def test_names_that_would_turn_the_line_around_do_not(authority, inspect):
+    pem, _ = authority.issue("turned", subject=UNSEEN)
+    text = inspect(pem)
+    assert "  subject      CN=a?b?c?d?e?f?g\u05d0\n" in text
+    as_json = inspect("-o", "json", pem)
+    assert "CN=a\\u202eb\\u2066c" in as_json
+    assert json.loads(as_json)["certificates"][0]["subject"] == f"CN={UNSEEN}"
+
+
 # --- places that cannot be asked ---
 
 NOT_FETCHED = "not asked, as only http:// and https:// can be fetched here"
@@ -440,6 +454,53 @@ def test_one_place_that_can_be_asked_is_enough(authority, inspect):
 def test_where_no_place_is_named_it_says_so(authority, inspect):
     pem, _ = authority.issue("nowhere", "everything")
     assert "no certificate names a CRL or OCSP responder" in inspect("--revocation", chain(authority, pem))
+
+
+# --- private keys ---
+
+FITS, FITS_NOT = "  fits         certificate 1", "  fits         NOT the first certificate"
+ONE_MORE = "one more private key, which programs pass over"
+
+
+def texts(*files):
+    return b"".join(file.read_bytes() for file in files)
+
+
+def test_a_second_key_is_told_and_whether_it_fits(authority, inspect, tmp_path):
+    (pem, key), (_, other) = authority.issue("one"), authority.issue("two")
+    file = tmp_path / "both.pem"
+    file.write_bytes(texts(key, pem, other))
+    lines = inspect(file, code=1).splitlines()
+    assert lines[lines.index("private key") + 2] == FITS
+    assert lines[lines.index(ONE_MORE) + 2] == FITS_NOT
+    file.write_bytes(texts(other, key, pem))
+    lines = inspect(file, code=1).splitlines()
+    assert lines[lines.index("private key") + 2] == FITS_NOT
+    assert lines[lines.index(ONE_MORE) + 2] == FITS
+    found = json.loads(inspect("-o", "json", file, code=1))
+    assert found["privateKey"]["fits"] is False and [one["fits"] for one in found["morePrivateKeys"]] == [True]
+    file.write_bytes(texts(key, key, pem))
+    assert ONE_MORE in inspect(file)
+    file.write_bytes(texts(key))
+    assert ONE_MORE not in inspect(file) and "morePrivateKeys" not in inspect("-o", "json", file)
+
+
+def test_a_second_key_that_cannot_be_read_is_a_problem(authority, inspect, tmp_path):
+    pem, key = authority.issue("one")
+    broken = b"-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"
+    (tmp_path / "both.pem").write_bytes(texts(key, pem) + broken)
+    text = inspect(tmp_path / "both.pem", code=1)
+    assert f"{ONE_MORE}\nproblem: the PEM block 'EC PRIVATE KEY' cannot be read" in text
+    assert FITS in text.splitlines()
+
+
+def test_a_key_before_a_long_chain_is_read(authority, inspect, tmp_path):
+    """Together they are larger than a key may be."""
+    pem, key = authority.issue("long", "bounds", subject="a" * 60)
+    file = tmp_path / "combined.pem"
+    file.write_bytes(texts(key, *[pem] * 16))
+    assert file.stat().st_size > 13_000
+    assert FITS in inspect(file, code=1).splitlines()
 
 
 # --- bounds of a CA ---
@@ -519,6 +580,17 @@ def test_a_secret_that_is_not_in_order(program, inspect):
     assert "fits         NOT the first" in inspect("--dir", program.folder, "--secret", "odd", code=1)
     text = inspect("--dir", program.folder, "--secret", "empty", code=1)
     assert "problem: tls.key: " in text and "problem: tls.crt: " in text
+
+
+def test_a_second_key_in_a_secret_is_told(program, inspect):
+    web, root = (program.object("Secret", f"{name}-tls")["data"] for name in ("web", "root"))
+    keys = base64.b64encode(base64.b64decode(web["tls.key"]) + base64.b64decode(root["tls.key"])).decode()
+    two = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "two", "namespace": "default"}}
+    program.write("two.yaml", {**two, "data": {"tls.crt": web["tls.crt"], "tls.key": keys}})
+    program.run_once()
+    lines = inspect("--dir", program.folder, "--secret", "two", code=1).splitlines()
+    assert lines[lines.index("private key") + 2] == FITS
+    assert lines[lines.index(ONE_MORE) + 2] == FITS_NOT
 
 
 def test_what_is_written_on_a_secret_does_not_steer_a_terminal(program, inspect):
