@@ -100,10 +100,12 @@ int certificate_read_secret(struct certificate_run *run, struct err *err)
     return 0;
 }
 
-/* Ours by uid, and still labelled: without the label it could neither be used nor replaced. */
+/* Ours by uid, and still labelled: without the label it could neither be used nor replaced. The target Secret is
+ * ours by uid too, where it has an owner, and a template may label it in any way. */
 bool certificate_is_next_key(const struct certificate *crt, const struct object *secret)
 {
-    return object_is_controlled_by(secret, crt->object.metadata.uid) &&
+    return !streq(secret->metadata.name, crt->spec.secret_name) &&
+           object_is_controlled_by(secret, crt->object.metadata.uid) &&
            streq(object_label(secret, LABEL_NEXT_PRIVATE_KEY), "true");
 }
 

@@ -258,6 +258,27 @@ TEST(labels_and_annotations_of_the_template_come_and_go)
     sim_free(sim);
 }
 
+/* Labels that mean something to us: the Secret is neither taken for another one nor written without end. */
+TEST(a_template_may_have_labels_of_ours)
+{
+    struct sim_options options = {.start_ms = START, .owner_ref = true};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]",
+                                   "  secretTemplate:\n    labels:\n"
+                                   "      controller.cert-manager.io/fao: other\n"
+                                   "      cert-manager.io/next-private-key: 'true'\n"));
+    expect_orders(sim, 1);
+    ASSERT_STREQ(label(sim, "controller.cert-manager.io/fao"), "true");
+    ASSERT_STREQ(label(sim, "cert-manager.io/next-private-key"), "true");
+    sim_advance(sim, DAYS(1));
+    expect_orders(sim, 1);
+    sim_set_condition(sim, "certificate/web", "Issuing", "True", "ManuallyTriggered", "by hand");
+    expect_orders(sim, 2);
+    sim_free(sim);
+}
+
 TEST(metadata_that_somebody_changed_is_set_back)
 {
     struct sim *sim = issued();
@@ -424,6 +445,7 @@ RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depe
           cmocka_unit_test(rotation_policy_never_keeps_the_key),
           cmocka_unit_test(rotation_policy_never_with_other_key_settings_says_what_to_do),
           cmocka_unit_test(labels_and_annotations_of_the_template_come_and_go),
+          cmocka_unit_test(a_template_may_have_labels_of_ours),
           cmocka_unit_test(metadata_that_somebody_changed_is_set_back),
           cmocka_unit_test(output_formats_come_and_go),
           cmocka_unit_test(data_of_others_in_the_secret_is_left_alone),

@@ -161,7 +161,9 @@ static size_t owned_keys(struct sim *sim, const struct certificate *crt)
     cache_by_index(sim->controllers->caches.secrets, INDEX_OWNER, crt->object.metadata.uid,
                    &secrets);
     for (size_t i = 0; i < secrets.len; i++)
-        count += streq(object_label(secrets.items[i], LABEL_NEXT_PRIVATE_KEY), "true");
+        count += streq(object_label(secrets.items[i], LABEL_NEXT_PRIVATE_KEY), "true") &&
+                 !streq(((const struct object *)secrets.items[i])->metadata.name,
+                        crt->spec.secret_name);
     return count;
 }
 
