@@ -107,7 +107,7 @@ static DEFINE_FIELDS(certificate_private_key, "Certificate spec.privateKey",
 static const struct field secret_template_rows[] = {
     FIELD(struct secret_template, annotations, "annotations", MAP,
           .check = check_template_annotations),
-    FIELD(struct secret_template, labels, "labels", MAP, .check = check_labels),
+    FIELD(struct secret_template, labels, "labels", MAP, .check = check_template_labels),
 };
 static DEFINE_FIELDS(secret_template, "Certificate spec.secretTemplate", secret_template_rows,
                      NULL);

@@ -499,6 +499,34 @@ void check_window_duration(const void *member, const char *path, struct field_re
         field_report_add(report, PROBLEM_INVALID, path, "must be longer than 0s");
 }
 
+/* cert-manager lets them in, so they are no error; for 'cert-manager.io/' in annotations there is a rule. */
+static bool is_reserved(const char *key)
+{
+    return str_starts(key, "cert-manager.io/") || str_starts(key, "controller.cert-manager.io/") ||
+           str_starts(key, "acme.certlet.dev/");
+}
+
+static const char reserved_text[] =
+    "has a prefix that the controller uses for itself; take another one";
+
+void check_template_labels(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_pair *labels = member;
+
+    check_labels(member, path, report);
+    for (size_t i = 0; i < labels->len; i++) {
+        const struct pair *label = &labels->items[i];
+
+        if (!streq(label->key, LABEL_FAO)) {
+            if (is_reserved(label->key))
+                problem_at_key(report, PROBLEM_WARNING, path, label->key, "%s", reserved_text);
+        } else if (!streq(label->value, "true")) {
+            problem_at_key(report, PROBLEM_WARNING, path, label->key,
+                           "has no effect: the controller writes it, and always as 'true'");
+        }
+    }
+}
+
 /* Ours are written by us, so a template must not name them. */
 void check_template_annotations(const void *member, const char *path, struct field_report *report)
 {
@@ -512,5 +540,7 @@ void check_template_annotations(const void *member, const char *path, struct fie
             problem_at_key(report, PROBLEM_INVALID, path, key,
                            "annotations of 'cert-manager.io/' are written by the controller and "
                            "may not be in a template");
+        else if (is_reserved(key) && !streq(key, ANNOTATION_ALLOW_DIRECT_INJECTION))
+            problem_at_key(report, PROBLEM_WARNING, path, key, "%s", reserved_text);
     }
 }
