@@ -1195,7 +1195,9 @@ def authorities(tmp_path_factory):
     root = pki.pair_data(pki.new_certificate(folder, "root", "root", "keyUsage=critical,keyCertSign"))
     other = pki.pair_data(pki.new_certificate(folder, "other", "other", "keyUsage=critical,keyCertSign"))
     no_ca = pki.pair_data(pki.new_certificate(folder, "leaf", "leaf", "basicConstraints=critical,CA:FALSE"))
+    no_signer = pki.pair_data(pki.new_certificate(folder, "no-signer", "no-signer", "keyUsage=critical,cRLSign"))
     return {
+        "no-signer": no_signer,
         "old": pki.pair_data(pki.expired_authority(folder)),
         "no-ca": no_ca,
         "keys": {**root, "tls.key": other["tls.key"]},
@@ -1209,6 +1211,7 @@ def authorities(tmp_path_factory):
 AUTHORITIES = {  # what of the message, beside the name of the Secret
     "old": "expired",
     "no-ca": "is not a CA",
+    "no-signer": "keyCertSign",
     "keys": "tls.key is not the key",
     "key": "tls.key",
     "crt": "tls.crt",

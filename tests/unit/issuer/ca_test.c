@@ -4,6 +4,25 @@ static const struct pkey *root_key, *middle_key, *leaf_key;
 static char *root_pem, *middle_pem, *old_root_pem, *plain_pem;
 static char *root_key_pem, *middle_key_pem;
 
+/* A CA by its basic constraints, with digitalSignature and cRLSign. Written by the openssl program. */
+static char no_signer_pem[] = "-----BEGIN CERTIFICATE-----\n"
+                              "MIIBiDCCAS+gAwIBAgIUVxNLLHwB5zezKVtUrqkzubjExQIwCgYIKoZIzj0EAwIw\n"
+                              "ETEPMA0GA1UEAwwGbm9zaWduMCAXDTI2MTEzMDE0MDYzMFoYDzIxMjYxMTA2MTQw\n"
+                              "NjMwWjARMQ8wDQYDVQQDDAZub3NpZ24wWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC\n"
+                              "AARxhmNwHQuC3y0ELP+J6Vg/fIP6tKsijlt4e0atHoPjPGnmZiyMxdxHGezSoZF/\n"
+                              "rxDW5CmXGBoWanI4nvJ4En6Bo2MwYTAdBgNVHQ4EFgQUdMhGntKryYJHvS1VefcE\n"
+                              "82+GzBEwHwYDVR0jBBgwFoAUdMhGntKryYJHvS1VefcE82+GzBEwDwYDVR0TAQH/\n"
+                              "BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAYIwCgYIKoZIzj0EAwIDRwAwRAIgXKl+Hpyl\n"
+                              "xB616mzyMQFHclD8+IYeZv8BNn5i0uQujJ8CIHL7VUrfYwEEULRkR6PLL9K3jLNF\n"
+                              "1ZmyTHpV7gxCkl3l\n"
+                              "-----END CERTIFICATE-----\n";
+static char no_signer_key_pem[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgkBN+w+5vwpewPfKW\n"
+    "boTmTKivn4Cpj1OGynIjalA7mV+hRANCAARxhmNwHQuC3y0ELP+J6Vg/fIP6tKsi\n"
+    "jlt4e0atHoPjPGnmZiyMxdxHGezSoZF/rxDW5CmXGBoWanI4nvJ4En6B\n"
+    "-----END PRIVATE KEY-----\n";
+
 static struct issuer the_issuer(struct ca_issuer *spec, const struct kind *kind)
 {
     return (struct issuer){
@@ -40,6 +59,10 @@ TEST(setup_says_what_is_wrong_with_the_secret)
          "ErrGetKeyPair",
          "ca.crt: "},
         {"not a CA", {.crt = plain_pem, .key = root_key_pem}, "ErrInvalidKeyPair", "is not a CA"},
+        {"a CA that may not sign certificates",
+         {.crt = no_signer_pem, .key = no_signer_key_pem},
+         "ErrInvalidKeyPair",
+         "the key usage of the CA certificate 'CN=nosign' does not allow its key to sign"},
         {"the key of another",
          {.crt = root_pem, .key = middle_key_pem},
          "ErrInvalidKeyPair",
