@@ -29,7 +29,8 @@ static bool has_common_name(const struct certificate_spec *spec)
 
     if (str_empty(spec->literal_subject))
         return !str_empty(spec->common_name);
-    (void)dn_parse(spec->literal_subject, &dn, NULL); /* has its own check */
+    if (dn_parse(spec->literal_subject, &dn, NULL) < 0)
+        return true; /* has its own check, and may be meant to have one */
     for (size_t i = 0; i < dn.len; i++)
         if (streq(dn.items[i].oid, DN_COMMON_NAME) && *dn.items[i].value)
             return true;

@@ -320,6 +320,10 @@ static const struct rule_case {
      "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
      "spec: {secretName: a, issuerRef: {name: a}, literalSubject: 'CN=,CN=a'}\n",
      NULL, 0, NULL},
+    {"a literal subject that cannot be read, alone",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a}, literalSubject: UNKNOWN=a}\n",
+     "spec.literalSubject", PROBLEM_INVALID, "is not a distinguished name"},
     {"a reference without a key",
      NAMED_CERTIFICATE "  keystores: {jks: {create: true, passwordSecretRef: {name: a}}}\n",
      "spec.keystores.jks.passwordSecretRef.key", PROBLEM_REQUIRED, "must be set"},
