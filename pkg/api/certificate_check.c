@@ -12,6 +12,7 @@
 #include "base/cron.h"
 #include "base/limits.h"
 #include "pki/dn.h"
+#include "pki/names.h"
 
 #define SECOND_NS  INT64_C(1000000000)
 #define MINUTE_NS  (60 * SECOND_NS)
@@ -112,6 +113,16 @@ void certificate_other_name_check(const void *self, const char *path, struct fie
                           "must be set: of which sort the name is");
     if (str_empty(name->utf8_value))
         problem_at_member(report, PROBLEM_REQUIRED, path, "utf8Value", "is empty; set the name");
+}
+
+/* RFC 5280 4.2.1.9; cert-manager lets it in. */
+static void check_cert_sign(const struct certificate_spec *spec, const char *path,
+                            struct field_report *report)
+{
+    if (!spec->is_ca && usages_of(&spec->usages, false) & USAGE(CERT_SIGN))
+        problem_at_member(report, PROBLEM_WARNING, path, "isCA",
+                          "is not true, but 'usages' has 'cert sign': what such a certificate "
+                          "signs is not trusted, and it may be refused itself");
 }
 
 /* Name constraints */
@@ -368,6 +379,9 @@ static void check_password(const struct secret_key_selector *ref, const char *pa
 {
     bool has_ref = ref && !str_empty(ref->name);
 
+    if (has_ref && !name_is_dns1123_subdomain(ref->name))
+        problem_at_member(report, PROBLEM_WARNING, path, "passwordSecretRef.name",
+                          "is not a name that a Secret can have, so that there is none");
     if (has_ref && !password)
         check_password_key(ref, is_made, path, report);
     if (has_ref == (password != NULL))
@@ -416,6 +430,7 @@ void certificate_spec_check(const void *self, const char *path, struct field_rep
 
     check_has_name(spec, path, report);
     check_one_subject(spec, path, report);
+    check_cert_sign(spec, path, report);
     check_is_bounded_ca(spec, path, report);
     check_size(spec, path, report);
     check_times(spec, path, report);

@@ -178,6 +178,8 @@ static const char *dns_name_problem(const char *name, enum field_problem_kind *r
     if (strlen(name) > DNS_NAME_MAX)
         return "is longer than 253 characters, which no DNS name is";
     *ret_kind = PROBLEM_WARNING;
+    if (name_is_ip(name))
+        return "is an IP address, which CAs and clients look for in 'ipAddresses'";
     if (!name_is_dns_san(name))
         return "is not a DNS name that CAs accept: use letters, digits, '-' and '.', '*' only as "
                "the first label, and the xn-- form of international names";
@@ -216,6 +218,22 @@ void check_email_addresses(const void *member, const char *path, struct field_re
             problem_with_item(report, PROBLEM_INVALID, path, i, emails->items[i], bare_email);
 }
 
+/* scheme ":" and what a URI may have, as far as programs look at it when they read a certificate (RFC 3986). */
+static bool is_uri(const char *s)
+{
+    size_t scheme = strcspn(s, ":");
+
+    if (!s[scheme] || !isalpha((unsigned char)*s))
+        return false;
+    for (size_t i = 0; i < scheme; i++)
+        if (!isalnum((unsigned char)s[i]) && !strchr("+-.", s[i]))
+            return false;
+    for (const char *c = strpbrk(s, " %"); c; c = strpbrk(c + 1, " %"))
+        if (*c == ' ' || str_hex_digit(c[1]) < 0 || str_hex_digit(c[2]) < 0)
+            return false;
+    return true;
+}
+
 void check_uris(const void *member, const char *path, struct field_report *report)
 {
     const struct array_string *uris = member;
@@ -230,6 +248,10 @@ void check_uris(const void *member, const char *path, struct field_report *repor
             problem_with_item(
                 report, PROBLEM_INVALID, path, i, uris->items[i],
                 "is not ASCII; write a domain in its xn-- form, and the rest with '%'");
+        else if (!is_uri(uris->items[i]))
+            problem_with_item(report, PROBLEM_WARNING, path, i, uris->items[i],
+                              "is not a URI such as 'spiffe://example.org/web'; there are programs "
+                              "that cannot read a certificate with it");
     }
 }
 
@@ -324,6 +346,10 @@ void check_issuer_reference(const void *member, const char *path, struct field_r
 
     if (!streq(issuer_reference_group(ref), "cert-manager.io"))
         return;
+    (void)snprintf(place, sizeof(place), "%s.name", path);
+    if (!str_empty(ref->name) && !name_is_dns1123_subdomain(ref->name))
+        problem_with(report, PROBLEM_WARNING, place, ref->name,
+                     "is not a name that an issuer can have, so that there is none");
     if (streq(kind, "Issuer") || streq(kind, "ClusterIssuer"))
         return;
     (void)snprintf(place, sizeof(place), "%s.kind", path);

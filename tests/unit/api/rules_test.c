@@ -324,6 +324,38 @@ static const struct rule_case {
      "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
      "spec: {secretName: a, issuerRef: {name: a}, literalSubject: UNKNOWN=a}\n",
      "spec.literalSubject", PROBLEM_INVALID, "is not a distinguished name"},
+    {"an address as a DNS name",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a}, dnsNames: [192.0.2.1]}\n",
+     "spec.dnsNames[0]", PROBLEM_WARNING, "look for in 'ipAddresses'"},
+    {"URIs",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a}, uris: ['spiffe://a/b', 'urn:a', 'http://a/%20']}\n",
+     NULL, 0, NULL},
+    {"a URI without a scheme",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a}, uris: ['a:b', '://a']}\n",
+     "spec.uris[1]", PROBLEM_WARNING, "is not a URI such as"},
+    {"a URI with a blank",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a}, uris: ['http://a/b c']}\n",
+     "spec.uris[0]", PROBLEM_WARNING, "is not a URI such as"},
+    {"a URI with a broken escape",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a}, uris: ['http://a/%2']}\n",
+     "spec.uris[0]", PROBLEM_WARNING, "is not a URI such as"},
+    {"an issuer whose name there cannot be",
+     "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web}\n"
+     "spec: {secretName: a, issuerRef: {name: a/b}, dnsNames: [a]}\n",
+     "spec.issuerRef.name", PROBLEM_WARNING, "'a/b' is not a name that an issuer can have"},
+    {"cert sign without a CA", NAMED_CERTIFICATE "  usages: [cert sign]\n", "spec.isCA",
+     PROBLEM_WARNING, "'usages' has 'cert sign'"},
+    {"cert sign of a CA", NAMED_CERTIFICATE "  isCA: true\n  usages: [cert sign]\n", NULL, 0, NULL},
+    {"a password in a Secret whose name there cannot be",
+     NAMED_CERTIFICATE
+     "  keystores: {jks: {create: true, passwordSecretRef: {name: A_B, key: a}}}\n",
+     "spec.keystores.jks.passwordSecretRef.name", PROBLEM_WARNING,
+     "can have, so that there is none"},
     {"a reference without a key",
      NAMED_CERTIFICATE "  keystores: {jks: {create: true, passwordSecretRef: {name: a}}}\n",
      "spec.keystores.jks.passwordSecretRef.key", PROBLEM_REQUIRED, "must be set"},
