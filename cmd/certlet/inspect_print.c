@@ -320,9 +320,9 @@ static const char *state_text(enum revocation_state state)
 static void print_answer(const struct revocation_answer *answer)
 {
     char when[TIME_TEXT_MAX];
+    cleanup(xfree) char *url = harmless(answer->url);
 
-    printf("  certificate %zu, %s %s: ", answer->certificate + 1, answer->kind,
-           str_or(answer->url, "-"));
+    printf("  certificate %zu, %s %s: ", answer->certificate + 1, answer->kind, url);
     if (answer->err.code) {
         printf("problem: %s\n", answer->err.text);
         return;

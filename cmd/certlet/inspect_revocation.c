@@ -3,12 +3,13 @@
 
 #include "base/clock.h"
 #include "http/http.h"
+#include "pki/names.h"
 
 #define USER_AGENT  "certlet-inspect/" CERTLET_VERSION " (linux)"
 #define TIMEOUT_MS  SECONDS(15)
 #define CRL_MAX     (32 * 1024 * 1024) /* of a large CA */
 #define OCSP_MAX    (64 * 1024)
-#define SOURCES_MAX 8 /* of one certificate */
+#define SOURCES_MAX 8 /* of one certificate and kind */
 
 struct asking {
     struct contents *contents;
@@ -82,10 +83,15 @@ static const struct source {
     {"OCSP", cert_ocsp_urls, ask_ocsp},
 };
 
+static bool can_be_asked(const char *url)
+{
+    return name_is_url_text(url) && (str_starts(url, "http://") || str_starts(url, "https://"));
+}
+
 static int find_out(const struct asking *asking, const struct source *source, const char *url,
                     struct revocation *ret, struct err *err)
 {
-    if (!str_starts(url, "http://") && !str_starts(url, "https://"))
+    if (!can_be_asked(url))
         return err_set(err, ERR_UNSUPPORTED,
                        "not asked, as only http:// and https:// can be fetched here");
     if (!asking->issuer)
@@ -110,10 +116,12 @@ static void ask(const struct asking *asking, const struct source *source, const 
 static void ask_sources(const struct asking *asking, const struct source *source)
 {
     cleanup(strlist_deinit) struct strlist urls = {};
+    size_t counts[2] = {}; /* those that are only told keep none from being asked */
 
     source->urls(asking->cert, &urls);
-    for (size_t i = 0; i < urls.len && i < SOURCES_MAX; i++)
-        ask(asking, source, urls.items[i]);
+    for (size_t i = 0; i < urls.len; i++)
+        if (counts[can_be_asked(urls.items[i])]++ < SOURCES_MAX)
+            ask(asking, source, urls.items[i]);
 }
 
 static void ask_all(struct asking *asking)

@@ -35,23 +35,33 @@ static void add_url(const GENERAL_NAME *name, struct strlist *to)
     if (type != GEN_URI)
         return;
     url = xstrndup((const char *)ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
-    if ((int)strlen(url) == ASN1_STRING_length(value) && name_is_url_text(url))
+    if ((int)strlen(url) == ASN1_STRING_length(value))
         strlist_add(to, url);
 }
 
-/* NULL: it is not there, or cannot be read, which is nobody's error here. */
-static void *extension_of(const struct cert *cert, int nid)
+/* Where places were named, and none of them by a URL. */
+static void say_if_none(size_t places, size_t before, struct strlist *to)
+{
+    if (places > 0 && to->len == before)
+        strlist_add(to, "(a name that is no URL)");
+}
+
+/* NULL: it is not there, or cannot be read, of which `to` has a word. */
+static void *extension_of(const struct cert *cert, int nid, struct strlist *to)
 {
     void *value = NULL;
 
-    return extension_get(X509_get0_extensions(cert_x509(cert)), nid, &value, NULL) == 0 ? value
-                                                                                        : NULL;
+    if (extension_get(X509_get0_extensions(cert_x509(cert)), nid, &value, NULL) == 0)
+        return value;
+    strlist_add(to, "(an extension that cannot be read)");
+    return NULL;
 }
 
 void cert_crl_urls(const struct cert *cert, struct strlist *ret)
 {
+    size_t before = ret->len;
     cleanup(CRL_DIST_POINTS_free)
-        CRL_DIST_POINTS *points = extension_of(cert, NID_crl_distribution_points);
+        CRL_DIST_POINTS *points = extension_of(cert, NID_crl_distribution_points, ret);
 
     for (int i = 0; i < sk_DIST_POINT_num(points); i++) {
         const DIST_POINT_NAME *place = sk_DIST_POINT_value(points, i)->distpoint;
@@ -60,19 +70,24 @@ void cert_crl_urls(const struct cert *cert, struct strlist *ret)
              j++)
             add_url(sk_GENERAL_NAME_value(place->name.fullname, j), ret);
     }
+    say_if_none(points != NULL, before, ret);
 }
 
 void cert_ocsp_urls(const struct cert *cert, struct strlist *ret)
 {
+    size_t before = ret->len, places = 0;
     cleanup(AUTHORITY_INFO_ACCESS_free)
-        AUTHORITY_INFO_ACCESS *list = extension_of(cert, NID_info_access);
+        AUTHORITY_INFO_ACCESS *list = extension_of(cert, NID_info_access, ret);
 
     for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(list); i++) {
         const ACCESS_DESCRIPTION *access = sk_ACCESS_DESCRIPTION_value(list, i);
 
-        if (OBJ_obj2nid(access->method) == NID_ad_OCSP)
-            add_url(access->location, ret);
+        if (OBJ_obj2nid(access->method) != NID_ad_OCSP)
+            continue;
+        places++;
+        add_url(access->location, ret);
     }
+    say_if_none(places, before, ret);
 }
 
 /* --- what both say --- */

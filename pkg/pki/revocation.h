@@ -11,7 +11,8 @@
 #include "base/buf.h"
 #include "pki/cert.h"
 
-/* URLs of cRLDistributionPoints and of authorityInfoAccess, of any scheme; appended to `ret`. */
+/* Where cRLDistributionPoints and authorityInfoAccess say that it is: URLs of any scheme and with anything in them,
+ * or words in brackets where there is none among them. Appended to `ret`. */
 void cert_crl_urls(const struct cert *cert, struct strlist *ret);
 void cert_ocsp_urls(const struct cert *cert, struct strlist *ret);
 

@@ -46,6 +46,15 @@ subjectAltName = DNS:a\x1b[31mb.test,URI:x:\x1b]0;c,email:\x07d@e.test
 basicConstraints = CA:false
 crlDistributionPoints = URI:ldap://ldap.test/cn=list
 authorityInfoAccess = OCSP;URI:ftp://ftp.test/ocsp
+[by_name_alone]
+basicConstraints = CA:false
+crlDistributionPoints = by_name
+[steering_url]
+basicConstraints = CA:false
+crlDistributionPoints = URI:ldap://ldap.test/a list\x1b[31m
+[eight]
+basicConstraints = CA:false
+crlDistributionPoints = URI:{eight}, URI:http://127.0.0.1:{port}/crl
 [both_ways]
 basicConstraints = CA:false
 crlDistributionPoints = URI:ldap://ldap.test/cn=list, URI:http://127.0.0.1:{port}/crl
@@ -153,7 +162,8 @@ class Authority:
         (self.folder / "index.txt").write_text("")
         (self.folder / "serial").write_text("1000\n")
         (self.folder / "crlnumber").write_text("01\n")
-        config = CONFIG.format(folder=folder, port=self.server.server_address[1])
+        config = CONFIG.format(folder=folder, port=self.server.server_address[1],
+                               eight=", URI:".join(f"ldap://{number}.test/" for number in range(8)))
         (self.folder / "ca.cnf").write_text(config)
         pki.new_certificate(folder, "ca", "certlet test authority", "basicConstraints=critical,CA:true",
                             "keyUsage=keyCertSign,cRLSign")
@@ -442,6 +452,21 @@ def test_places_that_cannot_be_asked_are_named(authority, inspect):
     lines = inspect("--revocation", chain(authority, pem), code=1).splitlines()
     assert f"  certificate 1, CRL ldap://ldap.test/cn=list: problem: {NOT_FETCHED}" in lines
     assert f"  certificate 1, OCSP ftp://ftp.test/ocsp: problem: {NOT_FETCHED}" in lines
+
+
+@pytest.mark.parametrize(
+    "section, place",
+    [("by_name_alone", "(a name that is no URL)"), ("steering_url", "ldap://ldap.test/a list?[31m")],
+)
+def test_a_place_is_told_whatever_it_is(authority, inspect, section, place):
+    pem, _ = authority.issue("place", section)
+    assert f"CRL {place}: problem: {NOT_FETCHED}" in inspect("--revocation", chain(authority, pem), code=1)
+
+
+def test_many_places_that_cannot_be_asked_hide_none(authority, inspect):
+    pem, _ = authority.issue("eight", "eight")
+    authority.publish()
+    assert ": not revoked (as of " in inspect("--revocation", chain(authority, pem))
 
 
 def test_one_place_that_can_be_asked_is_enough(authority, inspect):
