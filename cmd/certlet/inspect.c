@@ -165,14 +165,36 @@ static int read_blocks(const struct buf *text, struct contents *ret, struct buf 
     }
 }
 
+/* What is there in place of what we look for. */
+static int nothing_found(const struct buf *text, struct err *err)
+{
+    cleanup(pem_block_deinit) struct pem_block block = {};
+    const char *at = buf_str(text);
+
+    if (pem_next(&at, at + text->len, &block, NULL) == 0)
+        return err_set(err, ERR_INVALID,
+                       "there is a PEM block '%s', but no certificate and no private key",
+                       block.label);
+    if (str_starts(buf_str(text), "\xef\xbb\xbf"))
+        return err_set(err, ERR_INVALID,
+                       "it begins with a byte order mark (U+FEFF), which hides the first line");
+    if (*buf_str(text) == 0x30) /* a SEQUENCE */
+        return err_set(err, ERR_INVALID,
+                       "it looks like DER, and only PEM is read; 'openssl x509 -inform DER' "
+                       "makes it of a certificate, 'openssl pkcs12' of a PKCS#12 file");
+    return err_set(err, ERR_INVALID, "there is no PEM block, so no certificate");
+}
+
 static int read_contents(const struct buf *text, struct contents *ret, struct err *err)
 {
     cleanup(buf_deinit) struct buf pem = BUF(LIMIT_BUNDLE_PEM + 16 * LIMIT_CHAIN_CERTS);
     int r = read_blocks(text, ret, &pem, err);
 
-    if (r == 0 && (pem.len > 0 || ret->key_count == 0))
-        r = chain_from_pem(buf_str(&pem), pem.len, &ret->chain, err);
-    return r;
+    if (r < 0)
+        return r;
+    if (pem.len > 0)
+        return chain_from_pem(buf_str(&pem), pem.len, &ret->chain, err);
+    return ret->key_count > 0 ? 0 : nothing_found(text, err);
 }
 
 static int read_path(const char *path, struct contents *ret)

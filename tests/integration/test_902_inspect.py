@@ -481,6 +481,24 @@ def test_where_no_place_is_named_it_says_so(authority, inspect):
     assert "no certificate names a CRL or OCSP responder" in inspect("--revocation", chain(authority, pem))
 
 
+# --- what is not read ---
+
+NOT_READ = {  # what is said, and what makes the file of a certificate's
+    "there is a PEM block 'CERTIFICATE REQUEST', but no certificate": lambda pem: pem.with_suffix(".csr").read_bytes(),
+    "it looks like DER": lambda pem: pki.openssl_bytes("x509", "-in", pem, "-outform", "DER"),
+    "it begins with a byte order mark": lambda pem: b"\xef\xbb\xbf" + pem.read_bytes(),
+    "there is no PEM block": lambda pem: b"",
+}
+
+
+@pytest.mark.parametrize("says", NOT_READ)
+def test_what_is_there_in_place_of_a_certificate_is_told(authority, program, tmp_path, says):
+    pem, _ = authority.issue("plain")
+    (tmp_path / "file").write_bytes(NOT_READ[says](pem))
+    done = program.command("inspect", tmp_path / "file")
+    assert done.returncode == 1 and says in done.stderr
+
+
 # --- private keys ---
 
 FITS, FITS_NOT = "  fits         certificate 1", "  fits         NOT the first certificate"
