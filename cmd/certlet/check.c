@@ -58,14 +58,32 @@ static bool is_manifest(const char *name)
            (str_ends(name, ".yaml") || str_ends(name, ".yml") || str_ends(name, ".json"));
 }
 
-static int check_path(struct checking *checking, const char *path, int depth, struct err *err);
+/* Those that we are in: a link may lead back to one of them, and to the same files again. */
+struct folder {
+    const struct folder *above;
+    dev_t dev;
+    ino_t ino;
+    int depth;
+};
+
+static bool is_inside(const struct folder *folder, const struct stat *info)
+{
+    for (; folder; folder = folder->above)
+        if (folder->dev == info->st_dev && folder->ino == info->st_ino)
+            return true;
+    return false;
+}
+
+static int check_path(struct checking *checking, const char *path, const struct folder *above,
+                      struct err *err);
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int check_folder(struct checking *checking, const char *path, int depth, struct err *err)
+static int check_folder(struct checking *checking, const char *path, const struct folder *folder,
+                        struct err *err)
 {
     struct dirent **entries = NULL;
     int r = 0, count = scandir(path, &entries, NULL, by_name);
@@ -77,22 +95,26 @@ static int check_folder(struct checking *checking, const char *path, int depth, 
         struct stat info;
         bool is_folder = stat(below, &info) == 0 && S_ISDIR(info.st_mode);
 
-        if (r == 0 && entries[i]->d_name[0] != '.' && depth < FOLDER_DEPTH_MAX &&
-            (is_folder || is_manifest(entries[i]->d_name)))
-            r = check_path(checking, below, depth + 1, err);
+        if (r == 0 && entries[i]->d_name[0] != '.' && folder->depth < FOLDER_DEPTH_MAX &&
+            (is_folder ? !is_inside(folder, &info) : is_manifest(entries[i]->d_name)))
+            r = check_path(checking, below, folder, err);
         free(entries[i]);
     }
     free(entries);
     return r;
 }
 
-static int check_path(struct checking *checking, const char *path, int depth, struct err *err)
+static int check_path(struct checking *checking, const char *path, const struct folder *above,
+                      struct err *err)
 {
     struct stat info;
+    struct folder folder = {.above = above, .depth = above ? above->depth + 1 : 0};
 
-    if (!streq(path, "-") && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
-        return check_folder(checking, path, depth, err);
-    return check_file(checking, path, err);
+    if (streq(path, "-") || stat(path, &info) < 0 || !S_ISDIR(info.st_mode))
+        return check_file(checking, path, err);
+    folder.dev = info.st_dev;
+    folder.ino = info.st_ino;
+    return check_folder(checking, path, &folder, err);
 }
 
 static size_t print_problems(const struct manifest_problems *problems)
@@ -118,7 +140,7 @@ static int check_manifests(const struct usage *usage, const char *const *paths, 
     struct err err = {};
 
     for (size_t i = 0; i < count; i++) {
-        if (check_path(&checking, paths[i], 0, &err) < 0) {
+        if (check_path(&checking, paths[i], NULL, &err) < 0) {
             usage_complain(usage, &err);
             return EXIT_STORE;
         }

@@ -325,6 +325,20 @@ def test_renew_of_a_certificate_that_does_not_exist_is_told_and_others_are_done(
     assert program.certificate_pem("also-tls", "shop") != before
 
 
+def test_check_reads_each_file_once_where_links_lead_back(bare, tmp_path):
+    """Two such links in a folder were followed in every order, as deep as it goes."""
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (below / "wrong.yaml").write_text("hello\n")
+    for name in ("up", "top"):
+        (below / name).symlink_to(tmp_path)
+    (tmp_path / "other").symlink_to(below)  # where a link leads elsewhere it is followed
+    done = bare.command("check", tmp_path)
+    assert done.returncode == 1
+    files = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert files == [str(below / "wrong.yaml"), str(tmp_path / "other" / "wrong.yaml")]
+
+
 def test_the_examples_of_the_documentation_can_be_used(bare):
     examples = ROOT / "docs/kinds/examples"
     files = sorted(examples.glob("*.yaml"))
