@@ -1,18 +1,29 @@
-/* writers.c - notes by uid of the Certificate. */
+/*
+ * writers.c - notes by uid of the Certificate.
+ *
+ * What was stored is noted of every Certificate, so that is small: two hashes of 64 bits. The rest is of the few
+ * whose Secrets somebody else writes, too.
+ */
 #include "controller/writers.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/map.h"
+#include "base/pool.h"
+#include "base/str.h"
 #include "base/thread.h"
+#include "cache/tree.h"
 
 #define TWICE_WITHIN_MS MINUTES(10)
 #define STOPPED_FOR_MS  HOURS(1)
 
+struct stored {
+    struct tree_node node; /* by uid */
+    uint64_t uid, key;     /* hash; beginning of the public key's */
+};
+
 struct note {
-    unsigned char stored[SHA256_LEN];
-    bool has_stored;
     bool is_overwritten;             /* since we stored it */
     int64_t before_last_ms, last_ms; /* overwritten at */
     char repaired[24];               /* resourceVersion that a repair was applied to */
@@ -20,6 +31,8 @@ struct note {
 
 struct writers {
     struct mutex mutex;
+    struct tree stored;
+    struct pool pool;  /* of these */
     struct map *notes; /* uid to struct note */
 };
 
@@ -28,6 +41,7 @@ struct writers *writers_new(void)
     struct writers *self = xalloc(sizeof(*self));
 
     mutex_init(&self->mutex);
+    pool_init(&self->pool);
     self->notes = map_new(xfree);
     return self;
 }
@@ -37,11 +51,13 @@ void writers_free(struct writers *self)
     if (!self)
         return;
     map_free(self->notes);
+    pool_deinit(&self->pool);
     mutex_deinit(&self->mutex);
     xfree(self);
 }
 
-/* The mutex is held. */
+/* --- with the mutex held --- */
+
 static struct note *note_of(struct writers *self, const char *uid)
 {
     struct note *note = map_get(self->notes, uid);
@@ -53,15 +69,56 @@ static struct note *note_of(struct writers *self, const char *uid)
     return note;
 }
 
+static int compare_uid(const void *probe, const struct tree_node *node)
+{
+    uint64_t uid = *(const uint64_t *)probe, other = CONTAINER_OF(node, struct stored, node)->uid;
+
+    return (uid > other) - (uid < other);
+}
+
+static struct stored *stored_find(struct writers *self, uint64_t uid)
+{
+    struct tree_node *node = tree_find(&self->stored, compare_uid, &uid);
+
+    return node ? CONTAINER_OF(node, struct stored, node) : NULL;
+}
+
+static struct stored *stored_need(struct writers *self, uint64_t uid)
+{
+    struct stored *stored = stored_find(self, uid);
+
+    if (stored)
+        return stored;
+    stored = pool_alloc(&self->pool, sizeof(*stored));
+    stored->uid = uid;
+    tree_add(&self->stored, &stored->node, compare_uid, &uid);
+    return stored;
+}
+
+static uint64_t uid_number(const char *uid)
+{
+    return str_hash(uid, strlen(uid));
+}
+
+static uint64_t key_number(const unsigned char key_hash[SHA256_LEN])
+{
+    uint64_t number;
+
+    memcpy(&number, key_hash, sizeof(number));
+    return number;
+}
+
+/* --- */
+
 void writers_note_stored(struct writers *self, const char *uid,
                          const unsigned char key_hash[SHA256_LEN])
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    struct note *note = note_of(self, uid);
+    struct note *note = map_get(self->notes, uid);
 
-    memcpy(note->stored, key_hash, SHA256_LEN);
-    note->has_stored = true;
-    note->is_overwritten = false;
+    stored_need(self, uid_number(uid))->key = key_number(key_hash);
+    if (note)
+        note->is_overwritten = false;
 }
 
 void writers_note_repaired(struct writers *self, const char *uid, const char *version)
@@ -98,11 +155,12 @@ const char *writers_rival(struct writers *self, const char *uid, const struct se
                           int64_t now_ms, int64_t *ret_until_ms)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    struct note *note = map_get(self->notes, uid);
+    const struct stored *stored = stored_find(self, uid_number(uid));
+    struct note *note;
 
-    if (!note || !note->has_stored || !secret || !secret->foreign_owner ||
-        memcmp(secret->key_hash, note->stored, SHA256_LEN) == 0)
+    if (!stored || !secret || !secret->foreign_owner || stored->key == key_number(secret->key_hash))
         return NULL;
+    note = note_of(self, uid);
     if (!note->is_overwritten)
         count(note, now_ms);
     if (!is_stopped(note, now_ms))
@@ -114,6 +172,10 @@ const char *writers_rival(struct writers *self, const char *uid, const struct se
 void writers_forget(struct writers *self, const char *uid)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    uint64_t number = uid_number(uid);
+    struct tree_node *node = tree_remove(&self->stored, compare_uid, &number);
 
-    map_remove(self->notes, uid);
+    if (node)
+        pool_free(&self->pool, CONTAINER_OF(node, struct stored, node), sizeof(struct stored));
+    (void)map_remove(self->notes, uid);
 }

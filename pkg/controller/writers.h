@@ -12,6 +12,7 @@
 struct writers;
 struct writers *writers_new(void);
 void writers_free(struct writers *writers);
+DEFINE_CLEANUP(struct writers, writers_free);
 
 /* We have stored a certificate with this public key hash for the Certificate `uid`. */
 void writers_note_stored(struct writers *writers, const char *uid,
