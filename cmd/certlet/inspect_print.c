@@ -98,6 +98,17 @@ static void set_bounds(struct json *map, const struct cert *cert)
     json_unref(one);
 }
 
+static void set_others(struct json *map, const struct cert *cert)
+{
+    cleanup(strlist_deinit) struct strlist names = {}, usages = {};
+    struct err err = {};
+
+    if (cert_others(cert, &names, &usages, &err) < 0)
+        strlist_add(&names, err.text);
+    set_names(map, "furtherNames", &names);
+    set_names(map, "furtherUsages", &usages);
+}
+
 static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
 {
     struct json *map = json_new_map();
@@ -119,6 +130,7 @@ static struct json *certificate_json(const struct cert *cert, int64_t now_ms)
     set_key(map, cert_public_key(cert));
     json_set(map, "usages", usages_json(cert_usages(cert)));
     json_set_bool(map, "isCA", cert_is_ca(cert));
+    set_others(map, cert);
     set_bounds(map, cert);
     json_set_text(map, "serial", cert_serial_hex(cert));
     json_set_text(map, "sha256", fingerprint);
@@ -238,9 +250,11 @@ static void print_words(const struct json *map, const struct cert *cert, size_t 
     print_list("e-mails", json_get(map, "emailAddresses"));
     print_list("URIs", json_get(map, "uris"));
     print_other_names(json_get(map, "otherNames"));
+    print_list("more names", json_get(map, "furtherNames"));
     print_validity(map, cert, now_ms);
     print_key("key", map);
     print_list("usages", json_get(map, "usages"));
+    print_list("more usages", json_get(map, "furtherUsages"));
     print_bounds(json_get(map, "nameConstraints"));
     printf("  %-12s %s\n  %-12s %s\n", "serial", json_get_text(map, "serial"), "SHA-256",
            json_get_text(map, "sha256"));

@@ -243,6 +243,15 @@ X509 *cert_x509(const struct cert *cert)
     return cert->x509;
 }
 
+int cert_others(const struct cert *cert, struct strlist *names, struct strlist *usages,
+                struct err *err)
+{
+    const X509_EXTENSIONS *extensions = X509_get0_extensions(cert->x509);
+    int r = x509_names_read_others(extensions, names, err);
+
+    return r < 0 ? r : usages_read_others(extensions, usages, err);
+}
+
 int cert_bounds(const struct cert *cert, struct name_bounds *ret, struct err *err)
 {
     return name_bounds_read(X509_get0_extensions(cert->x509), ret, err);

@@ -29,6 +29,9 @@ bool cert_is_self_signed(const struct cert *cert); /* issuer == subject and own 
 /* Issuer name and signature; nothing about dates or usages. */
 bool cert_is_signed_by(const struct cert *cert, const struct cert *issuer);
 key_usages cert_usages(const struct cert *cert); /* as csr_usages() */
+/* Appends what cert_names() and cert_usages() have no place for: names of other kinds in words, usages as OIDs. */
+int cert_others(const struct cert *cert, struct strlist *names, struct strlist *usages,
+                struct err *err);
 /* Of which names it may sign; none: nothing is said. ERR_INVALID: it cannot be read. */
 int cert_bounds(const struct cert *cert, struct name_bounds *ret, struct err *err);
 void cert_to_der(const struct cert *cert, struct buf *to);

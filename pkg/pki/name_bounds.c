@@ -136,19 +136,20 @@ static int read_directory_name(struct strlist *to, const X509_NAME *name, struct
     return r;
 }
 
-/* Certificate has no field for these. */
-static int read_other(struct strlist *to, int type, const void *value, struct err *err)
+int other_name_read(struct strlist *to, int type, const void *value, struct err *err)
 {
     static const char *const words[] = {
         [GEN_OTHERNAME] = "an other name",
         [GEN_X400] = "an X.400 address",
         [GEN_EDIPARTY] = "an EDI party name",
-        [GEN_RID] = "a registered identifier",
     };
 
     if (type == GEN_DIRNAME)
         return read_directory_name(to, value, err);
-    strlist_add(to, words[type]);
+    if (type == GEN_RID)
+        strlist_add_take(to, oid_text("registered identifier ", value));
+    else
+        strlist_add(to, words[type]);
     return 0;
 }
 
@@ -163,7 +164,7 @@ static int read_subtree(const GENERAL_NAME *name, struct subtrees *to, struct er
         if (type == subtree_types[i].type)
             return ia5_read(texts_of(to, subtree_types[i].offset), value, subtree_types[i].what,
                             err);
-    return read_other(&to->others, type, value, err);
+    return other_name_read(&to->others, type, value, err);
 }
 
 static int read_subtrees(const STACK_OF(GENERAL_SUBTREE) * subtrees, struct subtrees *to,

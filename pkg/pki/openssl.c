@@ -58,3 +58,13 @@ void extension_add(X509_EXTENSIONS **extensions, int nid, void *value, bool crit
 {
     openssl_must(X509V3_add1_i2d(extensions, nid, value, critical, X509V3_ADD_APPEND) == 1);
 }
+
+char *oid_text(const char *head, const ASN1_OBJECT *oid)
+{
+    int len = OBJ_obj2txt(NULL, 0, oid, 1);
+    cleanup(xfree) char *dotted = xalloc((size_t)(len > 0 ? len : 0) + 1);
+
+    if (len > 0)
+        (void)OBJ_obj2txt(dotted, len + 1, oid, 1); /* the length that it just said */
+    return xasprintf("%s%s", head, len > 0 ? dotted : "(an OID that is too long)");
+}

@@ -129,6 +129,8 @@ X509 *cert_x509(const struct cert *cert);  /* lent; not to be changed */
 X509_REQ *csr_x509(const struct csr *csr); /* lent; not to be changed */
 bool cert_may_sign(const struct cert *cert);
 
+/* Appends the alternative names that x509_names has no place for, in words. */
+int x509_names_read_others(const X509_EXTENSIONS *extensions, struct strlist *to, struct err *err);
 /* Subject and SAN, both ways. Reading refuses what contains a NUL. */
 int x509_names_write_subject(const struct x509_names *names, X509_NAME *to, struct err *err);
 int x509_names_write_san(const struct x509_names *names, X509_EXTENSIONS **extensions,
@@ -140,12 +142,16 @@ int name_text(const X509_NAME *name, char **ret, struct err *err);
 int ia5_read(struct strlist *list, const ASN1_STRING *value, const char *what, struct err *err);
 int name_bounds_write(const struct name_bounds *bounds, X509_EXTENSIONS **extensions,
                       struct err *err);
+/* Appends in words a general name of a kind that Certificate has no field for. */
+int other_name_read(struct strlist *to, int type, const void *value, struct err *err);
 int name_bounds_read(const X509_EXTENSIONS *extensions, struct name_bounds *ret, struct err *err);
 int x509_names_read(struct x509_names *names, const X509_NAME *subject,
                     const X509_EXTENSIONS *extensions, struct err *err);
 
 void usages_write(key_usages usages, X509_EXTENSIONS **extensions);
 int usages_read(const X509_EXTENSIONS *extensions, key_usages *ret, bool *ret_has, struct err *err);
+/* Appends the extended ones that key_usages has no bit for, dotted. */
+int usages_read_others(const X509_EXTENSIONS *extensions, struct strlist *to, struct err *err);
 /* basicConstraints: whether of a CA, and whether there are any. */
 int constraints_read(const X509_EXTENSIONS *extensions, bool *ret_is_ca, bool *ret_has,
                      struct err *err);
@@ -155,6 +161,8 @@ int constraints_read(const X509_EXTENSIONS *extensions, bool *ret_is_ca, bool *r
 int crl_check_scope(const X509_CRL *crl, const struct cert *cert, bool *ret_some_reasons,
                     struct err *err);
 
+/* Heap: "<head><dotted>". */
+char *oid_text(const char *head, const ASN1_OBJECT *oid);
 /* "<what> cannot be read" else. */
 int asn1_time_ms(const ASN1_TIME *time, const char *what, int64_t *ret_ms, struct err *err);
 

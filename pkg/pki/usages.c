@@ -126,6 +126,22 @@ int usages_read(const X509_EXTENSIONS *extensions, key_usages *ret, bool *ret_ha
     return 0;
 }
 
+int usages_read_others(const X509_EXTENSIONS *extensions, struct strlist *to, struct err *err)
+{
+    cleanup(EXTENDED_KEY_USAGE_free) EXTENDED_KEY_USAGE *list = NULL;
+    void *value = NULL;
+    int r = extension_get(extensions, NID_ext_key_usage, &value, err);
+
+    list = value;
+    for (int i = 0; r == 0 && list && i < sk_ASN1_OBJECT_num(list); i++) {
+        const ASN1_OBJECT *oid = sk_ASN1_OBJECT_value(list, i);
+
+        if (!from_nid(OBJ_obj2nid(oid)))
+            strlist_add_take(to, oid_text("", oid));
+    }
+    return r;
+}
+
 int constraints_read(const X509_EXTENSIONS *extensions, bool *ret_is_ca, bool *ret_has,
                      struct err *err)
 {

@@ -373,16 +373,15 @@ int ia5_read(struct strlist *list, const ASN1_STRING *value, const char *what, s
 static int read_other(struct x509_names *names, const OTHERNAME *other, struct err *err)
 {
     cleanup(xfree) char *oid = NULL, *text = NULL;
-    int len = OBJ_obj2txt(NULL, 0, other->type_id, 1);
     int r;
 
-    if (len <= 0 || ASN1_TYPE_get(other->value) != V_ASN1_UTF8STRING)
+    if (OBJ_obj2txt(NULL, 0, other->type_id, 1) <= 0 ||
+        ASN1_TYPE_get(other->value) != V_ASN1_UTF8STRING)
         return 0;
     r = text_of(other->value->value.utf8string, &text, err);
     if (r < 0)
         return r;
-    oid = xalloc((size_t)len + 1);
-    (void)OBJ_obj2txt(oid, len + 1, other->type_id, 1); /* the length that it just said */
+    oid = oid_text("", other->type_id);
     x509_names_add_other(names, oid, text);
     return 0;
 }
@@ -419,6 +418,33 @@ static int read_san(struct x509_names *names, const X509_EXTENSIONS *extensions,
             return err_wrap(err, "alternative names");
     }
     return 0;
+}
+
+/* Is it one that read_general_name() passes over? */
+static bool is_other(int type, const void *value)
+{
+    const OTHERNAME *other = value;
+
+    if (type == GEN_OTHERNAME)
+        return ASN1_TYPE_get(other->value) != V_ASN1_UTF8STRING;
+    return type == GEN_X400 || type == GEN_DIRNAME || type == GEN_EDIPARTY || type == GEN_RID;
+}
+
+int x509_names_read_others(const X509_EXTENSIONS *extensions, struct strlist *to, struct err *err)
+{
+    cleanup(GENERAL_NAMES_free) GENERAL_NAMES *san = NULL;
+    void *found = NULL;
+    int r = extension_get(extensions, NID_subject_alt_name, &found, err);
+
+    san = found;
+    for (int i = 0; r == 0 && san && i < sk_GENERAL_NAME_num(san); i++) {
+        int type;
+        const void *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(san, i), &type);
+
+        if (is_other(type, value))
+            r = other_name_read(to, type, value, err);
+    }
+    return r;
 }
 
 int x509_names_read(struct x509_names *names, const X509_NAME *subject,

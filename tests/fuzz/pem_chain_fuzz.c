@@ -2,6 +2,8 @@
  * A certificate chain as an ACME server may send it, and the same bytes as a private key. The
  * first byte chooses between PEM as it stands and DER, which the fuzzer finds its way into sooner.
  */
+#include <string.h>
+
 #include "base/limits.h"
 #include "base/str.h"
 #include "pki/cert.h"
@@ -14,7 +16,9 @@ static void look_at_cert(const struct cert *cert)
     cleanup(xfree) char *ari_id = NULL;
     cleanup(xfree) char *fingerprint = cert_fingerprint_hex(cert);
     cleanup(name_bounds_deinit) struct name_bounds bounds = {};
+    cleanup(strlist_deinit) struct strlist names = {}, usages = {};
 
+    (void)cert_others(cert, &names, &usages, NULL);
     (void)cert_bounds(cert, &bounds, NULL); /* may be broken */
     (void)cert_ari_id(cert, &ari_id, NULL); /* many have none */
     (void)cert_is_self_signed(cert);
@@ -48,9 +52,18 @@ static void look_at_key(const char *pem, size_t len)
     cleanup(pkey_unref) const struct pkey *key = NULL;
     cleanup(pkey_unref) const struct pkey *again = NULL;
     cleanup(buf_deinit) struct buf written = BUF_SECRET(LIMIT_KEY_PEM);
+    unsigned char hash[SHA256_LEN];
+    struct pkey_look look;
+    int r = pkey_from_pem(pem, len, &key, NULL);
 
-    if (pkey_from_pem(pem, len, &key, NULL) < 0)
+    if (pkey_look(pem, len, &look, NULL) != r)
+        __builtin_trap();
+    if (r < 0)
         return;
+    pkey_public_hash(key, hash);
+    if (look.algorithm != pkey_algorithm(key) || look.size != pkey_size(key) ||
+        memcmp(look.public_hash, hash, sizeof(hash)) != 0)
+        __builtin_trap();
     pkey_to_pem(key, KEY_PKCS1, &written);
     if (!written.failed && (pkey_from_pem(buf_str(&written), written.len, &again, NULL) < 0 ||
                             !pkey_equal_public(key, again)))

@@ -46,6 +46,10 @@ subjectAltName = DNS:a\x1b[31mb.test,URI:x:\x1b]0;c,email:\x07d@e.test
 basicConstraints = CA:false
 crlDistributionPoints = URI:ldap://ldap.test/cn=list
 authorityInfoAccess = OCSP;URI:ftp://ftp.test/ocsp
+[further]
+basicConstraints = CA:false
+subjectAltName = DNS:a.test, RID:1.2.3.4, dirName:somebody, otherName:1.2.3;IA5STRING:x
+extendedKeyUsage = serverAuth, 1.3.6.1.4.1.311.20.2.2
 [by_name_alone]
 basicConstraints = CA:false
 crlDistributionPoints = by_name
@@ -440,6 +444,15 @@ def test_names_that_would_turn_the_line_around_do_not(authority, inspect):
     as_json = inspect("-o", "json", pem)
     assert "CN=a\\u202eb\\u2066c" in as_json
     assert json.loads(as_json)["certificates"][0]["subject"] == f"CN={UNSEEN}"
+
+
+def test_names_and_usages_that_a_certificate_cannot_ask_for_are_shown(authority, inspect):
+    pem, _ = authority.issue("further", "further")
+    text = inspect(pem)
+    assert "  more names   registered identifier 1.2.3.4, directory name O=Some\\, Body, an other name\n" in text
+    assert "  more usages  1.3.6.1.4.1.311.20.2.2\n" in text
+    shown = json.loads(inspect("-o", "json", pem))["certificates"][0]
+    assert shown["furtherUsages"] == ["1.3.6.1.4.1.311.20.2.2"] and len(shown["furtherNames"]) == 3
 
 
 # --- places that cannot be asked ---
