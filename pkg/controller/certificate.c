@@ -276,11 +276,12 @@ static bool trusts_absence(const struct certificate_run *run)
     return begins(run) || replaces_it || ends_readiness;
 }
 
-/* The first one, at once: nothing is asked of anybody outside, and the store refuses it where there is a Secret
- * after all (certificate_short.c). */
+/* At the first look at a new Certificate: nothing is asked of anybody outside, and the store refuses what was made
+ * where there is a Secret after all (certificate_short.c). */
 static bool store_will_tell(const struct certificate_run *run)
 {
-    return run->decision.action == CERTIFICATE_ISSUE_AT_ONCE && !run->crt->status.revision.is_set;
+    return run->decision.action == CERTIFICATE_ISSUE_AT_ONCE && !run->crt->status.revision.is_set &&
+           !condition_find(&run->crt->status.conditions, "Ready");
 }
 
 /* Decides, and once more when it turns on a Secret that the cache does not have: a cache that is late, or a

@@ -13,6 +13,8 @@
  * For the first certificate 3 also finds out whether there is a Secret that the caches do not have (a restored
  * one, say): it is written only where nothing is. What is there then decides.
  */
+#include <string.h>
+
 #include "base/log.h"
 #include "controller/certificate_run.h"
 
@@ -162,12 +164,24 @@ static int finish(struct short_path *path, struct err *err)
     return r;
 }
 
+/* A Secret that was found only now may hold the key that must stay. */
+static bool key_may_be_next(const struct short_path *path)
+{
+    const struct secret_facts *secret = path->run->facts.secret;
+    unsigned char key_hash[SHA256_LEN];
+
+    if (certificate_rotates_key(&path->run->crt->spec) || !secret || !secret->key_ok)
+        return true;
+    pkey_public_hash(path->key, key_hash);
+    return memcmp(secret->key_hash, key_hash, SHA256_LEN) == 0;
+}
+
 static int start_long(struct short_path *path, struct err *err)
 {
     struct certificate_run *run = path->run;
     int r = certificate_start(run, err);
 
-    if (r < 0 || !path->asked)
+    if (r < 0 || !path->asked || !key_may_be_next(path))
         return r;
     run->decision.next_key_name = run->decision.status.next_private_key_secret_name;
     return certificate_store_next_key(run, path->key, err);

@@ -25,7 +25,7 @@ static struct sim *split_sim(uint64_t seed)
 static void assert_nothing_new(struct sim *sim, const char *key)
 {
     ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
-    ASSERT_STREQ(sim_secret(sim, "secret/web-tls", "tls.key"), key);
+    ASSERT_STREQ(sim_secret(sim, "web-tls", "tls.key"), key);
     ASSERT_EQ(sim_orders_placed(sim), 1);
     ASSERT_STREQ(sim_text(sim, "certificate/web", "status.revision"), "1");
 }
@@ -40,7 +40,7 @@ TEST(a_label_that_a_user_takes_off_is_put_back_and_nothing_is_issued)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct sim *sim = split_sim(seed);
-        const char *key = sim_secret(sim, "secret/web-tls", "tls.key");
+        const char *key = sim_secret(sim, "web-tls", "tls.key");
 
         sim_patch(sim, "secret/web-tls",
                   "{metadata: {labels: {controller.cert-manager.io/fao: null}}}");
@@ -58,7 +58,7 @@ TEST(a_secret_that_loses_its_label_while_the_program_is_down_is_not_issued_anew)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct sim *sim = split_sim(seed);
-        const char *key = sim_secret(sim, "secret/web-tls", "tls.key");
+        const char *key = sim_secret(sim, "web-tls", "tls.key");
 
         sim_patch(sim, "secret/web-tls", "{metadata: {labels: null}}");
         sim_restart(sim);
@@ -82,7 +82,7 @@ TEST(a_secret_that_is_deleted_is_issued_anew_at_once)
 TEST(a_key_that_must_not_rotate_stays_when_its_label_is_taken_off_before_a_renewal)
 {
     struct sim *sim = split_sim(3);
-    const char *key = sim_secret(sim, "secret/web-tls", "tls.key");
+    const char *key = sim_secret(sim, "web-tls", "tls.key");
 
     sim_patch(sim, "certificate/web", "{spec: {privateKey: {rotationPolicy: Never}}}");
     sim_run_until_idle(sim);
@@ -91,7 +91,7 @@ TEST(a_key_that_must_not_rotate_stays_when_its_label_is_taken_off_before_a_renew
               "{metadata: {labels: {controller.cert-manager.io/fao: null}}}");
     sim_run_until_idle(sim);
     ASSERT_STREQ(sim_text(sim, "certificate/web", "status.revision"), "2");
-    ASSERT_STREQ(sim_secret(sim, "secret/web-tls", "tls.key"), key);
+    ASSERT_STREQ(sim_secret(sim, "web-tls", "tls.key"), key);
     sim_free(sim);
 }
 

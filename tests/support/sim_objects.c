@@ -230,6 +230,7 @@ const char *sim_secret(struct sim *sim, const char *name, const char *key)
     struct buf value = BUF(1024 * 1024);
     struct err err = {};
 
+    ASSERT_FALSE(str_starts(name, "secret/")); /* is put in front here */
     if (!text)
         return NULL;
     must(base64_decode(&value, text, strlen(text), &err), &err, "decoding", name);
