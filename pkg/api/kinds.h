@@ -29,6 +29,7 @@ const struct kind *kind_by_name(const char *name);
     "passwordSecret"                   /* Certificates by Secrets with passwords of key stores */
 #define INDEX_ISSUER      "issuer"     /* "Issuer/ns/name", "ClusterIssuer//name" */
 #define INDEX_PLACE       "place"      /* Challenges that hold one, by namespace; "*" for all */
+#define PLACE_PRESENTED   "+"          /* of it: those that are presented, also without a place */
 #define INDEX_USED_SECRET "usedSecret" /* Issuers by the Secrets they read */
 #define INDEX_KEY_SECRET                                                                           \
     "keySecret" /* requests without a certificate by their private key's Secret */

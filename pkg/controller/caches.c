@@ -144,6 +144,10 @@ static void challenge_issuer_values(const void *object, cache_emit_fn *emit, voi
 
 static void place_values(const void *object, cache_emit_fn *emit, void *arg)
 {
+    const struct challenge *challenge = object;
+
+    if (challenge->status.presented && !state_is_final(challenge->status.state))
+        emit(arg, PLACE_PRESENTED);
     if (!challenge_holds_place(object))
         return;
     emit(arg, "*");

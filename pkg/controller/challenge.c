@@ -228,7 +228,8 @@ static bool is_still_needed(const struct run *run)
 {
     struct sharing sharing = {.self = run->challenge};
 
-    cache_visit_index(run->self->caches.challenges, INDEX_PLACE, "*", note_sharing, &sharing);
+    cache_visit_index(run->self->caches.challenges, INDEX_PLACE, PLACE_PRESENTED, note_sharing,
+                      &sharing);
     return sharing.found;
 }
 

@@ -83,5 +83,37 @@ TEST(two_orders_whose_challenges_have_one_name_share_it)
     }
 }
 
-RUN_TESTS(cmocka_unit_test(two_requests_whose_orders_would_have_one_name_have_one_each),
+/* Who waits has given its place up, and not the record, which both need: a CA that gives a pending authorization to
+ * two Orders wants one value of both. */
+TEST(a_record_that_two_share_stays_while_one_waits_and_the_other_goes)
+{
+    for (int ca_is_away = 0; ca_is_away <= 1; ca_is_away++) {
+        struct sim_options options = {.start_ms = START, .ca = {.reuse_pending = true}};
+        struct sim *sim = with_issuer(&options);
+        const char *record = "_acme-challenge.www.example.com";
+
+        CASE(ca_is_away ? "the CA is away" : "the Issuer is not ready");
+        sim_apply(sim, SIM_CERTIFICATE("one", "[www.example.com]", ""));
+        sim_apply(sim, SIM_CERTIFICATE("two", "[www.example.com]", ""));
+        sim_advance(sim, SECONDS(10));
+        ASSERT_EQ(sim_count(sim, "challenge"), 2);
+        ASSERT_EQ(fake_dns_count_at(sim_dns(sim), record), 1);
+        if (ca_is_away)
+            sim_fail_ca(sim, "authz", FAKE_CA_503_SECONDS, false, 2);
+        else
+            sim_patch(sim, "issuer/acme", "{spec: {acme: {server: 'https://away.test/dir'}}}");
+        sim_advance(sim, ca_is_away ? SECONDS(121) : SECONDS(30));
+        sim_delete(sim, "certificate/one");
+        sim_advance(sim, SECONDS(30));
+        ASSERT_EQ(fake_dns_count_at(sim_dns(sim), record), 1);
+        sim_patch(sim, "issuer/acme", "{spec: {acme: {server: '" FAKE_CA_DIRECTORY "'}}}");
+        sim_advance(sim, MINUTES(20));
+        ASSERT_STREQ(sim_condition(sim, "certificate/two", "Ready"), "True");
+        ASSERT_NULL(sim_text(sim, "certificate/two", "status.failedIssuanceAttempts"));
+        sim_free(sim);
+    }
+}
+
+RUN_TESTS(cmocka_unit_test(a_record_that_two_share_stays_while_one_waits_and_the_other_goes),
+          cmocka_unit_test(two_requests_whose_orders_would_have_one_name_have_one_each),
           cmocka_unit_test(two_orders_whose_challenges_have_one_name_share_it));
