@@ -682,6 +682,7 @@ void cache_begin_list(struct cache_source *source)
     source->listing = true;
     source->wants_list = false;
     source->list++;
+    decoded_clear(&source->cache->decoded, source->cache->kind);
 }
 
 bool cache_source_wants_list(struct cache_source *source)

@@ -53,7 +53,11 @@ int decoded_get(struct decoded *decoded, const struct cache_kind *kind, const st
 
 void decoded_clear(struct decoded *decoded, const struct cache_kind *kind)
 {
-    for (size_t i = 0; i < DECODED_MAX; i++)
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&decoded->mutex);
+
+    for (size_t i = 0; i < DECODED_MAX; i++) {
         if (decoded->items[i].object)
             kind->unref(decoded->items[i].object);
+        decoded->items[i].object = NULL;
+    }
 }

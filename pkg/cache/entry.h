@@ -60,6 +60,7 @@ struct decoded {
 };
 int decoded_get(struct decoded *decoded, const struct cache_kind *kind, const struct json *object,
                 const void **ret, struct err *err);
+/* Before a list, too: it may be of a store that was set back, and has given its versions out anew. */
 void decoded_clear(struct decoded *decoded, const struct cache_kind *kind);
 
 /* One index: hash of the value, then key. */

@@ -175,7 +175,28 @@ TEST(nothing_is_left_when_the_cache_is_gone)
     ASSERT_EQ(things_alive, alive);
 }
 
-RUN_TESTS(cmocka_unit_test(an_answer_and_the_watch_are_decoded_once_in_either_order),
+/* To a backup: version 5 is another state now. */
+TEST(nothing_is_known_of_before_a_list)
+{
+    cleanup(cache_free) struct cache *cache = shared_cache();
+    struct cache_source *source = cache_source_for(cache, NULL);
+    struct key key = {.namespace = "ns", .name = "a"};
+    struct store_event end = {.type = STORE_BOOKMARK, .initial_end = true, .version = "5"};
+    const struct shared *found;
+    struct err err = {};
+
+    ASSERT_EQ(decodes_of_event(cache, thing_at("u", "5", "red")), 1);
+    ASSERT_EQ(decodes_of_event(cache, thing_at("u", "7", "red")), 1);
+    cache_begin_list(source);
+    ASSERT_EQ(decodes_of_event(cache, thing_at("u", "5", "blue")), 1);
+    ASSERT_OK(cache_apply(source, &end, &err));
+    found = cache_get(cache, &key);
+    ASSERT_STREQ(thing_text(found->thing, "spec.colour"), "blue");
+    shared_unref(found);
+}
+
+RUN_TESTS(cmocka_unit_test(nothing_is_known_of_before_a_list),
+          cmocka_unit_test(an_answer_and_the_watch_are_decoded_once_in_either_order),
           cmocka_unit_test(another_version_or_uid_is_another_object),
           cmocka_unit_test(a_part_of_an_object_is_not_taken_for_the_whole),
           cmocka_unit_test(what_does_not_decode_is_not_kept), cmocka_unit_test(only_a_few_are_kept),
