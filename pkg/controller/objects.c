@@ -217,6 +217,19 @@ int write_patch(struct author author, const struct object *object, const struct 
     return 0;
 }
 
+/* A refused precondition says so, but others may answer 409 as well. */
+static bool is_gone(struct controllers *self, const struct context *ctx,
+                    const struct object *object)
+{
+    cleanup(json_unref) struct json *found = NULL;
+    struct key key = object_key(object);
+    struct err err = {};
+    int r = store_get(self->store, ctx, &object->kind->resource, &key, &found, &err);
+
+    return r == ERR_NOT_FOUND ||
+           (r == 0 && !streq(json_as_text(json_path(found, "metadata.uid")), object->metadata.uid));
+}
+
 int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,
                  struct err *err)
 {
@@ -224,8 +237,8 @@ int write_delete(struct controllers *self, const struct context *ctx, const stru
     struct key key = object_key(object);
     int r = store_delete(self->store, ctx, &object->kind->resource, &key, &exactly, err);
 
-    if (r == ERR_NOT_FOUND || r == ERR_CONFLICT)
-        return 0; /* gone, or another object by now */
+    if (r == ERR_NOT_FOUND || (r == ERR_CONFLICT && is_gone(self, ctx, object)))
+        return 0; /* or another object by now */
     if (r < 0)
         return err_wrap(err, "deleting %s '%s'", object->kind->resource.kind,
                         object->metadata.name);

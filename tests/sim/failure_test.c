@@ -1404,7 +1404,36 @@ TEST(the_budget_of_an_exact_set_is_kept)
     sim_free(sim);
 }
 
+/* A 409 at a deletion may be somebody else's word, not that it is gone. */
+TEST(a_conflict_at_any_write_of_an_issuance_leaves_nothing_behind)
+{
+    int writes = 40;
+
+    for (int n = 1; n <= writes; n++) {
+        struct sim *sim = sim_new(START);
+        cleanup(xfree) char *row = xasprintf("write %d", n);
+        int before;
+
+        CASE(row);
+        sim_apply(sim, SIM_ISSUER);
+        sim_run_until_idle(sim);
+        before = sim_points(sim);
+        sim_refuse_at(sim, before + n, ERR_CONFLICT);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, MINUTES(10));
+        if (n == 1)
+            writes = sim_points(sim) - before;
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_EQ(sim_orders_finalized(sim), 1);
+        ASSERT_EQ(sim_count(sim, "challenge"), 0);
+        ASSERT_EQ(sim_count(sim, "secret"), 2); /* the account's, and no next key */
+        sim_free(sim);
+    }
+    ASSERT_TRUE(writes >= 17);
+}
+
 RUN_TESTS(
+    cmocka_unit_test(a_conflict_at_any_write_of_an_issuance_leaves_nothing_behind),
     cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
     cmocka_unit_test(nothing_is_ordered_before_somebody_has_approved),
     cmocka_unit_test(a_missing_issuer_is_waited_for),
