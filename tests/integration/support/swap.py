@@ -136,13 +136,22 @@ def managers(one, subresource=""):
     )
 
 
+def is_settled(one):
+    return (
+        is_ready_now(one, if_untold=True)
+        and not is_true(one, "Issuing")
+        and not one["status"].get("nextPrivateKeySecretName")
+    )
+
+
 def wait_all_ready(kube, namespace, seconds=240):
-    """Each Certificate, and with nothing under way: cert-manager ends Issuing in a later write than Ready."""
+    """Each Certificate, and with nothing under way: cert-manager ends Issuing in a later write than Ready, and takes
+    the name of the next key away in one after that."""
     for one in kube.list(CERTIFICATES, namespace):
         kube.wait_for(
             f"{CERTIFICATES}/{one['metadata']['name']}",
             namespace,
-            condition=lambda one: is_ready_now(one, if_untold=True) and not is_true(one, "Issuing"),
+            condition=is_settled,
             seconds=seconds,
         )
 
