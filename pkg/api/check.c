@@ -285,11 +285,12 @@ void check_ascii_names(const void *member, const char *path, struct field_report
 
 /* Maps */
 
-static bool check_key(const struct pair *pair, const char *path, struct field_report *report)
+static bool check_key(const char *key, const char *shown, const char *path,
+                      struct field_report *report)
 {
-    if (name_is_qualified(pair->key))
+    if (name_is_qualified(key))
         return true;
-    problem_at_key(report, PROBLEM_INVALID, path, pair->key,
+    problem_at_key(report, PROBLEM_INVALID, path, shown,
                    "is not a key that Kubernetes accepts: [domain/]name, the name with letters, "
                    "digits, '-', '_' and '.', at most 63 characters");
     return false;
@@ -302,7 +303,7 @@ void check_labels(const void *member, const char *path, struct field_report *rep
     for (size_t i = 0; i < labels->len; i++) {
         const struct pair *label = &labels->items[i];
 
-        if (check_key(label, path, report) && !name_is_label_value(label->value))
+        if (check_key(label->key, label->key, path, report) && !name_is_label_value(label->value))
             problem_at_key(report, PROBLEM_INVALID, path, label->key,
                            "value is not one that Kubernetes accepts: letters, digits, '-', '_' "
                            "and '.', begin and end with a letter or digit, at most 63 characters");
@@ -315,7 +316,10 @@ void check_annotations(const void *member, const char *path, struct field_report
     size_t total = 0;
 
     for (size_t i = 0; i < annotations->len; i++) {
-        (void)check_key(&annotations->items[i], path, report); /* reported, go on */
+        cleanup(xfree) char *lower = xstrdup(annotations->items[i].key);
+
+        str_lower(lower); /* of an annotation the case does not matter to Kubernetes */
+        (void)check_key(lower, annotations->items[i].key, path, report); /* reported, go on */
         total += strlen(annotations->items[i].key) + strlen(annotations->items[i].value);
     }
     if (total > LIMIT_ANNOTATIONS)
