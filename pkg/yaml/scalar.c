@@ -32,12 +32,14 @@ static bool is_null(const char *s, size_t len)
 
 static bool is_true(const char *s, size_t len)
 {
-    return IS_ONE_OF(s, len, "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON");
+    return IS_ONE_OF(s, len, "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y",
+                     "Y");
 }
 
 static bool is_false(const char *s, size_t len)
 {
-    return IS_ONE_OF(s, len, "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF");
+    return IS_ONE_OF(s, len, "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n",
+                     "N");
 }
 
 static bool is_not_finite(const char *s, size_t len)

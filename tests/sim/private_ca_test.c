@@ -135,7 +135,7 @@ TEST(a_missing_or_wrong_ca_is_said_and_a_corrected_one_signs)
     ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"),
                     "secret 'default/other' does not exist");
     sim_apply(sim, "apiVersion: v1\nkind: Secret\nmetadata: {name: other, namespace: default}\n"
-                   "stringData: {tls.crt: x, tls.key: y}\n");
+                   "stringData: {tls.crt: x, tls.key: x}\n");
     sim_run_until_idle(sim);
     ASSERT_CONTAINS(sim_message(sim, "issuer/ca", "Ready"), "tls.crt: ");
     sim_patch(sim, "issuer/ca", "{spec: {ca: {secretName: web-plain}}}");
@@ -498,6 +498,24 @@ TEST(a_secret_that_is_changed_as_it_is_written_does_not_make_certificates_withou
     }
 }
 
+/* What it costs to be told why. */
+TEST(why_a_certificate_is_issued_anew_is_told_by_an_event)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with_root(&options);
+    size_t events;
+
+    sim_apply(sim, LEAF);
+    sim_run_until_idle(sim);
+    events = sim_events(sim, "certificate/web");
+    ASSERT_EQ(events, 1);
+    sim_delete(sim, "secret/web-tls");
+    sim_run_until_idle(sim);
+    check_leaf(sim);
+    ASSERT_EQ(sim_events(sim, "certificate/web"), events + 1); /* the other one is a series */
+    sim_free(sim);
+}
+
 /* --- what comes back from a backup --- */
 
 /* As JSON, which is YAML, too. */
@@ -815,6 +833,7 @@ TEST(a_self_signed_request_waits_for_the_secret_with_its_key)
 }
 
 RUN_TESTS(
+    cmocka_unit_test(why_a_certificate_is_issued_anew_is_told_by_an_event),
     cmocka_unit_test(a_restored_key_that_must_stay_is_kept_though_the_caches_are_late),
     cmocka_unit_test(a_self_signed_root_signs_by_a_ca_issuer),
     cmocka_unit_test(everything_applied_at_once_becomes_ready),
