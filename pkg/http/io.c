@@ -291,8 +291,8 @@ static void take_intervals(struct io *io, const struct http_options *options)
 int io_start(struct io *io, const struct http_options *options, struct err *err)
 {
     io->user_agent = xstrdup(options->user_agent);
-    io->ca_file = xstrdup(
-        getenv("SSL_CERT_FILE")); /* as Go does, whose users mount their roots so */
+    /* As Go does, whose users mount their roots so; an empty one says nothing. */
+    io->ca_file = xstrdup(str_or(getenv("SSL_CERT_FILE"), NULL));
     io->observe = options->observe;
     io->observe_arg = options->observe_arg;
     take_intervals(io, options);
