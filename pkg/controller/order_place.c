@@ -94,6 +94,17 @@ void order_end_budget(struct order_run *run, bool issued)
 }
 
 /* The annotation goes, and the next run goes on with the Order as it is then. */
+/* They may be in a back-off of their own. */
+static void wake_challenges(struct order_run *run)
+{
+    for (size_t i = 0; i < run->challenges.len; i++) {
+        struct key key = object_key(run->challenges.items[i]);
+
+        workqueue_forget(run->self->queue, LANE_CHALLENGES, &key);
+        workqueue_add(run->self->queue, LANE_CHALLENGES, &key, PRIORITY_NORMAL);
+    }
+}
+
 int order_take_retry(struct order_run *run, struct err *err)
 {
     cleanup(json_unref) struct json *patch = json_new_map();
@@ -104,6 +115,7 @@ int order_take_retry(struct order_run *run, struct err *err)
     r = write_patch(order_author(run), &run->order->object, patch, err);
     if (r < 0)
         return err_wrap(err, "taking note of '%s'", ANNOTATION_RETRY);
+    wake_challenges(run);
     run->result->requeue_at_ms = context_now_ms(run->ctx);
     return 0;
 }

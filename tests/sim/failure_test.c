@@ -958,6 +958,21 @@ TEST(a_dead_name_server_is_named_and_delays_nobody_else)
     }
 }
 
+/* As certlet renew says: within a minute, though the Challenge's own pause is longer by then. */
+TEST(who_asks_for_another_try_does_not_wait_for_the_end_of_a_pause)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_dns_set_mode(sim_dns(sim), "example.net", FAKE_DNS_REFUSES);
+    sim_apply(sim, SIM_CERTIFICATE("bad", "[www.example.net]", ""));
+    sim_advance(sim, HOURS(10));
+    fake_dns_set_mode(sim_dns(sim), "example.net", FAKE_DNS_FINE);
+    retry_by_hand(sim, "now");
+    sim_advance(sim, MINUTES(1));
+    expect_ready(sim, "certificate/bad");
+    sim_free(sim);
+}
+
 static const char issuer_elsewhere[] =
     "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: acme, namespace: elsewhere}\n"
     "spec:\n  acme:\n    server: " FAKE_CA_DIRECTORY
@@ -1433,6 +1448,7 @@ TEST(a_conflict_at_any_write_of_an_issuance_leaves_nothing_behind)
 }
 
 RUN_TESTS(
+    cmocka_unit_test(who_asks_for_another_try_does_not_wait_for_the_end_of_a_pause),
     cmocka_unit_test(a_conflict_at_any_write_of_an_issuance_leaves_nothing_behind),
     cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
     cmocka_unit_test(nothing_is_ordered_before_somebody_has_approved),
