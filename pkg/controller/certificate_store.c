@@ -74,22 +74,24 @@ static const char *pem_text(struct certificate_run *run, const struct bytes *byt
     return bytes->len > 0 ? arena_strndup(run->arena, (const char *)bytes->data, bytes->len) : NULL;
 }
 
-/* The object, with the key stores that have to be made. */
+/* The object, with the key stores that have to be made. With 0 and target->lacks, `err` says what is lacking. */
 static int build_target(struct certificate_run *run, struct target_secret *target,
                         struct json **ret, struct err *err)
 {
     cleanup(keystore_passwords_deinit) struct keystore_passwords passwords = {};
+    struct err why = {};
     int r = certificate_read_passwords(run, target, &passwords, err);
 
     if (r < 0)
         return r;
     target->passwords = &passwords;
     target->now_ms = context_now_ms(run->ctx);
-    r = target_secret_json(target, ret, err);
+    r = target_secret_json(target, ret, &why);
     target->passwords = NULL;
-    if (r < 0)
-        run->failure = "RequestFailed"; /* by the spec, a password or what the issuer sent */
-    return r;
+    if (r == 0)
+        return 0;
+    run->failure = "RequestFailed"; /* by the spec, a password or what the issuer sent */
+    return err_pass(err, &why);
 }
 
 int certificate_apply_target(struct certificate_run *run, struct target_secret *target,
