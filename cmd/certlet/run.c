@@ -121,8 +121,8 @@ static const char about[] =
     "the programs in DIR/hooks/deploy.d after a change. DIR is made if it does not exist.\n"
     "\n"
     "Exit codes: 0 all is well; 1 with --once: not every Certificate is ready, or a CertificateRequest of your own\n"
-    "is not issued, one line for each says why; 2 wrong usage; 3 another process works on DIR; 4 DIR or its state.db cannot be used; 130 stopped by a\n"
-    "second signal.";
+    "is not issued, or a hook failed or a manifest was refused; one line for each says why. 2 wrong usage;\n"
+    "3 another process works on DIR; 4 DIR or its state.db cannot be used; 130 stopped by a second signal.";
 
 /* OPTIONS_OK: run. */
 static int parse(int argc, char **argv, struct run_flags *flags)

@@ -149,9 +149,11 @@ static struct violation ready_violation(struct decider *d)
         return (struct violation){
             "SecretOverwritten",
             arena_printf(d->arena,
-                         "'%s' keeps overwriting the Secret '%s'; stop it, or give this "
-                         "Certificate another spec.secretName",
-                         facts->foreign_writer, facts->crt->spec.secret_name)};
+                         "'%s' keeps overwriting the Secret '%s', which is left alone until %s; "
+                         "stop it, and delete the Secret, or give this Certificate another "
+                         "spec.secretName",
+                         facts->foreign_writer, facts->crt->spec.secret_name,
+                         time_text(d, facts->foreign_until_ms))};
     if (!found.reason && d->policy->now_ms > facts->secret->not_after_ms)
         found = (struct violation){"Expired",
                                    arena_printf(d->arena, "Certificate expired at %s",

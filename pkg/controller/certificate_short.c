@@ -25,6 +25,7 @@ struct short_path {
     const struct object *request; /* as created, then as issued */
     bool csr_is_own;              /* its CSR is the one that we made, byte for byte */
     struct sign_result signed_;
+    struct violation cause;
 };
 
 static void short_path_deinit(struct short_path *path)
@@ -152,12 +153,26 @@ static int make_all(struct short_path *path, const struct json *request, struct 
     return r < 0 ? r : store_all(path, err);
 }
 
+/* On the long path the cause is told when it begins. It is no news that the first one is missing, that one is due, or
+ * what somebody has asked for. */
+static bool is_news(const struct short_path *path)
+{
+    const struct certificate_status *before = &path->run->crt->status;
+
+    return before->revision.is_set && !streq(path->cause.reason, "Renewing") &&
+           !condition_is(&before->conditions, "Issuing", CONDITION_TRUE);
+}
+
 /* 4, as at the end of the long path. */
 static int finish(struct short_path *path, struct err *err)
 {
     struct certificate_run *run = path->run;
-    int r = certificate_finish(run, err);
+    int r;
 
+    if (is_news(path))
+        event(run->self, run->ctx, &run->crt->object, EVENT_NORMAL, "Issuing", "%s",
+              path->cause.message);
+    r = certificate_finish(run, err);
     if (r == 0 && path->signed_.warning)
         event(run->self, run->ctx, path->request, EVENT_WARNING, "BadConfig", "%s",
               path->signed_.warning);
@@ -245,7 +260,8 @@ static int request_at_once(struct short_path *path, const struct json *request, 
 int certificate_issue_at_once(struct certificate_run *run, struct reconcile_result *result,
                               struct err *err)
 {
-    cleanup(short_path_deinit) struct short_path path = {.run = run};
+    cleanup(short_path_deinit) struct short_path path = {
+        .run = run, .cause = {run->decision.reason, run->decision.message}};
     cleanup(json_unref) struct json *request = NULL;
     struct err why = {};
     int r = certificate_next_key(run, result, &path.key, &why);
