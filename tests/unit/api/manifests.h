@@ -297,14 +297,14 @@ static const char manifest_issuer_vault[] =
     "    server: https://vault.example\n"
     "    serverName: vault\n"
     "    path: pki/sign/web\n"
-    "    namespace: n\n"
+    "    namespace: team\n"
     "    caBundle: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJyVENDQVZLZ0F3SUJBZ0lVRXdRL0ZXV0RCRXhiUlBSU2ZsNEczUW1nOWJrd0NnWUlLb1pJemowRUF3SXcKRmpFVU1CSUdBMVVFQXd3TFpYaGhiWEJzWlM1amIyMHdJQmNOTWpZeE1USTBNVE0xT0RNeFdoZ1BNakV5TmpFdwpNekV4TXpVNE16RmFNQll4RkRBU0JnTlZCQU1NQzJWNFlXMXdiR1V1WTI5dE1Ga3dFd1lIS29aSXpqMENBUVlJCktvWkl6ajBEQVFjRFFnQUVSc2ZldzhobXBBdnhYaWxtOXhMeFVQZ21MV2JZUE11cnRVTmMwRlZwYVhJWFZqS24KZ1dMU1pZZitSTk1FaE1aamMvWjl2SE1ibldhTXI2ZXBLamJmWWFOOE1Ib3dIUVlEVlIwT0JCWUVGTmd5bVhDcwpCQS9UeXJzMXNIdDAydVpTN0cyck1COEdBMVVkSXdRWU1CYUFGTmd5bVhDc0JBL1R5cnMxc0h0MDJ1WlM3RzJyCk1BOEdBMVVkRXdFQi93UUZNQU1CQWY4d0p3WURWUjBSQkNBd0hvSUxaWGhoYlhCc1pTNWpiMjJDRDNkM2R5NWwKZUdGdGNHeGxMbU52YlRBS0JnZ3Foa2pPUFFRREFnTkpBREJHQWlFQW1zRVl5SnJKSEVCa3Uyemo4UFhZQzlpZApqY2taRzJTaENCKzRETll2Y2ZrQ0lRQ1ZWWTVXcjA2ZUJ1aVdDSUo1QlNVMjhndlVWNEc0UDIxZXZkeWpJMms3CnRnPT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=\n"
     "    clientCertSecretRef: {name: a, key: value}\n"
     "    clientKeySecretRef: {name: a, key: value}\n"
     "    auth:\n"
     "      tokenSecretRef: {name: a, key: value}\n"
     "      appRole: {path: p, roleId: r, secretRef: {name: a, key: value}}\n"
-    "      clientCertificate: {mountPath: m, secretName: s, name: n}\n"
+    "      clientCertificate: {mountPath: m, secretName: s, name: web}\n"
     "      kubernetes: {mountPath: m, role: r, secretRef: {name: a, key: value}, serviceAccountRef: {name: s}}\n"
     "      aws: {mountPath: m, role: r, region: e, serviceAccountRef: {name: s}, iamRoleArn: a, vaultHeaderValue: v}\n";
 

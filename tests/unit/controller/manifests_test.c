@@ -132,7 +132,7 @@ TEST(every_document_and_every_item_of_a_list_is_an_object_with_its_line)
         CERTIFICATE(
             "a",
             "a-tls") "---\n---\n" ISSUER
-                     "---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: s, namespace: n}\n",
+                     "---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: s, namespace: team}\n",
         &objects, &problems);
     ASSERT_EQ(problems.len, 0);
     ASSERT_EQ(objects.len, 3);
@@ -142,7 +142,7 @@ TEST(every_document_and_every_item_of_a_list_is_an_object_with_its_line)
     ASSERT_STREQ(objects.items[1].kind->resource.kind, "Issuer");
     ASSERT_EQ(objects.items[1].line, 12);
     ASSERT_STREQ(objects.items[2].kind->resource.kind, "Secret");
-    ASSERT_STREQ(text_at(&objects, 2, "metadata.namespace"), "n");
+    ASSERT_STREQ(text_at(&objects, 2, "metadata.namespace"), "team");
     ASSERT_EQ(objects.items[2].line, 28);
 }
 
