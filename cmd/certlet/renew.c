@@ -28,7 +28,22 @@ static void renewal_deinit(struct renewal *renewal)
 }
 DEFINE_CLEANUP_VALUE(struct renewal, renewal_deinit);
 
-static int trigger(struct renewal *renewal, const struct object *object, bool *ret_was_issuing,
+/* What the controller says of this very spec: to mark it would only hide that. */
+static int check_issuable(const struct object *object, struct err *err)
+{
+    static const char *const reasons[] = {"InvalidSpec", "DuplicateSecretName"};
+    const struct conditions *conditions = &((const struct certificate *)object)->status.conditions;
+    const struct condition *ready = condition_find(conditions, "Ready");
+
+    for (size_t i = 0; ready && i < ARRAY_LEN(reasons); i++)
+        if (streq(ready->reason, reasons[i]) &&
+            ready->observed_generation == object->metadata.generation)
+            return err_set(err, ERR_INVALID, "cannot be issued as it is: %s", ready->message);
+    return 0;
+}
+
+/* *ret_waiting: why it has not been issued, if that is under way already. */
+static int trigger(struct renewal *renewal, const struct object *object, char **ret_waiting,
                    struct err *err)
 {
     const struct certificate *crt = (const struct certificate *)object;
@@ -43,9 +58,17 @@ static int trigger(struct renewal *renewal, const struct object *object, bool *r
         .observed_generation = object->metadata.generation,
     };
 
-    *ret_was_issuing = condition_is(&status.conditions, "Issuing", CONDITION_TRUE);
-    if (*ret_was_issuing)
+    int r;
+
+    if (condition_is(&status.conditions, "Issuing", CONDITION_TRUE)) {
+        *ret_waiting = xstrdup(
+            str_or(condition_find(&status.conditions, "Issuing")->message, "no reason is given"));
+        str_clean(*ret_waiting);
         return 0;
+    }
+    r = check_issuable(object, err);
+    if (r < 0)
+        return r;
     condition_set(&status.conditions, &issuing, context_now_ms(&renewal->ctx), arena);
     body = object_status_json(object, &status);
     return store_update(renewal->store, &renewal->ctx, &kind_certificate.resource, STORE_STATUS,
@@ -90,7 +113,12 @@ static int retry_order(struct renewal *renewal, const struct json *json, struct 
                   now);
     r = store_patch(renewal->store, &renewal->ctx, &kind_order.resource, &key, &exactly,
                     "certlet-renew", patch, NULL, err);
-    return r == ERR_NOT_FOUND || r == ERR_CONFLICT ? 0 : r; /* it has come to its end just now */
+    if (r == ERR_NOT_FOUND || r == ERR_CONFLICT)
+        return 0; /* it has come to its end just now */
+    if (r == 0)
+        printf("%s/%s: its Order is tried again within a minute\n", key.namespace,
+               object_annotation(object, ANNOTATION_CERTIFICATE_NAME));
+    return r;
 }
 
 static int retry_orders_in(struct renewal *renewal, const char *namespace, struct err *err)
@@ -128,7 +156,7 @@ static void note_issuing(struct renewal *renewal, const struct key *key)
 
 /* `seen`: as it was listed; NULL: it is read. */
 static int trigger_once(struct renewal *renewal, const struct key *key, const struct json *seen,
-                        bool *ret_was_issuing, struct err *err)
+                        char **ret_waiting, struct err *err)
 {
     cleanup(json_unref) struct json *read = NULL;
     cleanup(object_unref) const struct object *object = NULL;
@@ -138,26 +166,25 @@ static int trigger_once(struct renewal *renewal, const struct key *key, const st
         r = store_get(renewal->store, &renewal->ctx, &kind_certificate.resource, key, &read, err);
     if (r == 0)
         r = object_decode(&kind_certificate, seen ? seen : read, NULL, &object, err);
-    return r == 0 ? trigger(renewal, object, ret_was_issuing, err) : r;
+    return r == 0 ? trigger(renewal, object, ret_waiting, err) : r;
 }
 
 static int renew_one(struct renewal *renewal, const struct key *key, const struct json *seen,
                      struct err *err)
 {
-    bool was_issuing = false;
-    int r = trigger_once(renewal, key, seen, &was_issuing, err);
+    cleanup(xfree) char *waiting = NULL;
+    int r = trigger_once(renewal, key, seen, &waiting, err);
 
     for (int i = 1; i < TRIES_MAX && r == ERR_CONFLICT; i++)
-        r = trigger_once(renewal, key, NULL, &was_issuing, err);
+        r = trigger_once(renewal, key, NULL, &waiting, err);
     if (r == ERR_NOT_FOUND)
         return r; /* it names the Certificate */
     if (r < 0)
         return err_wrap(err, "Certificate '%s/%s'", key->namespace, key->name);
-    if (was_issuing)
+    if (waiting)
         note_issuing(renewal, key);
-    printf("%s/%s: %s\n", key->namespace, key->name,
-           was_issuing ? "is being issued already; what it waits for is tried again within a minute"
-                       : "will be issued anew");
+    printf("%s/%s: %s%s\n", key->namespace, key->name,
+           waiting ? "is being issued already: " : "will be issued anew", str_or(waiting, ""));
     return 0;
 }
 
@@ -267,8 +294,8 @@ int command_renew(int argc, char **argv)
         .about =
             "Marks Certificates of a cluster, or with --dir of a folder, to be issued anew. A running controller\n"
             "or certlet run does it at once; without one, it is done by the next certlet run DIR --once. A\n"
-            "back-off after failures is passed over. One that is being issued and waits, as for the end of a\n"
-            "pause by the CA, is tried again within a minute.\n"
+            "back-off after failures is passed over. The Order of one that is being issued and waits, as for the\n"
+            "end of a pause by the CA, is tried again within a minute.\n"
             "Exit code 0: all are marked, 1: not all, 4: the folder or cluster cannot be used.",
         .options = options,
     };

@@ -454,6 +454,19 @@ def test_renew_marks_names_labels_or_all(cluster, admin):
     assert everything.stdout.count("is being issued already") == 3
 
 
+@pytest.mark.parametrize("reason", ["InvalidSpec", "DuplicateSecretName"])
+def test_renew_of_what_cannot_be_issued_says_so(cluster, admin, reason):
+    namespace = f"cannot-{reason.lower()}"
+    refused = {"type": "Ready", "status": "False", "reason": reason, "message": "change\x1b[1m it"}
+    put(cluster, m.certificate("web", ["a.test"], namespace=namespace), {"conditions": [refused | {"observedGeneration": 1}]})
+    put(cluster, m.certificate("edited", ["a.test"], namespace=namespace), {"conditions": [refused]})
+
+    done = admin.command("renew", "-n", namespace, "web", "edited")
+    assert done.returncode == 1 and f"{namespace}/edited: will be issued anew" in done.stdout
+    assert "cannot be issued as it is: change?[1m it" in done.stderr
+    assert "Issuing" not in conditions_of(cluster, f"{CERTIFICATES}/web", namespace)
+
+
 def test_renew_of_what_is_being_issued_has_its_order_tried_again(cluster, admin):
     namespace, retry = "pause", "acme.certlet.dev/retry"
     put(cluster, m.certificate("web", ["a.test"], namespace=namespace), ISSUING)
@@ -462,7 +475,8 @@ def test_renew_of_what_is_being_issued_has_its_order_tried_again(cluster, admin)
     put(cluster, order(namespace, "done", **named), {"state": "valid"})
     put(cluster, order(namespace, "other", **{"cert-manager.io/certificate-name": "x"}))
 
-    assert admin.command("renew", "-n", namespace, "web").returncode == 0
+    done = admin.command("renew", "-n", namespace, "web")
+    assert done.returncode == 0 and "its Order is tried again within a minute" in done.stdout
 
     def has_mark(name):
         return retry in cluster.get(f"{ORDERS}/{name}", namespace)["metadata"]["annotations"]
