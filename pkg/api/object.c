@@ -120,16 +120,26 @@ static struct frozen_form frozen_form_of(const struct object_form *form)
     return (struct frozen_form){.fields = form->fields, .secret = form->kind->is_secret};
 }
 
+/* Another thread that has it, too, may be counting. */
+static struct object *copy_without_count(const struct object *object, size_t size)
+{
+    const size_t before = offsetof(struct object, refs), behind = before + sizeof(object->refs);
+    char *copy = xalloc(size);
+
+    memcpy(copy, object, before);
+    memcpy(copy + behind, (const char *)object + behind, size - behind);
+    return (struct object *)copy;
+}
+
 /* What only the counted object has is left out: kind, arena, count. */
 void object_freeze(const struct object_form *form, const struct object *object, struct bytes known,
                    struct buf *to)
 {
     struct frozen_form frozen_form = frozen_form_of(form);
-    cleanup(xfree) struct object *bare = xmemdup(object, form->fields->size);
+    cleanup(xfree) struct object *bare = copy_without_count(object, form->fields->size);
 
     bare->kind = NULL;
     bare->arena = NULL;
-    bare->refs = 0;
     freeze(&frozen_form, bare, known, to);
 }
 
