@@ -59,17 +59,19 @@ static const char *owner_among(const struct cache_refs *rivals, const struct sec
     return oldest ? oldest->object.metadata.name : NULL;
 }
 
-static void gather_rivals(struct certificate_run *run, struct gathered *gathered)
+static void gather_rivals(struct certificate_run *run)
 {
     const struct metadata *metadata = &run->crt->object.metadata;
     cleanup(xfree) char *value = index_name_value(metadata->namespace, run->crt->spec.secret_name);
 
-    cache_by_index(run->self->caches.certificates, INDEX_SECRET_NAME, value, &gathered->rivals);
+    cache_by_index(run->self->caches.certificates, INDEX_SECRET_NAME, value,
+                   &run->gathered->rivals);
 }
 
 /* What follows from the target Secret. */
-static void gather_secret(struct certificate_run *run, const struct gathered *gathered)
+static void gather_secret(struct certificate_run *run)
 {
+    const struct gathered *gathered = run->gathered;
     const struct metadata *metadata = &run->crt->object.metadata;
     const struct secret_facts *secret = gathered->secret;
     struct writers *writers = run->self->writers;
@@ -96,7 +98,7 @@ int certificate_read_secret(struct certificate_run *run, struct err *err)
         object_unref(&gathered->secret->object);
     gathered->secret = live;
     run->secret_unread = false;
-    gather_secret(run, gathered);
+    gather_secret(run);
     return 0;
 }
 
@@ -126,8 +128,9 @@ static int complete_next_key(struct certificate_run *run, const void **secret, s
     return 0;
 }
 
-static int gather_next_keys(struct certificate_run *run, struct gathered *gathered, struct err *err)
+static int gather_next_keys(struct certificate_run *run, struct err *err)
 {
+    struct gathered *gathered = run->gathered;
     const char *named = run->crt->status.next_private_key_secret_name;
     struct key key = {.namespace = run->key.namespace, .name = named};
     cleanup(object_unref) const struct object *found = NULL;
@@ -181,8 +184,9 @@ static const char *said_by_request(const struct certificate_run *run,
 }
 
 /* Why the request in flight does not move: its Order's reason, or what the request itself says. */
-static void gather_waiting(struct certificate_run *run, struct gathered *gathered)
+static void gather_waiting(struct certificate_run *run)
 {
+    struct gathered *gathered = run->gathered;
     int64_t next = certificate_next_revision(&run->crt->status);
 
     for (size_t i = 0; i < run->facts.request_count; i++) {
@@ -225,12 +229,12 @@ static bool signs_at_once(const struct certificate_run *run)
            !issuer_is_off(run->self, issuer);
 }
 
-static int gather(struct certificate_run *run, struct gathered *gathered, struct err *err)
+static int gather(struct certificate_run *run, struct err *err)
 {
+    struct gathered *gathered = run->gathered;
     struct controllers *self = run->self;
     struct key secret = {.namespace = run->key.namespace, .name = run->crt->spec.secret_name};
 
-    run->gathered = gathered;
     gathered->secret = cache_get(self->caches.secrets, &secret);
     run->secret_unread = !gathered->secret && secret_may_be_missed(self);
     gathered->issuer = issuer_of(self, &run->crt->spec.issuer_ref, run->key.namespace);
@@ -244,16 +248,16 @@ static int gather(struct certificate_run *run, struct gathered *gathered, struct
     };
     gather_spec_problem(run);
     run->facts.signs_at_once = signs_at_once(run);
-    gather_rivals(run, gathered);
-    gather_secret(run, gathered);
-    gather_waiting(run, gathered);
+    gather_rivals(run);
+    gather_secret(run);
+    gather_waiting(run);
     if (gathered->secret && gathered->secret->is_partial) {
         int r = certificate_read_secret(run, err);
 
         if (r < 0)
             return r;
     }
-    return gather_next_keys(run, gathered, err);
+    return gather_next_keys(run, err);
 }
 
 static bool begins(const struct certificate_run *run)
@@ -477,9 +481,9 @@ static int act_failed(struct certificate_run *run, int code, struct reconcile_re
     return 0;
 }
 
-static int look(struct certificate_run *run, struct gathered *gathered, struct err *err)
+static int look(struct certificate_run *run, struct err *err)
 {
-    int r = gather(run, gathered, err);
+    int r = gather(run, err);
 
     return r == 0 ? decide(run, err) : r;
 }
@@ -490,9 +494,13 @@ int certificate_look(struct controllers *self, const struct context *ctx,
 {
     cleanup(arena_free) struct arena *arena = arena_new(0);
     cleanup(gathered_deinit) struct gathered gathered = {};
-    struct certificate_run run = {
-        .self = self, .ctx = ctx, .key = object_key(&crt->object), .crt = crt, .arena = arena};
-    int r = look(&run, &gathered, err);
+    struct certificate_run run = {.self = self,
+                                  .ctx = ctx,
+                                  .key = object_key(&crt->object),
+                                  .crt = crt,
+                                  .arena = arena,
+                                  .gathered = &gathered};
+    int r = look(&run, err);
 
     if (r == 0)
         tell(arg, &run.facts, &run.decision);
@@ -507,14 +515,14 @@ int certificate_reconcile(void *controllers, const struct context *ctx, const st
     cleanup(arena_free) struct arena *arena = arena_new(0);
     cleanup(gathered_deinit) struct gathered gathered = {};
     struct certificate_run run = {
-        .self = self, .ctx = ctx, .key = *key, .crt = crt, .arena = arena};
+        .self = self, .ctx = ctx, .key = *key, .crt = crt, .arena = arena, .gathered = &gathered};
     const char *window_problem;
     struct err why = {};
     int r;
 
     if (!crt || crt->object.metadata.deletion_timestamp_ms)
         return 0; /* deleted: nothing to keep in step, the Secret stays */
-    r = look(&run, &gathered, err);
+    r = look(&run, err);
     if (r < 0)
         return r;
     ret_result->requeue_at_ms = run.decision.next_ms;
