@@ -30,3 +30,16 @@ int live_secret(struct store *store, const struct context *ctx, const struct key
     key_format(key, name);
     return err_set(err, r, "secret '%s' does not exist", name);
 }
+
+int live_has(struct store *store, const struct context *ctx, const struct resource *resource,
+             const struct key *key, const char *uid, bool *ret, struct err *err)
+{
+    cleanup(json_unref) struct json *value = NULL;
+    struct err why = {};
+    int r = store_get(store, ctx, resource, key, &value, &why);
+
+    if (r < 0 && r != ERR_NOT_FOUND)
+        return err_pass(err, &why);
+    *ret = r == 0 && streq(json_as_text(json_path(value, "metadata.uid")), uid);
+    return 0;
+}

@@ -12,6 +12,9 @@
 /* ERR_NOT_FOUND. */
 int live_object(struct store *store, const struct context *ctx, const struct kind *kind,
                 const struct key *key, const struct object **ret, struct err *err);
+/* Is the object of this uid there still? */
+int live_has(struct store *store, const struct context *ctx, const struct resource *resource,
+             const struct key *key, const char *uid, bool *ret, struct err *err);
 /* A struct secret. ERR_NOT_FOUND says that the Secret does not exist. */
 int live_secret(struct store *store, const struct context *ctx, const struct key *key,
                 const struct object **ret, struct err *err);

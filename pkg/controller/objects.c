@@ -221,13 +221,13 @@ int write_patch(struct author author, const struct object *object, const struct 
 static bool is_gone(struct controllers *self, const struct context *ctx,
                     const struct object *object)
 {
-    cleanup(json_unref) struct json *found = NULL;
     struct key key = object_key(object);
-    struct err err = {};
-    int r = store_get(self->store, ctx, &object->kind->resource, &key, &found, &err);
+    bool is_there = true;
+    struct err ignored = {};
 
-    return r == ERR_NOT_FOUND ||
-           (r == 0 && !streq(json_as_text(json_path(found, "metadata.uid")), object->metadata.uid));
+    (void)live_has(self->store, ctx, &object->kind->resource, &key, object->metadata.uid, &is_there,
+                   &ignored); /* not known: tried again */
+    return !is_there;
 }
 
 int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,

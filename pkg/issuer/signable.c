@@ -84,24 +84,12 @@ int signable_of(const struct issuers *issuers, const struct issuer *issuer,
 }
 
 /* What may not be read counts as there: its kind may be left alone here (order_is_left_alone()). */
-static int is_there(const struct issuers *issuers, const struct context *ctx,
-                    const struct kind *kind, const struct key *key, const char *uid, bool *ret,
-                    struct err *err)
-{
-    cleanup(object_unref) const struct object *found = NULL;
-    struct err why = {};
-    int r = live_object(issuers->store, ctx, kind, key, &found, &why);
-
-    if (r < 0 && r != ERR_NOT_FOUND && r != ERR_DENIED)
-        return err_pass(err, &why);
-    *ret = r == ERR_DENIED || (found && streq(found->metadata.uid, uid));
-    return 0;
-}
-
 int signable_is_served(const struct issuers *issuers, const struct context *ctx,
                        const struct object *order, bool *ret, struct err *err)
 {
     const struct owner_reference *owner = object_controller(order);
+    struct err why = {};
+    int r;
 
     *ret = false;
     for (size_t i = 0; owner && i < ARRAY_LEN(rows); i++) {
@@ -109,8 +97,11 @@ int signable_is_served(const struct issuers *issuers, const struct context *ctx,
         struct key key = {.namespace = resource->namespaced ? order->metadata.namespace : "",
                           .name = str_or(owner->name, "")};
 
-        if (streq(owner->kind, resource->kind))
-            return is_there(issuers, ctx, rows[i].kind, &key, owner->uid, ret, err);
+        if (!streq(owner->kind, resource->kind))
+            continue;
+        r = live_has(issuers->store, ctx, resource, &key, owner->uid, ret, &why);
+        *ret = *ret || r == ERR_DENIED;
+        return r < 0 && r != ERR_DENIED ? err_pass(err, &why) : 0;
     }
     return 0;
 }
