@@ -8,6 +8,7 @@
 #include "api/object.h"
 #include "base/limits.h"
 #include "pki/names.h"
+#include "store/name.h"
 
 enum { DNS_NAME_MAX = 253, PORT_MAX = 65535 };
 
@@ -285,15 +286,11 @@ void check_ascii_names(const void *member, const char *path, struct field_report
 
 /* Maps */
 
-static bool check_key(const char *key, const char *shown, const char *path,
-                      struct field_report *report)
+static void say_bad_key(const char *key, const char *path, struct field_report *report)
 {
-    if (name_is_qualified(key))
-        return true;
-    problem_at_key(report, PROBLEM_INVALID, path, shown,
+    problem_at_key(report, PROBLEM_INVALID, path, key,
                    "is not a key that Kubernetes accepts: [domain/]name, the name with letters, "
                    "digits, '-', '_' and '.', at most 63 characters");
-    return false;
 }
 
 void check_labels(const void *member, const char *path, struct field_report *report)
@@ -303,7 +300,9 @@ void check_labels(const void *member, const char *path, struct field_report *rep
     for (size_t i = 0; i < labels->len; i++) {
         const struct pair *label = &labels->items[i];
 
-        if (check_key(label->key, label->key, path, report) && !name_is_label_value(label->value))
+        if (!name_is_qualified(label->key))
+            say_bad_key(label->key, path, report);
+        else if (!name_is_label_value(label->value))
             problem_at_key(report, PROBLEM_INVALID, path, label->key,
                            "value is not one that Kubernetes accepts: letters, digits, '-', '_' "
                            "and '.', begin and end with a letter or digit, at most 63 characters");
@@ -316,11 +315,11 @@ void check_annotations(const void *member, const char *path, struct field_report
     size_t total = 0;
 
     for (size_t i = 0; i < annotations->len; i++) {
-        cleanup(xfree) char *lower = xstrdup(annotations->items[i].key);
+        const struct pair *annotation = &annotations->items[i];
 
-        str_lower(lower); /* of an annotation the case does not matter to Kubernetes */
-        (void)check_key(lower, annotations->items[i].key, path, report); /* reported, go on */
-        total += strlen(annotations->items[i].key) + strlen(annotations->items[i].value);
+        if (!stored_name_is_annotation_key(annotation->key))
+            say_bad_key(annotation->key, path, report);
+        total += strlen(annotation->key) + strlen(annotation->value);
     }
     if (total > LIMIT_ANNOTATIONS)
         field_report_add(report, PROBLEM_INVALID, path,

@@ -72,6 +72,15 @@ bool stored_name_is_qualified(const char *s)
     return is_dns_subdomain(s, (size_t)(slash - s)) && is_plain_name(slash + 1);
 }
 
+bool stored_name_is_annotation_key(const char *s)
+{
+    cleanup(xfree) char *lower = s ? xstrdup(s) : NULL;
+
+    if (lower)
+        str_lower(lower);
+    return stored_name_is_qualified(lower);
+}
+
 bool stored_name_is_label_value(const char *s)
 {
     return s && (!*s || is_plain_name(s));

@@ -125,10 +125,7 @@ static int check_annotations(const struct json *annotations, struct err *err)
     size_t total = 0;
 
     json_for_each (key, value, annotations) {
-        cleanup(xfree) char *lower = xstrdup(key);
-
-        str_lower(lower);
-        if (!stored_name_is_qualified(lower))
+        if (!stored_name_is_annotation_key(key))
             return err_set(err, ERR_INVALID, "metadata.annotations: '%s' is not a qualified name",
                            key);
         if (!json_as_text(value))

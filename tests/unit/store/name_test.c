@@ -93,6 +93,15 @@ TEST(a_step_of_a_path_is_anything_that_is_one)
     ASSERT_FALSE(stored_name_is_step(name));
 }
 
-RUN_TESTS(cmocka_unit_test(names_are_what_the_api_server_accepts),
+TEST(only_of_an_annotation_the_case_of_the_domain_does_not_matter)
+{
+    ASSERT_TRUE(stored_name_is_annotation_key("Example.com/Name"));
+    ASSERT_FALSE(stored_name_is_qualified("Example.com/Name"));
+    ASSERT_FALSE(stored_name_is_annotation_key("a/b/c"));
+    ASSERT_FALSE(stored_name_is_annotation_key(NULL));
+}
+
+RUN_TESTS(cmocka_unit_test(only_of_an_annotation_the_case_of_the_domain_does_not_matter),
+          cmocka_unit_test(names_are_what_the_api_server_accepts),
           cmocka_unit_test(a_subdomain_has_at_most_253_bytes),
           cmocka_unit_test(a_step_of_a_path_is_anything_that_is_one));
