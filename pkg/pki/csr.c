@@ -124,7 +124,7 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
     return csr_wrap(take(req), false, ret, err);
 }
 
-enum reading { READ_TO_LOOK, READ_OWN, READ_ANY }; /* how far it is trusted */
+enum reading { READ_TO_LOOK, READ_UNVERIFIED, READ_VERIFIED };
 
 static int from_der(const unsigned char *der, size_t len, enum reading reading, struct csr **ret,
                     struct err *err)
@@ -142,7 +142,7 @@ static int from_der(const unsigned char *der, size_t len, enum reading reading, 
     r = csr_wrap(take(req), reading == READ_TO_LOOK, &csr, err);
     if (r < 0)
         return r;
-    if (reading == READ_ANY && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
+    if (reading == READ_VERIFIED && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
         return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
     *ret = take(csr);
     return 0;
@@ -180,12 +180,12 @@ static int parse(const void *data, size_t len, enum reading reading, struct csr 
 
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, READ_ANY, ret, err);
+    return parse(data, len, READ_VERIFIED, ret, err);
 }
 
-int csr_parse_own(const void *data, size_t len, struct csr **ret, struct err *err)
+int csr_parse_unverified(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, READ_OWN, ret, err);
+    return parse(data, len, READ_UNVERIFIED, ret, err);
 }
 
 int csr_look(const void *data, size_t len, struct csr **ret, struct err *err)

@@ -99,8 +99,8 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
             struct err *err);
 /* PEM "CERTIFICATE REQUEST", or DER; self-signature is checked (ERR_INVALID). */
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err);
-/* The same of bytes that csr_new() has just made: its signature is not checked. */
-int csr_parse_own(const void *data, size_t len, struct csr **ret, struct err *err);
+/* The same without its signature: of bytes that csr_new() has just made, or where nothing is signed or sent. */
+int csr_parse_unverified(const void *data, size_t len, struct csr **ret, struct err *err);
 /* Without the signature, and the public key only as bytes to be compared, which together take as long as
  * all the rest: for looking at requests that csr_parse() reads again before anything is signed or sent. */
 int csr_look(const void *data, size_t len, struct csr **ret, struct err *err);

@@ -87,9 +87,17 @@ const struct curve *curve_by_crv(const char *crv);
 /* Takes `evp`. */
 const struct pkey *pkey_wrap(EVP_PKEY *evp);
 EVP_PKEY *pkey_evp(const struct pkey *key); /* lent */
-/* decoder.c: NULL, with OpenSSL's errors, when the DER is not exactly one key that can be read. */
+
+/* --- decoder.c --- */
+
+/* NULL, with OpenSSL's errors, when the DER is not exactly one key that can be read. */
 enum key_form { KEY_FORM_PKCS8, KEY_FORM_PKCS1, KEY_FORM_SEC1, KEY_FORM_SPKI, KEY_FORM_COUNT };
 EVP_PKEY *key_decode(enum key_form form, const unsigned char *der, size_t len);
+/* As d2i_X509() and d2i_X509_REQ(), but the key in it is only read by key_of_x509(). */
+X509 *x509_from_der(const unsigned char **at, size_t len);
+X509_REQ *x509_req_from_der(const unsigned char **at, size_t len);
+EVP_PKEY *key_of_x509(const X509_PUBKEY *spki);
+
 /* --- ec.c --- */
 
 enum { EC_WIDTH_MAX = 66, EC_POINT_MAX = 1 + 2 * EC_WIDTH_MAX };
@@ -105,12 +113,9 @@ bool ec_private_write(const EVP_PKEY *evp, int size, enum key_form form, struct 
 bool ec_private_look(enum key_form form, const unsigned char *der, size_t len, int *ret_size,
                      unsigned char public_hash[SHA256_LEN]);
 bool ec_spki_is_usual(const unsigned char *der, size_t len);
-/* --- decoder.c --- */
 
-/* As d2i_X509() and d2i_X509_REQ(), but the key in it is only read by key_of_x509(). */
-X509 *x509_from_der(const unsigned char **at, size_t len);
-X509_REQ *x509_req_from_der(const unsigned char **at, size_t len);
-EVP_PKEY *key_of_x509(const X509_PUBKEY *spki);
+/* --- pkey.c --- */
+
 /* Puts the key into a certificate or request. False for one that is not RSA or on one of our curves: OpenSSL's
  * own way is left then, which looks for somebody who can write the key, each time: 200 us for what takes 5. */
 bool spki_write(const struct pkey *key, X509_PUBKEY *to);
