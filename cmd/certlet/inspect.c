@@ -215,19 +215,18 @@ static int read_path(const char *path, struct contents *ret)
 
 /* --- a Secret --- */
 
-/* Behind the first one, which is the only one that programs read. */
-static void read_more_keys(struct contents *contents, const struct buf *pem)
+/* A problem is kept with its key. */
+static void read_key_blocks(const char *entry, const struct buf *pem, struct contents *contents)
 {
     const char *at = buf_str(pem), *end = at + pem->len;
 
-    for (bool is_first = true;;) {
+    for (;;) {
         cleanup(pem_block_deinit) struct pem_block block = {};
 
         if (pem_next(&at, end, &block, NULL) < 0)
             return;
-        if (is_private(&block) && !is_first)
-            (void)read_key_block("tls.key: ", &block, contents, NULL); /* kept with the key */
-        is_first = is_first && !is_private(&block);
+        if (is_private(&block))
+            (void)read_key_block(entry, &block, contents, NULL);
     }
 }
 
@@ -237,11 +236,13 @@ static void read_keys(struct contents *contents)
     struct err err = {};
     int r = secret_value(contents->secret, "tls.key", &pem, &err);
 
-    if (r < 0)
+    if (r < 0) {
         add_key(contents)->problem = xasprintf("tls.key: %s", err.text);
-    else
+        return;
+    }
+    read_key_blocks("tls.key: ", &pem, contents);
+    if (contents->key_count == 0) /* which says what is there instead */
         (void)read_key("tls.key: ", buf_str(&pem), pem.len, contents, NULL);
-    read_more_keys(contents, &pem);
 }
 
 static void read_chain(struct contents *contents, const char *entry, struct chain *to)

@@ -18,6 +18,14 @@ void output_set_time(struct json *map, const char *key, int64_t ms)
     json_set_text(map, key, text);
 }
 
+void output_set_issuer(struct json *map, const char *kind, const char *name)
+{
+    struct json *issuer = json_need_map(map, "issuer");
+
+    json_set_text(issuer, "kind", kind);
+    json_set_text(issuer, "name", name);
+}
+
 void output_print(const struct json *value, const char *format)
 {
     cleanup(buf_deinit) struct buf text = BUF(OUTPUT_MAX);

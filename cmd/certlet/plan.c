@@ -129,13 +129,11 @@ static void print_counts(const struct plan *plan)
 static struct json *row_json(const struct plan_row *row)
 {
     struct json *map = json_new_map();
-    struct json *issuer = json_need_map(map, "issuer");
 
+    output_set_issuer(map, row->issuer_kind, row->issuer_name);
     json_set_text(map, "namespace", row->namespace);
     json_set_text(map, "name", row->name);
     json_set_text(map, "secretName", row->secret_name);
-    json_set_text(issuer, "kind", row->issuer_kind);
-    json_set_text(issuer, "name", row->issuer_name);
     json_set_text(map, "what", plan_verdict_name(row->verdict));
     json_set_text(map, "reason", row->reason);
     json_set_text(map, "message", row->message);

@@ -57,12 +57,11 @@ static int trigger(struct renewal *renewal, const struct object *object, char **
         .message = "Certificate re-issuance manually triggered",
         .observed_generation = object->metadata.generation,
     };
-
+    const struct condition *under_way = condition_find(&status.conditions, "Issuing");
     int r;
 
-    if (condition_is(&status.conditions, "Issuing", CONDITION_TRUE)) {
-        *ret_waiting = xstrdup(
-            str_or(condition_find(&status.conditions, "Issuing")->message, "no reason is given"));
+    if (under_way && under_way->status == CONDITION_TRUE) {
+        *ret_waiting = xstrdup(str_or(under_way->message, "no reason is given"));
         str_clean(*ret_waiting);
         return 0;
     }

@@ -261,8 +261,8 @@ static struct json *nodes_json(const struct certificate_row *row)
 static struct json *certificate_json(const struct certificate_row *row)
 {
     struct json *map = json_new_map();
-    struct json *issuer = json_need_map(map, "issuer");
 
+    output_set_issuer(map, row->issuer_kind, row->issuer_name);
     json_set_text(map, "namespace", row->namespace);
     json_set_text(map, "name", row->name);
     json_set_text(map, "ready", row->ready);
@@ -270,8 +270,6 @@ static struct json *certificate_json(const struct certificate_row *row)
     json_set_text(map, "message", row->message);
     json_set(map, "dnsNames", names_json(&row->dns_names));
     json_set(map, "ipAddresses", names_json(&row->ip_addresses));
-    json_set_text(issuer, "kind", row->issuer_kind);
-    json_set_text(issuer, "name", row->issuer_name);
     json_set_text(map, "secretName", row->secret_name);
     output_set_time(map, "notBefore", row->not_before_ms);
     output_set_time(map, "notAfter", row->not_after_ms);
@@ -306,12 +304,10 @@ static struct json *issuer_json(const struct issuer_row *row)
 static struct json *request_json(const struct request_row *row)
 {
     struct json *map = json_new_map();
-    struct json *issuer = json_need_map(map, "issuer");
 
+    output_set_issuer(map, row->issuer_kind, row->issuer_name);
     json_set_text(map, "namespace", row->namespace);
     json_set_text(map, "name", row->name);
-    json_set_text(issuer, "kind", row->issuer_kind);
-    json_set_text(issuer, "name", row->issuer_name);
     json_set_text(map, "state", row->state);
     json_set_text(map, "text", row->text);
     return map;
