@@ -33,21 +33,24 @@ int decoded_get(struct decoded *decoded, const struct cache_kind *kind, const st
     const char *uid = json_get_text(metadata, "uid");
     const char *version = json_get_text(metadata, "resourceVersion");
     cleanup(mutex_unlock) struct mutex *locked = NULL;
+    uint64_t id, number;
     const void *known;
     int r;
 
     /* Of a partial object there may be a whole one of the same version. */
     if (!kind->ref || !uid || !version || streq(json_get_text(object, "kind"), PARTIAL_KIND))
         return kind->decode(object, ret, err);
+    id = str_hash(uid, strlen(uid));
+    number = version_number(version);
     locked = mutex_hold(&decoded->mutex);
-    known = find(decoded, str_hash(uid, strlen(uid)), version_number(version));
+    known = find(decoded, id, number);
     if (known) {
         *ret = kind->ref(known);
         return 0;
     }
     r = kind->decode(object, ret, err);
     if (r == 0)
-        keep(decoded, kind, str_hash(uid, strlen(uid)), version_number(version), *ret);
+        keep(decoded, kind, id, number, *ret);
     return r;
 }
 

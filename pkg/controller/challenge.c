@@ -96,8 +96,8 @@ static int settle(struct run *run, int code, const struct acme_problem *problem,
     flow = flow_of(code, problem, why, step, context_now_ms(run->ctx), run->arena);
     if (flow.verdict == FLOW_FAIL && !account_is_there_after_all(run->client, run->ctx, problem))
         return end(run, flow.state, flow.reason, err);
-    run->status.processing =
-        false; /* as for an Issuer that is missing: others may be asked meanwhile */
+    /* As for an Issuer that is missing: others may be asked meanwhile. */
+    run->status.processing = false;
     r = wait_with_reason(run, flow.reason, flow.at_ms, err);
     if (r < 0 || flow.at_ms > 0)
         return r;

@@ -34,24 +34,30 @@ static bool is_applied_by(const struct json *object, const char *manager)
     return false;
 }
 
+/* `in`: of a member of this one, "f:data"; NULL: of the object. `step`: "f:<key>". */
+static bool owns(const struct json *object, const char *manager, const char *in, const char *step)
+{
+    json_for_each_item (entry, json_path(object, "metadata.managedFields")) {
+        const struct json *fields = json_get(entry, "fieldsV1");
+
+        if (streq(json_get_text(entry, "manager"), manager) &&
+            json_get(in ? json_get(fields, in) : fields, step))
+            return true;
+    }
+    return false;
+}
+
 static bool owns_data(const struct json *object, const char *manager, const char *key)
 {
     cleanup(xfree) char *step = xasprintf("f:%s", key);
 
-    json_for_each_item (entry, json_path(object, "metadata.managedFields"))
-        if (streq(json_get_text(entry, "manager"), manager) &&
-            json_get(json_get(json_get(entry, "fieldsV1"), "f:data"), step))
-            return true;
-    return false;
+    return owns(object, manager, "f:data", step);
 }
 
 static bool is_frozen_by_manifest(const struct json *secret)
 {
-    json_for_each_item (entry, json_path(secret, "metadata.managedFields"))
-        if (streq(json_get_text(entry, "manager"), MANAGER_MANIFESTS) &&
-            json_get(json_get(entry, "fieldsV1"), "f:immutable"))
-            return json_get_bool(secret, "immutable", false);
-    return false;
+    return json_get_bool(secret, "immutable", false) &&
+           owns(secret, MANAGER_MANIFESTS, NULL, "f:immutable");
 }
 
 static int make_mutable(struct store *store, const struct context *ctx, const struct kind *kind,

@@ -93,7 +93,6 @@ void order_end_budget(struct order_run *run, bool issued)
     acme_gate_end_order(acme_client_gate(run->client), run->ctx, &budget.request, issued);
 }
 
-/* The annotation goes, and the next run goes on with the Order as it is then. */
 /* They may be in a back-off of their own. */
 static void wake_challenges(struct order_run *run)
 {
@@ -105,6 +104,7 @@ static void wake_challenges(struct order_run *run)
     }
 }
 
+/* The annotation goes, and the next run goes on with the Order as it is then. */
 int order_take_retry(struct order_run *run, struct err *err)
 {
     cleanup(json_unref) struct json *patch = json_new_map();

@@ -32,15 +32,11 @@ static int local_get(struct store *store, const struct context *ctx,
                      const struct resource *resource, const struct key *key, struct json **ret,
                      struct err *err)
 {
-    struct err why = {};
     char name[KEY_TEXT_MAX];
-    int r = get(store, ctx, resource, key, ret, &why);
+    int r = get(store, ctx, resource, key, ret, err);
 
-    if (r == 0)
-        return 0;
-    (void)err_pass(err, &why); /* the same code */
-    if (r == ERR_NOT_FOUND)
-        return r; /* names it */
+    if (r == 0 || r == ERR_NOT_FOUND) /* which names it */
+        return r;
     key_format(key, name);
     return err_wrap(err, "reading %s '%s'", resource->plural, name);
 }

@@ -108,15 +108,22 @@ static size_t conditions_of(const struct json *request)
     return json_len(json_path(request, "status.conditions"));
 }
 
+/* The cache has a request that somebody has denied. */
+static void bed_init_denied(struct bed *bed)
+{
+    struct err err = {};
+
+    bed_init(bed);
+    write_status_text(bed, STATUS(CONDITION("Denied")));
+    ASSERT_TRUE(reflector_step(bed->reflector, &bed->ctx, &err) >= 0);
+}
+
 TEST(a_status_keeps_the_bytes_that_the_cache_leaves_out)
 {
     cleanup(bed_deinit) struct bed bed = {};
     cleanup(json_unref) struct json *now = NULL;
-    struct err err = {};
 
-    bed_init(&bed);
-    write_status_text(&bed, STATUS(CONDITION("Denied")));
-    ASSERT_TRUE(reflector_step(bed.reflector, &bed.ctx, &err) >= 0);
+    bed_init_denied(&bed);
     reconcile(&bed);
     now = stored(&bed);
     ASSERT_STREQ(reason_of_ready(now), "Denied");
@@ -131,9 +138,7 @@ TEST(a_status_that_is_newer_than_the_cache_is_not_written_over)
     cleanup(json_unref) struct json *now = NULL;
     struct err err = {};
 
-    bed_init(&bed);
-    write_status_text(&bed, STATUS(CONDITION("Denied")));
-    ASSERT_TRUE(reflector_step(bed.reflector, &bed.ctx, &err) >= 0);
+    bed_init_denied(&bed);
     write_status_text(&bed, STATUS(CONDITION("Denied") ", " CONDITION("Audited")));
     reconcile(&bed);
     now = stored(&bed);
