@@ -92,30 +92,44 @@ static bool is_waited_for(const struct renewal *renewal, const struct object *or
     return strlist_has(&renewal->issuing, text);
 }
 
+/* On its request: who may renew a Certificate need not have any right on Orders. */
+static int mark_request(struct renewal *renewal, const struct object *order, struct err *err)
+{
+    const struct owner_reference *request = object_controller(order);
+    struct key key = {.namespace = order->metadata.namespace, .name = request->name};
+    struct store_precondition exactly = {.uid = request->uid};
+    cleanup(json_unref) struct json *patch = json_new_map();
+    char now[TIME_TEXT_MAX];
+
+    time_format(context_now_ms(&renewal->ctx), now);
+    json_set_text(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
+                  now);
+    return store_patch(renewal->store, &renewal->ctx, &kind_certificate_request.resource, &key,
+                       &exactly, "certlet-renew", patch, NULL, err);
+}
+
+static bool is_of_request(const struct object *order)
+{
+    const struct owner_reference *owner = object_controller(order);
+
+    return owner && streq(owner->kind, kind_certificate_request.resource.kind);
+}
+
 static int retry_order(struct renewal *renewal, const struct json *json, struct err *err)
 {
     cleanup(object_unref) const struct object *object = NULL;
-    cleanup(json_unref) struct json *patch = json_new_map();
-    struct store_precondition exactly = {};
-    struct key key;
-    char now[TIME_TEXT_MAX];
     int r = object_decode(&kind_order, json, NULL, &object, err);
 
     if (r < 0)
         return r;
-    if (!is_open((const struct order *)object) || !is_waited_for(renewal, object))
+    if (!is_open((const struct order *)object) || !is_waited_for(renewal, object) ||
+        !is_of_request(object))
         return 0;
-    key = object_key(object);
-    exactly.uid = object->metadata.uid;
-    time_format(context_now_ms(&renewal->ctx), now);
-    json_set_text(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
-                  now);
-    r = store_patch(renewal->store, &renewal->ctx, &kind_order.resource, &key, &exactly,
-                    "certlet-renew", patch, NULL, err);
+    r = mark_request(renewal, object, err);
     if (r == ERR_NOT_FOUND || r == ERR_CONFLICT)
         return 0; /* it has come to its end just now */
     if (r == 0)
-        printf("%s/%s: its Order is tried again within a minute\n", key.namespace,
+        printf("%s/%s: its Order is tried again within a minute\n", object->metadata.namespace,
                object_annotation(object, ANNOTATION_CERTIFICATE_NAME));
     return r;
 }

@@ -49,7 +49,7 @@ const struct kind *kind_by_name(const char *name);
 #define ANNOTATION_TEMPORARY              "cert-manager.io/issue-temporary-certificate"
 #define ANNOTATION_ALLOW_DIRECT_INJECTION "cert-manager.io/allow-direct-injection"
 #define ANNOTATION_ACME_GATE              "acme.certlet.dev/rate-gate" /* and a directory's hash */
-#define ANNOTATION_RETRY                  "acme.certlet.dev/retry" /* on an Order: try again now */
+#define ANNOTATION_RETRY                  "acme.certlet.dev/retry" /* on a request: try its Order now */
 #define ANNOTATION_REPLACES_YOUNG         "acme.certlet.dev/replaces-young"
 #define LABEL_NEXT_PRIVATE_KEY            "cert-manager.io/next-private-key"
 #define LABEL_FAO                         "controller.cert-manager.io/fao"

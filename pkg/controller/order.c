@@ -250,7 +250,7 @@ static int advance(struct order_run *run, struct err *err)
     run->request = request;
     if (str_empty(run->order->status.url))
         return order_place(run, err);
-    if (order_has_retry(run->order))
+    if (order_has_retry(run, run->order))
         return order_take_retry(run, err);
     order_find_ours(run);
     r = order_drop_misplaced(run, err);

@@ -104,14 +104,21 @@ static void wake_challenges(struct order_run *run)
     }
 }
 
-/* The annotation goes, and the next run goes on with the Order as it is then. */
+bool order_has_retry(const struct order_run *run, const struct order *order)
+{
+    const char *asked = object_annotation(run->request, ANNOTATION_RETRY);
+
+    return asked && !streq(asked, str_or(object_annotation(&order->object, ANNOTATION_RETRY), ""));
+}
+
+/* The request's annotation stays: who may renew a Certificate may not write its Orders, and we no requests. */
 int order_take_retry(struct order_run *run, struct err *err)
 {
     cleanup(json_unref) struct json *patch = json_new_map();
     int r;
 
-    json_set(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
-             json_new_null());
+    json_set_text(json_need_map(json_need_map(patch, "metadata"), "annotations"), ANNOTATION_RETRY,
+                  object_annotation(run->request, ANNOTATION_RETRY));
     r = write_patch(order_author(run), &run->order->object, patch, err);
     if (r < 0)
         return err_wrap(err, "taking note of '%s'", ANNOTATION_RETRY);
@@ -432,7 +439,7 @@ int order_place(struct order_run *run, struct err *err)
     }
     if (!str_empty(run->live->status.url))
         return 0; /* the cache is behind: its change wakes us */
-    if (order_has_retry(run->live))
+    if (order_has_retry(run, run->live))
         return resume(run, &run->live->spec, err);
     return place(run, err);
 }

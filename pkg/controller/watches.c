@@ -89,14 +89,6 @@ static bool same_metadata(const void *before, const void *after)
            a->metadata.finalizers.len == b->metadata.finalizers.len;
 }
 
-/* Asked for by hand, and not seen yet. */
-static bool retry_is_new(const void *before, const void *after)
-{
-    const char *asked = object_annotation(after, ANNOTATION_RETRY);
-
-    return asked && !streq(asked, str_or(object_annotation(before, ANNOTATION_RETRY), ""));
-}
-
 struct status_part { /* a status and the text in it that says why */
     const struct fields *fields;
     size_t offset, size, reason; /* of the status in the object; of the reason in the status */
@@ -127,7 +119,7 @@ static bool only_reason_changed(const struct status_part *part, const void *befo
 {
     union any_status a, b;
 
-    if (!same_metadata(before, after) || retry_is_new(before, after))
+    if (!same_metadata(before, after))
         return false;
     copy_without_reason(part, before, &a);
     copy_without_reason(part, after, &b);
@@ -187,10 +179,20 @@ static void certificate_changed(void *self, const struct key *key, const void *b
     wake_rivals(&wake, key, new);
 }
 
-/* An Order that somebody made before the approval has been waiting for it, and holds up ours. */
-static void wake_orders_at_approval(const struct wake *wake, const void *before, const void *after)
+/* Asked for by hand. */
+static bool retry_is_new(const void *before, const void *after)
 {
-    if (after && request_is_approved(after) && !(before && request_is_approved(before)))
+    const char *asked = object_annotation(after, ANNOTATION_RETRY);
+
+    return asked && !streq(asked, str_or(object_annotation(before, ANNOTATION_RETRY), ""));
+}
+
+/* An Order that somebody made before the approval has been waiting for it, and holds up ours. */
+static void wake_orders(const struct wake *wake, const void *before, const void *after)
+{
+    if (!after || !request_is_approved(after))
+        return;
+    if (!before || !request_is_approved(before) || retry_is_new(before, after))
         add_index(wake, LANE_ORDERS, wake->self->caches.orders, INDEX_OWNER,
                   ((const struct object *)after)->metadata.uid);
 }
@@ -205,7 +207,7 @@ static void request_changed(void *self, const struct key *key, const void *befor
     if (initial) /* every Certificate and every Order runs anyway */
         return;
     add_controller(&wake, LANE_CERTIFICATES, after ? after : before, "Certificate");
-    wake_orders_at_approval(&wake, before, after);
+    wake_orders(&wake, before, after);
 }
 
 static void signing_request_changed(void *self, const struct key *key, const void *before,
@@ -216,7 +218,7 @@ static void signing_request_changed(void *self, const struct key *key, const voi
     if (!after || !signing_request_is_open(after))
         return;
     add(&wake, LANE_SIGNING_REQUESTS, key->namespace, key->name);
-    wake_orders_at_approval(&wake, before, after);
+    wake_orders(&wake, before, after);
 }
 
 /* For an Order that is older than our work another process may have been stopped between the CA's answer and

@@ -467,19 +467,33 @@ def test_renew_of_what_cannot_be_issued_says_so(cluster, admin, reason):
     assert "Issuing" not in conditions_of(cluster, f"{CERTIFICATES}/web", namespace)
 
 
-def test_renew_of_what_is_being_issued_has_its_order_tried_again(cluster, admin):
+def rules_of_users(*roles):
+    """What our ClusterRoles add to Kubernetes' own view, edit and admin."""
+    made = yaml.safe_load_all((ROOT / "deploy/base/rbac/users.yaml").read_text())
+    return [rule for one in made if one["metadata"]["name"] in roles for rule in one["rules"]]
+
+
+def test_renew_of_what_is_being_issued_has_its_order_tried_again(cluster, user):
+    """As somebody with `edit`, who may not write Orders: the mark stands on their requests."""
     namespace, retry = "pause", "acme.certlet.dev/retry"
     put(cluster, m.certificate("web", ["a.test"], namespace=namespace), ISSUING)
     named = {"cert-manager.io/certificate-name": "web"}
-    put(cluster, order(namespace, "waits", **named), {"state": "pending"})
-    put(cluster, order(namespace, "done", **named), {"state": "valid"})
-    put(cluster, order(namespace, "other", **{"cert-manager.io/certificate-name": "x"}))
+    for name, annotations, status in (
+        ("waits", named, {"state": "pending"}),
+        ("done", named, {"state": "valid"}),
+        ("other", {"cert-manager.io/certificate-name": "x"}, None),
+    ):
+        owner = put(cluster, request(namespace, name, **annotations))
+        put(cluster, order(namespace, name, **annotations), status, owner)
+    put(cluster, order(namespace, "of-nobody", **named))
 
-    done = admin.command("renew", "-n", namespace, "web")
-    assert done.returncode == 0 and "its Order is tried again within a minute" in done.stdout
+    editor = user(namespace, "editor", *rules_of_users("certlet-view", "certlet-edit"))
+    done = editor.command("renew", "-n", namespace, "web")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("its Order is tried again within a minute") == 1
 
     def has_mark(name):
-        return retry in cluster.get(f"{ORDERS}/{name}", namespace)["metadata"]["annotations"]
+        return retry in cluster.get(f"{REQUESTS}/{name}", namespace)["metadata"]["annotations"]
 
     assert [has_mark(name) for name in ("waits", "done", "other")] == [True, False, False]
 

@@ -403,7 +403,7 @@ static void retry_by_hand(struct sim *sim, const char *word)
     cleanup(xfree) char *yaml = xasprintf("metadata: {annotations: {acme.certlet.dev/retry: '%s'}}",
                                           word);
 
-    sim_patch(sim, sim_only(sim, "order"), yaml);
+    sim_patch(sim, sim_only(sim, "certificaterequest"), yaml);
 }
 
 TEST(who_has_ended_a_pause_need_not_wait_for_the_next_look)
