@@ -332,7 +332,7 @@ def measure_ours(bed, count, number):
     with bed.controller() as controller:
         process = Process(controller.child.pid)
         bed.audit.restart()
-        cpu = process.cpu()
+        cpu, switches = process.cpu(), process.switches()
         bed.load_all(certificate_plan(namespace), names(count))
         finished, servers, machine = Finished(bed.audit), bed.servers.cpu(), machine_cpu()
         started = time.time()
@@ -340,7 +340,8 @@ def measure_ours(bed, count, number):
         finished.wait(count, 60 + count * 0.2, controller.child)
         used, busy = bed.servers.since(servers), cores_busy(machine)
         wait_for_quiet(bed.audit)
-        cpu = process.cpu() - cpu
+        cpu, switches = process.cpu() - cpu, process.switches() - switches
+        memory = process.memory("VmRSS")
     bed.check_all_ready(namespace, count)
     writes = [event for event in bed.audit.events if event["verb"] in WRITES and is_ours_to_count(event)]
     begin = min(seconds_of(event["requestReceivedTimestamp"]) for event in writes)
@@ -348,6 +349,8 @@ def measure_ours(bed, count, number):
         "per_second": count / (finished.at[-1] - begin),
         "lead_s": begin - started,
         "cpu_ms": 1000 * cpu / count,
+        "switches": switches / count,
+        "rss_mb": memory,
         "server_ms": {name: 1000 * seconds / count for name, seconds in used.items()},
         "busy_percent": busy,
         "requests": requests_per(bed.audit, count),
@@ -767,6 +770,7 @@ def rows_of_burst(found):
         [f"Certificates/s, CA, ECDSA / bare generator ({found['workers']} workers each), round by round", "", each],
         ["  of the bare generator's (median)", "≥ 70 %", f"{100 * statistics.median(ratios):.0f} %"],
         ["our CPU per Certificate, CA, ECDSA, ms", "≤ 2.5", f"{median_of(ours, lambda r: r['cpu_ms']):.2f}"],
+        ["  threads waited, times per Certificate; VmRSS at the end, MB", "", f"{median_of(ours, lambda r: r['switches']):.0f}; {median_of(ours, lambda r: r['rss_mb']):.1f}"],
         ["API server CPU per Certificate, CA, ms", "≤ 13", f"{median_of(ours, lambda r: r['server_ms']['API server']):.1f}"],
         ["  the bare generator's, ms", "", f"{median_of(bare, lambda r: r['server_ms']['API server']):.1f}"],
         ["  cores of the machine that were busy, ours / bare", "", f"{ours[-1]['busy_percent']:.0f} % / {bare[-1]['busy_percent']:.0f} %"],

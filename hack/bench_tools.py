@@ -1,5 +1,6 @@
 """What both beds of hack/bench need: the conditions, processes seen from outside, tables, the build."""
 
+import contextlib
 import datetime
 import http.client
 import os
@@ -65,6 +66,14 @@ class Process:
         """Seconds of CPU so far."""
         fields = (self._folder / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def switches(self):
+        """How often a thread that lives has waited for something."""
+        found = 0
+        for thread in (self._folder / "task").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it has ended
+                found += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (thread / "status").read_text(), re.MULTILINE)[1])
+        return found
 
     def memory(self, name):
         """MB: VmRSS, VmHWM, RssAnon, RssFile."""

@@ -7,6 +7,9 @@
  * Ready items stand in lines, one per lane, band of priority and namespace. The lines of a band form
  * a ring: the first one gives an item and goes to the end, so namespaces take turns. Lanes take
  * turns the same way. Nothing here looks at more than the lanes, and for an item the depth of a tree.
+ *
+ * Whoever waits has a place in `waiting`. The last one who came is called first, so that few threads do what
+ * few can do, with what they have at hand still in the processor's caches; the first one keeps the time.
  */
 #include "runtime/workqueue.h"
 
@@ -20,6 +23,7 @@
 #include "cache/tree.h"
 
 #define LONGEST_WAIT_MS SECONDS(60) /* the wall clock may have jumped, or the machine slept */
+#define LONGEST_REST_MS HOURS(1)    /* of who does not keep the time */
 
 /* Highest first. */
 static const int bands[] = {PRIORITY_NORMAL, PRIORITY_INITIAL};
@@ -61,10 +65,15 @@ struct lane {
     struct lane_stats stats;
 };
 
+struct waiter {        /* a thread in workqueue_get(), while it has nothing to do */
+    struct list place; /* in none once it has been called */
+    struct cond called;
+};
+
 struct workqueue {
     const struct clock *clock;
-    struct mutex mutex; /* guards everything below */
-    struct cond changed;
+    struct mutex mutex;  /* guards everything below */
+    struct list waiting; /* in order of arrival */
     struct lane *lanes;
     size_t lane_count;
     size_t next_lane[BAND_COUNT]; /* whose turn it is */
@@ -235,7 +244,6 @@ static void make_ready(struct workqueue *queue, struct item *item, uint8_t band)
     lane->stats.ready++;
     lane->stats.adds++;
     queue->ready++;
-    cond_signal(&queue->changed);
 }
 
 static void item_add(struct workqueue *queue, struct item *item, uint8_t band)
@@ -251,6 +259,69 @@ static void item_add(struct workqueue *queue, struct item *item, uint8_t band)
         item->band = band < item->band ? band : item->band;
         break;
     }
+}
+
+/* --- who waits --- */
+
+static struct waiter *waiter_at(struct list *place)
+{
+    return list_entry(place, struct waiter, place);
+}
+
+static bool is_waiting(const struct waiter *waiter)
+{
+    return !list_empty(&waiter->place);
+}
+
+static bool lane_can_give(const struct lane *lane, size_t band)
+{
+    if (lane->options.max_in_work > 0 && lane->stats.in_work >= lane->options.max_in_work)
+        return false;
+    return !list_empty(&lane->bands[band].ring);
+}
+
+static bool can_give(const struct workqueue *queue)
+{
+    if (queue->ready == 0)
+        return false;
+    for (size_t band = 0; band < BAND_COUNT; band++)
+        for (size_t i = 0; i < queue->lane_count; i++)
+            if (lane_can_give(&queue->lanes[i], band))
+                return true;
+    return false;
+}
+
+/* One is enough: it calls another if there is more to do. */
+static void call_one(struct workqueue *queue)
+{
+    struct waiter *last = waiter_at(queue->waiting.prev);
+
+    if (queue->closed || list_empty(&queue->waiting) || !can_give(queue))
+        return;
+    list_remove(&last->place);
+    cond_signal(&last->called);
+}
+
+/* All look again at what they wait for, and at the time. */
+static void stir_all(struct workqueue *queue)
+{
+    list_for_each (place, &queue->waiting)
+        cond_signal(&waiter_at(place)->called);
+}
+
+static void stir_timekeeper(struct workqueue *queue)
+{
+    if (!list_empty(&queue->waiting))
+        cond_signal(&waiter_at(queue->waiting.next)->called);
+}
+
+static void stop_waiting(struct workqueue *queue, struct waiter *waiter)
+{
+    bool kept_time = queue->waiting.next == &waiter->place;
+
+    list_remove(&waiter->place);
+    if (kept_time)
+        stir_timekeeper(queue);
 }
 
 /* --- timers --- */
@@ -275,9 +346,8 @@ static void set_timer(struct workqueue *queue, struct item *item, int64_t at_ms)
     if (heap_first(&queue->timers) != &item->timer)
         return;
     fire_timers(queue);
-    /* All who wait do so for a later one. One of them would not do: it may take a key, and the
-     * others sleep past this time. */
-    cond_broadcast(&queue->changed);
+    call_one(queue);
+    stir_timekeeper(queue);
 }
 
 /* --- life --- */
@@ -289,7 +359,7 @@ struct workqueue *workqueue_new(const struct clock *clock, const struct lane_opt
 
     queue->clock = clock;
     mutex_init(&queue->mutex);
-    cond_init(&queue->changed);
+    list_init(&queue->waiting);
     queue->lane_count = lane_count;
     queue->lanes = xcalloc(lane_count, sizeof(*queue->lanes));
     for (size_t i = 0; i < lane_count; i++) {
@@ -326,7 +396,6 @@ void workqueue_free(struct workqueue *queue)
     for (size_t i = 0; i < queue->lane_count; i++)
         lane_deinit(&queue->lanes[i]);
     xfree(queue->lanes);
-    cond_deinit(&queue->changed);
     mutex_deinit(&queue->mutex);
     xfree(queue);
 }
@@ -336,7 +405,7 @@ void workqueue_close(struct workqueue *queue)
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);
 
     queue->closed = true;
-    cond_broadcast(&queue->changed);
+    stir_all(queue);
 }
 
 /* --- in --- */
@@ -346,8 +415,10 @@ void workqueue_add(struct workqueue *queue, unsigned lane, const struct key *key
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);
 
-    if (!queue->closed)
-        item_add(queue, item_need(queue, lane, key), band_of(priority));
+    if (queue->closed)
+        return;
+    item_add(queue, item_need(queue, lane, key), band_of(priority));
+    call_one(queue);
 }
 
 void workqueue_add_at(struct workqueue *queue, unsigned lane, const struct key *key, int64_t at_ms)
@@ -407,13 +478,6 @@ void workqueue_forget(struct workqueue *queue, unsigned lane, const struct key *
 }
 
 /* --- out --- */
-
-static bool lane_can_give(const struct lane *lane, size_t band)
-{
-    if (lane->options.max_in_work > 0 && lane->stats.in_work >= lane->options.max_in_work)
-        return false;
-    return !list_empty(&lane->bands[band].ring);
-}
 
 static struct lane *lane_whose_turn_it_is(struct workqueue *queue, size_t band)
 {
@@ -475,11 +539,16 @@ struct work *workqueue_try_get(struct workqueue *queue)
     return take_due(queue);
 }
 
-static int64_t wait_ms(const struct workqueue *queue, const struct context *ctx)
+/* Of the timekeeper, or of another. */
+static int64_t wait_ms(struct workqueue *queue, const struct waiter *waiter,
+                       const struct context *ctx)
 {
     const struct heap_node *first = heap_first(&queue->timers);
-    int64_t ms = context_remaining_ms(ctx, LONGEST_WAIT_MS), timer_ms;
+    int64_t ms, timer_ms;
 
+    if (queue->waiting.next != &waiter->place)
+        return context_remaining_ms(ctx, LONGEST_REST_MS);
+    ms = context_remaining_ms(ctx, LONGEST_WAIT_MS);
     if (first) {
         timer_ms = first->due_ms - clock_wall_ms(queue->clock);
         ms = timer_ms < ms ? timer_ms : ms;
@@ -487,25 +556,40 @@ static int64_t wait_ms(const struct workqueue *queue, const struct context *ctx)
     return ms < LONGEST_WAIT_MS ? ms : LONGEST_WAIT_MS;
 }
 
+/* Until it is called, the queue is closed or its context ends. */
+static void wait_for_call(struct workqueue *queue, const struct context *ctx)
+{
+    struct waiter waiter;
+
+    cond_init(&waiter.called);
+    list_append(&queue->waiting, &waiter.place);
+    while (is_waiting(&waiter) && !queue->closed && context_check(ctx, NULL) == 0) {
+        (void)cond_wait_for(&waiter.called, &queue->mutex, wait_ms(queue, &waiter, ctx));
+        if (!queue->closed)
+            fire_timers(queue);
+        call_one(queue);
+    }
+    if (is_waiting(&waiter))
+        stop_waiting(queue, &waiter);
+    cond_deinit(&waiter.called);
+}
+
 static int wait_for_work(struct workqueue *queue, const struct context *ctx, struct work **ret,
                          struct err *err)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);
-    struct work *work;
     int r;
 
     for (;;) {
         if (queue->closed)
             return err_set(err, ERR_GONE, "the queue is closed");
         r = context_check(ctx, err);
-        if (r < 0)
+        *ret = r == 0 ? take_due(queue) : NULL;
+        if (r < 0 || *ret) {
+            call_one(queue); /* there may be more, and this one may have been called for it */
             return r;
-        work = take_due(queue);
-        if (work) {
-            *ret = work;
-            return 0;
         }
-        (void)cond_wait_for(&queue->changed, &queue->mutex, wait_ms(queue, ctx)); /* looks again */
+        wait_for_call(queue, ctx);
     }
 }
 
@@ -542,8 +626,6 @@ void workqueue_done(struct workqueue *queue, struct work *work)
         make_ready(queue, item, band);
     else
         item_settle(queue, item);
-    if (queue->ready > 0)
-        cond_signal(&queue->changed); /* the lane may have been at its cap */
 }
 
 /* --- looking --- */
@@ -554,6 +636,7 @@ bool workqueue_is_idle(struct workqueue *queue)
 
     if (!queue->closed)
         fire_timers(queue);
+    call_one(queue);
     return queue->ready == 0 && queue->in_work == 0;
 }
 
@@ -590,5 +673,5 @@ void workqueue_clock_changed(struct workqueue *queue)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);
 
-    cond_broadcast(&queue->changed);
+    stir_all(queue);
 }

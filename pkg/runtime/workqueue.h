@@ -52,6 +52,7 @@ int workqueue_get(struct workqueue *queue, const struct context *ctx, struct wor
                   struct err *err);
 /* Without waiting: NULL when nothing is due now. */
 struct work *workqueue_try_get(struct workqueue *queue);
+/* Calls nobody: who has done one gets the next, and that calls others if there are more. */
 void workqueue_done(struct workqueue *queue, struct work *work);
 
 void workqueue_close(struct workqueue *queue); /* nothing more is handed out or taken in */
