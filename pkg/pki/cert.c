@@ -279,6 +279,11 @@ bool cert_may_sign(const struct cert *cert)
     return cert->is_ca || X509_get_version(cert->x509) == X509_VERSION_1;
 }
 
+bool cert_equal(const struct cert *a, const struct cert *b)
+{
+    return X509_cmp(a->x509, b->x509) == 0;
+}
+
 /*
  * Writing.
  */

@@ -58,6 +58,7 @@ int bundle_from_pem(const char *pem, size_t len, struct chain *ret, struct err *
  * are read by the same rules, but the leaf's public key only as bytes to be compared, if it can. */
 int leaf_look(const char *pem, size_t len, struct cert **ret, struct err *err);
 void chain_to_pem(const struct chain *chain, struct buf *to);
+void chain_append(struct chain *to, const struct chain *from); /* references are taken */
 /* From the first certificate upwards to where its issuers end: in order, without repeats and without those
  * that have signed none of it. References are taken. */
 void chain_upwards(const struct chain *from, struct chain *ret);

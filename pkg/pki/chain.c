@@ -166,21 +166,43 @@ void chain_to_pem(const struct chain *chain, struct buf *to)
         cert_to_pem(chain->certs[i], to);
 }
 
-static struct cert *issuer_among(const struct chain *chain, const struct cert *cert)
+void chain_append(struct chain *to, const struct chain *from)
+{
+    for (size_t i = 0; i < from->len; i++)
+        chain_add(to, cert_ref(from->certs[i]));
+}
+
+#define NOWHERE SIZE_MAX
+
+static size_t find_issuer(const struct chain *chain, const struct cert *cert)
 {
     for (size_t i = 0; i < chain->len; i++)
         if (chain->certs[i] != cert && cert_may_sign(chain->certs[i]) &&
             cert_is_signed_by(cert, chain->certs[i]))
-            return chain->certs[i];
-    return NULL;
+            return i;
+    return NOWHERE;
+}
+
+static struct cert *issuer_among(const struct chain *chain, const struct cert *cert)
+{
+    size_t i = find_issuer(chain, cert);
+
+    return i == NOWHERE ? NULL : chain->certs[i];
+}
+
+static bool has_cert(const struct chain *chain, const struct cert *cert)
+{
+    for (size_t i = 0; i < chain->len; i++)
+        if (chain->certs[i] == cert)
+            return true;
+    return false;
 }
 
 void chain_upwards(const struct chain *from, struct chain *ret)
 {
     struct cert *next = from->len > 0 ? from->certs[0] : NULL;
 
-    /* Two that have signed each other would go on for ever. */
-    while (next && ret->len < from->len) {
+    while (next && !has_cert(ret, next)) { /* two may have signed each other */
         chain_add(ret, cert_ref(next));
         next = cert_is_self_signed(next) ? NULL : issuer_among(from, next);
     }
@@ -190,16 +212,49 @@ void chain_upwards(const struct chain *from, struct chain *ret)
  * Checks.
  */
 
+/* Of those before it; NOWHERE: it comes once. */
+static size_t find_same(const struct chain *chain, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (cert_equal(chain->certs[i], chain->certs[at]))
+            return i;
+    return NOWHERE;
+}
+
+/* What to do about number `at`, which is not the issuer of the one before it. */
+static char *where_it_belongs(const struct chain *chain, size_t at)
+{
+    const struct cert *before = chain->certs[at - 1];
+    size_t same = find_same(chain, at), own = find_issuer(chain, chain->certs[at]),
+           issuer = find_issuer(chain, before);
+
+    if (same != NOWHERE)
+        return xasprintf("it is certificate %zu once more: take it out", same + 1);
+    if (own != NOWHERE && own < at)
+        return xasprintf("certificate %zu has signed it and must not stand before it", own + 1);
+    if (cert_is_self_signed(before))
+        return xasprintf("certificate %zu has signed itself: take out what is behind it", at);
+    if (issuer != NOWHERE && issuer > at)
+        return xasprintf("certificate %zu has signed certificate %zu and has to stand there",
+                         issuer + 1, at);
+    return xasprintf("put that of '%s' there", cert_issuer(before));
+}
+
+static int not_the_issuer(const struct chain *chain, size_t at, const char *what, struct err *err)
+{
+    cleanup(xfree) char *todo = where_it_belongs(chain, at);
+
+    return err_set(err, ERR_INVALID, "certificate %zu of the chain ('%s') %s; %s", at + 1,
+                   cert_subject(chain->certs[at]), what, todo);
+}
+
 static int verify_links(const struct chain *chain, struct err *err)
 {
     for (size_t i = 1; i < chain->len; i++) {
         if (!cert_may_sign(chain->certs[i]))
-            return err_set(err, ERR_INVALID, "certificate %zu of the chain ('%s') is not a CA",
-                           i + 1, cert_subject(chain->certs[i]));
+            return not_the_issuer(chain, i, "is not a CA", err);
         if (!cert_is_signed_by(chain->certs[i - 1], chain->certs[i]))
-            return err_set(err, ERR_INVALID,
-                           "certificate %zu of the chain ('%s') did not sign the one before it",
-                           i + 1, cert_subject(chain->certs[i]));
+            return not_the_issuer(chain, i, "did not sign the one before it", err);
     }
     return 0;
 }

@@ -133,6 +133,7 @@ int cert_look(const void *der, size_t len, struct cert **ret, struct err *err);
 X509 *cert_x509(const struct cert *cert);  /* lent; not to be changed */
 X509_REQ *csr_x509(const struct csr *csr); /* lent; not to be changed */
 bool cert_may_sign(const struct cert *cert);
+bool cert_equal(const struct cert *a, const struct cert *b); /* to the byte */
 
 /* Appends the alternative names that x509_names has no place for, in words. */
 int x509_names_read_others(const X509_EXTENSIONS *extensions, struct strlist *to, struct err *err);

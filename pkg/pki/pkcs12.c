@@ -185,7 +185,7 @@ static void mark_local(const struct keystore *keystore, PKCS12_SAFEBAG *bag)
 static bool is_among(const struct chain *chain, size_t len, const struct cert *cert)
 {
     for (size_t i = 0; i < len; i++)
-        if (X509_cmp(cert_x509(chain->certs[i]), cert_x509(cert)) == 0)
+        if (cert_equal(chain->certs[i], cert))
             return true;
     return false;
 }

@@ -101,6 +101,53 @@ TEST(wrong_order_is_refused)
     ASSERT_CONTAINS(err.text, "certificate 3");
 }
 
+TEST(where_the_order_is_wrong_it_says_what_belongs_there)
+{
+    cleanup(cert_unref) struct cert *stranger = issue("stranger", true, other_key, NULL, other_key,
+                                                      "2026-01-01T00:00:00Z",
+                                                      "2030-01-01T00:00:00Z");
+    const struct {
+        const char *name;
+        struct cert *certs[4];
+        const char *says;
+    } rows[] = {
+        {"root second",
+         {leaf, root, intermediate},
+         "; certificate 3 has signed certificate 1 and has to stand there"},
+        {"twice",
+         {leaf, intermediate, intermediate, root},
+         "certificate 3 of the chain ('CN=intermediate') did not sign the one before it; it is certificate 2 once more: take it out"},
+        {"leaf twice",
+         {leaf, leaf, intermediate},
+         "is not a CA; it is certificate 1 once more: take it out"},
+        {"stranger",
+         {leaf, intermediate, stranger, root},
+         "certificate 3 of the chain ('CN=stranger') did not sign the one before it; certificate 4 has signed certificate 2 and has to stand there"},
+        {"stranger at the end",
+         {leaf, intermediate, root, stranger},
+         "; certificate 3 has signed itself: take out what is behind it"},
+        {"upside down",
+         {root, intermediate, leaf},
+         "; certificate 1 has signed it and must not stand before it"},
+        {"leaf second",
+         {intermediate, leaf, root},
+         "certificate 2 of the chain ('CN=leaf') is not a CA; certificate 1 has signed it and must not stand before it"},
+        {"one missing", {leaf, root}, "; put that of 'CN=intermediate' there"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct chain_expectation expect = {.now_ms = NOW};
+        struct err err = {};
+        size_t len = 0;
+
+        CASE(rows[i].name);
+        while (len < ARRAY_LEN(rows[i].certs) && rows[i].certs[len])
+            len++;
+        ASSERT_ERR(ERR_INVALID, verify(rows[i].certs, len, &expect, NULL, &err));
+        ASSERT_CONTAINS(err.text, rows[i].says);
+    }
+}
+
 TEST(a_ca_of_the_same_name_with_another_key_did_not_sign)
 {
     cleanup(cert_unref) struct cert *impostor = issue("intermediate", true, other_key, NULL,
@@ -480,6 +527,24 @@ TEST(certificates_that_signed_nothing_are_left_out_of_an_ordered_chain)
     ASSERT_TRUE(upwards.certs[1] == intermediate);
 }
 
+TEST(two_that_have_signed_each_other_are_in_an_ordered_chain_once)
+{
+    cleanup(cert_unref) struct cert *other = issue("other", true, other_key, NULL, other_key,
+                                                   "2025-01-01T00:00:00Z", "2035-01-01T00:00:00Z");
+    cleanup(cert_unref) struct cert *by_root = issue(
+        "other", true, other_key, root, ca_key, "2025-01-01T00:00:00Z", "2035-01-01T00:00:00Z");
+    cleanup(cert_unref) struct cert *by_other = issue(
+        "root", true, ca_key, other, other_key, "2025-01-01T00:00:00Z", "2035-01-01T00:00:00Z");
+    struct chain crossed = {.certs = (struct cert *[]){intermediate, by_other, by_root, leaf, root},
+                            .len = 5};
+    cleanup(chain_deinit) struct chain upwards = {};
+
+    chain_upwards(&crossed, &upwards);
+    ASSERT_EQ(upwards.len, 3);
+    ASSERT_TRUE(upwards.certs[1] == by_other);
+    ASSERT_TRUE(upwards.certs[2] == by_root);
+}
+
 static int free_tree(void **state)
 {
     cert_unref(root);
@@ -498,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_chain_is_accepted_with_and_without_its_root),
         cmocka_unit_test(wrong_order_is_refused),
+        cmocka_unit_test(where_the_order_is_wrong_it_says_what_belongs_there),
         cmocka_unit_test(a_ca_of_the_same_name_with_another_key_did_not_sign),
         cmocka_unit_test(a_leaf_for_another_key_is_refused),
         cmocka_unit_test(a_missing_name_is_refused),
@@ -515,6 +581,7 @@ int main(void)
         cmocka_unit_test(a_look_reads_all_blocks_by_the_rules_of_a_chain),
         cmocka_unit_test(a_chain_is_put_in_order_from_its_first_certificate_upwards),
         cmocka_unit_test(certificates_that_signed_nothing_are_left_out_of_an_ordered_chain),
+        cmocka_unit_test(two_that_have_signed_each_other_are_in_an_ordered_chain_once),
     };
 
     return cmocka_run_group_tests(tests, make_tree, free_tree);
