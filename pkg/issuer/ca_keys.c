@@ -141,14 +141,6 @@ static int decode(const struct secret *secret, struct ca **ret, struct err *err)
     return 0;
 }
 
-/* RFC 5280 4.2.1.3: a key may be used for all where the certificate does not say for what. */
-static bool key_may_sign(const struct cert *cert)
-{
-    key_usages said = cert_usages(cert) & (USAGE(ANY) - 1); /* without the extended ones */
-
-    return !said || said & USAGE(CERT_SIGN);
-}
-
 static int check_time(const struct ca *ca, int64_t now_ms, struct err *err)
 {
     char time[TIME_TEXT_MAX];
@@ -168,7 +160,7 @@ int ca_check(const struct ca *ca, int64_t now_ms, struct err *err)
                        "the certificate '%s' is not a CA: its basic constraints do not say so "
                        "(spec.isCA of a Certificate does)",
                        cert_subject(ca->cert));
-    if (!key_may_sign(ca->cert))
+    if (!cert_key_may(ca->cert, USAGE_CERT_SIGN))
         return err_set(err, ERR_INVALID,
                        "the key usage of the CA certificate '%s' does not allow its key to sign "
                        "certificates (keyCertSign), so that nobody would trust them",

@@ -238,6 +238,13 @@ key_usages cert_usages(const struct cert *cert)
     return cert->usages;
 }
 
+bool cert_key_may(const struct cert *cert, enum key_usage usage)
+{
+    key_usages said = cert->usages & (USAGE(ANY) - 1); /* without the extended ones */
+
+    return !said || said & (key_usages)1 << usage;
+}
+
 X509 *cert_x509(const struct cert *cert)
 {
     return cert->x509;

@@ -29,6 +29,8 @@ bool cert_is_self_signed(const struct cert *cert); /* issuer == subject and own 
 /* Issuer name and signature; nothing about dates or usages. */
 bool cert_is_signed_by(const struct cert *cert, const struct cert *issuer);
 key_usages cert_usages(const struct cert *cert); /* as csr_usages() */
+/* May its key be used for that? For everything where it does not say for what (RFC 5280 4.2.1.3). */
+bool cert_key_may(const struct cert *cert, enum key_usage usage);
 /* Appends what cert_names() and cert_usages() have no place for: names of other kinds in words, usages as OIDs. */
 int cert_others(const struct cert *cert, struct strlist *names, struct strlist *usages,
                 struct err *err);

@@ -157,6 +157,10 @@ static int check_signature(X509_CRL *crl, const struct cert *issuer, struct err 
 
     if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(x509)) != 0)
         return err_set(err, ERR_INVALID, "it is another issuer's");
+    if (!cert_key_may(issuer, USAGE_CRL_SIGN)) /* RFC 5280 6.3.3 f */
+        return err_set(err, ERR_INVALID,
+                       "its issuer may not sign it: the key usage of '%s' lacks cRLSign",
+                       cert_subject(issuer));
     if (X509_CRL_verify(crl, pkey_evp(cert_public_key(issuer))) != 1)
         return openssl_err(err, ERR_INVALID, "its signature is not the issuer's");
     return 0;

@@ -157,7 +157,7 @@ extendedKeyUsage = OCSPSigning
 class Authority:
     """A CA by `openssl ca`, with its CRL and its OCSP responder (`openssl ocsp`) on a port."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, usage="keyCertSign,cRLSign"):
         self.folder = pathlib.Path(folder)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
@@ -170,7 +170,7 @@ class Authority:
                                eight=", URI:".join(f"ldap://{number}.test/" for number in range(8)))
         (self.folder / "ca.cnf").write_text(config)
         pki.new_certificate(folder, "ca", "certlet test authority", "basicConstraints=critical,CA:true",
-                            "keyUsage=keyCertSign,cRLSign")
+                            f"keyUsage={usage}")
 
     def _handler(self):
         authority = self
@@ -313,6 +313,15 @@ def test_answers_of_strangers_do_not_count(authority, inspect, tmp_path):
         found = answers(inspect, chain(authority, pem), code=1)
     assert "not signed by the issuer" in found["OCSP"]["problem"]
     assert "its signature is not the issuer's" in found["CRL"]["problem"]
+
+
+def test_a_list_of_one_that_may_sign_none_does_not_count(inspect, tmp_path):
+    (tmp_path / "ca").mkdir()
+    with Authority(tmp_path / "ca", usage="keyCertSign") as authority:
+        pem, _ = authority.issue("good")
+        authority.publish()
+        problem = answers(inspect, chain(authority, pem))["CRL"]["problem"]
+    assert problem == "its issuer may not sign it: the key usage of 'CN=certlet test authority' lacks cRLSign"
 
 
 def test_a_list_that_is_out_of_date_does_not_count(authority, inspect):
