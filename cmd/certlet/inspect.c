@@ -28,25 +28,10 @@ void contents_deinit(struct contents *contents)
     xfree(contents->chain_problem);
     chain_deinit(&contents->chain);
     chain_deinit(&contents->ca);
+    strlist_deinit(&contents->findings);
     if (contents->secret)
         object_unref(&contents->secret->object);
     *contents = (struct contents){};
-}
-
-static const struct cert *signer_among(const struct chain *among, const struct cert *cert)
-{
-    for (size_t i = 0; i < among->len; i++)
-        if (cert_is_signed_by(cert, among->certs[i]))
-            return among->certs[i];
-    return NULL;
-}
-
-const struct cert *contents_issuer(const struct contents *contents, size_t i)
-{
-    const struct cert *cert = contents->chain.certs[i];
-    const struct cert *found = signer_among(&contents->chain, cert);
-
-    return found ? found : signer_among(&contents->ca, cert);
 }
 
 bool contents_key_fits(const struct contents *contents, const struct private_key *key)
@@ -94,16 +79,10 @@ static bool lacks_answer(const struct contents *contents)
     return false;
 }
 
-bool contents_are_good(const struct contents *contents, int64_t now_ms)
+bool contents_are_good(const struct contents *contents)
 {
-    struct chain_expectation expect = {.now_ms = now_ms};
-
-    if (!keys_are_good(contents) || contents->chain_problem || is_revoked(contents) ||
-        lacks_answer(contents))
-        return false;
-    if (contents->chain.len == 0)
-        return true; /* a key alone */
-    return chain_verify(&contents->chain, &expect, NULL, NULL) == 0;
+    return keys_are_good(contents) && !contents->chain_problem && contents->findings.len == 0 &&
+           !is_revoked(contents) && !lacks_answer(contents);
 }
 
 /* --- keys --- */
@@ -303,11 +282,12 @@ static int ask_and_show(struct contents *contents, const struct usage *usage, co
         usage_complain(usage, &err);
         return EXIT_STORE;
     }
+    contents_judge(contents, context_now_ms(&ctx));
     if (streq(format, "json"))
         contents_print_json(contents, context_now_ms(&ctx));
     else
         contents_print(contents, context_now_ms(&ctx));
-    return contents_are_good(contents, context_now_ms(&ctx)) ? EXIT_OK : EXIT_NOT_READY;
+    return contents_are_good(contents) ? EXIT_OK : EXIT_NOT_READY;
 }
 
 int command_inspect(int argc, char **argv)
@@ -339,8 +319,9 @@ int command_inspect(int argc, char **argv)
         .synopsis = "certlet inspect [flags] FILE|-|NAME",
         .about =
             "Says what a PEM file of certificates holds, leaf first, or with --secret what a Secret does: names,\n"
-            "validity, who signed, what names a CA may sign, whether each certificate signs the one before it and\n"
-            "the key is the first one's. Of a private key only the kind is said.\n"
+            "validity, who signed, what names a CA may sign, whether each certificate signs the one before it, the\n"
+            "key is the first one's, and clients would take the chain: its CAs may sign what they have signed, and\n"
+            "no critical extension is unknown (RFC 5280 6.1). Of a private key only the kind is said.\n"
             "Exit code 0: all of it is in order, 1: it is not, or was not found, 4: it cannot be read.",
         .options = options,
     };

@@ -262,16 +262,20 @@ static void print_words(const struct json *map, const struct cert *cert, size_t 
         printf("  %-12s %s\n", "ARI", json_get_text(map, "renewalInfoID"));
 }
 
-/* What chain_verify() says of the order and the signatures, without looking at names. */
-static void print_chain(const struct chain *chain, int64_t now_ms)
+static void print_problem(const char *problem)
 {
-    struct chain_expectation expect = {.now_ms = now_ms};
-    struct err err = {};
+    cleanup(xfree) char *text = harmless(str_or(problem, ""));
 
-    if (chain_verify(chain, &expect, NULL, &err) == 0)
+    if (*text)
+        printf("problem: %s\n", text);
+}
+
+static void print_findings(const struct contents *contents)
+{
+    if (contents->in_order && contents->chain.len > 1)
         printf("each certificate is signed by the next one\n");
-    else
-        printf("problem: %s\n", err.text);
+    for (size_t i = 0; i < contents->findings.len; i++)
+        print_problem(contents->findings.items[i]);
 }
 
 /* --- a Secret --- */
@@ -299,14 +303,6 @@ static void print_secret(const struct secret *secret)
         print_pair("issuer", str_starts(issuer, " ") ? issuer + 1 : issuer);
 }
 
-static bool is_signed_by_ca(const struct contents *contents)
-{
-    size_t last = contents->chain.len - 1;
-
-    return contents->chain.len > 0 && (cert_is_self_signed(contents->chain.certs[last]) ||
-                                       contents_issuer(contents, last) != NULL);
-}
-
 static void print_ca(const struct contents *contents)
 {
     if (contents->ca.len == 0)
@@ -315,7 +311,7 @@ static void print_ca(const struct contents *contents)
     for (size_t i = 0; i < contents->ca.len; i++)
         print_pair("subject", cert_subject(contents->ca.certs[i]));
     if (contents->chain.len > 0)
-        print_pair("signs", is_signed_by_ca(contents) ? "the chain" : "NOT the chain");
+        print_pair("signs", contents->ca_fits ? "the chain" : "NOT the chain");
 }
 
 /* --- revocation --- */
@@ -377,12 +373,6 @@ static void print_private_key(const struct contents *contents, const struct priv
                contents_key_fits(contents, key) ? "certificate 1" : "NOT the first certificate");
 }
 
-static void print_problem(const char *problem)
-{
-    if (problem)
-        printf("problem: %s\n", problem);
-}
-
 static void print_private_keys(const struct contents *contents)
 {
     for (size_t i = 0; i < contents->key_count; i++) {
@@ -408,8 +398,7 @@ void contents_print(const struct contents *contents, int64_t now_ms)
 
         print_words(map, chain->certs[i], i, now_ms);
     }
-    if (chain->len > 1)
-        print_chain(chain, now_ms);
+    print_findings(contents);
     print_problem(contents->chain_problem);
     print_ca(contents);
     print_answers(contents);
@@ -501,8 +490,11 @@ void contents_print_json(const struct contents *contents, int64_t now_ms)
     set_private_keys(map, contents);
     json_set(map, "certificates", chain_json(&contents->chain, now_ms));
     json_set_text(map, "problem", contents->chain_problem);
+    set_names(map, "findings", &contents->findings);
     if (contents->ca.len > 0)
         json_set(map, "ca", chain_json(&contents->ca, now_ms));
+    if (contents->ca.len > 0 && contents->chain.len > 0)
+        json_set_bool(map, "caFits", contents->ca_fits);
     for (size_t i = 0; i < contents->answer_count; i++)
         json_append(answers, answer_json(&contents->answers[i]));
     if (contents->asked)

@@ -250,6 +250,17 @@ X509 *cert_x509(const struct cert *cert)
     return cert->x509;
 }
 
+X509 *x509_with_key(const struct cert *cert)
+{
+    cleanup(openssl_free) unsigned char *der = NULL;
+    int len = i2d_X509(cert->x509, &der);
+    const unsigned char *at = der;
+    X509 *x509 = len > 0 ? d2i_X509(NULL, &at, len) : NULL;
+
+    openssl_must(x509); /* it was read before */
+    return x509;
+}
+
 int cert_others(const struct cert *cert, struct strlist *names, struct strlist *usages,
                 struct err *err)
 {

@@ -77,5 +77,9 @@ struct chain_expectation {
  * DNS and IP names in the leaf that were not asked for are added to *ret_extra (may be NULL). */
 int chain_verify(const struct chain *chain, const struct chain_expectation *expect,
                  struct strlist *ret_extra, struct err *err);
+/* What clients have against `path`, whose certificates are signed by the next one each: the rules of RFC 5280 6.1
+ * for CAs, critical extensions and names, as OpenSSL holds them to one that trusts the last one, whose own limits
+ * count as well. Nothing of dates. `places`: what each is called in the findings that are appended to `ret`. */
+void chain_judge(const struct chain *path, const struct strlist *places, struct strlist *ret);
 
 #endif

@@ -130,7 +130,9 @@ int pkey_signature_digest(const struct pkey *key, enum signature_algorithm algor
 
 /* As cert_from_der(), the public key as in leaf_look(). */
 int cert_look(const void *der, size_t len, struct cert **ret, struct err *err);
-X509 *cert_x509(const struct cert *cert);  /* lent; not to be changed */
+X509 *cert_x509(const struct cert *cert); /* lent; not to be changed */
+/* A copy with its key in it, where OpenSSL looks for it: ours (x509_from_der()) have none. */
+X509 *x509_with_key(const struct cert *cert);
 X509_REQ *csr_x509(const struct csr *csr); /* lent; not to be changed */
 bool cert_may_sign(const struct cert *cert);
 bool cert_equal(const struct cert *a, const struct cert *b); /* to the byte */

@@ -3,7 +3,6 @@
 #include <openssl/ocsp.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "pki/names.h"
 #include "pki/openssl.h"
 #include "pki/pem.h"
@@ -281,25 +280,11 @@ static int read_response(const void *data, size_t len, OCSP_BASICRESP **ret, str
     return *ret ? 0 : openssl_err(err, ERR_INVALID, "the answer cannot be read");
 }
 
-/* OpenSSL looks for the key in the X509 itself, where ours (x509_from_der()) have none. */
-static X509 *with_key_in_it(const struct cert *cert)
-{
-    cleanup(buf_deinit) struct buf der = BUF(LIMIT_CHAIN_BODY); /* of which it was one */
-    const unsigned char *at;
-    X509 *x509;
-
-    cert_to_der(cert, &der);
-    at = (const unsigned char *)der.data;
-    x509 = d2i_X509(NULL, &at, (long)der.len);
-    openssl_must(x509); /* it was read before */
-    return x509;
-}
-
 /* By the issuer, or by one whose certificate the issuer has signed for that (RFC 6960 4.2.2.2). */
 static int check_signer(OCSP_BASICRESP *basic, const struct cert *issuer, int64_t now_ms,
                         struct err *err)
 {
-    cleanup(X509_free) X509 *x509 = with_key_in_it(issuer);
+    cleanup(X509_free) X509 *x509 = x509_with_key(issuer);
     cleanup(X509_STORE_free) X509_STORE *trusted = X509_STORE_new();
     STACK_OF(X509) *with = sk_X509_new_null();
     bool is_good;

@@ -14,6 +14,7 @@ from support import manifests as m
 from support import pki
 from support.certlet import Certlet
 from support.files import der_values
+from support.server import BedError
 
 LISTEN = ["--http01-listen", "127.0.0.1:0"]
 
@@ -597,8 +598,9 @@ def test_a_ca_that_may_sign_no_dns_name_is_shown_as_one(authority, inspect):
 
 def test_bounds_that_cannot_be_read_are_told(authority, inspect):
     pem, _ = authority.issue("bounded", "broken")
-    assert "  bounds       problem: the extension 'X509v3 Name Constraints' is malformed" in inspect(pem)
-    found = json.loads(inspect("-o", "json", pem))["certificates"][0]
+    text = inspect(pem, code=1)
+    assert "  bounds       problem: the extension 'X509v3 Name Constraints' is malformed" in text
+    found = json.loads(inspect("-o", "json", pem, code=1))["certificates"][0]
     assert list(found["nameConstraints"]) == ["problem"]
 
 
@@ -606,6 +608,236 @@ def test_nothing_is_said_of_bounds_where_there_are_none(authority, inspect):
     pem, _ = authority.issue("free")
     assert "sign" not in inspect(pem).replace("signing", "")
     assert "nameConstraints" not in inspect("-o", "json", pem)
+
+
+# --- what clients refuse in a chain (RFC 5280 6.1) ---
+
+
+class Path:
+    """root.pem, middle.pem, leaf.pem, each signed by the one before it; `own` are extensions that one has instead."""
+
+    USUAL = {
+        "root": {"basicConstraints": "critical,CA:true"},
+        "middle": {"basicConstraints": "critical,CA:true"},
+        "leaf": {"basicConstraints": "critical,CA:false", "subjectAltName": "DNS:a.in.test"},
+    }
+
+    def __init__(self, folder, own, subject="/CN=leaf"):
+        self.folder = folder
+        issuer = None
+        for stem, usual in self.USUAL.items():
+            name = subject if stem == "leaf" else f"/CN={stem}"
+            issuer = self.make(stem, name, {**usual, **own.get(stem, {})}, issuer)
+
+    def make(self, stem, subject, extensions, issuer):
+        key, csr, pem, config = (self.folder / f"{stem}.{suffix}" for suffix in ("key", "csr", "pem", "cnf"))
+        lines = [f"{name} = {value}" for name, value in extensions.items() if value]
+        config.write_text("\n".join([*lines, "[somebody]", "O = In"]))
+        pki.openssl("req", "-new", *pki.NEW_KEY, "-keyout", key, "-out", csr, "-subj", subject)
+        signer = ["-CA", issuer[0], "-CAkey", issuer[1]] if issuer else ["-signkey", key]
+        pki.openssl("x509", "-req", "-in", csr, *signer, "-days", 30, "-extfile", config, "-out", pem)
+        return pem, key
+
+    def pem(self, *stems):
+        return texts(*(self.folder / f"{stem}.pem" for stem in stems))
+
+    def file(self, *stems):
+        file = self.folder / "path.pem"
+        file.write_bytes(self.pem(*stems))
+        return file
+
+    def openssl_takes_it(self):
+        trusted = ("-trusted", self.folder / "root.pem", "-untrusted", self.folder / "middle.pem")
+        try:
+            return "OK" in pki.openssl("verify", "-partial_chain", *trusted, self.folder / "leaf.pem")
+        except BedError:
+            return False
+
+
+def bounds(text, place="middle"):
+    return {place: {"nameConstraints": text}}
+
+
+def names(text):
+    return {"leaf": {"subjectAltName": text}}
+
+
+MAY_NOT = "certificate 1 of the chain ('CN=leaf') has names that certificate 2 of the chain ('CN=middle') may not sign " \
+    "(name constraints: "
+OUTSIDE, WITHIN = f"{MAY_NOT}outside of what is permitted): ", f"{MAY_NOT}within what is excluded): "
+UNCLEAR = f"{MAY_NOT}not to be compared with what is permitted or excluded): "
+TO_DO = "; leave them out, or use a CA that may sign them"
+
+REFUSED = [  # own extensions, and what is said
+    (
+        {"root": {"basicConstraints": "critical,CA:true,pathlen:0"}},
+        "certificate 3 of the chain ('CN=root') may have 0 CAs below it (basicConstraints, pathLenConstraint) and has 1: "
+        "get a certificate from a CA within that limit, or a CA without it",
+    ),
+    (
+        {"middle": {"keyUsage": "critical,cRLSign"}},
+        "certificate 2 of the chain ('CN=middle') may not sign certificates, as its key usage lacks keyCertSign: "
+        "have it issued anew with 'cert sign' among its usages",
+    ),
+    (
+        {"root": {"keyUsage": "cRLSign"}},
+        "certificate 3 of the chain ('CN=root') may not sign certificates, as its key usage lacks keyCertSign: "
+        "have it issued anew with 'cert sign' among its usages",
+    ),
+    (
+        {"leaf": {"1.2.3.4": "critical,ASN1:NULL"}},
+        "certificate 1 of the chain ('CN=leaf') has the critical extension 1.2.3.4, which clients do not know and so have "
+        "to refuse: have it issued without, or with it not critical",
+    ),
+    (
+        {"middle": {"1.3.6.1.5.5.7.1.24": "critical,DER:3003020105"}},
+        "certificate 2 of the chain ('CN=middle') has the critical extension 1.3.6.1.5.5.7.1.24, which clients do not know "
+        "and so have to refuse: have it issued without, or with it not critical",
+    ),
+    (
+        {"middle": {"nameConstraints": "DER:0400"}},
+        "certificate 2 of the chain ('CN=middle') has extensions that are malformed or contradict each other: "
+        "have it issued anew",
+    ),
+    (
+        {"leaf": {"authorityKeyIdentifier": "DER:30048002ABCD"}, "middle": {"subjectKeyIdentifier": "hash"}},
+        "certificate 1 of the chain ('CN=leaf') says that another key has signed it (authorityKeyIdentifier) than that of "
+        "certificate 2 of the chain ('CN=middle'): put the certificate of the CA that it means in that place",
+    ),
+    (
+        {**bounds("permitted;DNS:in.test"), **names("DNS:a.in.test,DNS:out.test")},
+        f"{OUTSIDE}DNS name 'out.test'{TO_DO}",
+    ),
+    (
+        {**bounds("critical,excluded;DNS:in.test"), **names("DNS:in.test,DNS:b.in.test,DNS:out.test")},
+        f"{WITHIN}DNS name 'in.test', DNS name 'b.in.test'{TO_DO}",
+    ),
+    (
+        {**bounds("permitted;IP:10.0.0.0/255.0.0.0"), **names("IP:10.0.0.1,IP:11.0.0.1,IP:fd00::1")},
+        f"{OUTSIDE}IP address 11.0.0.1, IP address fd00::1{TO_DO}",
+    ),
+    (
+        {**bounds("excluded;email:in.test"), **names("email:a@in.test,email:b@out.test")},
+        f"{WITHIN}e-mail address 'a@in.test'{TO_DO}",
+    ),
+    (
+        {**bounds("permitted;URI:in.test"), **names("URI:https://in.test/,URI:https://out.test/")},
+        f"{OUTSIDE}URI 'https://out.test/'{TO_DO}",
+    ),
+    (
+        {**bounds("permitted;URI:in.test"), **names("URI:urn:a:b")},
+        f"{UNCLEAR}URI 'urn:a:b'{TO_DO}",
+    ),
+    (
+        {**bounds("excluded;dirName:somebody"), **names("dirName:somebody,DNS:a.in.test")},
+        f"{WITHIN}directory name O=In{TO_DO}",
+    ),
+    (bounds("permitted;dirName:somebody"), f"{OUTSIDE}subject 'CN=leaf'{TO_DO}"),
+    (
+        {**bounds("excluded;DNS:.in.test"), **names(",".join(f"DNS:{number}.in.test" for number in range(10)))},
+        WITHIN + ", ".join(f"DNS name '{number}.in.test'" for number in range(8)) + f" and 2 more{TO_DO}",
+    ),
+    (
+        bounds("excluded;DNS:in.test", "root"),
+        "certificate 1 of the chain ('CN=leaf') has names that certificate 3 of the chain ('CN=root') may not sign "
+        f"(name constraints: within what is excluded): DNS name 'a.in.test'{TO_DO}",
+    ),
+    (
+        {**bounds("permitted;DNS:in.test", "root"), "middle": {"subjectAltName": "DNS:out.test"}},
+        "certificate 2 of the chain ('CN=middle') has names that certificate 3 of the chain ('CN=root') may not sign "
+        f"(name constraints: outside of what is permitted): DNS name 'out.test'{TO_DO}",
+    ),
+]
+
+
+def problems(text):
+    head = "problem: "
+    return [line[len(head):] for line in text.splitlines() if line.startswith(head)]
+
+
+@pytest.mark.parametrize("own, says", REFUSED)
+def test_what_clients_refuse_is_a_problem(inspect, tmp_path, own, says):
+    path = Path(tmp_path, own)
+    file = path.file("leaf", "middle", "root")
+    text = inspect(file, code=1)
+    assert problems(text) == [says]
+    assert "each certificate is signed by the next one" in text.splitlines()
+    assert json.loads(inspect("-o", "json", file, code=1))["findings"] == [says]
+    assert not path.openssl_takes_it()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"root": {"basicConstraints": "critical,CA:true,pathlen:1"}, "middle": {"basicConstraints": "CA:true,pathlen:0"}},
+        {"root": {"keyUsage": "keyCertSign"}, "leaf": {"keyUsage": "digitalSignature"}},
+        {"leaf": {"1.2.3.4": "ASN1:NULL"}},
+        {**bounds("critical,permitted;DNS:in.test,excluded;IP:0.0.0.0/0.0.0.0"), **names("DNS:in.test,DNS:a.in.test")},
+        {**bounds("permitted;DNS:in.test"), **names("IP:10.0.0.1")},  # nothing is said of addresses
+    ],
+)
+def test_what_clients_take_is_none(inspect, tmp_path, own):
+    path = Path(tmp_path, own)
+    file = path.file("leaf", "middle", "root")
+    assert problems(inspect(file)) == [] and "findings" not in json.loads(inspect("-o", "json", file))
+    assert path.openssl_takes_it()
+
+
+def test_a_common_name_counts_where_there_is_no_dns_name(inspect, tmp_path):
+    path = Path(tmp_path, {**bounds("permitted;DNS:in.test"), **names("")}, subject="/CN=out.test")
+    (found,) = problems(inspect(path.file("leaf", "middle"), code=1))
+    assert found.startswith("certificate 1 of the chain ('CN=out.test') has names ")
+    assert f"permitted): common name 'out.test'{TO_DO}" in found
+    assert not path.openssl_takes_it()
+
+
+def test_a_limit_of_what_is_not_in_the_chain_is_not_known(inspect, tmp_path):
+    path = Path(tmp_path, {"root": {"basicConstraints": "critical,CA:true,pathlen:0"}})
+    assert problems(inspect(path.file("leaf", "middle"))) == []
+
+
+def test_all_that_is_wrong_is_told_whatever_the_order(inspect, tmp_path):
+    own = {**bounds("permitted;DNS:in.test", "root"), **names("DNS:a.test"), "middle": {"1.2.3.4": "critical,ASN1:NULL"}}
+    file = Path(tmp_path, own).file("leaf", "root", "middle")
+    order, extension, name = problems(inspect(file, code=1))
+    assert order == "certificate 2 of the chain ('CN=root') did not sign the one before it; " \
+        "certificate 3 has signed certificate 1 and has to stand there"
+    assert extension.startswith("certificate 3 of the chain ('CN=middle') has the critical extension 1.2.3.4")
+    assert name.startswith("certificate 1 of the chain ('CN=leaf') has names that certificate 2 of the chain ('CN=root') ")
+    assert json.loads(inspect("-o", "json", file, code=1))["findings"] == [order, extension, name]
+
+
+WRONG_ORDER = [
+    (("leaf", "middle", "middle", "root"), "certificate 3 of the chain ('CN=middle') did not sign the one before it; "
+     "it is certificate 2 once more: take it out"),
+    (("leaf", "leaf", "middle"), "certificate 2 of the chain ('CN=leaf') is not a CA; "
+     "it is certificate 1 once more: take it out"),
+    (("leaf", "stranger", "middle"), "certificate 2 of the chain ('CN=stranger') did not sign the one before it; "
+     "certificate 3 has signed certificate 1 and has to stand there"),
+    (("leaf", "middle", "root", "stranger"), "certificate 4 of the chain ('CN=stranger') did not sign the one before it; "
+     "certificate 3 has signed itself: take out what is behind it"),
+    (("leaf", "stranger"), "certificate 2 of the chain ('CN=stranger') did not sign the one before it; "
+     "put that of 'CN=middle' there"),
+    (("root", "middle", "leaf"), "certificate 2 of the chain ('CN=middle') did not sign the one before it; "
+     "certificate 1 has signed it and must not stand before it"),
+]
+
+
+@pytest.mark.parametrize("stems, says", WRONG_ORDER, ids=lambda value: "-".join(value) if isinstance(value, tuple) else "")
+def test_what_stands_in_the_wrong_place_is_told_with_where_it_belongs(inspect, tmp_path, stems, says):
+    path = Path(tmp_path, {})
+    path.make("stranger", "/CN=stranger", Path.USUAL["root"], None)
+    text = inspect(path.file(*stems), code=1)
+    assert problems(text) == [says] and "each certificate is signed" not in text
+    assert json.loads(inspect("-o", "json", path.file(*stems), code=1))["findings"] == [says]
+
+
+def test_a_certificate_that_has_expired_is_a_problem_in_words_too(authority, inspect):
+    pem, _ = authority.issue("old", "leaf", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z")
+    says = "certificate 1 of the chain has expired at 2020-02-01T00:00:00Z"
+    assert problems(inspect(pem, code=1)) == [says]
+    assert json.loads(inspect("-o", "json", pem, code=1))["findings"] == [says]
 
 
 # --- Secrets ---
@@ -645,6 +877,63 @@ def test_a_secret_that_is_not_in_order(program, inspect):
     assert "fits         NOT the first" in inspect("--dir", program.folder, "--secret", "odd", code=1)
     text = inspect("--dir", program.folder, "--secret", "empty", code=1)
     assert "problem: tls.key: " in text and "problem: tls.crt: " in text
+
+
+def secret_of(program, name, **entries):
+    data = {entry.replace("_", "."): base64.b64encode(value).decode() for entry, value in entries.items()}
+    head = {"name": name, "namespace": "default"}
+    program.write(f"{name}.yaml", {"apiVersion": "v1", "kind": "Secret", "metadata": head, "data": data})
+    program.run_once()
+    return "--dir", program.folder, "--secret", name
+
+
+def test_what_is_in_ca_crt_is_on_top_of_the_chain(program, inspect, tmp_path):
+    own = {**bounds("excluded;DNS:in.test", "root"), "middle": {"1.2.3.4": "critical,ASN1:NULL"}}
+    path = Path(tmp_path, own)
+    path.make("stranger", "/CN=stranger", {"1.2.3.5": "critical,ASN1:NULL"}, None)
+    key = (tmp_path / "leaf.key").read_bytes()
+    secret = secret_of(program, "limited", tls_crt=path.pem("leaf", "middle"), tls_key=key,
+                       ca_crt=path.pem("stranger", "root"))
+    extension, name = problems(inspect(*secret, code=1))
+    assert extension.startswith("certificate 2 of the chain ('CN=middle') has the critical extension 1.2.3.4,")
+    assert name.startswith("certificate 1 of the chain ('CN=leaf') has names that certificate 2 of ca.crt ('CN=root') may ")
+    found = json.loads(inspect(*secret, "-o", "json", code=1))
+    assert found["findings"] == [extension, name] and found["caFits"] is True
+
+    secret = secret_of(program, "short", tls_crt=path.pem("leaf"), tls_key=key, ca_crt=path.pem("middle"))
+    (extension,) = problems(inspect(*secret, code=1))
+    assert extension.startswith("certificate 1 of ca.crt ('CN=middle') has the critical extension 1.2.3.4,")
+
+
+def test_a_ca_crt_of_somebody_else_says_nothing_of_the_chain(program, inspect, tmp_path):
+    path = Path(tmp_path, {})
+    path.make("stranger", "/CN=stranger", {"1.2.3.5": "critical,ASN1:NULL"}, None)
+    secret = secret_of(program, "other", tls_crt=path.pem("leaf", "middle"),
+                       tls_key=(tmp_path / "leaf.key").read_bytes(), ca_crt=path.pem("stranger"))
+    text = inspect(*secret)
+    assert problems(text) == [] and "signs        NOT the chain" in text
+    assert json.loads(inspect(*secret, "-o", "json"))["caFits"] is False
+
+
+@pytest.mark.parametrize(
+    "chain, above, fits",
+    [
+        (("leaf", "middle", "root"), ("root",), "the chain"),
+        (("leaf", "middle", "root"), ("middle",), "the chain"),
+        (("leaf",), ("root", "middle"), "the chain"),
+        (("root",), ("root",), "the chain"),
+        (("leaf", "middle", "root"), ("stranger",), "NOT the chain"),
+        (("leaf",), ("root",), "NOT the chain"),
+        (("root",), ("stranger",), "NOT the chain"),
+    ],
+)
+def test_whether_a_ca_crt_is_the_chains_is_told(program, inspect, tmp_path, chain, above, fits):
+    path = Path(tmp_path, {})
+    path.make("stranger", "/CN=stranger", Path.USUAL["root"], None)
+    key = (tmp_path / f"{chain[0]}.key").read_bytes()
+    secret = secret_of(program, "one", tls_crt=path.pem(*chain), tls_key=key, ca_crt=path.pem(*above))
+    assert f"  signs        {fits}" in inspect(*secret).splitlines()
+    assert json.loads(inspect(*secret, "-o", "json"))["caFits"] is (fits == "the chain")
 
 
 def test_a_second_key_in_a_secret_is_told(program, inspect):
