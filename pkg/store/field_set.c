@@ -148,6 +148,7 @@ struct field_set *field_set_from_json(const struct json *fields_v1)
     struct field_set *set = field_set_new();
 
     read_children(set, fields_v1);
+    set->member = false; /* the object as such is nobody's */
     return set;
 }
 

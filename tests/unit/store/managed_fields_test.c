@@ -319,6 +319,17 @@ TEST(entries_that_make_no_sense_do_no_harm)
     assert_json(content(object, "data"), "{'k': '2'}");
 }
 
+TEST(nobody_owns_an_object_as_such)
+{
+    cleanup(json_unref) struct json *object = json_of(
+        "{'metadata': {'managedFields': [{'manager': 'odd', 'operation': 'Update', 'fieldsV1':"
+        " {'.': {}}}]}, 'data': {'k': '1'}}");
+
+    apply(&object, "a", "{'data': {'k': '2'}}");
+    ASSERT_EQ(json_len(json_path(object, "metadata.managedFields")), 1);
+    assert_json(json_get(entry(object, 0), "manager"), "'a'");
+}
+
 /* --- any objects: whatever is said to hold is what an apply leaves as it is --- */
 
 struct maker {
@@ -500,4 +511,5 @@ RUN_TESTS(cmocka_unit_test(whatever_is_said_to_hold_is_left_as_it_is),
           cmocka_unit_test(subresources_have_entries_of_their_own),
           cmocka_unit_test(the_time_is_that_of_the_last_change_of_this_manager),
           cmocka_unit_test(many_updaters_are_folded_into_one_entry),
-          cmocka_unit_test(entries_that_make_no_sense_do_no_harm));
+          cmocka_unit_test(entries_that_make_no_sense_do_no_harm),
+          cmocka_unit_test(nobody_owns_an_object_as_such));
