@@ -1,5 +1,5 @@
 /*
- * What an API server, a kubeconfig and a credential plugin say: the first octet chooses the decoder, the
+ * What an API server, a kubeconfig and a credential plugin say, and a Lease: the first octet chooses the decoder, the
  * rest is its text. Whatever comes must end in a struct or an error, and no error may quote a Secret.
  */
 #include <stdio.h>
@@ -8,8 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cache/cache.h"
 #include "kube/exec.h"
+#include "kube/explain.h"
 #include "kube/store.h"
+#include "runtime/lease.h"
 
 #define NOW_MS     1767225600000 /* 2026-01-01 */
 #define EVENTS_MAX 1000
@@ -42,12 +45,69 @@ static int skip_wait(void *arg, const struct context *ctx, int64_t wait_ms, stru
     return 0;
 }
 
-static void check_event(const struct store_event *event)
+/* --- what was decoded last: never another object's, nor another version --- */
+
+struct seen { /* of an object */
+    int refs;
+    char *uid, *version;
+};
+
+static int seen_decode(const struct json *object, const void **ret, struct err *err)
+{
+    const struct json *metadata = json_get(object, "metadata");
+    struct seen *seen = xalloc(sizeof(*seen));
+
+    *seen = (struct seen){
+        .refs = 1,
+        .uid = xstrdup(str_or(json_get_text(metadata, "uid"), "")),
+        .version = xstrdup(str_or(json_get_text(metadata, "resourceVersion"), ""))};
+    *ret = seen;
+    return 0;
+}
+
+static const void *seen_ref(const void *object)
+{
+    ((struct seen *)object)->refs++;
+    return object;
+}
+
+static void seen_unref(const void *object)
+{
+    struct seen *seen = (struct seen *)object;
+
+    if (--seen->refs > 0)
+        return;
+    xfree(seen->uid);
+    xfree(seen->version);
+    xfree(seen);
+}
+
+static const struct cache_kind seen_kind = {
+    .decode = seen_decode, .ref = seen_ref, .unref = seen_unref};
+
+static void check_decoded(struct cache *cache, const struct json *object)
+{
+    const struct json *metadata = json_get(object, "metadata");
+    const struct seen *seen;
+    const void *found = NULL;
+
+    if (cache_decode(cache, object, &found, NULL) < 0)
+        abort();
+    seen = found;
+    if (!streq(seen->uid, str_or(json_get_text(metadata, "uid"), "")) ||
+        !streq(seen->version, str_or(json_get_text(metadata, "resourceVersion"), "")))
+        abort();
+    seen_unref(found);
+}
+
+static void check_event(const struct store_event *event, struct cache *cache)
 {
     if (str_empty(event->version) || memchr(event->version, '\0', sizeof(event->version)) == NULL)
         abort();
     if ((event->type == STORE_BOOKMARK) == (event->object != NULL))
         abort();
+    if (event->object)
+        check_decoded(cache, event->object);
 }
 
 /* `since` NULL: the present state, too. */
@@ -55,6 +115,7 @@ static void watch(struct store *store, const struct context *ctx, const struct r
                   const char *since)
 {
     cleanup(store_watch_close) struct store_watch *watch = NULL;
+    cleanup(cache_free) struct cache *cache = cache_new(&seen_kind);
     struct err err = {};
 
     if (store->ops->watch(store, ctx, resource, NULL, since, &watch, &err) < 0)
@@ -67,7 +128,7 @@ static void watch(struct store *store, const struct context *ctx, const struct r
                 abort();
             return;
         }
-        check_event(&event);
+        check_event(&event, cache);
     }
 }
 
@@ -154,6 +215,8 @@ static void read_kubeconfig(const char *data, size_t len)
 static void read_credential(const char *data, size_t len)
 {
     static const struct kube_exec exec = {.api_version = "client.authentication.k8s.io/v1"};
+    static const struct kube_config config = {.origin = "the test"};
+    cleanup(buf_deinit) struct buf told = BUF(1 << 16);
     cleanup(kube_exec_reply_deinit) struct kube_exec_reply reply = {};
     cleanup(buf_deinit) struct buf output = BUF(LIMIT_PLUGIN_OUTPUT);
     struct err err = {};
@@ -166,15 +229,38 @@ static void read_credential(const char *data, size_t len)
     }
     if (!reply.cert_pem != !reply.key_pem || (!reply.token && !reply.cert_pem))
         abort();
+    kube_explain_credentials(&config, reply.token, NOW_MS, &told);
+    if (told.len > 0 && strstr(buf_str(&told), CANARY))
+        abort();
+}
+
+/* --- Lease --- */
+
+static void read_lease(const char *data, size_t len)
+{
+    static const struct key key = {"a", "b"};
+    cleanup(json_unref) struct json *lease = NULL, *taken = NULL;
+    struct lease_record record;
+
+    if (json_parse_foreign(data, len, LIMIT_KUBE_BODY, &lease, NULL) < 0 ||
+        json_kind(json_get(lease, "metadata")) != JSON_KIND_MAP)
+        return; /* the store gives no such object */
+    lease_read(lease, &record);
+    if (!record.holder || record.duration_ms < 0)
+        abort();
+    taken = lease_written(lease, &key, LEASE_TAKE, "us", SECONDS(15), NOW_MS);
+    lease_read(taken, &record);
+    if (!streq(record.holder, "us") || record.duration_ms != SECONDS(15))
+        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const decoders[])(const char *data, size_t len) = {
-        read_store, read_status, read_kubeconfig, read_credential};
+        read_store, read_status, read_kubeconfig, read_credential, read_lease};
 
     if (size > 0)
-        decoders[data[0] % ARRAY_LEN(decoders)]((const char *)data + 1, size - 1);
+        decoders[(uint8_t)(data[0] - '0') % ARRAY_LEN(decoders)]((const char *)data + 1, size - 1);
     return 0;
 }

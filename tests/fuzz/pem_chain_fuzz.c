@@ -1,5 +1,6 @@
 /*
- * A certificate chain as an ACME server may send it, and the same bytes as a private key. The
+ * A certificate chain as an ACME server may send it, judged as a client judges it, and the same bytes as a private
+ * key. What is only looked at says the same as what is read. The
  * first byte chooses between PEM as it stands and DER, which the fuzzer finds its way into sooner.
  */
 #include <string.h>
@@ -24,6 +25,39 @@ static void look_at_cert(const struct cert *cert)
     (void)cert_is_self_signed(cert);
 }
 
+/* By its own names, so that what is found has them in it. */
+static void judge(const struct chain *chain)
+{
+    cleanup(chain_deinit) struct chain path = {};
+    cleanup(strlist_deinit) struct strlist places = {}, found = {};
+
+    chain_upwards(chain, &path);
+    if (path.len == 0 || path.len > chain->len)
+        __builtin_trap();
+    for (size_t i = 0; i < path.len; i++)
+        strlist_add(&places, cert_subject(path.certs[i]));
+    chain_judge(&path, &places, &found);
+}
+
+/* Whatever can be read can be looked at, too. */
+static void look_only(const char *pem, size_t len, const struct chain *chain)
+{
+    cleanup(cert_unref) struct cert *leaf = NULL;
+    cleanup(chain_deinit) struct chain bundle = {};
+    unsigned char of_chain[SHA256_LEN], of_leaf[SHA256_LEN];
+    int of_look = leaf_look(pem, len, &leaf, NULL);
+    int of_bundle = bundle_from_pem(pem, len, &bundle, NULL);
+
+    if (chain->len == 0)
+        return;
+    if (of_look < 0 || of_bundle < 0 || bundle.len != chain->len)
+        __builtin_trap();
+    cert_public_hash(chain->certs[0], of_chain);
+    cert_public_hash(leaf, of_leaf);
+    if (memcmp(of_chain, of_leaf, SHA256_LEN) != 0)
+        __builtin_trap();
+}
+
 static void look_at_chain(const char *pem, size_t len)
 {
     cleanup(chain_deinit) struct chain chain = {};
@@ -33,13 +67,16 @@ static void look_at_chain(const char *pem, size_t len)
     struct chain_expectation expect = {};
     struct err err = {};
 
-    if (chain_from_pem(pem, len, &chain, &err) < 0)
+    (void)chain_from_pem(pem, len, &chain, &err); /* empty then */
+    look_only(pem, len, &chain);
+    if (chain.len == 0)
         return;
     for (size_t i = 0; i < chain.len; i++)
         look_at_cert(chain.certs[i]);
     expect.key = cert_public_key(chain.certs[0]);
     expect.now_ms = cert_not_before_ms(chain.certs[0]);
     (void)chain_verify(&chain, &expect, &extra, &err); /* either way */
+    judge(&chain);
     chain_to_pem(&chain, &written);
     if (written.len <= LIMIT_CHAIN_BODY &&
         (chain_from_pem(buf_str(&written), written.len, &again, &err) < 0 ||
