@@ -161,13 +161,13 @@ static DEFINE_FIELDS(certificate_keystores, "Certificate spec.keystores",
 
 static const struct field name_constraint_item_rows[] = {
     FIELD(struct name_constraint_item, dns_domains, "dnsDomains", STRINGS,
-          .check = check_ascii_names, .flags = F_ATOMIC),
+          .check = check_dns_bounds, .flags = F_ATOMIC),
     FIELD(struct name_constraint_item, ip_ranges, "ipRanges", STRINGS, .check = check_ip_ranges,
           .flags = F_ATOMIC),
     FIELD(struct name_constraint_item, email_addresses, "emailAddresses", STRINGS,
-          .check = check_ascii_names, .flags = F_ATOMIC),
+          .check = check_email_bounds, .flags = F_ATOMIC),
     FIELD(struct name_constraint_item, uri_domains, "uriDomains", STRINGS,
-          .check = check_ascii_names, .flags = F_ATOMIC),
+          .check = check_uri_bounds, .flags = F_ATOMIC),
 };
 static DEFINE_FIELDS(name_constraint_item, "name constraints", name_constraint_item_rows, NULL);
 

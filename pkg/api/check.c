@@ -119,31 +119,13 @@ void check_printable(const void *member, const char *path, struct field_report *
         field_report_add(report, PROBLEM_INVALID, path, "must not contain control characters");
 }
 
-/* RFC 5322 dot-atom; whatever else an address may be, no CA takes it. */
-static bool is_dot_atom(const char *s, size_t len)
-{
-    static const char atext[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "!#$%&'*+-/=?^_`{|}~.";
-
-    if (len == 0 || s[0] == '.' || s[len - 1] == '.' || strspn(s, atext) < len)
-        return false;
-    return !memmem(s, len, "..", 2);
-}
-
-bool is_bare_email(const char *s)
-{
-    const char *at = strrchr(s, '@');
-
-    return at && is_dot_atom(s, (size_t)(at - s)) && is_dot_atom(at + 1, strlen(at + 1));
-}
-
 static const char bare_email[] = "is not a plain e-mail address such as 'me@example.com'";
 
 void check_email(const void *member, const char *path, struct field_report *report)
 {
     const char *email = *(const char *const *)member;
 
-    if (!is_bare_email(email))
+    if (!name_is_email(email))
         problem_with(report, PROBLEM_INVALID, path, email, bare_email);
 }
 
@@ -167,6 +149,9 @@ static bool is_ascii(const char *s)
     return !*s;
 }
 
+/* NULL: none. */
+typedef const char *item_problem_fn(const char *item, enum field_problem_kind *ret_kind);
+
 static const char *dns_name_problem(const char *name, enum field_problem_kind *ret_kind)
 {
     *ret_kind = PROBLEM_INVALID;
@@ -187,73 +172,78 @@ static const char *dns_name_problem(const char *name, enum field_problem_kind *r
     return NULL;
 }
 
-void check_dns_names(const void *member, const char *path, struct field_report *report)
+/* A problem with each item for which there is one. */
+static void check_items(const struct array_string *items, item_problem_fn *problem_of,
+                        const char *path, struct field_report *report)
 {
-    const struct array_string *names = member;
-
-    for (size_t i = 0; i < names->len; i++) {
+    for (size_t i = 0; i < items->len; i++) {
         enum field_problem_kind kind;
-        const char *problem = dns_name_problem(names->items[i], &kind);
+        const char *problem = problem_of(items->items[i], &kind);
 
         if (problem)
-            problem_with_item(report, kind, path, i, names->items[i], problem);
+            problem_with_item(report, kind, path, i, items->items[i], problem);
     }
+}
+
+void check_dns_names(const void *member, const char *path, struct field_report *report)
+{
+    check_items(member, dns_name_problem, path, report);
+}
+
+/* A problem with each item that does not fit. */
+static void check_fitting(const struct array_string *items, bool (*fits)(const char *),
+                          const char *text, const char *path, struct field_report *report)
+{
+    for (size_t i = 0; i < items->len; i++)
+        if (!fits(items->items[i]))
+            problem_with_item(report, PROBLEM_INVALID, path, i, items->items[i], text);
 }
 
 void check_ip_addresses(const void *member, const char *path, struct field_report *report)
 {
-    const struct array_string *ips = member;
-
-    for (size_t i = 0; i < ips->len; i++)
-        if (!name_is_ip(ips->items[i]))
-            problem_with_item(report, PROBLEM_INVALID, path, i, ips->items[i],
-                              "is not an IP address such as '192.0.2.1' or '2001:db8::1'");
+    check_fitting(member, name_is_ip, "is not an IP address such as '192.0.2.1' or '2001:db8::1'",
+                  path, report);
 }
 
 void check_email_addresses(const void *member, const char *path, struct field_report *report)
 {
-    const struct array_string *emails = member;
-
-    for (size_t i = 0; i < emails->len; i++)
-        if (!is_bare_email(emails->items[i]))
-            problem_with_item(report, PROBLEM_INVALID, path, i, emails->items[i], bare_email);
+    check_fitting(member, name_is_email, bare_email, path, report);
 }
 
-/* scheme ":" and what a URI may have, as far as programs look at it when they read a certificate (RFC 3986). */
-static bool is_uri(const char *s)
+/* Not so where it has no scheme, a blank, or a '%' that stands for itself (RFC 3986). */
+static bool is_usual_uri(const char *uri)
 {
-    size_t scheme = strcspn(s, ":");
-
-    if (!s[scheme] || !isalpha((unsigned char)*s))
+    if (uri[strcspn(uri, ":/?#")] != ':')
         return false;
-    for (size_t i = 0; i < scheme; i++)
-        if (!isalnum((unsigned char)s[i]) && !strchr("+-.", s[i]))
-            return false;
-    for (const char *c = strpbrk(s, " %"); c; c = strpbrk(c + 1, " %"))
+    for (const char *c = strpbrk(uri, " %"); c; c = strpbrk(c + 1, " %"))
         if (*c == ' ' || str_hex_digit(c[1]) < 0 || str_hex_digit(c[2]) < 0)
             return false;
     return true;
 }
 
+static const char *uri_problem(const char *uri, enum field_problem_kind *ret_kind)
+{
+    *ret_kind = PROBLEM_INVALID;
+    if (!*uri)
+        return "must not be empty";
+    if (text_has_controls(uri))
+        return "must not contain control characters";
+    if (!is_ascii(uri))
+        return "is not ASCII; write a domain in its xn-- form, and the rest with '%'";
+    if (!name_is_uri(uri))
+        return "is not a URI, and programs in Go read no certificate with it; write it as in "
+               "'spiffe://example.org/web': no dot too many and no blank in the host, digits as "
+               "port, and two hexadecimal digits behind each '%'";
+    *ret_kind = PROBLEM_WARNING;
+    if (!is_usual_uri(uri))
+        return "is not a URI such as 'spiffe://example.org/web'; there are programs that cannot "
+               "read a certificate with it";
+    return NULL;
+}
+
 void check_uris(const void *member, const char *path, struct field_report *report)
 {
-    const struct array_string *uris = member;
-
-    for (size_t i = 0; i < uris->len; i++) {
-        if (!*uris->items[i])
-            problem_at_index(report, PROBLEM_INVALID, path, i, "must not be empty");
-        else if (text_has_controls(uris->items[i]))
-            problem_at_index(report, PROBLEM_INVALID, path, i,
-                             "must not contain control characters");
-        else if (!is_ascii(uris->items[i]))
-            problem_with_item(
-                report, PROBLEM_INVALID, path, i, uris->items[i],
-                "is not ASCII; write a domain in its xn-- form, and the rest with '%'");
-        else if (!is_uri(uris->items[i]))
-            problem_with_item(report, PROBLEM_WARNING, path, i, uris->items[i],
-                              "is not a URI such as 'spiffe://example.org/web'; there are programs "
-                              "that cannot read a certificate with it");
-    }
+    check_items(member, uri_problem, path, report);
 }
 
 static bool is_ip_range(const char *s)
@@ -264,24 +254,34 @@ static bool is_ip_range(const char *s)
     return ip_range_parse(s, range, &len, NULL) == 0;
 }
 
-/* A problem with each item that does not fit. */
-static void check_items(const struct array_string *items, bool (*fits)(const char *),
-                        const char *text, const char *path, struct field_report *report)
-{
-    for (size_t i = 0; i < items->len; i++)
-        if (!fits(items->items[i]))
-            problem_with_item(report, PROBLEM_INVALID, path, i, items->items[i], text);
-}
-
 void check_ip_ranges(const void *member, const char *path, struct field_report *report)
 {
-    check_items(member, is_ip_range, "is not a range; write it as in '10.0.0.0/8'", path, report);
+    check_fitting(member, is_ip_range, "is not a range; write it as in '10.0.0.0/8'", path, report);
 }
 
-void check_ascii_names(const void *member, const char *path, struct field_report *report)
+void check_dns_bounds(const void *member, const char *path, struct field_report *report)
 {
-    check_items(member, name_is_url_text,
-                "is not ASCII or has blanks; write a domain in its xn-- form", path, report);
+    check_fitting(member, name_is_domain_bound,
+                  "is not a domain such as 'example.com': 253 characters of ASCII at most (the "
+                  "xn-- form of others) without blanks, no dot at the end, and none beside another",
+                  path, report);
+}
+
+void check_uri_bounds(const void *member, const char *path, struct field_report *report)
+{
+    check_fitting(member, name_is_uri_bound,
+                  "is not a host such as 'example.com' or '.example.com': 253 characters of ASCII "
+                  "at most without blanks, no IP address, no dot at the end, and none beside "
+                  "another",
+                  path, report);
+}
+
+void check_email_bounds(const void *member, const char *path, struct field_report *report)
+{
+    check_fitting(member, name_is_email_bound,
+                  "is neither an address such as 'me@example.com' nor a host such as "
+                  "'example.com', in ASCII and without blanks",
+                  path, report);
 }
 
 /* Maps */

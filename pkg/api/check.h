@@ -18,7 +18,6 @@ void problem_with(struct field_report *report, enum field_problem_kind kind, con
                   const char *value, const char *text);
 
 bool text_has_controls(const char *s);
-bool is_bare_email(const char *s);
 /* What is wrong with "host[:port]", to be put behind it; NULL: nothing. */
 const char *host_port_problem(const char *s, bool port_required);
 
@@ -26,7 +25,7 @@ const char *host_port_problem(const char *s, bool port_required);
 field_check_fn check_subdomain, check_label, check_printable, check_email, check_oid;
 /* Lists of texts */
 field_check_fn check_dns_names, check_ip_addresses, check_email_addresses, check_uris;
-field_check_fn check_ip_ranges, check_ascii_names;
+field_check_fn check_ip_ranges, check_dns_bounds, check_uri_bounds, check_email_bounds;
 /* Maps */
 field_check_fn check_labels, check_annotations;
 /* Durations */

@@ -124,6 +124,20 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
     return csr_wrap(take(req), false, ret, err);
 }
 
+/* Signed by its own key, and with names that a certificate can have. */
+static int verify(const struct csr *csr, struct err *err)
+{
+    cleanup(extensions_free) X509_EXTENSIONS *extensions = X509_REQ_get_extensions(csr->req);
+    int r;
+
+    if (X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
+        return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
+    r = x509_names_check(&csr->names, err);
+    if (r == 0)
+        r = name_bounds_check(extensions, err);
+    return r < 0 ? err_wrap(err, "certificate request") : 0;
+}
+
 enum reading { READ_TO_LOOK, READ_UNVERIFIED, READ_VERIFIED };
 
 static int from_der(const unsigned char *der, size_t len, enum reading reading, struct csr **ret,
@@ -142,10 +156,11 @@ static int from_der(const unsigned char *der, size_t len, enum reading reading, 
     r = csr_wrap(take(req), reading == READ_TO_LOOK, &csr, err);
     if (r < 0)
         return r;
-    if (reading == READ_VERIFIED && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
-        return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
-    *ret = take(csr);
-    return 0;
+    if (reading == READ_VERIFIED)
+        r = verify(csr, err);
+    if (r == 0)
+        *ret = take(csr);
+    return r;
 }
 
 static bool is_request_label(const char *label)

@@ -97,7 +97,8 @@ struct csr;
  * the subject is empty. `key` is only borrowed. ERR_INVALID for what no certificate can hold. */
 int csr_new(const struct csr_request *request, const struct pkey *key, struct csr **ret,
             struct err *err);
-/* PEM "CERTIFICATE REQUEST", or DER; self-signature is checked (ERR_INVALID). */
+/* PEM "CERTIFICATE REQUEST", or DER; self-signature is checked, and that a certificate with its names can be read
+ * (ERR_INVALID). */
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err);
 /* The same without its signature: of bytes that csr_new() has just made, or where nothing is signed or sent. */
 int csr_parse_unverified(const void *data, size_t len, struct csr **ret, struct err *err);

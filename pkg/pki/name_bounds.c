@@ -7,15 +7,24 @@
 #include "pki/names.h"
 #include "pki/openssl.h"
 
-static const struct {
+/* A prefix behind the slash, and not another mask. */
+static bool range_has_prefix(const char *text)
+{
+    const char *slash = strchr(text, '/');
+
+    return slash && !strpbrk(slash, ".:");
+}
+
+static const struct subtree_type {
     int type;
     const char *what;
+    bool (*is_readable)(const char *text); /* for Go */
     size_t offset;
 } subtree_types[] = {
-    {GEN_DNS, "DNS domain", offsetof(struct subtrees, dns_domains)},
-    {GEN_IPADD, "IP range", offsetof(struct subtrees, ip_ranges)},
-    {GEN_EMAIL, "e-mail address", offsetof(struct subtrees, email_addresses)},
-    {GEN_URI, "URI domain", offsetof(struct subtrees, uri_domains)},
+    {GEN_DNS, "DNS domain", name_is_domain_bound, offsetof(struct subtrees, dns_domains)},
+    {GEN_IPADD, "IP range", range_has_prefix, offsetof(struct subtrees, ip_ranges)},
+    {GEN_EMAIL, "e-mail address", name_is_email_bound, offsetof(struct subtrees, email_addresses)},
+    {GEN_URI, "URI domain", name_is_uri_bound, offsetof(struct subtrees, uri_domains)},
 };
 
 static struct strlist *texts_of(const struct subtrees *subtrees, size_t offset)
@@ -31,6 +40,14 @@ void name_bounds_deinit(struct name_bounds *bounds)
     }
     strlist_deinit(&bounds->permitted.others);
     strlist_deinit(&bounds->excluded.others);
+}
+
+static int check_subtree(const struct subtree_type *type, const char *text, struct err *err)
+{
+    if (type->is_readable(text))
+        return 0;
+    return err_set(err, ERR_INVALID, "the %s '%s' is none that programs can read", type->what,
+                   text);
 }
 
 /*
@@ -49,26 +66,19 @@ static int set_range(const char *text, ASN1_OCTET_STRING *to, struct err *err)
     return 0;
 }
 
-static int set_domain(const char *text, const char *what, ASN1_IA5STRING *to, struct err *err)
-{
-    if (!name_is_url_text(text))
-        return err_set(err, ERR_INVALID,
-                       "the %s '%s' is not ASCII or has blanks (a domain is written as xn--...)",
-                       what, text);
-    openssl_must(ASN1_STRING_set(to, text, -1) == 1);
-    return 0;
-}
-
-static int add_subtree(int type, const char *what, const char *text, STACK_OF(GENERAL_SUBTREE) * to,
-                       struct err *err)
+static int add_subtree(const struct subtree_type *type, const char *text,
+                       STACK_OF(GENERAL_SUBTREE) * to, struct err *err)
 {
     GENERAL_SUBTREE *subtree = GENERAL_SUBTREE_new();
-    ASN1_STRING *value = ASN1_STRING_type_new(type == GEN_IPADD ? V_ASN1_OCTET_STRING
-                                                                : V_ASN1_IA5STRING);
+    ASN1_STRING *value = ASN1_STRING_type_new(type->type == GEN_IPADD ? V_ASN1_OCTET_STRING
+                                                                      : V_ASN1_IA5STRING);
 
     openssl_must(subtree && value && sk_GENERAL_SUBTREE_push(to, subtree) > 0);
-    GENERAL_NAME_set0_value(subtree->base, type, value);
-    return type == GEN_IPADD ? set_range(text, value, err) : set_domain(text, what, value, err);
+    GENERAL_NAME_set0_value(subtree->base, type->type, value);
+    if (type->type == GEN_IPADD)
+        return set_range(text, value, err);
+    openssl_must(ASN1_STRING_set(value, text, -1) == 1);
+    return check_subtree(type, text, err);
 }
 
 /* *to stays NULL where there is nothing: an empty list must not be written. */
@@ -84,8 +94,7 @@ static int add_subtrees(const struct subtrees *subtrees, STACK_OF(GENERAL_SUBTRE
             if (!*to)
                 *to = sk_GENERAL_SUBTREE_new_null();
             openssl_must(*to);
-            r = add_subtree(subtree_types[i].type, subtree_types[i].what, texts->items[k], *to,
-                            err);
+            r = add_subtree(&subtree_types[i], texts->items[k], *to, err);
             if (r < 0)
                 return r;
         }
@@ -199,4 +208,52 @@ int name_bounds_read(const X509_EXTENSIONS *extensions, struct name_bounds *ret,
     *ret = bounds;
     bounds = (struct name_bounds){};
     return 0;
+}
+
+/*
+ * Checking.
+ */
+
+static int check_subtrees(const struct subtrees *subtrees, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(subtree_types); i++) {
+        const struct strlist *texts = texts_of(subtrees, subtree_types[i].offset);
+
+        for (size_t k = 0; k < texts->len; k++) {
+            int r = check_subtree(&subtree_types[i], texts->items[k], err);
+
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+static bool is_empty(const struct subtrees *subtrees)
+{
+    for (size_t i = 0; i < ARRAY_LEN(subtree_types); i++)
+        if (texts_of(subtrees, subtree_types[i].offset)->len > 0)
+            return false;
+    return subtrees->others.len == 0;
+}
+
+static int check_bounds(const struct name_bounds *bounds, struct err *err)
+{
+    int r = check_subtrees(&bounds->permitted, err);
+
+    if (r == 0)
+        r = check_subtrees(&bounds->excluded, err);
+    if (r == 0 && is_empty(&bounds->permitted) && is_empty(&bounds->excluded))
+        r = err_set(err, ERR_INVALID, "there is no name in them");
+    return r < 0 ? err_wrap(err, "name constraints") : 0;
+}
+
+int name_bounds_check(const X509_EXTENSIONS *extensions, struct err *err)
+{
+    cleanup(name_bounds_deinit) struct name_bounds bounds = {};
+    int r = name_bounds_read(extensions, &bounds, err);
+
+    if (r < 0 || X509v3_get_ext_by_NID(extensions, NID_name_constraints, -1) < 0)
+        return r;
+    return check_bounds(&bounds, err);
 }

@@ -8,8 +8,11 @@
 
 #define LABEL_MAX     63
 #define SUBDOMAIN_MAX 253
-#define LOWER_DIGITS  "abcdefghijklmnopqrstuvwxyz0123456789"
-#define ALNUM         LOWER_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LOWER         "abcdefghijklmnopqrstuvwxyz"
+#define UPPER         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS        "0123456789"
+#define LOWER_DIGITS  LOWER DIGITS
+#define ALNUM         LOWER_DIGITS UPPER
 #define IPV6_GROUPS   8
 
 /* 1 to `max` bytes of `inner`, the first and the last of them of `edge`. */
@@ -205,7 +208,7 @@ static bool read_number(const char *s, size_t len, int64_t max, int64_t *ret)
 {
     char text[12];
 
-    if (len == 0 || len >= sizeof(text) || strspn(s, "0123456789") < len || (*s == '0' && len > 1))
+    if (len == 0 || len >= sizeof(text) || strspn(s, DIGITS) < len || (*s == '0' && len > 1))
         return false;
     memcpy(text, s, len);
     text[len] = '\0';
@@ -303,4 +306,145 @@ bool name_is_url_text(const char *s)
     while ((unsigned char)*s > ' ' && (unsigned char)*s <= '~')
         s++;
     return !*s;
+}
+
+static bool is_dot_atom(const char *s, size_t len)
+{
+    if (len == 0 || s[0] == '.' || s[len - 1] == '.' ||
+        strspn(s, ALNUM "!#$%&'*+-/=?^_`{|}~.") < len)
+        return false;
+    return !memmem(s, len, "..", 2);
+}
+
+bool name_is_email(const char *s)
+{
+    const char *at = strrchr(s, '@');
+
+    return at && is_dot_atom(s, (size_t)(at - s)) && is_dot_atom(at + 1, strlen(at + 1));
+}
+
+/*
+ * URIs. A part ends where the next one begins: at a byte that it cannot have, or with the text.
+ */
+
+/* Dotted labels, none empty. */
+static bool are_labels(const char *s, const char *end, const char *inner)
+{
+    for (;; s++) {
+        size_t label = strspn(s, inner);
+
+        s += label;
+        if (label == 0 || s >= end || *s != '.')
+            return label > 0 && s == end;
+    }
+}
+
+/* 0: there is none. */
+static size_t scheme_len(const char *s)
+{
+    size_t len = strspn(s, ALNUM "+-.");
+
+    return len > 0 && strchr(LOWER UPPER, *s) && s[len] == ':' ? len + 1 : 0;
+}
+
+static bool escapes_fit(const char *s, const char *end)
+{
+    for (; s < end; s++)
+        if (*s == '%' && (str_hex_digit(s[1]) < 0 || str_hex_digit(s[2]) < 0))
+            return false;
+    return true;
+}
+
+/* The zone is an interface of some machine (RFC 6874). */
+static bool is_ip_literal(const char *s, const char *end)
+{
+    const char *zone = memmem(s, (size_t)(end - s), "%25", 3);
+    size_t len = (size_t)((zone ? zone : end) - s);
+    char ip[IP_TEXT_MAX];
+
+    if (len >= sizeof(ip) || (zone && !are_labels(zone + 3, end, ALNUM "_~-")))
+        return false;
+    memcpy(ip, s, len);
+    ip[len] = '\0';
+    return strchr(ip, ':') && name_is_ip(ip);
+}
+
+static bool is_port(const char *s, const char *end)
+{
+    return s == end || (*s == ':' && s + 1 + strspn(s + 1, DIGITS) == end);
+}
+
+static bool is_uri_host(const char *s, const char *end)
+{
+    const char *literal_end = s + strcspn(s, "]/?#");
+    const char *port = s + strcspn(s, ":/?#");
+
+    if (end - s > SUBDOMAIN_MAX)
+        return false;
+    if (*s == '[')
+        return *literal_end == ']' && is_ip_literal(s + 1, literal_end) &&
+               is_port(literal_end + 1, end);
+    return (port == s || are_labels(s, port, ALNUM "_~!$&'()*+,;=<>\"-")) && is_port(port, end);
+}
+
+/* [user@]host[:port] */
+static bool is_authority(const char *s, const char *end)
+{
+    const char *at = memrchr(s, '@', (size_t)(end - s));
+
+    if (!at)
+        return is_uri_host(s, end);
+    return s + strspn(s, ALNUM "._:~!$&'()*+,;=%@-") >= at && escapes_fit(s, at) &&
+           is_uri_host(at + 1, end);
+}
+
+static bool is_printable(const char *s)
+{
+    while (*s >= ' ' && *s <= '~')
+        s++;
+    return !*s;
+}
+
+bool name_is_uri(const char *s)
+{
+    size_t scheme = scheme_len(s);
+    const char *fragment = s + strcspn(s, "#");
+
+    if (!is_printable(s) || !escapes_fit(fragment, fragment + strlen(fragment)))
+        return false;
+    s += scheme;
+    if (scheme > 0 && *s != '/')
+        return true; /* RFC 3986 has a path without a root here; nobody looks into it */
+    if (s[strcspn(s, ":/?#")] == ':')
+        return false;
+    if (str_starts(s, "//")) {
+        const char *end = s + 2 + strcspn(s + 2, "/?#");
+
+        if (!is_authority(s + 2, end))
+            return false;
+        s = end;
+    }
+    return escapes_fit(s, s + strcspn(s, "?#"));
+}
+
+/*
+ * Name constraints.
+ */
+
+bool name_is_domain_bound(const char *s)
+{
+    size_t len = strlen(s);
+
+    return len == 0 ||
+           (len <= SUBDOMAIN_MAX && name_is_url_text(s) && s[len - 1] != '.' && !strstr(s, ".."));
+}
+
+bool name_is_uri_bound(const char *s)
+{
+    return name_is_domain_bound(s) && !name_is_ip(s);
+}
+
+bool name_is_email_bound(const char *s)
+{
+    return strchr(s, '@') ? name_is_email(s) : name_is_domain_bound(s);
 }

@@ -153,6 +153,9 @@ int name_bounds_write(const struct name_bounds *bounds, X509_EXTENSIONS **extens
 /* Appends in words a general name of a kind that Certificate has no field for. */
 int other_name_read(struct strlist *to, int type, const void *value, struct err *err);
 int name_bounds_read(const X509_EXTENSIONS *extensions, struct name_bounds *ret, struct err *err);
+/* Of what was read: would Go read a certificate with it? It refuses all of one for a name that it cannot parse. */
+int x509_names_check(const struct x509_names *names, struct err *err);
+int name_bounds_check(const X509_EXTENSIONS *extensions, struct err *err);
 int x509_names_read(struct x509_names *names, const X509_NAME *subject,
                     const X509_EXTENSIONS *extensions, struct err *err);
 

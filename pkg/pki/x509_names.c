@@ -28,16 +28,18 @@ static const struct {
     {NID_serialNumber, false, offsetof(struct x509_names, serial_number)},
 };
 
-/* Alternative names that are lists, in Go's order; other names come behind them. */
-static const struct {
+/* Alternative names that are lists, in Go's order; other names come behind them. Go reads no certificate with a
+ * name that is not readable. */
+static const struct list_type {
     int type;
     const char *what;
     size_t offset;
+    bool (*is_readable)(const char *name); /* NULL: whatever it is */
 } list_types[] = {
-    {GEN_DNS, "DNS name", offsetof(struct x509_names, dns_names)},
-    {GEN_EMAIL, "e-mail address", offsetof(struct x509_names, email_addresses)},
-    {GEN_IPADD, "IP address", offsetof(struct x509_names, ip_addresses)},
-    {GEN_URI, "URI", offsetof(struct x509_names, uris)},
+    {GEN_DNS, "DNS name", offsetof(struct x509_names, dns_names), NULL},
+    {GEN_EMAIL, "e-mail address", offsetof(struct x509_names, email_addresses), NULL},
+    {GEN_IPADD, "IP address", offsetof(struct x509_names, ip_addresses), NULL},
+    {GEN_URI, "URI", offsetof(struct x509_names, uris), name_is_uri},
 };
 
 static void *member(const struct x509_names *names, size_t offset)
@@ -211,19 +213,35 @@ static void add_general_name(GENERAL_NAMES *to, int type, int string_type, const
     openssl_must(sk_GENERAL_NAME_push(to, name) > 0);
 }
 
-static int add_texts(GENERAL_NAMES *to, int type, const char *what, const struct strlist *texts,
+static int check_readable(const struct list_type *type, const char *name, struct err *err)
+{
+    if (!type->is_readable || type->is_readable(name))
+        return 0;
+    return err_set(err, ERR_INVALID, "the %s '%s' is none that programs can read", type->what,
+                   name);
+}
+
+static int check_text(const struct list_type *type, const char *text, struct err *err)
+{
+    if (!*text)
+        return err_set(err, ERR_INVALID, "an empty %s cannot be in a certificate", type->what);
+    if (!is_ia5((const unsigned char *)text, strlen(text)))
+        return err_set(err, ERR_INVALID,
+                       "the %s '%s' is not ASCII (a domain is written as xn--...)", type->what,
+                       text);
+    return check_readable(type, text, err);
+}
+
+static int add_texts(GENERAL_NAMES *to, const struct list_type *type, const struct strlist *texts,
                      struct err *err)
 {
     for (size_t i = 0; i < texts->len; i++) {
-        const char *text = texts->items[i];
-        size_t len = strlen(text);
+        int r = check_text(type, texts->items[i], err);
 
-        if (len == 0)
-            return err_set(err, ERR_INVALID, "an empty %s cannot be in a certificate", what);
-        if (!is_ia5((const unsigned char *)text, len))
-            return err_set(err, ERR_INVALID,
-                           "the %s '%s' is not ASCII (a domain is written as xn--...)", what, text);
-        add_general_name(to, type, V_ASN1_IA5STRING, text, len);
+        if (r < 0)
+            return r;
+        add_general_name(to, type->type, V_ASN1_IA5STRING, texts->items[i],
+                         strlen(texts->items[i]));
     }
     return 0;
 }
@@ -246,9 +264,8 @@ static int add_list(const struct x509_names *names, size_t i, GENERAL_NAMES *to,
 {
     const struct strlist *list = member(names, list_types[i].offset);
 
-    return list_types[i].type == GEN_IPADD
-               ? add_ips(to, list, err)
-               : add_texts(to, list_types[i].type, list_types[i].what, list, err);
+    return list_types[i].type == GEN_IPADD ? add_ips(to, list, err)
+                                           : add_texts(to, &list_types[i], list, err);
 }
 
 /* [0] EXPLICIT UTF8String. */
@@ -453,4 +470,16 @@ int x509_names_read(struct x509_names *names, const X509_NAME *subject,
     int r = read_subject(names, subject, err);
 
     return r < 0 ? r : read_san(names, extensions, err);
+}
+
+int x509_names_check(const struct x509_names *names, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(list_types); i++) {
+        const struct strlist *list = member(names, list_types[i].offset);
+
+        for (size_t k = 0; k < list->len; k++)
+            if (check_readable(&list_types[i], list->items[k], err) < 0)
+                return err_wrap(err, "alternative names");
+    }
+    return 0;
 }

@@ -76,6 +76,10 @@ excluded;email.1 = .mail.test
 excluded;URI.1 = .web.test
 [somebody]
 O = Some, Body
+[unreadable]
+basicConstraints = CA:true
+subjectAltName = URI:http://a b/
+nameConstraints = permitted;DNS:a..test
 [everything]
 basicConstraints = CA:true
 nameConstraints = @everyone
@@ -463,6 +467,14 @@ def test_names_and_usages_that_a_certificate_cannot_ask_for_are_shown(authority,
     assert "  more usages  1.3.6.1.4.1.311.20.2.2\n" in text
     shown = json.loads(inspect("-o", "json", pem))["certificates"][0]
     assert shown["furtherUsages"] == ["1.3.6.1.4.1.311.20.2.2"] and len(shown["furtherNames"]) == 3
+
+
+def test_names_that_go_cannot_read_are_shown(authority, inspect):
+    """Nobody gets them from us, and here they are found."""
+    pem, _ = authority.issue("unreadable", "unreadable")
+    text = inspect(pem)
+    assert "http://a b/" in text and "  may sign     DNS a..test\n" in text
+    assert json.loads(inspect("-o", "json", pem))["certificates"][0]["uris"] == ["http://a b/"]
 
 
 # --- places that cannot be asked ---

@@ -391,6 +391,16 @@ def test_a_name_that_acme_cannot_prove_fails(issuers, requester):
     assert "other.example.test" in wait_failed(issuers, "other-cn", "InvalidOrder")
 
 
+@pytest.mark.parametrize("issuer, reason", [("ca", "SigningError"), ("acme", "InvalidOrder")])
+def test_a_bound_that_go_cannot_read_fails(issuers, requester, issuer, reason):
+    """Nor could it read the certificate. Of URIs the API server says so itself."""
+    name = f"unreadable-{issuer}"
+    csr = pki.new_csr(["a.example.test"], "nameConstraints=permitted;DNS:a..test")
+    requester.create(SIGNING_REQUESTS, signing_request(name, csr, signer_of("Issuer", issuer)))
+    approve(issuers, name)
+    assert "the DNS domain 'a..test' is none" in wait_failed(issuers, name, reason)
+
+
 def test_a_self_signed_one_needs_its_annotation_and_its_key(issuers, requester):
     _, csr = pki.key_and_csr(subject="/CN=a")
     another, _ = pki.key_and_csr()

@@ -31,9 +31,13 @@ NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 def san_text(names):
-    """`names` as openssl's subjectAltName value; what looks like an address becomes one."""
-    is_address = re.compile(r"[0-9.]+|.*:.*").fullmatch
-    return ",".join(("IP:" if is_address(name) else "DNS:") + name for name in names)
+    """`names` as openssl's subjectAltName value; what looks like an address or a URI becomes one."""
+    sorts = (("URI", r".*://.*"), ("IP", r"[0-9.]+|.*:.*"), ("DNS", r".*"))
+
+    def sort_of(name):
+        return next(sort for sort, pattern in sorts if re.fullmatch(pattern, name))
+
+    return ",".join(f"{sort_of(name)}:{name}" for name in names)
 
 
 def new_certificate(folder, stem, common_name, *extensions, issuer=None):

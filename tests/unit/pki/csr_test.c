@@ -38,6 +38,63 @@ static const char forged_csr_pem[] =
     "HxYMxvOBexACIQCmWZsThieHpRxG1B4qa/7lJp9sECY7bvMw/5WOOZvcQA==\n"
     "-----END CERTIFICATE REQUEST-----\n";
 
+/* What Go refuses in a certificate. */
+static const struct {
+    const char *name, *says, *pem;
+} unreadable[] = {
+    {"a URI", "the URI 'http://a b/'",
+     "-----BEGIN CERTIFICATE REQUEST-----\n"
+     "MIG/MHMCAQAwDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAD+DquuX057wU7Pj0jEg\n"
+     "KZg0GUp8QewcReUiHH0l+IE6oDQwMgYJKoZIhvcNAQkOMSUwIzAhBgNVHREEGjAY\n"
+     "gglhLmV4YW1wbGWGC2h0dHA6Ly9hIGIvMAUGAytlcANBAOQ4kAkuz+Jtykpopmoh\n"
+     "OCyPCsfFoJryPfWAvLCrBnStC6EwHxUgIsN/mXi92GPa28XVzCamrhgTbvnc4pUf\n"
+     "Awk=\n"
+     "-----END CERTIFICATE REQUEST-----\n"},
+    {"a domain", "the DNS domain 'a..example'",
+     "-----BEGIN CERTIFICATE REQUEST-----\n"
+     "MIG3MGsCAQAwDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAD+DquuX057wU7Pj0jEg\n"
+     "KZg0GUp8QewcReUiHH0l+IE6oCwwKgYJKoZIhvcNAQkOMR0wGzAZBgNVHR4EEjAQ\n"
+     "oA4wDIIKYS4uZXhhbXBsZTAFBgMrZXADQQANwBFmJEV5+3E4w15EdnsmWfqPO6hT\n"
+     "UKhE2Z+rvSk/8hJJn/nRKLJbF16hc3a+eO+4YXNfU3PS5eB3SljNBB8P\n"
+     "-----END CERTIFICATE REQUEST-----\n"},
+    {"a range", "the IP range '10.0.0.0/255.0.255.0'",
+     "-----BEGIN CERTIFICATE REQUEST-----\n"
+     "MIG1MGkCAQAwDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAD+DquuX057wU7Pj0jEg\n"
+     "KZg0GUp8QewcReUiHH0l+IE6oCowKAYJKoZIhvcNAQkOMRswGTAXBgNVHR4EEDAO\n"
+     "oQwwCocICgAAAP8A/wAwBQYDK2VwA0EAIFJiRW78mvQdlQdoy6k8fCbZF0gpJ6D6\n"
+     "duvEZt7anGoDjHaw8Ly52mcSswVipt0LFLhqmd2JiRC+d/81HM1cDw==\n"
+     "-----END CERTIFICATE REQUEST-----\n"},
+    {"an address", "the e-mail address 'a@'",
+     "-----BEGIN CERTIFICATE REQUEST-----\n"
+     "MIGvMGMCAQAwDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAD+DquuX057wU7Pj0jEg\n"
+     "KZg0GUp8QewcReUiHH0l+IE6oCQwIgYJKoZIhvcNAQkOMRUwEzARBgNVHR4ECjAI\n"
+     "oAYwBIECYUAwBQYDK2VwA0EAQwtudaAaXAOEFWBfNc9siQ5OizF1ir/jXEqxplsk\n"
+     "J0NEodYnqYjfPvHYujvtwcVzSQEfLsE6o98zfLNEI7PbDA==\n"
+     "-----END CERTIFICATE REQUEST-----\n"},
+    {"a host", "the URI domain '192.0.2.1'",
+     "-----BEGIN CERTIFICATE REQUEST-----\n"
+     "MIG2MGoCAQAwDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAD+DquuX057wU7Pj0jEg\n"
+     "KZg0GUp8QewcReUiHH0l+IE6oCswKQYJKoZIhvcNAQkOMRwwGjAYBgNVHR4EETAP\n"
+     "oA0wC4YJMTkyLjAuMi4xMAUGAytlcANBANOmhKn6sP38gaiGoW+uwVhEV13Yq/C8\n"
+     "WTwzhy6YdRSaHpJOQVXtgwZPjB+KtNtd1/SeaRtIK8yk6jkr4l+27go=\n"
+     "-----END CERTIFICATE REQUEST-----\n"},
+    {"no name", "name constraints: there is no name in them",
+     "-----BEGIN CERTIFICATE REQUEST-----\n"
+     "MIGpMF0CAQAwDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAD+DquuX057wU7Pj0jEg\n"
+     "KZg0GUp8QewcReUiHH0l+IE6oB4wHAYJKoZIhvcNAQkOMQ8wDTALBgNVHR4EBDAC\n"
+     "oAAwBQYDK2VwA0EAfB/W5Ey69tSajM0UUfDOkMCMJgrrGCl78jGj6F7DBxXdZIo1\n"
+     "tdFuKXDNaV2VRQ+IGjAheP/cXiIFjnubIYcsAw==\n"
+     "-----END CERTIFICATE REQUEST-----\n"},
+};
+static const char odd_uris_csr_pem[] =
+    "-----BEGIN CERTIFICATE REQUEST-----\n"
+    "MIG+MHICAQAwDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAD+DquuX057wU7Pj0jEg\n"
+    "KZg0GUp8QewcReUiHH0l+IE6oDMwMQYJKoZIhvcNAQkOMSQwIjAgBgNVHREEGTAX\n"
+    "gglhLmV4YW1wbGWGB3VybjphIGKGAWEwBQYDK2VwA0EAZs/eVjbYH7jpZoizQgAm\n"
+    "hEQmcP6nPZlX5QjxUOwWxgB3GUNzqRab1Zoumu5zcbWH5T1FkFEVP6cSEQfx60Fa\n"
+    "Cw==\n"
+    "-----END CERTIFICATE REQUEST-----\n";
+
 /* Throw-away keys of sizes that take long to make. */
 static const char rsa3072_pem[] =
     "-----BEGIN PRIVATE KEY-----\n"
@@ -471,7 +528,9 @@ TEST(bounds_that_no_certificate_can_hold_are_refused)
         {offsetof(struct subtrees, dns_domains), "\xc3\xbc.example", "DNS domain '"},
         {offsetof(struct subtrees, ip_ranges), "10.0.0.1", "'10.0.0.1' is not a range"},
         {offsetof(struct subtrees, email_addresses), "a b", "e-mail address 'a b'"},
+        {offsetof(struct subtrees, email_addresses), "a@b@c", "e-mail address 'a@b@c'"},
         {offsetof(struct subtrees, uri_domains), "\xc3\xbc", "URI domain"},
+        {offsetof(struct subtrees, uri_domains), "192.0.2.1", "URI domain '192.0.2.1'"},
     };
     struct err err = {};
 
@@ -668,6 +727,7 @@ TEST(names_that_no_certificate_can_hold_are_refused)
         {"no ip", offsetof(struct x509_names, ip_addresses), "1.2.3", "not an IP"},
         {"no utf-8", offsetof(struct x509_names, organizations), "\xff", "not UTF-8"},
         {"uri", offsetof(struct x509_names, uris), "http://\xc3\xbc", "URI"},
+        {"host", offsetof(struct x509_names, uris), "http://a b/", "the URI 'http://a b/'"},
         {"mail", offsetof(struct x509_names, email_addresses), "\xc3\xbc@a", "e-mail"},
     };
     struct err err = {};
@@ -764,6 +824,27 @@ TEST(what_is_not_a_signed_request_is_refused)
     }
 }
 
+/* Those that are there already are looked at all the same. */
+TEST(a_request_for_a_certificate_that_go_cannot_read_is_refused)
+{
+    cleanup(csr_free) struct csr *odd = NULL;
+    struct err err = {};
+
+    for (size_t i = 0; i < ARRAY_LEN(unreadable); i++) {
+        cleanup(csr_free) struct csr *look = NULL;
+        struct csr *csr = NULL;
+
+        CASE(unreadable[i].name);
+        ASSERT_ERR(ERR_INVALID,
+                   csr_parse(unreadable[i].pem, strlen(unreadable[i].pem), &csr, &err));
+        ASSERT_CONTAINS(err.text, unreadable[i].says);
+        ASSERT_OK(csr_look(unreadable[i].pem, strlen(unreadable[i].pem), &look, &err));
+    }
+    ASSERT_OK(csr_parse(odd_uris_csr_pem, strlen(odd_uris_csr_pem), &odd, &err));
+    ASSERT_STREQ(csr_names(odd)->uris.items[0], "urn:a b");
+    ASSERT_STREQ(csr_names(odd)->uris.items[1], "a");
+}
+
 /* CERTMAN-8: memory by what a length in DER says. */
 TEST(a_request_is_bounded_and_has_nothing_behind_it)
 {
@@ -820,6 +901,7 @@ int main(void)
         cmocka_unit_test(a_request_of_the_openssl_program_is_read),
         cmocka_unit_test(a_look_at_a_request_hashes_its_public_key),
         cmocka_unit_test(what_is_not_a_signed_request_is_refused),
+        cmocka_unit_test(a_request_for_a_certificate_that_go_cannot_read_is_refused),
         cmocka_unit_test(a_request_is_bounded_and_has_nothing_behind_it),
     };
 

@@ -74,9 +74,164 @@ TEST(an_url_is_printable_ascii_without_blanks)
     ASSERT_FALSE(name_is_url_text("http://\xc3\xa4"));
 }
 
+/* As net/url and crypto/x509 of Go 1.26 have it, but for hosts that nobody has: with '%25', ']' or a second ':'. */
+TEST(a_uri_is_what_go_reads_in_a_certificate)
+{
+    static const struct {
+        const char *text;
+        bool fits;
+    } rows[] = {
+        /* schemes */
+        {"spiffe://example.org/ns/shop/sa/web", true},
+        {"https://www.example.com/", true},
+        {"a+b-c.1:", true},
+        {"urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", true},
+        {"mailto:me@example.com?subject=100%", true},
+        {"urn:%zz", true},
+        {"1a:b", false},
+        {":a", false},
+        {"://a", false},
+        {"a b:c", false},
+        {"a/b:c", true},
+        {"a?b:c", true},
+        {"a", true},
+        {"", true},
+        {"*", true},
+        {"?", true},
+        {"#", true},
+        /* paths, queries, fragments */
+        {"http://a/b c", true},
+        {"http://a/%20%aF", true},
+        {"http://a/%2", false},
+        {"http://a/%", false},
+        {"http://a/%2g", false},
+        {"http://a/%2?b", false},
+        {"http://a/b?c=%", true},
+        {"http://a/b#%41", true},
+        {"http://a/b#%4", false},
+        {"http://a?b#%4", false},
+        {"urn:a#%", false},
+        {"urn:a##", true},
+        {"file:/a/b", true},
+        {"file:/%a", false},
+        {"file:///a/b", true},
+        {"file://", true},
+        {"/a:b", true},
+        {"//a/b:c", true},
+        {"//a b/", false},
+        {"///a b", true},
+        {"%41", true},
+        {"%4", false},
+        {"http://a\\b/", false},
+        {"http://a/\\b", true},
+        /* hosts */
+        {"http://a b/", false},
+        {"http://a./", false},
+        {"http://.a/", false},
+        {"http://a..b/", false},
+        {"http://./", false},
+        {"http://a_b/", true},
+        {"http://*.example.com/", true},
+        {"http://a,b;c=d/", true},
+        {"http://<a>/", true},
+        {"http://\"a\"/", true},
+        {"http://a|b/", false},
+        {"http://a%41/", false},
+        {"http://a^b", false},
+        {"http://192.0.2.1/", true},
+        /* ports */
+        {"http://a:80/", true},
+        {"http://a:/", true},
+        {"http://:80/", true},
+        {"http://a:8x/", false},
+        {"http://a:80:80/", false},
+        {"http://a:-1/", false},
+        {"http://a:99999999", true},
+        /* addresses */
+        {"http://[::1]/", true},
+        {"http://[::1]:80/", true},
+        {"http://[::ffff:192.0.2.1]", true},
+        {"http://[fe80::1%25en0]/", true},
+        {"http://[fe80::1%25eth0.100]:80", true},
+        {"http://[fe80::1%25]/", false},
+        {"http://[fe80::1%25a b]/", false},
+        {"http://[fe80::1%25a..b]/", false},
+        {"http://[fe80::1%en0]/", false},
+        {"http://[192.0.2.1]/", false},
+        {"http://[]/", false},
+        {"http://[a]/", false},
+        {"http://[::1/", false},
+        {"http://[::1]a/", false},
+        {"http://a[::1]/", false},
+        {"http://[::1]:8x/", false},
+        {"http://[1111:1111:1111:1111:1111:1111:1111:1111:1111:1111]/", false},
+        /* users */
+        {"http://me@a/", true},
+        {"http://me:secret@a/", true},
+        {"http://me@you@a/", true},
+        {"http://@a/", true},
+        {"http://@/", true},
+        {"http://m%40e@a/", true},
+        {"http://m%4@a/", false},
+        {"http://m e@a/", false},
+        {"http://m[e]@a/", false},
+        {"http://me@a b/", false},
+        {"http://a/b@c d", true},
+        /* bytes */
+        {"http://a/\n", false},
+        {"urn:\x7f", false},
+        {"urn:\xc3\xbc", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CASE(rows[i].text);
+        ASSERT_EQ(name_is_uri(rows[i].text), rows[i].fits);
+    }
+}
+
+TEST(bounds_are_what_go_reads_in_a_certificate)
+{
+    static const struct {
+        const char *text;
+        bool domain, uri, email;
+    } rows[] = {
+        /*                              domain uri    email */
+        {"", true, true, true},
+        {"example.com", true, true, true},
+        {".example.com", true, true, true},
+        {"a", true, true, true},
+        {"!_~:/", true, true, true},
+        {"example.com.", false, false, false},
+        {".", false, false, false},
+        {"..a", false, false, false},
+        {"a..b", false, false, false},
+        {"a b", false, false, false},
+        {"a\n", false, false, false},
+        {"\xc3\xbc", false, false, false},
+        {"192.0.2.1", true, false, true},
+        {"2001:db8::1", true, false, true},
+        {"::ffff:192.0.2.1", true, false, true},
+        {".192.0.2.1", true, true, true},
+        {"[::1]", true, true, true},
+        {"me@example.com", true, true, true},
+        {"@example.com", true, true, false},
+        {"me@", true, true, false},
+        {"a@b@c", true, true, false},
+        {"a..b@c", false, false, false},
+        {"(a)@b", true, true, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CASE(rows[i].text);
+        ASSERT_EQ(name_is_domain_bound(rows[i].text), rows[i].domain);
+        ASSERT_EQ(name_is_uri_bound(rows[i].text), rows[i].uri);
+        ASSERT_EQ(name_is_email_bound(rows[i].text), rows[i].email);
+    }
+}
+
 TEST(names_end_at_253_bytes)
 {
-    cleanup(buf_deinit) struct buf name = BUF(1000);
+    cleanup(buf_deinit) struct buf name = BUF(1000), uri = BUF(1000);
 
     repeat(&name, "a.", 126);
     buf_add_str(&name, "a");
@@ -84,10 +239,17 @@ TEST(names_end_at_253_bytes)
     ASSERT_TRUE(name_is_dns1123_subdomain(name.data));
     ASSERT_TRUE(name_is_dns_san(name.data));
     ASSERT_TRUE(name_is_secret_key(name.data));
+    ASSERT_TRUE(name_is_domain_bound(name.data));
+    buf_addf(&uri, "http://%s/", name.data);
+    ASSERT_TRUE(name_is_uri(uri.data));
     buf_add_str(&name, "a");
     ASSERT_FALSE(name_is_dns1123_subdomain(name.data));
     ASSERT_FALSE(name_is_dns_san(name.data));
     ASSERT_FALSE(name_is_secret_key(name.data));
+    ASSERT_FALSE(name_is_domain_bound(name.data));
+    buf_reset(&uri);
+    buf_addf(&uri, "http://%s/", name.data);
+    ASSERT_FALSE(name_is_uri(uri.data));
     buf_add_str(&name, "/x");
     ASSERT_FALSE(name_is_qualified(name.data));
 }
@@ -275,6 +437,8 @@ TEST(object_identifiers_are_no_longer_than_what_openssl_gives_back)
 
 RUN_TESTS(cmocka_unit_test(names_follow_the_rules_of_their_kind),
           cmocka_unit_test(an_url_is_printable_ascii_without_blanks),
+          cmocka_unit_test(a_uri_is_what_go_reads_in_a_certificate),
+          cmocka_unit_test(bounds_are_what_go_reads_in_a_certificate),
           cmocka_unit_test(names_end_at_253_bytes),
           cmocka_unit_test(ip_addresses_get_their_canonical_text),
           cmocka_unit_test(other_text_is_not_an_ip_address),
