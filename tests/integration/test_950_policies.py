@@ -18,7 +18,7 @@ import pytest
 from support import pki
 from support.bad_input import merged
 from support.kube_api import KubeError
-from support.names import BAD_NAMES
+from support.names import BAD_NAMES, NAME_BOUNDS, NO_NAME_BOUNDS, NO_URIS, URIS
 from support.resources import POLICIES, STAMPS
 from support.server import BedError, wait_until
 
@@ -156,6 +156,11 @@ def assert_refused(error, policy, message, code=422):
     assert len(text) > len(message) and "\n" not in text
 
 
+def shown(value):
+    """How a message quotes what a user wrote: not at all where there is too much of it."""
+    return f"'{value}' " if len(value) <= 200 else ""
+
+
 def assert_let_in(error):
     assert error is None, error
 
@@ -270,7 +275,7 @@ def without_rules(schema):
 
 
 def is_established(definition):
-    conditions = definition.get("status", {}).get("conditions", ())
+    conditions = definition.get("status", {}).get("conditions") or ()  # null for a moment
     return ("Established", "True") in [(one["type"], one["status"]) for one in conditions]
 
 
@@ -438,6 +443,10 @@ CERTIFICATES = [
     ({"duration": ""}, "spec.duration: ''"),
     ({"duration": "59m"}, "spec.duration: is 59m"),
     ({"duration": "-2h"}, "spec.duration: is -2h"),
+    ({"duration": "2562048h"}, "spec.duration: '2562048h' is not"),
+    ({"duration": "2562047h48m0s"}, "spec.duration: '2562047h48m0s' is not"),
+    ({"duration": "153722868m"}, "spec.duration: '153722868m' is not"),
+    ({"duration": "9223372037s"}, "spec.duration: '9223372037s' is not"),
     ({"renewBefore": "1w"}, "spec.renewBefore: '1w'"),
     ({"renewBefore": "4m59s"}, "spec.renewBefore: is 4m59s"),
     ({"duration": "2h", "renewBefore": "2h"}, "spec.renewBefore: is 2h"),
@@ -486,7 +495,7 @@ CERTIFICATE_EXTRAS = [
         {"otherNames": [{"oid": "1.2", "utf8Value": "a"}, {"oid": "0.40", "utf8Value": "a"}]},
         "spec.otherNames[1].oid: '0.40'",
     ),
-    ({"otherNames": [{"oid": "1" + ".2" * 118, "utf8Value": "a"}]}, "spec.otherNames[0].oid: '1.2."),
+    ({"otherNames": [{"oid": "1" + ".2" * 118, "utf8Value": "a"}]}, "spec.otherNames[0].oid: is not"),
     ({"literalSubject": "1" + ".2" * 118 + "=a"}, "spec.literalSubject: has a type of more"),
     ({"literalSubject": "CN=a\\\\b; 1" + ".2" * 118 + "=a"}, "spec.literalSubject: has a type of more"),
     ({"otherNames": [{"utf8Value": "a"}]}, "spec.otherNames[0].oid: ''"),
@@ -559,11 +568,11 @@ CERTIFICATE_EXTRAS = [
     ),
     (
         {"isCA": True, "nameConstraints": {"permitted": {"dnsDomains": ["a", "\u00fc.test"]}}},
-        "spec.nameConstraints.permitted.dnsDomains[1]: is not ASCII",
+        "spec.nameConstraints.permitted.dnsDomains[1]: '\u00fc.test' is none",
     ),
     (
         {"isCA": True, "nameConstraints": {"excluded": {"uriDomains": ["a b"]}}},
-        "spec.nameConstraints.excluded.uriDomains[0]: is not ASCII",
+        "spec.nameConstraints.excluded.uriDomains[0]: 'a b' is none",
     ),
 ]
 CERTIFICATES_LET_IN = [
@@ -584,6 +593,13 @@ CERTIFICATES_LET_IN = [
     {"duration": "2h", "renewBeforePercentage": 95},
     {"renewBeforePercentage": 0},
     {"duration": "1h30m0.5s"},
+    {"duration": "2562047h", "renewBefore": "2562046h"},
+    {"duration": "2562047h47m16s"},
+    {"duration": "2562047h0m0s"},
+    {"duration": "153000000m"},
+    {"duration": "3153600000s"},
+    *({"uris": [uri]} for uri in URIS),
+    *({"isCA": True, "nameConstraints": {"permitted": {field: [name]}}} for field, name in NAME_BOUNDS),
     {"renewal": {"policy": "Disabled"}},
     {
         "renewal": {
@@ -635,6 +651,20 @@ def test_certificate_is_refused(author, change, message):
 def test_what_the_program_refuses_is_refused_at_the_same_place(author, change, path, _):
     error = creation(author, new_object("Certificate", change))
     assert_refused(error, "certlet-certificate-extra", f"{path}: ")
+
+
+@pytest.mark.parametrize("uri", NO_URIS)
+def test_what_go_cannot_read_as_uri_is_refused(author, uri):
+    error = creation(author, new_object("Certificate", {"uris": ["a:b", uri]}))
+    assert_refused(error, "certlet-certificate", f"spec.uris[1]: {shown(uri)}is not a URI")
+
+
+@pytest.mark.parametrize("field, name", NO_NAME_BOUNDS)
+def test_what_go_cannot_read_as_bound_is_refused(author, field, name):
+    bounds = {"isCA": True, "nameConstraints": {"excluded": {field: ["a.test", name]}}}
+    path = f"spec.nameConstraints.excluded.{field}[1]"
+    error = creation(author, new_object("Certificate", bounds))
+    assert_refused(error, "certlet-certificate-extra", f"{path}: {shown(name)}is none")
 
 
 @pytest.mark.parametrize("change, message", CERTIFICATE_EXTRAS)
@@ -947,6 +977,162 @@ def test_deprecated_field_is_let_in_with_a_warning(kube, users):
     )
 
 
+# --- what a message cannot quote ---
+
+# The API server shows no message with a line break in it, nor one of more than 5 kB: a rule that quotes what a user
+# wrote then says the field alone.
+UNQUOTABLE = {"line break": "Not good\nat all", "6 kB": "N-" * 3000}
+WINDOW = "spec.renewal.windows[1]"
+
+
+def times(duration, renew_before):
+    return {"duration": duration, "renewBefore": renew_before}
+
+
+QUOTED = [  # kind, policy, what is wrong with the value in it, the field
+    ("Certificate", "certlet-certificate", lambda v: {"secretName": v}, "spec.secretName"),
+    ("Certificate", "certlet-certificate", lambda v: {"issuerRef": {"kind": v}}, "spec.issuerRef.kind"),
+    ("Certificate", "certlet-certificate", lambda v: {"commonName": v}, "spec.commonName"),
+    ("Certificate", "certlet-certificate", lambda v: {"dnsNames": ["a", v]}, "spec.dnsNames[1]"),
+    ("Certificate", "certlet-certificate", lambda v: {"uris": ["a:", f"1:{v}"]}, "spec.uris[1]"),
+    ("Certificate", "certlet-certificate", lambda v: {"ipAddresses": ["::1", v]}, "spec.ipAddresses[1]"),
+    ("Certificate", "certlet-certificate", lambda v: {"emailAddresses": ["a@b", v]}, "spec.emailAddresses[1]"),
+    ("Certificate", "certlet-certificate", lambda v: {"duration": v}, "spec.duration"),
+    ("Certificate", "certlet-certificate", lambda v: {"renewBefore": v}, "spec.renewBefore"),
+    ("Certificate", "certlet-certificate-extra", lambda v: {"literalSubject": v}, "spec.literalSubject"),
+    (
+        "Certificate",
+        "certlet-certificate-extra",
+        lambda v: {"otherNames": [{"oid": v, "utf8Value": "a"}]},
+        "spec.otherNames[0].oid",
+    ),
+    ("Certificate", "certlet-certificate-extra", lambda v: windows({"cron": v}), f"{WINDOW}.cron"),
+    ("Certificate", "certlet-certificate-extra", lambda v: windows({"timezone": v}), f"{WINDOW}.timezone"),
+    *(
+        (
+            "Certificate",
+            "certlet-certificate-extra",
+            lambda v, field=field: {"isCA": True, "nameConstraints": {"permitted": {field: [f"{v} "]}}},
+            f"spec.nameConstraints.permitted.{field}[0]",
+        )
+        for field in ("dnsDomains", "ipRanges", "emailAddresses", "uriDomains")
+    ),
+    (
+        "Certificate",
+        "certlet-certificate-extra",
+        lambda v: {"secretTemplate": {"annotations": {v: "a"}}},
+        "spec.secretTemplate.annotations",
+    ),
+    (
+        "Certificate",
+        "certlet-certificate-extra",
+        lambda v: {"secretTemplate": {"annotations": {f"cert-manager.io/{v}": "a"}}},
+        "spec.secretTemplate.annotations",
+    ),
+    (
+        "Certificate",
+        "certlet-certificate-extra",
+        lambda v: {"secretTemplate": {"labels": {v: "a"}}},
+        "spec.secretTemplate.labels",
+    ),
+    (
+        "Certificate",
+        "certlet-certificate-extra",
+        lambda v: {"secretTemplate": {"labels": {"a": v}}},
+        "spec.secretTemplate.labels[a]",
+    ),
+    ("CertificateRequest", "certlet-certificaterequest", lambda v: {"duration": v}, "spec.duration"),
+    (
+        "CertificateRequest",
+        "certlet-certificaterequest",
+        lambda v: {"issuerRef": {"kind": v}},
+        "spec.issuerRef.kind",
+    ),
+    *(
+        row
+        for kind in ("Issuer", "ClusterIssuer")
+        for row in (
+            (kind, "certlet-issuer", lambda v: {"acme": {"server": v}}, "spec.acme.server"),
+            (kind, "certlet-issuer", lambda v: {"acme": {"email": v}}, "spec.acme.email"),
+            (
+                kind,
+                "certlet-issuer",
+                lambda v: {"acme": None, "ca": {"secretName": "a", "ocspServers": [f"{v} "]}},
+                "spec.ca.ocspServers[0]",
+            ),
+            (
+                kind,
+                "certlet-issuer-solver",
+                lambda v: solvers({"http01": {"ingress": {}}, "waitInsteadOfSelfCheck": v}),
+                f"{FIRST}.waitInsteadOfSelfCheck",
+            ),
+            (
+                kind,
+                "certlet-issuer-solver",
+                lambda v: ingress(serviceType=v),
+                f"{FIRST}.http01.ingress.serviceType",
+            ),
+            (
+                kind,
+                "certlet-issuer-solver",
+                lambda v: ingress(ingressClassName=v),
+                f"{FIRST}.http01.ingress.ingressClassName",
+            ),
+            (
+                kind,
+                "certlet-issuer-solver",
+                lambda v: solvers({"http01": {"gatewayHTTPRoute": {"labels": {v: "a"}}}}),
+                f"{FIRST}.http01.gatewayHTTPRoute.labels",
+            ),
+            (
+                kind,
+                "certlet-issuer-solver",
+                lambda v: dns(rfc2136=RFC2136, nameservers=[v]),
+                f"{SECOND}.nameservers[0]",
+            ),
+            (
+                kind,
+                "certlet-issuer-solver",
+                lambda v: dns(rfc2136={"nameserver": f":{v}"}),
+                f"{SECOND}.rfc2136.nameserver",
+            ),
+            (
+                kind,
+                "certlet-issuer-solver",
+                lambda v: dns(rfc2136={**RFC2136, "tsigAlgorithm": v}),
+                f"{SECOND}.rfc2136.tsigAlgorithm",
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("value", UNQUOTABLE)
+@pytest.mark.parametrize("kind, policy, change, path", QUOTED)
+def test_message_has_the_field_where_it_cannot_quote(author, kind, policy, change, path, value):
+    error = creation(author, new_object(kind, change(UNQUOTABLE[value])))
+    assert_refused(error, policy, f"{path}: ")
+
+
+# Durations have no line breaks; these are some, of 6 kB.
+LONG_TIMES = [
+    (times("0h" * 3000, "5m"), "spec.duration: must be at least"),
+    (times("1h", "0m" * 3000), "spec.renewBefore: must be at least"),
+    (times("1h", "1m" * 3000), "spec.renewBefore: must be shorter than the duration"),
+    (times("1m" * 3000, "100h"), "spec.renewBefore: is 100h and must be shorter than"),
+    (
+        {"duration": "1m" * 3000, "renewBeforePercentage": 100},
+        "spec.renewBeforePercentage: 100 of the duration leaves",
+    ),
+]
+
+
+@pytest.mark.parametrize("change, message", LONG_TIMES)
+def test_long_duration_is_not_quoted(author, change, message):
+    error = creation(author, new_object("Certificate", change))
+    assert_refused(error, "certlet-certificate", message)
+
+
 # --- updates, and what was there before ---
 
 
@@ -1110,6 +1296,15 @@ def test_order_status_keeps(kube, author, change, message):
     assert_refused(error, "certlet-order-immutable", message)
 
 
+@pytest.mark.parametrize("value", UNQUOTABLE)
+def test_order_keeps_what_cannot_be_quoted(kube, author, value):
+    status = {"authorizations": [{"url": UNQUOTABLE[value], "identifier": "a.test"}]}
+    found = stored(kube, new_object("Order", name="kept"), merged(ORDER_STATUS, status))
+    change = {"authorizations": [{"url": UNQUOTABLE[value], "identifier": "b.test"}]}
+    error = update(author, merged(found, {"status": change}), "status")
+    assert_refused(error, "certlet-order-immutable", "status.authorizations[0]: what the CA said of it")
+
+
 @pytest.mark.parametrize("change", ORDER_CHANGES_LET_IN)
 def test_order_status_can_be_filled_in(kube, author, change):
     found = stored(kube, new_object("Order", name="kept"), ORDER_STATUS)
@@ -1187,6 +1382,17 @@ def test_approver_may_not(kube, users, name, issuer, signer, decision):
     user = f"status.conditions: 'system:serviceaccount:policies:{name}' may not set"
     assert_refused(error, "certlet-certificaterequest-approval", user, 403)
     assert f"resourceName '{signer}' or '{signer.partition('/')[0]}/*'" in error.status["message"]
+
+
+@pytest.mark.parametrize("value", UNQUOTABLE)
+def test_approver_of_an_issuer_that_cannot_be_quoted_may_not(kube, users, value):
+    issuer = {"name": UNQUOTABLE[value]}
+    found = stored(kube, new_object("CertificateRequest", {"issuerRef": issuer}, name="asked"))
+    decided = {**found, "status": {"conditions": [condition("Approved")]}}
+    error = update(users["author"], decided, "status")
+    user = "status.conditions: 'system:serviceaccount:policies:author' may not set"
+    assert_refused(error, "certlet-certificaterequest-approval", user, 403)
+    assert error.status["message"].endswith("with the resourceName of the issuer")
 
 
 def test_issuer_is_that_of_the_stored_request(kube, users):
@@ -1295,6 +1501,63 @@ def test_rules_stay_within_their_cost_for_lists_of_hundred(kube, author, spec):
     assert_refused(creation(author, body), "certlet-certificate", "spec.ipAddresses[99]: 'a.test'")
 
 
+# All of what the names of a certificate may take: with 4 bytes each, or 12.
+DEAREST = {
+    "shortest URIs": ({"uris": ["a"] * 4750 + ["%"]}, "spec.uris[4750]: "),
+    "bad URIs": ({"uris": ["%"] * 4750}, "spec.uris[0]: "),
+    "empty URIs": ({"uris": [""] * 5990}, "spec.uris[0]: "),
+    "short URIs": ({"uris": ["a:/b"] * 2950 + ["1:/b"]}, "spec.uris[2950]: "),
+    "too many": ({"uris": ["a:/b"] * 6000}, "spec.uris: the names"),
+    "long URI": ({"uris": ["http://a/" + "b" * 23_900 + "%"]}, "spec.uris[0]: is not"),
+    "long host": ({"uris": ["http://" + "a" * 23_900]}, "spec.uris[0]: is not"),
+    "addresses": ({"uris": ["//[::1]"] * 2150 + ["//[:1:]"]}, "spec.uris[2150]: '//[:1:]' is not"),
+    "long names": ({"dnsNames": ["a" * 240] * 97 + ["a" * 254]}, "spec.dnsNames[97]: "),
+    "short names": ({"dnsNames": ["a"] * 4750 + [""]}, "spec.dnsNames[4750]: "),
+    "short emails": ({"emailAddresses": ["a@b"] * 3400 + ["a"]}, "spec.emailAddresses[3400]: "),
+    "long email": ({"emailAddresses": ["a" * 23_900]}, "spec.emailAddresses[0]: "),
+    "very long email": ({"emailAddresses": ["a" * 1_400_000]}, "spec.emailAddresses: the names"),
+    "very long URI": ({"uris": ["%" * 1_400_000]}, "spec.uris: the names"),
+}
+DEAREST_BOUNDS = {
+    "empty": (["dnsDomains", [""] * 1900 + ["."]], 1900),
+    "short": (["uriDomains", ["a"] * 1750 + ["."]], 1750),
+    "emails": (["emailAddresses", ["a@b"] * 1500 + ["@"]], 1500),
+    "long": (["dnsDomains", ["a" * 250] * 90 + ["."]], 90),
+    "long email": (["emailAddresses", ["a@" + "b" * 23_900 + "."]], 0),
+}
+
+
+@pytest.mark.parametrize("case", DEAREST)
+def test_rules_stay_within_their_cost_for_names(author, case):
+    change, message = DEAREST[case]
+    error = creation(author, new_object("Certificate", {"dnsNames": None, **change}))
+    assert_refused(error, "certlet-certificate", message)
+
+
+@pytest.mark.parametrize("case", DEAREST_BOUNDS)
+def test_rules_stay_within_their_cost_for_bounds(author, case):
+    (field, names), place = DEAREST_BOUNDS[case]
+    bounds = {"isCA": True, "nameConstraints": {"permitted": {field: names}}}
+    error = creation(author, new_object("Certificate", bounds))
+    path = f"spec.nameConstraints.permitted.{field}[{place}]: "
+    assert_refused(error, "certlet-certificate-extra", path)
+
+
+def test_rules_stay_within_their_cost_for_a_long_subject(author):
+    """Two policies say so; which one is told is the server's choice."""
+    for change in ({}, {"dnsNames": None}):
+        subject = {**change, "literalSubject": "CN=" + "a" * 1_300_000}
+        error = creation(author, new_object("Certificate", subject))
+        assert "denied request: spec.literalSubject: " in str(error)
+
+
+def test_rules_stay_within_their_cost_for_bounds_that_are_too_much(author):
+    bounds = {"isCA": True, "nameConstraints": {"permitted": {"emailAddresses": ["a@" + "b" * 1_400_000 + "."]}}}
+    error = creation(author, new_object("Certificate", bounds))
+    path = "spec.nameConstraints.permitted.emailAddresses: the names"
+    assert_refused(error, "certlet-certificate", path)
+
+
 def test_rules_stay_within_their_cost_for_hundred_solvers(author):
     rfc2136 = {**RFC2136, "tsigKeyName": "key.example.test", "tsigSecretSecretRef": KEY}
     each = [
@@ -1370,6 +1633,14 @@ def test_spoofed_identity_is_refused(author, myself, change, message):
     spoofed = merged(identity(myself), change)
     error = creation(author, new_object("CertificateRequest", spoofed))
     assert_refused(error, "certlet-certificaterequest-identity", message, 403)
+
+
+@pytest.mark.parametrize("value", UNQUOTABLE)
+@pytest.mark.parametrize("field", ["username", "uid"])
+def test_spoofed_identity_that_cannot_be_quoted_is_refused(author, myself, field, value):
+    spoofed = {**identity(myself), field: UNQUOTABLE[value]}
+    error = creation(author, new_object("CertificateRequest", spoofed))
+    assert_refused(error, "certlet-certificaterequest-identity", f"spec.{field}: is not", 403)
 
 
 @pytest.mark.parametrize("change", PARTS)

@@ -40,6 +40,7 @@ from support.bad_input import (
 )
 from support.controller import Controller, apply, condition, install, is_true, wait_ready
 from support.kube_api import KubeError
+from support.names import NO_NAME_BOUNDS, NO_URIS
 from support.resources import CERTIFICATES, ISSUERS, REQUESTS
 from support.server import BedError, wait_until
 
@@ -63,6 +64,8 @@ CSR_OF_ANOTHER_KEY = encoded(pki.forged(pki.new_csr(["a.test"])))
 CSR_THAT_SIGNS = encoded(
     pki.new_csr(["a.test"], "keyUsage=digitalSignature,keyEncipherment,keyCertSign")
 )
+CSR_OF_NO_URI = encoded(pki.new_csr(["a.test", "http://a b/"]))
+CSR_OF_NO_BOUND = encoded(pki.new_csr(["a.test"], "nameConstraints=permitted;DNS:a..test"))
 CSR_OF_A_CLIENT = encoded(pki.new_csr(["a.test"], "extendedKeyUsage=clientAuth"))
 KEY = {"name": "secret", "key": "key"}
 ACCOUNT = {"server": "https://127.0.0.1:1/directory", "privateKeySecretRef": {"name": "account"}}
@@ -171,7 +174,7 @@ CERTIFICATES_BAD = rows(
         "spec.subject.organizations",
         "these 50000 items",
         POLICY,
-        {"subject": {"organizations": ["b" * 20] * 50_000}},
+        {"subject": {"organizations": ["b"] * 50_000}},
     ),
     ("spec.ipAddresses[1]", "'a.test' is not an IP", POLICY, {"ipAddresses": ["::1", "a.test"]}),
     ("spec.ipAddresses[0]", "is not an IP", POLICY, {"ipAddresses": ["192.0.2.0/24"]}),
@@ -180,6 +183,7 @@ CERTIFICATES_BAD = rows(
     ("spec.uris[0]", "must not be empty", POLICY, {"uris": [""]}),
     ("spec.uris[1]", "control characters", POLICY, {"uris": ["a:b", "a:\tb"]}),
     ("spec.uris[1]", "is not ASCII", POLICY, {"uris": ["a:b", "http://\u00fc.test/"]}),
+    *(("spec.uris[1]", "is not a URI", POLICY, {"uris": ["a:b", uri]}) for uri in NO_URIS),
     ("spec.emailAddresses[0]", "not a plain e-mail", POLICY, {"emailAddresses": ["A <a@a.test>"]}),
     ("spec.emailAddresses[1]", "not a plain e-mail", POLICY, {"emailAddresses": ["a@a.test", "a"]}),
     ("spec.emailAddresses[0]", "not a plain e-mail", POLICY, {"emailAddresses": [""]}),
@@ -237,6 +241,10 @@ CERTIFICATES_BAD = rows(
             ("emailAddresses", "a.test", "\u00fc.test", ""),
             ("uriDomains", "a.test", "\u00fc.test", ""),
         )
+    ),
+    *(
+        (f"spec.nameConstraints.permitted.{part}[1]", "is n", POLICY, bounds(permitted={part: ["a", bad]}))
+        for part, bad in NO_NAME_BOUNDS
     ),
     # key stores
     *(
@@ -300,6 +308,7 @@ CERTIFICATES_BAD = rows(
     ("spec.duration", "'1d' " + NOT_A_DURATION, POLICY, {"duration": "1d"}),
     ("spec.duration", NOT_A_DURATION, POLICY, {"duration": ""}),
     ("spec.duration", NOT_A_DURATION, POLICY, {"duration": "9999999h"}),
+    ("spec.duration", NOT_A_DURATION, POLICY, {"duration": "2562048h"}),
     ("spec.duration", NOT_A_DURATION, POLICY, {"duration": "9223372036854775808h"}),
     ("spec.duration", "must be at least 1h", POLICY, {"duration": "59m"}),
     ("spec.duration", "must be at least 1h", POLICY, {"duration": "-2160h"}),
@@ -470,6 +479,8 @@ REQUESTS_BAD = rows(
         {"request": encoded("hello")},
     ),
     ("spec.request", "own signature is wrong", CONTROLLER, {"request": CSR_OF_ANOTHER_KEY}),
+    ("spec.request", "the URI 'http://a b/' is none", CONTROLLER, {"request": CSR_OF_NO_URI}),
+    ("spec.request", "the DNS domain 'a..test' is none", CONTROLLER, {"request": CSR_OF_NO_BOUND}),
     ("spec.issuerRef", "must be set", SCHEMA, {"issuerRef": None}),
     ("spec.issuerRef.name", "must be set", SCHEMA, {"issuerRef": {"name": None}}),
     ("spec.issuerRef.name", "must not be empty", POLICY, {"issuerRef": {"name": ""}}),

@@ -49,6 +49,73 @@ WITHIN = {
     "other-mail": ({"emailAddresses": ["a@other.test"]}, "permitted subtree violation"),
     "other-uri": ({"uris": ["https://www.other.test/"]}, "permitted subtree violation"),
 }
+# What url.Parse() of Go and its crypto/x509 read, and what they do not: no certificate with it, then.
+URIS = [
+    "spiffe://example.org/ns/shop/sa/web",
+    "https://me:secret@www.example.com:443/a%20b?c=%#d",
+    "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+    "mailto:me@a.test?subject=100%",
+    "file:///etc/hosts",
+    "http://:80/",
+    "http://[::1]:80/",
+    "http://[::ffff:192.0.2.1]/",
+    "http://[fe80::1%25eth0.100]/",
+    "http://a/b c",  # a blank in a path and what has no scheme: check warns
+    "a/b:c",
+    "//a.test/",
+    "?",
+    "http://" + ".".join(["a" * 50] * 4 + ["b" * 49]) + "/",  # 253 bytes
+    "jdbc:a//" + "b" * 300,
+]
+NO_URIS = [
+    ":a",
+    "1a:b",
+    "a b:c",
+    "http://a b/",
+    "http://a./",
+    "http://.a/",
+    "http://a..b/",
+    "http://a|b/",
+    "http://a%41/",
+    "http://a:8x/",
+    "http://a:80:80/",
+    "http://a/%4",
+    "http://a/%4?b",
+    "urn:a#%",
+    "%4",
+    "http://m%4@a/",
+    "http://m e@a/",
+    "http://[::1/",
+    "http://[:1:]/",
+    "http://[192.0.2.1]/",
+    "http://[fe80::1%eth0]/",
+    "http://[::1]a/",
+    "http://me@[::1:2:3:4:5:6:7:8:9]:80/",
+    "http://" + "a" * 254 + "/",
+    "http://me@" + "a" * 250 + ":123",
+]
+# The same of name constraints: (field, name)
+NAME_BOUNDS = [
+    ("dnsDomains", ""),
+    ("dnsDomains", ".a.test"),
+    ("dnsDomains", "192.0.2.1"),
+    ("dnsDomains", "a_b/c"),
+    ("emailAddresses", "me@a.test"),
+    ("emailAddresses", ".a.test"),
+    ("uriDomains", "a.test"),
+    ("uriDomains", ""),
+]
+NO_NAME_BOUNDS = [
+    *((field, name) for field in ("dnsDomains", "emailAddresses", "uriDomains") for name in ("a.test.", "a..b", "a b")),
+    ("dnsDomains", "."),
+    ("dnsDomains", "a" * 254),
+    ("emailAddresses", "me@"),
+    ("emailAddresses", "a b@c"),
+    ("emailAddresses", "a@b@c"),
+    ("uriDomains", "192.0.2.1"),
+    ("uriDomains", "2001:db8::1"),
+    ("uriDomains", "::ffff:192.0.2.1"),
+]
 # What no certificate can hold: (spec, path of the field, what the program says of it).
 BAD_NAMES = [
     ({"literalSubject": "UNKNOWN=blah"}, "spec.literalSubject", "'UNKNOWN' at byte 1"),
