@@ -69,24 +69,29 @@ static const struct enum_names pkcs12_profile_names = {profile_names, ARRAY_LEN(
 /* spec */
 
 static const struct field certificate_subject_rows[] = {
-    FIELD(struct certificate_subject, organizations, "organizations", STRINGS, .flags = F_ATOMIC),
-    FIELD(struct certificate_subject, countries, "countries", STRINGS, .flags = F_ATOMIC),
+    FIELD(struct certificate_subject, organizations, "organizations", STRINGS,
+          .check = check_all_seen, .flags = F_ATOMIC),
+    FIELD(struct certificate_subject, countries, "countries", STRINGS, .check = check_all_seen,
+          .flags = F_ATOMIC),
     FIELD(struct certificate_subject, organizational_units, "organizationalUnits", STRINGS,
+          .check = check_all_seen, .flags = F_ATOMIC),
+    FIELD(struct certificate_subject, localities, "localities", STRINGS, .check = check_all_seen,
           .flags = F_ATOMIC),
-    FIELD(struct certificate_subject, localities, "localities", STRINGS, .flags = F_ATOMIC),
-    FIELD(struct certificate_subject, provinces, "provinces", STRINGS, .flags = F_ATOMIC),
+    FIELD(struct certificate_subject, provinces, "provinces", STRINGS, .check = check_all_seen,
+          .flags = F_ATOMIC),
     FIELD(struct certificate_subject, street_addresses, "streetAddresses", STRINGS,
+          .check = check_all_seen, .flags = F_ATOMIC),
+    FIELD(struct certificate_subject, postal_codes, "postalCodes", STRINGS, .check = check_all_seen,
           .flags = F_ATOMIC),
-    FIELD(struct certificate_subject, postal_codes, "postalCodes", STRINGS, .flags = F_ATOMIC),
     FIELD(struct certificate_subject, serial_number, "serialNumber", STRING,
-          .max = SERIAL_NUMBER_MAX),
+          .max = SERIAL_NUMBER_MAX, .check = check_seen),
 };
 static DEFINE_FIELDS(certificate_subject, "Certificate spec.subject", certificate_subject_rows,
                      NULL);
 
 static const struct field certificate_other_name_rows[] = {
     FIELD(struct certificate_other_name, oid, "oid", STRING, .check = check_oid),
-    FIELD(struct certificate_other_name, utf8_value, "utf8Value", STRING),
+    FIELD(struct certificate_other_name, utf8_value, "utf8Value", STRING, .check = check_seen),
 };
 static DEFINE_FIELDS(certificate_other_name, "Certificate spec.otherNames",
                      certificate_other_name_rows, certificate_other_name_check);

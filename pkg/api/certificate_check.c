@@ -101,6 +101,8 @@ void check_literal_subject(const void *member, const char *path, struct field_re
 
         if (problem)
             field_report_add(report, PROBLEM_INVALID, path, "%s", problem);
+        else
+            warn_of_unseen(dn.items[i].value, path, report);
     }
 }
 

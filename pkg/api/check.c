@@ -113,10 +113,48 @@ void check_label(const void *member, const char *path, struct field_report *repo
                      "and '-', begin and end with a letter or digit, at most 63 characters");
 }
 
+void warn_of_unseen(const char *text, const char *path, struct field_report *report)
+{
+    size_t step;
+
+    for (size_t len = strlen(text); len > 0; text += step, len -= step) {
+        uint32_t code;
+
+        step = str_utf8_next(text, len);
+        step = step ? step : 1;
+        code = str_utf8_code(text, step);
+        if (!str_is_unseen(code))
+            continue;
+        field_report_add(report, PROBLEM_WARNING, path,
+                         "has a character that nobody sees, U+%04X; remove it unless it is meant",
+                         (unsigned)code);
+        return;
+    }
+}
+
+void check_seen(const void *member, const char *path, struct field_report *report)
+{
+    warn_of_unseen(*(const char *const *)member, path, report);
+}
+
+void check_all_seen(const void *member, const char *path, struct field_report *report)
+{
+    const struct array_string *texts = member;
+
+    for (size_t i = 0; i < texts->len; i++) {
+        char place[PLACE_MAX];
+
+        (void)snprintf(place, sizeof(place), "%s[%zu]", path, i);
+        warn_of_unseen(texts->items[i], place, report);
+    }
+}
+
 void check_printable(const void *member, const char *path, struct field_report *report)
 {
     if (text_has_controls(*(const char *const *)member))
         field_report_add(report, PROBLEM_INVALID, path, "must not contain control characters");
+    else
+        check_seen(member, path, report);
 }
 
 static const char bare_email[] = "is not a plain e-mail address such as 'me@example.com'";

@@ -21,10 +21,14 @@ bool text_has_controls(const char *s);
 /* What is wrong with "host[:port]", to be put behind it; NULL: nothing. */
 const char *host_port_problem(const char *s, bool port_required);
 
+/* A warning of the first character that is none to see (str_is_unseen()): it makes two names look alike. */
+void warn_of_unseen(const char *text, const char *path, struct field_report *report);
+
 /* Texts */
-field_check_fn check_subdomain, check_label, check_printable, check_email, check_oid;
+field_check_fn check_subdomain, check_label, check_printable, check_seen, check_email, check_oid;
 /* Lists of texts */
-field_check_fn check_dns_names, check_ip_addresses, check_email_addresses, check_uris;
+field_check_fn check_all_seen, check_dns_names, check_ip_addresses, check_email_addresses,
+    check_uris;
 field_check_fn check_ip_ranges, check_dns_bounds, check_uri_bounds, check_email_bounds;
 /* Maps */
 field_check_fn check_labels, check_annotations;
