@@ -138,10 +138,11 @@ static const struct fields password_ref_fields = {
 
 static const struct field jks_keystore_rows[] = {
     FIELD(struct jks_keystore, create, "create", OPT_BOOL, .flags = F_REQUIRED),
-    FIELD(struct jks_keystore, alias, "alias", STRING, .default_text = "certificate"),
+    FIELD(struct jks_keystore, alias, "alias", STRING, .max = LIMIT_ALIAS,
+          .default_text = "certificate"),
     FIELD(struct jks_keystore, password_secret_ref, "passwordSecretRef", OBJECT,
           .of = &password_ref_fields),
-    FIELD(struct jks_keystore, password, "password", SECRET, .min = 1),
+    FIELD(struct jks_keystore, password, "password", SECRET, .min = 1, .max = LIMIT_PASSWORD),
 };
 static DEFINE_FIELDS(jks_keystore, "Certificate spec.keystores.jks", jks_keystore_rows,
                      jks_keystore_check);
@@ -152,7 +153,7 @@ static const struct field pkcs12_keystore_rows[] = {
           .default_text = "LegacyRC2"),
     FIELD(struct pkcs12_keystore, password_secret_ref, "passwordSecretRef", OBJECT,
           .of = &password_ref_fields),
-    FIELD(struct pkcs12_keystore, password, "password", SECRET, .min = 1),
+    FIELD(struct pkcs12_keystore, password, "password", SECRET, .min = 1, .max = LIMIT_PASSWORD),
 };
 static DEFINE_FIELDS(pkcs12_keystore, "Certificate spec.keystores.pkcs12", pkcs12_keystore_rows,
                      pkcs12_keystore_check);

@@ -14,6 +14,7 @@
 #define LIMIT_BUNDLE_CERTS   512    /* certificates in it                              */
 #define LIMIT_KEYSTORE       (512 * 1024) /* a PKCS#12 or Java key store: a bundle, a chain, a key */
 #define LIMIT_PASSWORD       4096         /* of a key store                                 */
+#define LIMIT_ALIAS          21845 /* of a key in a JKS: 65535 bytes, 3 for a unit of UTF-16 at most */
 #define LIMIT_SECRET         (1024 * 1024)     /* all values of a Secret: Kubernetes              */
 #define LIMIT_HTTP_HEADERS   (64 * 1024)       /* all header lines of one answer: bytes          */
 #define LIMIT_MANIFEST_FILE  (4 * 1024 * 1024) /* one YAML file                            */

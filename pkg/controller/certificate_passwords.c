@@ -14,11 +14,12 @@ static int read_reference(struct store *store, const struct context *ctx, const 
                           const struct secret_key_selector *ref, struct buf *to, struct err *err)
 {
     cleanup(object_unref) const struct object *secret = NULL;
-    struct key key = {.namespace = namespace, .name = ref->name};
+    struct key key = {.namespace = namespace};
     int r;
 
-    if (str_empty(ref->name) || str_empty(ref->key))
-        return err_set(err, ERR_INVALID, "needs 'name' and 'key'");
+    if (!ref || str_empty(ref->name) || str_empty(ref->key))
+        return err_set(err, ERR_INVALID, "needs 'name' and 'key', or 'password' instead of it");
+    key.name = ref->name;
     r = live_secret(store, ctx, &key, &secret, err);
     if (r == 0)
         r = secret_value((const struct secret *)secret, ref->key, to, err);
@@ -31,17 +32,19 @@ static int read_reference(struct store *store, const struct context *ctx, const 
 int certificate_read_password(struct store *store, const struct context *ctx, const char *namespace,
                               const struct keystore_wish *wish, struct buf *to, struct err *err)
 {
-    int r = 0;
+    bool is_literal = !str_empty(wish->literal);
+    int r;
 
-    if (!str_empty(wish->literal))
+    if (is_literal) {
         buf_add_str(to, wish->literal);
-    else if (!wish->ref)
-        r = err_set(err, ERR_INVALID, "%s: needs 'passwordSecretRef' or 'password'", wish->path);
-    else
+        r = buf_check(to, "the password", err);
+    } else {
         r = read_reference(store, ctx, namespace, wish->ref, to, err);
+    }
     if (r == 0)
-        return buf_check(to, "the password", err);
-    return wish->ref ? err_wrap(err, "%s.passwordSecretRef", wish->path) : r;
+        r = keystore_check_password(to, err);
+    return r < 0 ? err_wrap(err, "%s.%s", wish->path, is_literal ? "password" : "passwordSecretRef")
+                 : 0;
 }
 
 int certificate_read_passwords(struct certificate_run *run, struct target_secret *target,

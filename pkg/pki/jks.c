@@ -20,6 +20,7 @@
 #include "pki/keystore_format.h"
 
 enum { SHA1_LEN = 20, VERSION = 2, ENTRY_KEY = 1, ENTRY_CERTIFICATE = 2, TEXT_MAX = 65535 };
+_Static_assert(LIMIT_ALIAS * 3 <= TEXT_MAX, "a unit of UTF-16 takes three bytes at most");
 #define MAGIC         UINT32_C(0xfeedfeed)
 #define KEY_PROTECTOR "1.3.6.1.4.1.42.2.17.1.1" /* of Sun: the encryption of JKS */
 #define WHITENER      "Mighty Aphrodite"
@@ -264,8 +265,7 @@ static int read_alias(const struct keystore *keystore, struct buf *to, struct er
 static int put_entries(struct writer *self, struct err *err)
 {
     const struct keystore *keystore = self->keystore;
-    /* In Java's UTF-8 a unit takes three bytes at most. */
-    cleanup(buf_deinit) struct buf alias = BUF(TEXT_MAX / 3 * 2);
+    cleanup(buf_deinit) struct buf alias = BUF(LIMIT_ALIAS * 2);
     size_t cas = keystore->cas ? keystore->cas->len : 0;
     int r = keystore->key ? read_alias(keystore, &alias, err) : 0;
 

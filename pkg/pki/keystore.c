@@ -5,7 +5,7 @@
 
 #include "pki/keystore_format.h"
 
-static int check_password(const struct buf *password, struct err *err)
+int keystore_check_password(const struct buf *password, struct err *err)
 {
     if (password->len == 0)
         return err_set(err, ERR_INVALID, "the password is empty");
@@ -36,7 +36,7 @@ int keystore_key_der(const struct keystore *keystore, struct buf *to, struct err
 int keystore_pkcs12(const struct keystore *keystore, enum pkcs12_profile profile, struct buf *to,
                     struct err *err)
 {
-    int r = check_password(keystore->password, err);
+    int r = keystore_check_password(keystore->password, err);
 
     if (r == 0)
         r = check_fips("this PKCS#12 profile", profile == PKCS12_MODERN_2026, err);
@@ -45,7 +45,7 @@ int keystore_pkcs12(const struct keystore *keystore, enum pkcs12_profile profile
 
 int keystore_jks(const struct keystore *keystore, struct buf *to, struct err *err)
 {
-    int r = check_password(keystore->password, err);
+    int r = keystore_check_password(keystore->password, err);
 
     if (r == 0)
         r = check_fips("a Java key store", false, err);

@@ -33,6 +33,8 @@ enum pkcs12_profile {
     PKCS12_PROFILE_END
 };
 
+/* What both refuse of a password. */
+int keystore_check_password(const struct buf *password, struct err *err);
 /* Java lists the key as "1", as it does with what cert-manager makes, and those of a trust store under their
  * subjects. */
 int keystore_pkcs12(const struct keystore *keystore, enum pkcs12_profile profile, struct buf *to,

@@ -556,6 +556,15 @@ CERTIFICATE_EXTRAS = [
         {"keystores": {"pkcs12": {"create": True, "password": ""}}},
         "spec.keystores.pkcs12.password: is empty",
     ),
+    *(
+        ({"keystores": {kind: {"create": True, "password": password}}}, f"spec.keystores.{kind}.password: must have")
+        for kind in ("jks", "pkcs12")
+        for password in ("a" * 4097, "\u00fc" * 2049)
+    ),
+    (
+        {"keystores": {"jks": {"create": True, "password": "a", "alias": "a" * 21846}}},
+        "spec.keystores.jks.alias: must have",
+    ),
     ({"nameConstraints": {"permitted": {}}}, "spec.nameConstraints: are for CAs"),
     ({"isCA": True, "nameConstraints": {}}, "spec.nameConstraints: at least one"),
     (
@@ -634,6 +643,7 @@ CERTIFICATES_LET_IN = [
             "pkcs12": {"create": True, "passwordSecretRef": KEY},
         }
     },
+    {"keystores": {"jks": {"create": True, "password": "a" * 4096, "alias": "a" * 21845}}},
     {"isCA": True, "nameConstraints": {"permitted": {"ipRanges": ["10.0.0.0/8", "2001:db8::/32"]}}},
     {"isCA": True, "nameConstraints": {"permitted": {"ipRanges": ["10.1.2.3/8"], "dnsDomains": ["", ".a"]}}},
     {"isCA": True, "nameConstraints": {"excluded": {}}},

@@ -259,6 +259,8 @@ CERTIFICATES_BAD = rows(
                 store(kind, password="a", passwordSecretRef=KEY),
             ),
             (f"spec.keystores.{kind}.password", "must not be empty", POLICY, store(kind, password="")),
+            (f"spec.keystores.{kind}.password", "at most 4096", POLICY, store(kind, password="a" * 4097)),
+            (f"spec.keystores.{kind}.password", "at most 4096", POLICY, store(kind, password="\u00fc" * 2049)),
             (
                 f"spec.keystores.{kind}.create",
                 "must be set",
@@ -278,6 +280,12 @@ CERTIFICATES_BAD = rows(
                 store(kind, passwordSecretRef={"name": "a"}),
             ),
         )
+    ),
+    (
+        "spec.keystores.jks.alias",
+        "at most 21845",
+        POLICY,
+        store("jks", password="a", alias="a" * 21846),
     ),
     (
         "spec.keystores.pkcs12.profile",
@@ -464,7 +472,6 @@ CERTIFICATES_FREE = (
     "spec.encodeUsagesInRequest",
     "spec.nameConstraints.critical",
     "spec.keystores.jks.create",
-    "spec.keystores.jks.alias",
     "spec.keystores.pkcs12.create",
 )
 

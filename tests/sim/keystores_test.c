@@ -313,9 +313,24 @@ TEST(a_store_that_waits_for_its_password_holds_up_nothing_else)
     sim_free(sim);
 }
 
+/* A Secret whose password has so many letters. */
+static char *passwords_of(size_t len)
+{
+    cleanup(buf_deinit) struct buf text = BUF(SIZE_MAX);
+
+    buf_add_str(&text,
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: passwords, namespace: default}\n"
+                "stringData: {jks: ");
+    while (len-- > 0)
+        buf_add_char(&text, 'a');
+    buf_add_str(&text, "}\n");
+    return buf_take(&text);
+}
+
 TEST(a_password_that_is_no_text_is_told_without_it)
 {
     struct sim *sim = sim_with_ca(false);
+    cleanup(xfree) char *long_password = NULL;
 
     /* "hidden\0\xff" */
     sim_apply(sim, "apiVersion: v1\nkind: Secret\nmetadata: {name: passwords, namespace: default}\n"
@@ -323,8 +338,15 @@ TEST(a_password_that_is_no_text_is_told_without_it)
     sim_apply(sim, LEAF(BY_REFERENCE));
     sim_run_until_idle(sim);
     ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"),
-                    "making keystore.jks: the password has a NUL byte in it");
+                    "spec.keystores.jks.passwordSecretRef: the password has a NUL byte in it");
     ASSERT_TRUE(strstr(sim_message(sim, "certificate/web", "Issuing"), "hidden") == NULL);
+    long_password = passwords_of(LIMIT_PASSWORD + 1);
+    sim_apply(sim, long_password);
+    sim_run_until_idle(sim);
+    ASSERT_CONTAINS(
+        sim_message(sim, "certificate/web", "Issuing"),
+        "spec.keystores.jks.passwordSecretRef: key 'jks' of secret 'default/passwords'");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "larger than 4096 bytes");
     sim_apply(sim, PASSWORDS("jks: changeit"));
     sim_run_until_idle(sim);
     check_ready(sim, "1");

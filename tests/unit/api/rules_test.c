@@ -725,6 +725,38 @@ TEST(other_names_and_name_constraints_count_too)
     }
 }
 
+TEST(what_a_key_store_has_no_room_for_is_refused)
+{
+    static const struct {
+        const char *store, *member, *path, *text;
+        size_t max;
+    } rows[] = {
+        {"jks", "password: ", "spec.keystores.jks.password", "at most 4096 bytes", 4096},
+        {"pkcs12", "password: ", "spec.keystores.pkcs12.password", "at most 4096 bytes", 4096},
+        {"jks", "password: a, alias: ", "spec.keystores.jks.alias", "at most 21845 bytes", 21845},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (size_t over = 0; over < 2; over++) {
+            cleanup(field_report_deinit) struct field_report report = {};
+            cleanup(buf_deinit) struct buf text = BUF(SIZE_MAX);
+            cleanup(object_unref) const struct object *object = NULL;
+            const struct field_problem *problem;
+
+            CASE(rows[i].path);
+            buf_addf(&text, NAMED_CERTIFICATE "  keystores: {%s: {create: true, %s", rows[i].store,
+                     rows[i].member);
+            for (size_t k = 0; k < rows[i].max + over; k++)
+                buf_add_char(&text, 'a');
+            buf_add_str(&text, "}}\n");
+            object = decode_yaml(buf_str(&text), &report);
+            problem = find_problem(&report, rows[i].path, PROBLEM_INVALID);
+            ASSERT_EQ(problem != NULL, over == 1);
+            if (problem)
+                ASSERT_CONTAINS(problem->text, rows[i].text);
+        }
+}
+
 TEST(a_document_of_another_kind_is_refused)
 {
     cleanup(field_report_deinit) struct field_report report = {};
@@ -809,6 +841,7 @@ RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
           cmocka_unit_test(annotations_have_a_limit_in_all),
           cmocka_unit_test(the_names_of_a_certificate_are_bounded_together),
           cmocka_unit_test(other_names_and_name_constraints_count_too),
+          cmocka_unit_test(what_a_key_store_has_no_room_for_is_refused),
           cmocka_unit_test(a_document_of_another_kind_is_refused),
           cmocka_unit_test(windows_are_bounded_and_each_unknown_zone_is_told_of),
           cmocka_unit_test(an_item_that_cannot_be_read_is_told_of_once),
