@@ -190,8 +190,8 @@ static DEFINE_FIELDS(name_constraints, "Certificate spec.nameConstraints", name_
 static const struct field renewal_window_rows[] = {
     FIELD(struct renewal_window, cron, "cron", STRING, .flags = F_REQUIRED,
           .check = check_window_cron),
-    FIELD(struct renewal_window, window_duration, "windowDuration", DURATION, .flags = F_REQUIRED,
-          .check = check_window_duration),
+    FIELD(struct renewal_window, window_duration, "windowDuration", DURATION,
+          .flags = F_REQUIRED | F_PLAIN, .check = check_window_duration),
     FIELD(struct renewal_window, timezone, "timezone", STRING, .min = 1, .default_text = "UTC"),
 };
 static DEFINE_FIELDS(renewal_window, "Certificate spec.renewal.windows", renewal_window_rows, NULL);

@@ -93,6 +93,11 @@ bool text_has_controls(const char *s)
     return false;
 }
 
+bool text_has_blanks(const char *s)
+{
+    return strchr(s, ' ') || text_has_controls(s);
+}
+
 void check_subdomain(const void *member, const char *path, struct field_report *report)
 {
     const char *name = *(const char *const *)member;

@@ -18,6 +18,7 @@ void problem_with(struct field_report *report, enum field_problem_kind kind, con
                   const char *value, const char *text);
 
 bool text_has_controls(const char *s);
+bool text_has_blanks(const char *s); /* or control characters */
 /* What is wrong with "host[:port]", to be put behind it; NULL: nothing. */
 const char *host_port_problem(const char *s, bool port_required);
 

@@ -34,8 +34,11 @@ static void check_server(const void *member, const char *path, struct field_repo
     else if (strncasecmp(server, scheme, strlen(scheme)) != 0)
         problem_with(report, PROBLEM_INVALID, path, server,
                      "must be the https:// address of the CA's directory");
-    else if (strcspn(server + strlen(scheme), "/?#") == 0 || text_has_controls(server))
+    else if (strcspn(server + strlen(scheme), "/?#") == 0)
         problem_with(report, PROBLEM_INVALID, path, server, "has no host behind 'https://'");
+    else if (text_has_blanks(server))
+        problem_with(report, PROBLEM_INVALID, path, server,
+                     "must have no blanks and no control characters");
 }
 
 static int count_certificates(const struct bytes *bundle, size_t *ret_count, struct err *err)

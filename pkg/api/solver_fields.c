@@ -99,8 +99,8 @@ static const char *resolver_problem(const char *nameserver)
     if (!str_starts(nameserver, "https://"))
         return "must be 'host:port', or 'https://...' for DNS over HTTPS";
     nameserver += strlen("https://");
-    if (strcspn(nameserver, "/?#") == 0 || text_has_controls(nameserver))
-        return "must have a host behind 'https://'";
+    if (strcspn(nameserver, "/?#") == 0 || text_has_blanks(nameserver))
+        return "must have a host behind 'https://', and no blanks";
     return NULL;
 }
 

@@ -184,6 +184,37 @@ void duration_format(int64_t ns, char text[TIME_TEXT_MAX])
                        seconds);
 }
 
+bool duration_is_plain(const char *text)
+{
+    static const char digits[] = "0123456789";
+
+    do {
+        size_t len = strspn(text, digits);
+
+        if (len > 0 && text[len] == '.') {
+            size_t fraction = strspn(text + len + 1, digits);
+
+            len = fraction > 0 ? len + 1 + fraction : 0;
+        }
+        if (len == 0 || !text[len] || !strchr("hms", text[len]))
+            return false;
+        text += len + 1;
+    } while (*text);
+    return true;
+}
+
+void duration_format_plain(int64_t ns, char text[TIME_TEXT_MAX])
+{
+    char seconds[TIME_TEXT_MAX];
+
+    if (ns <= 0 || (uint64_t)ns >= NS_PER_SECOND) {
+        duration_format(ns, text);
+        return;
+    }
+    format_decimal((uint64_t)ns, 9, seconds);
+    (void)snprintf(text, TIME_TEXT_MAX, "%.20ss", seconds);
+}
+
 void duration_words(int64_t ms, char text[TIME_TEXT_MAX])
 {
     static const struct {

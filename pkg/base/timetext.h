@@ -36,6 +36,10 @@ int64_t floor_div(int64_t value, int64_t by); /* rounded down; `by` is positive 
 int duration_parse(const char *text, int64_t *ret_ns, struct err *err);
 /* Go's canonical form: "2160h0m0s", "1m0s", "1.5s", "0s". */
 void duration_format(int64_t ns, char text[TIME_TEXT_MAX]);
+/* Of what Go reads, hours, minutes and seconds alone, each with digits on both sides of a point, and no sign: "1h30m",
+ * "0.5s". The other one writes so what is not below 0: as the one above, but for less than a second. */
+bool duration_is_plain(const char *text);
+void duration_format_plain(int64_t ns, char text[TIME_TEXT_MAX]);
 /* For people: "3d 4h", "12m", "45s"; at most two units. */
 void duration_words(int64_t ms, char text[TIME_TEXT_MAX]);
 

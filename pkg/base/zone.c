@@ -149,6 +149,10 @@ int zone_get(const char *name, const struct zone **ret, struct err *err)
         *ret = &utc;
         return 0;
     }
+    if (streq(name, "Local")) /* Go's word for it */
+        return err_set(err, ERR_INVALID,
+                       "'Local' is the time zone of whichever machine looks; write its name, as in "
+                       "'Europe/Zurich', or UTC");
     if (!zone_name_is_valid(name))
         return err_set(err, ERR_INVALID,
                        "'%.80s' is not the name of a time zone; write it as in 'Europe/Zurich'",

@@ -20,13 +20,16 @@ static struct json *encode_microtime(int64_t ms)
     return json_new_text(text);
 }
 
-static struct json *encode_duration(const struct opt_duration *duration)
+static struct json *encode_duration(const struct field *row, const struct opt_duration *duration)
 {
     char text[TIME_TEXT_MAX];
 
     if (!duration->is_set)
         return json_new_text(duration->unread);
-    duration_format(duration->ns, text);
+    if (row->flags & F_PLAIN)
+        duration_format_plain(duration->ns, text);
+    else
+        duration_format(duration->ns, text);
     return json_new_text(text);
 }
 
@@ -107,7 +110,7 @@ static struct json *encode_member(const struct field *row, const void *member, b
     case FIELD_OPT_INT:
         return json_new_int(((const struct opt_int *)member)->value);
     case FIELD_DURATION:
-        return encode_duration(member);
+        return encode_duration(row, member);
     case FIELD_TIME:
         return encode_time(*(const int64_t *)member);
     case FIELD_MICROTIME:

@@ -106,6 +106,7 @@ enum field_flags {
     F_UNBUILT = 1 << 4,   /* part of the API, not built yet: refused with a clear message */
     F_NO_EFFECT = 1 << 5, /* accepted; said once to be without effect in a directory */
     F_MAY_BE_EMPTY = 1 << 6,  /* with F_REQUIRED: must be present, and that is all        */
+    F_PLAIN = 1 << 7,         /* DURATION: duration_is_plain()                            */
     F_ONE_OF_SHIFT = 8,       /* F_ONE_OF(n): exactly one member of group n of the struct */
     F_AT_MOST_ONE_SHIFT = 12, /* F_AT_MOST_ONE(n)                                 */
     /* of fields_encode_as_go() */

@@ -157,6 +157,12 @@ enum outcome scalar_decode_duration(struct decoder *d, const struct field *row,
                               excerpt_of(&excerpt, text));
     }
     *to = (struct opt_duration){.is_set = true, .ns = ns};
+    if (d->report && row->flags & F_PLAIN && !duration_is_plain(text))
+        return decoder_broken(
+            d, PROBLEM_INVALID, path,
+            "'%s' is not a duration such as '4h' or '1h30m' (units are h, m and s "
+            "here, with a digit in front of each)",
+            excerpt_of(&excerpt, text));
     return DECODED;
 }
 

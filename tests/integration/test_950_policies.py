@@ -531,6 +531,7 @@ CERTIFICATE_EXTRAS = [
     (windows({"timezone": "/etc/localtime"}), "spec.renewal.windows[1].timezone: '/etc/localtime'"),
     (windows({"timezone": "Europe/"}), "spec.renewal.windows[1].timezone: 'Europe/'"),
     (windows({"timezone": "A" * 65}), "spec.renewal.windows[1].timezone: 'A"),
+    (windows({"timezone": "Local"}), "spec.renewal.windows[1].timezone: 'Local'"),
     (
         {"secretTemplate": {"annotations": {"cert-manager.io/alt-names": "a"}}},
         "spec.secretTemplate.annotations[cert-manager.io/alt-names]: ",
@@ -742,6 +743,8 @@ ISSUERS = [
     ({"acme": None}, "spec: has no type of issuer"),
     ({"selfSigned": {}}, "spec: has acme and selfSigned"),
     ({"acme": {"server": ""}}, "spec.acme.server: is empty"),
+    ({"acme": {"server": "https://a.test/a b"}}, "spec.acme.server: 'https://a.test/a b' must be"),
+    ({"acme": {"server": "https:// a.test/"}}, "spec.acme.server: 'https:// a.test/' must be"),
     (
         {"acme": {"privateKeySecretRef": {"name": ""}}},
         "spec.acme.privateKeySecretRef.name: is empty",

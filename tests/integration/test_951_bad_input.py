@@ -299,7 +299,11 @@ CERTIFICATES_BAD = rows(
     (f"{WINDOW}.cron", "must be set", SCHEMA, window(cron=None)),
     (f"{WINDOW}.windowDuration", "longer than 0s", POLICY, window(windowDuration="0s")),
     (f"{WINDOW}.windowDuration", NOT_A_DURATION, SCHEMA, window(windowDuration="2 hours")),
+    (f"{WINDOW}.windowDuration", "is not a duration", SCHEMA, window(windowDuration="1ms")),
+    (f"{WINDOW}.windowDuration", "is not a duration", SCHEMA, window(windowDuration=".5h")),
+    (f"{WINDOW}.windowDuration", "is not a duration", SCHEMA, window(windowDuration="-1h")),
     (f"{WINDOW}.timezone", "is not the name", POLICY, window(timezone="../UTC")),
+    (f"{WINDOW}.timezone", "write its name, as in 'Europe/Zurich'", POLICY, window(timezone="Local")),
     (f"{WINDOW}.timezone", "is not known here", CONTROLLER, window(timezone="Mars/Phobos")),
     (
         "spec.renewal.windows",
@@ -562,6 +566,7 @@ ISSUERS_BAD = rows(
     ("spec.acme.server", "is plain http", POLICY, acme(server="http://ca.test/directory")),
     ("spec.acme.server", "must be the https:// address", POLICY, acme(server="ca.test")),
     ("spec.acme.server", "has no host", POLICY, acme(server="https:///directory")),
+    ("spec.acme.server", "must have no blanks", POLICY, acme(server="https://ca.test/a directory")),
     ("spec.acme.privateKeySecretRef", "must be set", SCHEMA, acme(privateKeySecretRef=None)),
     (
         "spec.acme.privateKeySecretRef.name",
@@ -740,6 +745,12 @@ ISSUERS_BAD = rows(
         "a port from 1 to 65535",
         POLICY,
         dns(rfc2136=RFC2136, nameservers=["192.0.2.1:65536"]),
+    ),
+    (
+        f"{SECOND}.nameservers[0]",
+        "and no blanks",
+        POLICY,
+        dns(rfc2136=RFC2136, nameservers=["https://dns.test/a query"]),
     ),
     (f"{UPDATE}.nameserver", "must not be empty", POLICY, rfc2136(nameserver="")),
     (f"{UPDATE}.nameserver", "must be set", SCHEMA, dns(rfc2136={})),

@@ -215,7 +215,13 @@ static const struct rule_case {
     {"a window of no length", WINDOW("cron: '@daily', windowDuration: 0s"),
      "spec.renewal.windows[1].windowDuration", PROBLEM_INVALID, "must be longer than 0s"},
     {"a window of less than no length", WINDOW("cron: '@daily', windowDuration: -1h"),
-     "spec.renewal.windows[1].windowDuration", PROBLEM_INVALID, "must be longer than 0s"},
+     "spec.renewal.windows[1].windowDuration", PROBLEM_INVALID, "'-1h' is not a duration"},
+    {"a window of a part of a second", WINDOW("cron: '@daily', windowDuration: 0.5s"), NULL, 0,
+     NULL},
+    {"a window in milliseconds", WINDOW("cron: '@daily', windowDuration: 1ms"),
+     "spec.renewal.windows[1].windowDuration", PROBLEM_INVALID, "'1ms' is not a duration"},
+    {"a window without a digit in front", WINDOW("cron: '@daily', windowDuration: .5h"),
+     "spec.renewal.windows[1].windowDuration", PROBLEM_INVALID, "with a digit in front of each"},
     {"a window on the eighth day of the week", WINDOW("cron: '0 2 * * 7', windowDuration: 1h"),
      "spec.renewal.windows[1].cron", PROBLEM_INVALID,
      "day of week '7' is out of range; it is from 0 (Sunday) to 6 or sun to sat"},
@@ -230,6 +236,10 @@ static const struct rule_case {
     {"a window on Mars", WINDOW("cron: '@daily', windowDuration: 1h, timezone: Mars/Phobos"),
      "spec.renewal.windows[1].timezone", PROBLEM_INVALID,
      "time zone 'Mars/Phobos' is not known here"},
+    {"a window in the zone of the machine",
+     WINDOW("cron: '@daily', windowDuration: 1h, timezone: Local"),
+     "spec.renewal.windows[1].timezone", PROBLEM_INVALID,
+     "write its name, as in 'Europe/Zurich', or UTC"},
     {"a window in no zone", WINDOW("cron: '@daily', windowDuration: 1h, timezone: ../UTC"),
      "spec.renewal.windows[1].timezone", PROBLEM_INVALID,
      "'../UTC' is not the name of a time zone"},
@@ -483,6 +493,9 @@ static const struct rule_case {
     {"a server without a host",
      ISSUER "  acme: {server: 'https:///dir', privateKeySecretRef: {name: a}}\n",
      "spec.acme.server", PROBLEM_INVALID, "has no host"},
+    {"a server with a blank",
+     ISSUER "  acme: {server: 'https://ca/my dir', privateKeySecretRef: {name: a}}\n",
+     "spec.acme.server", PROBLEM_INVALID, "'https://ca/my dir' must have no blanks"},
     {"no server", ISSUER "  acme: {privateKeySecretRef: {name: a}}\n", "spec.acme.server",
      PROBLEM_REQUIRED, "must be set"},
     {"no account key", ISSUER "  acme: {server: 'https://a'}\n", "spec.acme.privateKeySecretRef",
@@ -555,6 +568,9 @@ static const struct rule_case {
     {"a resolver over plain http",
      SOLVER "dns01: {nameservers: ['http://a/'], rfc2136: {nameserver: a}}\n",
      "spec.acme.solvers[0].dns01.nameservers[0]", PROBLEM_INVALID, "'https://...'"},
+    {"a name server over HTTPS with a blank",
+     SOLVER "dns01: {nameservers: ['https://a/b c'], rfc2136: {nameserver: a}}\n",
+     "spec.acme.solvers[0].dns01.nameservers[0]", PROBLEM_INVALID, "and no blanks"},
     {"an IPv6 server without brackets", SOLVER "dns01: {rfc2136: {nameserver: '2001:db8::1'}}\n",
      "spec.acme.solvers[0].dns01.rfc2136.nameserver", PROBLEM_INVALID, "needs brackets"},
     {"a server with brackets", SOLVER "dns01: {rfc2136: {nameserver: '[2001:db8::1]'}}\n", NULL, 0,
@@ -837,6 +853,17 @@ TEST(a_duration_from_a_store_that_is_none_is_told_as_it_is_there)
     ASSERT_CONTAINS(report.items[0].text, "'1w' is not a duration");
 }
 
+/* Of the CRD's pattern, "0.5s"; Go would write it back as "500ms", which is not. */
+TEST(a_window_from_a_store_is_as_its_crd_has_it)
+{
+    cleanup(field_report_deinit) struct field_report report = {};
+    cleanup(object_unref) const struct object *object = decode_yaml(
+        WINDOW("cron: '@daily', windowDuration: 0.5s"), NULL);
+
+    object_check_spec(object, &report);
+    ASSERT_EQ(report.len, 0);
+}
+
 RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
           cmocka_unit_test(annotations_have_a_limit_in_all),
           cmocka_unit_test(the_names_of_a_certificate_are_bounded_together),
@@ -846,4 +873,5 @@ RUN_TESTS(cmocka_unit_test(each_rule_names_the_place_and_says_what_to_do),
           cmocka_unit_test(windows_are_bounded_and_each_unknown_zone_is_told_of),
           cmocka_unit_test(an_item_that_cannot_be_read_is_told_of_once),
           cmocka_unit_test(an_object_from_a_store_is_checked_by_the_same_rules),
-          cmocka_unit_test(a_duration_from_a_store_that_is_none_is_told_as_it_is_there));
+          cmocka_unit_test(a_duration_from_a_store_that_is_none_is_told_as_it_is_there),
+          cmocka_unit_test(a_window_from_a_store_is_as_its_crd_has_it));

@@ -92,6 +92,53 @@ TEST(anything_else_is_no_duration)
     }
 }
 
+TEST(plain_durations_have_hours_minutes_and_seconds_alone)
+{
+    static const struct {
+        const char *text;
+        bool is_plain;
+    } rows[] = {
+        {"4h", true},   {"1h30m", true}, {"0.5h", true},   {"0s", true},   {"1.25h1s1s", true},
+        {"", false},    {"1", false},    {"h", false},     {".5h", false}, {"1.h", false},
+        {"1ms", false}, {"1us", false},  {"-1h", false},   {"+1h", false}, {"1h ", false},
+        {"1hm", false}, {"1.5", false},  {"1..5h", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CASE(rows[i].text);
+        ASSERT_EQ(duration_is_plain(rows[i].text), rows[i].is_plain);
+    }
+}
+
+TEST(plain_durations_are_written_so)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } rows[] = {
+        {1, "0.000000001s"},
+        {500000000, "0.5s"},
+        {1000000, "0.001s"},
+        {0, "0s"},
+        {90000000000, "1m30s"},
+        {1500000000, "1.5s"},
+        {INT64_MAX, "2562047h47m16.854775807s"},
+    };
+    char text[TIME_TEXT_MAX];
+    struct err err = {};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t ns = 0;
+
+        CASE(rows[i].text);
+        duration_format_plain(rows[i].ns, text);
+        ASSERT_STREQ(text, rows[i].text);
+        ASSERT_TRUE(duration_is_plain(text));
+        ASSERT_OK(duration_parse(text, &ns, &err));
+        ASSERT_EQ(ns, rows[i].ns);
+    }
+}
+
 TEST(words_have_at_most_two_units)
 {
     static const struct {
@@ -122,4 +169,6 @@ TEST(words_have_at_most_two_units)
 
 RUN_TESTS(cmocka_unit_test(durations_are_read_and_written_as_go_does),
           cmocka_unit_test(anything_else_is_no_duration),
+          cmocka_unit_test(plain_durations_have_hours_minutes_and_seconds_alone),
+          cmocka_unit_test(plain_durations_are_written_so),
           cmocka_unit_test(words_have_at_most_two_units));

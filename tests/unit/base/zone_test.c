@@ -154,6 +154,16 @@ TEST(what_is_no_name_of_a_zone_never_becomes_a_path)
     }
 }
 
+TEST(the_zone_of_the_machine_has_no_name)
+{
+    const struct zone *zone = NULL;
+    struct err err = {};
+
+    ASSERT_ERR(ERR_INVALID, zone_get("Local", &zone, &err));
+    ASSERT_CONTAINS(err.text, "write its name, as in 'Europe/Zurich', or UTC");
+    ASSERT_NULL(zone);
+}
+
 TEST(a_zone_that_the_database_lacks_is_named_with_the_package_that_may_have_it)
 {
     static const char *const names[] = {"Mars/Phobos", "Europe"};
@@ -430,6 +440,7 @@ RUN_TESTS(
     cmocka_unit_test(spans_follow_each_other_without_gaps_up_to_the_end_of_time),
     cmocka_unit_test(a_zone_is_read_once_whoever_asks),
     cmocka_unit_test(what_is_no_name_of_a_zone_never_becomes_a_path),
+    cmocka_unit_test(the_zone_of_the_machine_has_no_name),
     cmocka_unit_test(a_zone_that_the_database_lacks_is_named_with_the_package_that_may_have_it),
     cmocka_unit_test(without_a_database_there_is_utc_and_the_rest_says_what_to_install),
     cmocka_unit_test(a_file_that_is_no_time_zone_is_refused),
