@@ -68,20 +68,35 @@ static void gather_rivals(struct certificate_run *run)
                    &run->gathered->rivals);
 }
 
+/* Who overwrites the Secret, by this process' own notes, or by what the status says since a process before. */
+static void gather_writer(struct certificate_run *run)
+{
+    const struct secret_facts *secret = run->facts.secret;
+    int64_t now_ms = context_now_ms(run->ctx);
+    int64_t told_ms = certificate_left_alone_until_ms(run->crt);
+
+    run->facts.foreign_writer = writers_rival(run->self->writers, &run->crt->object, secret, now_ms,
+                                              &run->facts.foreign_until_ms);
+    if (run->facts.foreign_writer || !secret || now_ms >= told_ms ||
+        told_ms - now_ms > WRITERS_STOPPED_FOR_MS)
+        return;
+    run->facts.foreign_writer = secret->foreign_owner;
+    run->facts.foreign_until_ms = told_ms;
+}
+
 /* What follows from the target Secret. */
 static void gather_secret(struct certificate_run *run)
 {
     const struct gathered *gathered = run->gathered;
     const struct metadata *metadata = &run->crt->object.metadata;
     const struct secret_facts *secret = gathered->secret;
-    struct writers *writers = run->self->writers;
     const char *owner = owner_among(&gathered->rivals, secret);
 
     run->facts.secret = secret;
     run->facts.owner = owner && !streq(owner, metadata->name) ? owner : NULL;
-    run->facts.foreign_writer = writers_rival(
-        writers, metadata->uid, secret, context_now_ms(run->ctx), &run->facts.foreign_until_ms);
-    run->facts.repair_is_futile = writers_repair_is_futile(writers, metadata->uid, secret);
+    gather_writer(run);
+    run->facts.repair_is_futile = writers_repair_is_futile(run->self->writers, metadata->uid,
+                                                           secret);
 }
 
 /* In place of what the cache has of the target Secret: what it is now. */
@@ -317,15 +332,17 @@ struct certificate_policy certificate_policy_of(const struct certificate_run *ru
     };
 }
 
-/* Once, when it begins. */
-static void tell_window_error(struct certificate_run *run)
+/* What somebody has to put right: once, when Ready begins to say it. */
+static void tell_unready(struct certificate_run *run)
 {
+    static const char *const reasons[] = {"WindowError", "SecretOverwritten"};
     const struct condition *ready = condition_find(&run->decision.status.conditions, "Ready");
 
-    if (ready && streq(ready->reason, "WindowError") &&
-        !condition_has_reason(&run->crt->status.conditions, "Ready", "WindowError"))
-        event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, "WindowError", "%s",
-              ready->message);
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (streq(ready->reason, reasons[i]) &&
+            !condition_has_reason(&run->crt->status.conditions, "Ready", reasons[i]))
+            event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, reasons[i], "%s",
+                  ready->message);
 }
 
 int certificate_save(struct certificate_run *run, struct err *err)
@@ -336,7 +353,7 @@ int certificate_save(struct certificate_run *run, struct err *err)
         return 0;
     r = write_status(certificate_author(run), &run->crt->object, &run->decision.status, err);
     if (r == 0)
-        tell_window_error(run);
+        tell_unready(run);
     return r;
 }
 

@@ -1,4 +1,5 @@
 /* certificate_decide.c - the machine of certificate_decide.h. Pure: no I/O, no clock but policy->now_ms. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/kinds.h"
@@ -7,6 +8,7 @@
 
 #define ARI_RECHECK_MS HOURS(1) /* for an issuer to be ready again */
 #define WAITING_SUFFIX " (waiting: "
+#define LEFT_ALONE     "which is left alone until "
 
 struct decider {
     const struct certificate_facts *facts;
@@ -149,8 +151,8 @@ static struct violation ready_violation(struct decider *d)
         return (struct violation){
             "SecretOverwritten",
             arena_printf(d->arena,
-                         "'%s' keeps overwriting the Secret '%s', which is left alone until %s; "
-                         "stop it, and delete the Secret, or give this Certificate another "
+                         "'%s' keeps overwriting the Secret '%s', " LEFT_ALONE
+                         "%s; stop it, and delete the Secret, or give this Certificate another "
                          "spec.secretName",
                          facts->foreign_writer, facts->crt->spec.secret_name,
                          time_text(d, facts->foreign_until_ms))};
@@ -163,6 +165,25 @@ static struct violation ready_violation(struct decider *d)
             "WindowError", arena_printf(d->arena, "%s; it will be renewed at %s", d->window_problem,
                                         time_text(d, d->out->status.renewal_time_ms))};
     return found;
+}
+
+int64_t certificate_left_alone_until_ms(const struct certificate *crt)
+{
+    const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
+    const char *told = NULL;
+    char time[TIME_TEXT_MAX];
+    int64_t until_ms;
+
+    if (!ready || !streq(ready->reason, "SecretOverwritten") ||
+        ready->observed_generation != crt->object.metadata.generation)
+        return 0;
+    /* The last one: before it stands a name that somebody else chose. */
+    for (const char *at = ready->message; at && (at = strstr(at, LEFT_ALONE));)
+        told = at += strlen(LEFT_ALONE);
+    if (!told)
+        return 0;
+    (void)snprintf(time, sizeof(time), "%.*s", (int)strcspn(told, ";"), told);
+    return time_parse_rfc3339(time, &until_ms, NULL) == 0 ? until_ms : 0;
 }
 
 /* Once, at the end: a passing state must not reset lastTransitionTime. */
@@ -395,6 +416,13 @@ static void tend(struct decider *d)
     }
 }
 
+/* What is due is not begun before. */
+static void hold(struct decider *d, int64_t until_ms)
+{
+    d->out->held_until_ms = until_ms;
+    look_again(d, until_ms);
+}
+
 static void decide_idle(struct decider *d)
 {
     const struct certificate_facts *facts = d->facts;
@@ -409,12 +437,11 @@ static void decide_idle(struct decider *d)
         return;
     }
     if (found.reason && facts->foreign_writer) {
-        look_again(d, facts->foreign_until_ms);
+        hold(d, facts->foreign_until_ms);
         return;
     }
     if (found.reason && d->policy->now_ms < backoff_ms && !was_edited_since_failure(d)) {
-        look_again(d, backoff_ms);
-        found = (struct violation){};
+        hold(d, backoff_ms);
         if (facts->next_key_count > 0)
             drop_key(d, facts->next_keys[0]);
         return;

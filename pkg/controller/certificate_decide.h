@@ -80,6 +80,9 @@ struct certificate_decision {
     const char
         *window_problem; /* START, ISSUE_AT_ONCE: why it is renewed outside of its windows; NULL */
     int64_t next_ms;     /* look again; 0: when something changes */
+    int64_t
+        held_until_ms; /* what is due does not begin before: a back-off, or another writer of the
+                            * Secret; 0: nothing is held back */
 };
 void certificate_decide(const struct certificate_facts *facts,
                         const struct certificate_policy *policy, struct arena *arena,
@@ -91,6 +94,10 @@ void certificate_take_window(const struct certificate_facts *facts,
                              const struct certificate_policy *policy, struct arena *arena,
                              struct certificate_acme_status *acme,
                              struct certificate_decision *decision);
+
+/* Until when a Secret that somebody overwrites is left alone, as the Ready condition says; 0: it says nothing of
+ * this, or said it of another spec. */
+int64_t certificate_left_alone_until_ms(const struct certificate *crt);
 
 /* Why no next key can be made: one that is to stay does not fit. NULL: it can. */
 const char *certificate_key_problem(const struct certificate_facts *facts, struct arena *arena);

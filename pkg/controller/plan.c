@@ -178,7 +178,7 @@ static void fill(void *arg, const struct certificate_facts *facts,
     }
     row->renewal_ms = decision->status.renewal_time_ms;
     if (row->verdict == PLAN_HOLD)
-        row->until_ms = decision->next_ms;
+        row->until_ms = decision->held_until_ms;
     find_obstacles(planning, facts);
 }
 

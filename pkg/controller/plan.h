@@ -34,7 +34,7 @@ struct plan_row {
     const char *obstacle;         /* what is in the way of an issuance, now or later; NULL */
     bool is_stuck;      /* somebody has to put it right: it is no Issuer that may get ready */
     int64_t renewal_ms; /* of what is stored then; 0: never, or not known */
-    int64_t until_ms;   /* PLAN_HOLD: looked at again then; 0: when something changes */
+    int64_t until_ms;   /* PLAN_HOLD: until then; 0: until something changes */
 };
 struct plan_issuer { /* one that cannot be worked with as it is */
     const char *kind, *namespace, *name;

@@ -16,7 +16,6 @@
 #include "cache/tree.h"
 
 #define TWICE_WITHIN_MS MINUTES(10)
-#define STOPPED_FOR_MS  HOURS(1)
 
 struct stored {
     struct tree_node node; /* by uid */
@@ -26,6 +25,7 @@ struct stored {
 struct note {
     bool is_overwritten;             /* since we stored it */
     int64_t before_last_ms, last_ms; /* overwritten at */
+    int64_t generation;              /* the Certificate's, at the last of them */
     char repaired[24];               /* resourceVersion that a repair was applied to */
 };
 
@@ -138,23 +138,26 @@ bool writers_repair_is_futile(struct writers *self, const char *uid,
     return note && secret && streq(note->repaired, secret->object.metadata.resource_version);
 }
 
-static void count(struct note *note, int64_t now_ms)
+static void count(struct note *note, int64_t generation, int64_t now_ms)
 {
     note->is_overwritten = true;
     note->before_last_ms = note->last_ms;
     note->last_ms = now_ms;
+    note->generation = generation;
 }
 
-static bool is_stopped(const struct note *note, int64_t now_ms)
+static bool is_stopped(const struct note *note, int64_t generation, int64_t now_ms)
 {
     return note->before_last_ms > 0 && note->last_ms - note->before_last_ms < TWICE_WITHIN_MS &&
-           now_ms - note->last_ms < STOPPED_FOR_MS;
+           note->generation == generation && now_ms - note->last_ms < WRITERS_STOPPED_FOR_MS;
 }
 
-const char *writers_rival(struct writers *self, const char *uid, const struct secret_facts *secret,
-                          int64_t now_ms, int64_t *ret_until_ms)
+const char *writers_rival(struct writers *self, const struct object *crt,
+                          const struct secret_facts *secret, int64_t now_ms, int64_t *ret_until_ms)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    int64_t generation = crt->metadata.generation;
+    const char *uid = crt->metadata.uid;
     const struct stored *stored = stored_find(self, uid_number(uid));
     struct note *note;
 
@@ -162,10 +165,10 @@ const char *writers_rival(struct writers *self, const char *uid, const struct se
         return NULL;
     note = note_of(self, uid);
     if (!note->is_overwritten)
-        count(note, now_ms);
-    if (!is_stopped(note, now_ms))
+        count(note, generation, now_ms);
+    if (!is_stopped(note, generation, now_ms))
         return NULL;
-    *ret_until_ms = note->last_ms + STOPPED_FOR_MS;
+    *ret_until_ms = note->last_ms + WRITERS_STOPPED_FOR_MS;
     return secret->foreign_owner;
 }
 

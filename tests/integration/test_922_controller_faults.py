@@ -438,6 +438,13 @@ def test_a_foreign_writer_of_our_secret_is_corrected_once_and_then_named(cluster
     wait_until(names_it, 90, "the writer to be named", every=0.1)
     assert scene.finalizes() <= 3
 
+    def is_told():
+        found = scene.list("events.events.k8s.io")
+        return [one["note"] for one in found if one["reason"] == "SecretOverwritten"]
+
+    wait_until(is_told, 10, "an event that names the writer")
+    assert len(is_told()) == 1 and is_told()[0].startswith("'somebody' keeps overwriting the Secret 'web-tls'")
+
 
 def mallory(cluster, namespace):
     """A user who may make what cert-manager's users may, and no more: an API client of his own."""

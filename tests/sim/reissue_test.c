@@ -433,6 +433,57 @@ TEST(a_writer_that_fights_for_the_secret_is_named_and_not_fought)
     sim_free(sim);
 }
 
+/* Left alone from the second time on: two orders, the first one included. */
+static struct sim *overwritten_twice(void)
+{
+    struct sim *sim = issued();
+
+    for (int i = 0; i < 2; i++) {
+        sim_patch(sim, "secret/web-tls", "{data: {tls.crt: bm9uZQ==, tls.key: bm9uZQ==}}");
+        sim_run_until_idle(sim);
+    }
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Ready"), "SecretOverwritten");
+    ASSERT_EQ(sim_orders_placed(sim), 2);
+    return sim;
+}
+
+TEST(a_secret_that_is_left_alone_is_told_of_once_and_stays_so_over_a_restart)
+{
+    struct sim *sim = overwritten_twice();
+
+    ASSERT_EQ(sim_times_told(sim, "certificate/web", "SecretOverwritten"), 1);
+    sim_advance(sim, MINUTES(30));
+    sim_restart(sim);
+    sim_advance(sim, MINUTES(25));
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Ready"), "SecretOverwritten");
+    ASSERT_EQ(sim_orders_placed(sim), 2);
+    ASSERT_EQ(sim_times_told(sim, "certificate/web", "SecretOverwritten"), 1);
+    sim_advance(sim, MINUTES(10));
+    expect_orders(sim, 3);
+    sim_free(sim);
+}
+
+/* Also when another process made the note. */
+TEST(an_edit_or_a_renewal_by_hand_or_the_end_of_the_secret_ends_that_it_is_left_alone)
+{
+    for (int i = 0; i < 6; i++) {
+        struct sim *sim = overwritten_twice();
+
+        if (i % 2)
+            sim_restart(sim);
+        sim_run_until_idle(sim);
+        ASSERT_EQ(sim_orders_placed(sim), 2);
+        if (i / 2 == 0)
+            sim_patch(sim, "certificate/web", "{spec: {renewBefore: 100h}}");
+        else if (i / 2 == 1)
+            sim_set_condition(sim, "certificate/web", "Issuing", "True", "ManuallyTriggered", "");
+        else
+            sim_delete(sim, "secret/web-tls");
+        expect_orders(sim, 3);
+        sim_free(sim);
+    }
+}
+
 RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it),
           cmocka_unit_test(another_issuer_issues_anew),
           cmocka_unit_test(an_edit_while_it_is_issued_starts_over_with_one_order_more),
@@ -454,4 +505,7 @@ RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depe
           cmocka_unit_test(a_secret_is_taken_over_when_its_certificate_is_gone),
           cmocka_unit_test(a_certificate_whose_secret_is_named_again_by_its_owner_says_so_at_once),
           cmocka_unit_test(a_certificate_whose_secret_is_anothers_keeps_no_next_key),
-          cmocka_unit_test(a_writer_that_fights_for_the_secret_is_named_and_not_fought));
+          cmocka_unit_test(a_writer_that_fights_for_the_secret_is_named_and_not_fought),
+          cmocka_unit_test(a_secret_that_is_left_alone_is_told_of_once_and_stays_so_over_a_restart),
+          cmocka_unit_test(
+              an_edit_or_a_renewal_by_hand_or_the_end_of_the_secret_ends_that_it_is_left_alone));

@@ -90,7 +90,8 @@ size_t sim_count(struct sim *sim, const char *kind);                        /* o
 /* The only object of a kind: "order" gives "order/default/web-1-123". Fails if there are others. */
 const char *sim_only(struct sim *sim, const char *kind);
 bool sim_has_event(struct sim *sim, const char *name, const char *reason);
-size_t sim_events(struct sim *sim, const char *name); /* about it */
+int sim_times_told(struct sim *sim, const char *name, const char *reason); /* of a series, each */
+size_t sim_events(struct sim *sim, const char *name);                      /* about it */
 
 struct fake_ca *sim_ca(struct sim *sim);
 struct fake_dns *sim_dns(struct sim *sim);

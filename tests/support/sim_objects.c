@@ -284,13 +284,19 @@ size_t sim_events(struct sim *sim, const char *name)
     return json_len(events);
 }
 
-bool sim_has_event(struct sim *sim, const char *name, const char *reason)
+int sim_times_told(struct sim *sim, const char *name, const char *reason)
 {
     cleanup(json_unref) struct json *events = events_of(sim, name);
+    int64_t times = 0;
 
     json_for_each_item (item, events) {
         if (streq(json_get_text(item, "reason"), reason))
-            return true;
+            times += json_get_int(json_get(item, "series"), "count", 1);
     }
-    return false;
+    return (int)times;
+}
+
+bool sim_has_event(struct sim *sim, const char *name, const char *reason)
+{
+    return sim_times_told(sim, name, reason) > 0;
 }

@@ -882,6 +882,46 @@ TEST(times_in_the_status_go_with_a_certificate_that_cannot_be_read)
     ASSERT_EQ(decision.status.renewal_time_ms, 0);
 }
 
+/* --- another writer of the Secret --- */
+
+TEST(how_long_a_secret_is_left_alone_stands_in_the_ready_condition)
+{
+    cleanup(sample_deinit) struct sample s = {};
+    struct certificate_decision decision;
+
+    sample_init(&s);
+    somebody_else_overwrote_it(&s);
+    s.facts.foreign_writer = "which is left alone until 2030-01-01T00:00:00Z; me";
+    decide(&s, &decision);
+    ASSERT_EQ(decision.held_until_ms, NOW_MS + HOURS(1));
+    ASSERT_EQ(certificate_left_alone_until_ms(&s.crt), NOW_MS + HOURS(1));
+    s.crt.object.metadata.generation++;
+    ASSERT_EQ(certificate_left_alone_until_ms(&s.crt), 0);
+}
+
+TEST(a_condition_that_does_not_tell_a_time_leaves_nothing_alone)
+{
+    static const struct {
+        const char *reason, *message;
+    } rows[] = {
+        {"SecretMismatch", "which is left alone until 2026-01-11T01:00:00Z; stop it"},
+        {"SecretOverwritten", NULL},
+        {"SecretOverwritten", "'argocd' keeps overwriting it"},
+        {"SecretOverwritten", "which is left alone until "},
+        {"SecretOverwritten", "which is left alone until tomorrow; stop it"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(sample_deinit) struct sample s = {};
+
+        sample_init(&s);
+        ASSERT_EQ(certificate_left_alone_until_ms(&s.crt), 0);
+        sample_set(&s, &s.crt.status.conditions, "Ready", CONDITION_FALSE, rows[i].reason,
+                   rows[i].message);
+        ASSERT_EQ(certificate_left_alone_until_ms(&s.crt), 0);
+    }
+}
+
 /* --- windows that nothing fits --- */
 
 static struct renewal_window never = {.cron = "0 0 30 2 *",
@@ -959,5 +999,7 @@ RUN_TESTS(
     cmocka_unit_test(the_last_number_of_all_is_not_counted_beyond),
     cmocka_unit_test(a_finished_issuance_leaves_a_new_revision_and_nothing_of_the_failures_before),
     cmocka_unit_test(times_in_the_status_go_with_a_certificate_that_cannot_be_read),
+    cmocka_unit_test(how_long_a_secret_is_left_alone_stands_in_the_ready_condition),
+    cmocka_unit_test(a_condition_that_does_not_tell_a_time_leaves_nothing_alone),
     cmocka_unit_test(a_window_that_never_opens_ends_readiness_and_holds_nothing_up),
     cmocka_unit_test(what_is_worse_than_a_window_comes_before_it));

@@ -2,6 +2,8 @@
 
 #include "unit/controller/certificate_facts.h"
 
+SPOIL(overwritten, s->secret.cert_key_hash[0] ^= 1; s->facts.foreign_writer = "argocd";
+      s->facts.foreign_until_ms = NOW_MS + HOURS(1));
 SPOIL(an_empty_secret, s->secret.has_data = s->secret.cert_ok = false);
 SPOIL(no_readable_certificate, s->secret.cert_ok = false);
 
@@ -67,6 +69,7 @@ static const struct {
     {"metadata changed", metadata_changed, PLAN_TAKE_OVER},
     {"Secret of another Certificate", owned_by_another, PLAN_HOLD},
     {"a spec that cannot be used", bad_spec, PLAN_HOLD},
+    {"overwritten by somebody else", overwritten, PLAN_HOLD},
     {"back-off", failed_just_now, PLAN_HOLD},
     {"being issued", is_being_issued, PLAN_CARRY_ON},
     {"marked by hand", is_marked_by_hand, PLAN_REISSUE},

@@ -18,15 +18,27 @@ static struct secret_facts secret_of(const unsigned char key_hash[SHA256_LEN], c
     return secret;
 }
 
+static struct object certificate_of(const char *uid, int64_t generation)
+{
+    return (struct object){.metadata = {.uid = uid, .generation = generation}};
+}
+
 /* The manager that must be stopped first, of a Secret with the other key. */
-static const char *rival(struct writers *writers, const char *uid, int64_t now_ms)
+static const char *rival_of(struct writers *writers, const struct object *crt, int64_t now_ms)
 {
     struct secret_facts secret = secret_of(theirs, "other");
     int64_t until_ms = 0;
-    const char *found = writers_rival(writers, uid, &secret, now_ms, &until_ms);
+    const char *found = writers_rival(writers, crt, &secret, now_ms, &until_ms);
 
     ASSERT_TRUE(!found || until_ms > now_ms);
     return found;
+}
+
+static const char *rival(struct writers *writers, const char *uid, int64_t now_ms)
+{
+    struct object crt = certificate_of(uid, 1);
+
+    return rival_of(writers, &crt, now_ms);
 }
 
 TEST(who_overwrites_a_secret_twice_within_ten_minutes_stops_us_for_an_hour)
@@ -40,6 +52,20 @@ TEST(who_overwrites_a_secret_twice_within_ten_minutes_stops_us_for_an_hour)
     ASSERT_STREQ(rival(writers, "a", START + MINUTES(9)), "other");
     ASSERT_STREQ(rival(writers, "a", START + MINUTES(68)), "other");
     ASSERT_NULL(rival(writers, "a", START + MINUTES(70)));
+}
+
+TEST(an_edit_ends_the_stop_and_the_next_one_that_overwrites_begins_it_again)
+{
+    cleanup(writers_free) struct writers *writers = writers_new();
+    struct object before = certificate_of("a", 1), edited = certificate_of("a", 2);
+
+    writers_note_stored(writers, "a", ours);
+    ASSERT_NULL(rival_of(writers, &before, START));
+    writers_note_stored(writers, "a", ours);
+    ASSERT_STREQ(rival_of(writers, &before, START + MINUTES(1)), "other");
+    ASSERT_NULL(rival_of(writers, &edited, START + MINUTES(2)));
+    writers_note_stored(writers, "a", ours);
+    ASSERT_STREQ(rival_of(writers, &edited, START + MINUTES(3)), "other");
 }
 
 TEST(twice_within_more_than_ten_minutes_does_not)
@@ -56,13 +82,14 @@ TEST(what_is_ours_or_was_never_stored_by_us_or_has_no_foreign_owner_is_not_overw
 {
     cleanup(writers_free) struct writers *writers = writers_new();
     struct secret_facts same = secret_of(ours, "other"), alone = secret_of(theirs, NULL);
+    struct object a = certificate_of("a", 1);
     int64_t until_ms;
 
     for (int i = 0; i < 3; i++) {
         writers_note_stored(writers, "a", ours);
-        ASSERT_NULL(writers_rival(writers, "a", &same, START, &until_ms));
-        ASSERT_NULL(writers_rival(writers, "a", &alone, START, &until_ms));
-        ASSERT_NULL(writers_rival(writers, "a", NULL, START, &until_ms));
+        ASSERT_NULL(writers_rival(writers, &a, &same, START, &until_ms));
+        ASSERT_NULL(writers_rival(writers, &a, &alone, START, &until_ms));
+        ASSERT_NULL(writers_rival(writers, &a, NULL, START, &until_ms));
         ASSERT_NULL(rival(writers, "b", START));
     }
 }
@@ -98,6 +125,7 @@ TEST(a_repair_of_the_version_that_is_there_still_is_futile)
 }
 
 RUN_TESTS(cmocka_unit_test(who_overwrites_a_secret_twice_within_ten_minutes_stops_us_for_an_hour),
+          cmocka_unit_test(an_edit_ends_the_stop_and_the_next_one_that_overwrites_begins_it_again),
           cmocka_unit_test(twice_within_more_than_ten_minutes_does_not),
           cmocka_unit_test(
               what_is_ours_or_was_never_stored_by_us_or_has_no_foreign_owner_is_not_overwritten),
