@@ -39,7 +39,10 @@ static const char *waits_for(const struct certificate *crt)
     const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
     const char *waiting = issuing && issuing->message ? strstr(issuing->message, "(waiting: ")
                                                       : NULL;
+    const char *unissuable = certificate_unissuable(crt);
 
+    if (unissuable)
+        return unissuable;
     if (waiting)
         return waiting + 1;
     if (issuing && !str_empty(issuing->message))

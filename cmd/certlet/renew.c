@@ -31,15 +31,13 @@ DEFINE_CLEANUP_VALUE(struct renewal, renewal_deinit);
 /* What the controller says of this very spec: to mark it would only hide that. */
 static int check_issuable(const struct object *object, struct err *err)
 {
-    static const char *const reasons[] = {"InvalidSpec", "DuplicateSecretName"};
-    const struct conditions *conditions = &((const struct certificate *)object)->status.conditions;
-    const struct condition *ready = condition_find(conditions, "Ready");
+    const struct certificate *crt = (const struct certificate *)object;
+    const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
+    const char *why = certificate_unissuable(crt);
 
-    for (size_t i = 0; ready && i < ARRAY_LEN(reasons); i++)
-        if (streq(ready->reason, reasons[i]) &&
-            ready->observed_generation == object->metadata.generation)
-            return err_set(err, ERR_INVALID, "cannot be issued as it is: %s", ready->message);
-    return 0;
+    return why && ready->observed_generation == object->metadata.generation
+               ? err_set(err, ERR_INVALID, "cannot be issued as it is: %s", why)
+               : 0;
 }
 
 /* *ret_waiting: why it has not been issued, if that is under way already. */

@@ -1,9 +1,11 @@
 /*
  * conditions.c - status.conditions, alike in all kinds.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/object.h"
+#include "base/timetext.h"
 
 enum { SECOND_MS = 1000 };
 
@@ -115,4 +117,18 @@ bool condition_remove(struct conditions *conditions, const char *type, struct ar
     memmove(&conditions->items[i], &conditions->items[i + 1],
             (conditions->len - i) * sizeof(*conditions->items));
     return true;
+}
+
+int64_t condition_time_ms(const struct condition *condition, const char *words)
+{
+    const char *at = condition->message, *found = NULL;
+    char time[TIME_TEXT_MAX];
+    int64_t at_ms;
+
+    while (at && (at = strstr(at, words)))
+        found = at += strlen(words);
+    if (!found)
+        return 0;
+    (void)snprintf(time, sizeof(time), "%.*s", (int)strcspn(found, "Z") + 1, found);
+    return time_parse_rfc3339(time, &at_ms, NULL) == 0 ? at_ms : 0;
 }

@@ -55,6 +55,8 @@ bool condition_has_reason(const struct conditions *conditions, const char *type,
 bool condition_set(struct conditions *conditions, const struct condition *condition, int64_t now_ms,
                    struct arena *arena);
 bool condition_remove(struct conditions *conditions, const char *type, struct arena *arena);
+/* The time behind the last `words` of its message, before which names of others' choice may stand; 0: none. */
+int64_t condition_time_ms(const struct condition *condition, const char *words);
 
 #define NAME_PREFIX_MAX 52 /* of an Order's or Challenge's name, before the hash */
 /* How many bytes of a name stay when it is cut at `max` for a longer one to be made of it: it does not end

@@ -1,5 +1,4 @@
 /* certificate_decide.c - the machine of certificate_decide.h. Pure: no I/O, no clock but policy->now_ms. */
-#include <stdio.h>
 #include <string.h>
 
 #include "api/kinds.h"
@@ -170,20 +169,11 @@ static struct violation ready_violation(struct decider *d)
 int64_t certificate_left_alone_until_ms(const struct certificate *crt)
 {
     const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
-    const char *told = NULL;
-    char time[TIME_TEXT_MAX];
-    int64_t until_ms;
 
     if (!ready || !streq(ready->reason, "SecretOverwritten") ||
         ready->observed_generation != crt->object.metadata.generation)
         return 0;
-    /* The last one: before it stands a name that somebody else chose. */
-    for (const char *at = ready->message; at && (at = strstr(at, LEFT_ALONE));)
-        told = at += strlen(LEFT_ALONE);
-    if (!told)
-        return 0;
-    (void)snprintf(time, sizeof(time), "%.*s", (int)strcspn(told, ";"), told);
-    return time_parse_rfc3339(time, &until_ms, NULL) == 0 ? until_ms : 0;
+    return condition_time_ms(ready, LEFT_ALONE);
 }
 
 /* Once, at the end: a passing state must not reset lastTransitionTime. */

@@ -277,6 +277,7 @@ static void add_certificate(struct loading *loading, const struct certificate *c
         .issuer_kind = report_copy(report, issuer_reference_kind(&crt->spec.issuer_ref)),
         .issuer_name = report_copy(report, crt->spec.issuer_ref.name),
         .secret_name = report_copy(report, crt->spec.secret_name),
+        .is_unissuable = certificate_unissuable(crt),
         .not_before_ms = crt->status.not_before_ms,
         .not_after_ms = crt->status.not_after_ms,
         .renewal_time_ms = crt->status.renewal_time_ms,
@@ -535,6 +536,10 @@ void certificate_row_explain(const struct certificate_row *row, struct buf *to)
     char when[TIME_TEXT_MAX];
 
     buf_addf(to, "%s/%s: ", row->namespace, row->name);
+    if (row->is_unissuable) {
+        buf_add_str(to, str_or(row->message, row->reason));
+        return;
+    }
     if (row->waiting_for)
         buf_addf(to, "waiting: %s", row->waiting_for);
     else if (row->problem)

@@ -104,10 +104,33 @@ TEST(status_and_reason_are_asked_by_name)
     ASSERT_FALSE(condition_has_reason(&f.conditions, "Ready", "Other"));
 }
 
+TEST(the_time_behind_the_last_of_some_words_is_read_from_a_message)
+{
+    const struct {
+        const char *message;
+        int64_t at_ms;
+    } rows[] = {
+        {"later (next not before 2026-01-01T00:00:00Z)", AT("2026-01-01T00:00:00Z")},
+        {"not before 2026-01-01T00:00:00Z; not before 2026-01-02T00:00:00Z: wait",
+         AT("2026-01-02T00:00:00Z")},
+        {"not before noon", 0},
+        {"not before ", 0},
+        {"at 2026-01-01T00:00:00Z", 0},
+        {NULL, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct condition condition = {.message = rows[i].message};
+
+        ASSERT_EQ(condition_time_ms(&condition, "not before "), rows[i].at_ms);
+    }
+}
+
 RUN_TESTS(cmocka_unit_test(the_time_of_transition_moves_with_the_status_only),
           cmocka_unit_test(saying_the_same_again_is_no_change),
           cmocka_unit_test(times_are_whole_seconds_as_they_will_read_back),
           cmocka_unit_test(setting_changes_a_copy_and_keeps_the_order),
           cmocka_unit_test(removing_changes_a_copy),
           cmocka_unit_test(an_absent_condition_is_neither_true_nor_false),
-          cmocka_unit_test(status_and_reason_are_asked_by_name));
+          cmocka_unit_test(status_and_reason_are_asked_by_name),
+          cmocka_unit_test(the_time_behind_the_last_of_some_words_is_read_from_a_message));

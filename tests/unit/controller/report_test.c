@@ -234,6 +234,34 @@ TEST(a_request_without_an_order_says_what_it_waits_for)
     bed_free(bed);
 }
 
+#define MARKED(reason, message)                                                                    \
+    "status: {conditions: [" CONDITION("Ready", "False", reason, message) ", " CONDITION(          \
+        "Issuing", "True", "ManuallyTriggered", "triggered by hand") "]}\n"
+
+TEST(what_is_marked_by_hand_and_cannot_be_issued_says_why)
+{
+    static const struct {
+        const char *status, *said;
+    } rows[] = {
+        {MARKED("InvalidSpec", "spec.dnsNames[0]: is no name"),
+         "default/web: spec.dnsNames[0]: is no name"},
+        {MARKED("DuplicateSecretName", "another one names the Secret"),
+         "default/web: another one names the Secret"},
+        {MARKED("DoesNotExist", "no Secret"), "default/web: triggered by hand"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct bed *bed = bed_new();
+        cleanup(buf_deinit) struct buf line = BUF(4096);
+        cleanup(xfree) char *yaml = xasprintf("%s%s", CERTIFICATE("web", ""), rows[i].status);
+
+        put(bed, NULL, yaml);
+        certificate_row_explain(only_row(bed), &line);
+        ASSERT_STREQ(buf_str(&line), rows[i].said);
+        bed_free(bed);
+    }
+}
+
 #define FAILED                                                                                     \
     "status: {failedIssuanceAttempts: 2, lastFailureTime: '2026-11-24T12:30:00Z', conditions: "    \
     "[" CONDITION("Ready", "False", "DoesNotExist",                                                \
@@ -516,6 +544,7 @@ RUN_TESTS(
     cmocka_unit_test(a_certificate_that_nobody_has_looked_at_says_what_to_do),
     cmocka_unit_test(an_issuance_shows_what_its_order_waits_for_and_the_name_that_holds_it_up),
     cmocka_unit_test(a_request_without_an_order_says_what_it_waits_for),
+    cmocka_unit_test(what_is_marked_by_hand_and_cannot_be_issued_says_why),
     cmocka_unit_test(a_failure_shows_the_words_of_the_ca_the_name_the_attempt_and_the_next_time),
     cmocka_unit_test(a_renewal_that_failed_is_not_fine_although_the_certificate_is_in_force),
     cmocka_unit_test(requests_of_other_certificates_and_other_revisions_do_not_count),
