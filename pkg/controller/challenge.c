@@ -98,6 +98,8 @@ static int settle(struct run *run, int code, const struct acme_problem *problem,
         return end(run, flow.state, flow.reason, err);
     /* As for an Issuer that is missing: others may be asked meanwhile. */
     run->status.processing = false;
+    if (flow.at_ms == 0)
+        flow.reason = reason_with_next_try(author_of(run), flow.reason, run->arena);
     r = wait_with_reason(run, flow.reason, flow.at_ms, err);
     if (r < 0 || flow.at_ms > 0)
         return r;
@@ -444,8 +446,10 @@ static int present(struct run *run, struct err *err)
         return r;
     }
     run->status.processing = false;
-    run->status.reason = arena_printf(run->arena, "Error presenting challenge: %s", why.text);
-    if (!streq(run->challenge->status.reason, run->status.reason))
+    run->status.reason = reason_with_next_try(
+        author_of(run), arena_printf(run->arena, "Error presenting challenge: %s", why.text),
+        run->arena);
+    if (!reason_is_the_same(run->challenge->status.reason, run->status.reason))
         event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "PresentError", "%s",
               run->status.reason);
     r = save(run, err);
@@ -542,11 +546,26 @@ static int64_t check_retry_ms(struct run *run, int64_t waited_ms)
                                                         : run->self->options.check_retry_ms;
 }
 
+/* The time is one that stays, so that the status is not written for it alone. */
+static int wait_for_propagation(struct run *run, const char *why, int64_t asked_at_ms,
+                                int64_t again_ms, struct err *err)
+{
+    char asked_at[TIME_TEXT_MAX];
+
+    time_format(asked_at_ms, asked_at);
+    return wait_with_reason(
+        run,
+        arena_printf(run->arena,
+                     "Waiting for %s challenge propagation: %s; the CA is asked at %s in any case",
+                     enum_name(&challenge_type_names, run->challenge->spec.type), why, asked_at),
+        again_ms, err);
+}
+
 /* 1: the CA may be asked; 0: not yet, looked at again by a timer. */
 static int self_check(struct run *run, struct err *err)
 {
     const struct opt_duration *fixed = &run->task.solver->wait_instead_of_self_check;
-    int64_t now_ms = context_now_ms(run->ctx);
+    int64_t now_ms = context_now_ms(run->ctx), budget_ms;
     int64_t waited_ms = now_ms - run->challenge->status.presented_at_ms;
     struct err why = {};
     int r;
@@ -566,13 +585,11 @@ static int self_check(struct run *run, struct err *err)
         *err = why;
         return r;
     }
-    if (waited_ms >= check_budget_ms(run))
+    budget_ms = check_budget_ms(run);
+    if (waited_ms >= budget_ms)
         return 1; /* advisory: the CA decides */
-    return wait_with_reason(
-        run,
-        arena_printf(run->arena, "Waiting for %s challenge propagation: %s",
-                     enum_name(&challenge_type_names, run->challenge->spec.type), why.text),
-        now_ms + check_retry_ms(run, waited_ms), err);
+    return wait_for_propagation(run, why.text, run->challenge->status.presented_at_ms + budget_ms,
+                                now_ms + check_retry_ms(run, waited_ms), err);
 }
 
 /* The CA refuses what it has taken before: by a request whose answer was lost, or for another Challenge of the same

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "controller/order_flow.h"
+
 #define CERTIFICATE_LABELS "name", "namespace", "issuer_name", "issuer_kind", "issuer_group"
 
 static const struct metric_family certificate_ready = {
@@ -192,11 +194,14 @@ static void write_challenges(struct metrics_writer *writer, struct cache *cache)
     metrics_write_head(writer, &challenge_status);
     for (size_t i = 0; i < all.len; i++) {
         const struct challenge *challenge = all.items[i];
+        const char *told = str_or(challenge->status.reason, "");
+        /* Without a time that changes: each would be a series of its own. */
+        cleanup(xfree) char *reason = xstrndup(told, reason_len_without_time(told));
 
         for (size_t s = 0; s < ARRAY_LEN(states); s++) {
             const char *labels[] = {states[s],
                                     str_or(challenge->spec.dns_name, ""),
-                                    str_or(challenge->status.reason, ""),
+                                    reason,
                                     challenge->status.processing ? "true" : "false",
                                     challenge->object.metadata.name,
                                     challenge->object.metadata.namespace,

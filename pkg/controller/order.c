@@ -53,7 +53,9 @@ int order_settle(struct order_run *run, int code, const struct acme_problem *pro
                                     ? arena_printf(run->arena, "%s; %s", flow.reason, run->advice)
                                     : flow.reason,
                                 err);
-    run->status.reason = flow.reason;
+    run->status.reason = flow.at_ms > 0
+                             ? flow.reason
+                             : reason_with_next_try(order_author(run), flow.reason, run->arena);
     r = order_save(run, err);
     if (r < 0)
         return r;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define NOT_BEFORE        "; not before "
+#define SOON_MS           MINUTES(1) /* a wait that is no news, since most end within */
 #define PAUSED_RECHECK_MS HOURS(24)
 #define POLL_MIN_MS       250
 #define POLL_MAX_MS       SECONDS(30)
@@ -25,7 +27,35 @@ static const char *not_before_text(const char *text, int64_t at_ms, struct arena
     if (at_ms == 0 || strstr(text, "not before ")) /* the rate gate says it itself */
         return text;
     time_format(at_ms, when);
-    return arena_printf(arena, "%s; not before %s", text, when);
+    return arena_printf(arena, "%s" NOT_BEFORE "%s", text, when);
+}
+
+const char *reason_with_next_try(struct author author, const char *text, struct arena *arena)
+{
+    int64_t at_ms = workqueue_next_try_ms(author.self->queue, author.lane, author.key);
+    bool is_soon = at_ms - context_now_ms(author.ctx) < SOON_MS;
+
+    return not_before_text(text, is_soon ? 0 : at_ms, arena);
+}
+
+size_t reason_len_without_time(const char *reason)
+{
+    const char *end = NULL;
+    int64_t ignored_ms;
+
+    for (const char *at = reason; (at = strstr(at, NOT_BEFORE)); at += strlen(NOT_BEFORE))
+        end = at;
+    return end && time_parse_rfc3339(end + strlen(NOT_BEFORE), &ignored_ms, NULL) == 0
+               ? (size_t)(end - reason)
+               : strlen(reason);
+}
+
+bool reason_is_the_same(const char *a, const char *b)
+{
+    size_t len = reason_len_without_time(str_or(a, ""));
+
+    return len == reason_len_without_time(str_or(b, "")) &&
+           strncmp(str_or(a, ""), str_or(b, ""), len) == 0;
 }
 
 static struct flow retry(const char *text, int64_t at_ms, struct arena *arena)

@@ -1,6 +1,6 @@
 /*
  * order_flow.h - what Orders and Challenges share: where an ACME problem leads, when to look again.
- * Pure but for the check of the account.
+ * Pure but for the check of the account, and for a look at the queue.
  */
 #ifndef CONTROLLER_ORDER_FLOW_H
 #define CONTROLLER_ORDER_FLOW_H
@@ -23,6 +23,13 @@ struct flow {
  * error never ends an Order (DESIGN 12.1). */
 struct flow flow_of(int code, const struct acme_problem *problem, const struct err *err,
                     const char *step, int64_t now_ms, struct arena *arena);
+
+/* Of a run that fails now: `text` with "; not before <time>" of the next one. Where that is soon, and for a
+ * time alone, nobody writes a status: then it is the text alone. */
+const char *reason_with_next_try(struct author author, const char *text, struct arena *arena);
+/* Of a reason, what stands before such an ending. */
+size_t reason_len_without_time(const char *reason);
+bool reason_is_the_same(const char *a, const char *b); /* but for the time; NULL is "" */
 
 /* What to do about a certificate's key that the CA refuses; NULL: the problem is another. */
 const char *key_advice(const struct acme_problem *problem, enum key_algorithm algorithm);

@@ -466,6 +466,17 @@ int64_t workqueue_add_failed(struct workqueue *queue, unsigned lane, const struc
     return at_ms;
 }
 
+int64_t workqueue_next_try_ms(struct workqueue *queue, unsigned lane, const struct key *key)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);
+    const struct item *item = item_find(queue, lane, key);
+    int64_t at_ms = clock_wall_ms(queue->clock) +
+                    back_off_ms(&queue->lanes[lane].options, item ? item->failures : 0);
+
+    return item && heap_node_is_in(&item->timer) && item->timer.due_ms < at_ms ? item->timer.due_ms
+                                                                               : at_ms;
+}
+
 void workqueue_forget(struct workqueue *queue, unsigned lane, const struct key *key)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&queue->mutex);

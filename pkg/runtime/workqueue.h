@@ -44,6 +44,8 @@ void workqueue_cancel_at(struct workqueue *queue, unsigned lane, const struct ke
                          int64_t at_ms);
 /* After the lane's back-off for this key's failures in a row, which it counts up. Returns the time. */
 int64_t workqueue_add_failed(struct workqueue *queue, unsigned lane, const struct key *key);
+/* What that would return now, of a key in work; or the time of its timer, if that is earlier. */
+int64_t workqueue_next_try_ms(struct workqueue *queue, unsigned lane, const struct key *key);
 void workqueue_forget(struct workqueue *queue, unsigned lane,
                       const struct key *key); /* zero its failures */
 

@@ -973,6 +973,31 @@ TEST(who_asks_for_another_try_does_not_wait_for_the_end_of_a_pause)
     sim_free(sim);
 }
 
+/* One look at the Certificate is enough (differences.md, row 12), at the price of a write for each attempt. */
+TEST(what_a_challenge_waits_for_and_until_when_stands_in_the_certificate)
+{
+    struct sim *sim = sim_with_issuer();
+    cleanup(xfree) char *until = NULL;
+    const char *challenge;
+    int points;
+
+    fake_dns_set_mode(sim_dns(sim), "example.net", FAKE_DNS_REFUSES);
+    sim_apply(sim, SIM_CERTIFICATE("bad", "[www.example.net]", ""));
+    sim_advance(sim, HOURS(3));
+    challenge = sim_only(sim, "challenge");
+    until = xstrdup(strstr(sim_text(sim, challenge, "status.reason"), "; not before "));
+    ASSERT_CONTAINS(sim_text(sim, sim_only(sim, "order"), "status.reason"), until);
+    ASSERT_CONTAINS(sim_message(sim, "certificate/bad", "Issuing"), until);
+    ASSERT_TRUE(AT(until + strlen("; not before ")) > sim_now(sim));
+    ASSERT_TRUE(AT(until + strlen("; not before ")) <= sim_now(sim) + MINUTES(30));
+    ASSERT_EQ(sim_times_told(sim, challenge, "PresentError"), 1);
+    points = sim_points(sim);
+    sim_advance(sim, HOURS(10));
+    /* twenty attempts: an update and three statuses */
+    ASSERT_TRUE(sim_points(sim) - points <= 21 * 4);
+    sim_free(sim);
+}
+
 static const char issuer_elsewhere[] =
     "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: acme, namespace: elsewhere}\n"
     "spec:\n  acme:\n    server: " FAKE_CA_DIRECTORY
@@ -1449,6 +1474,7 @@ TEST(a_conflict_at_any_write_of_an_issuance_leaves_nothing_behind)
 
 RUN_TESTS(
     cmocka_unit_test(who_asks_for_another_try_does_not_wait_for_the_end_of_a_pause),
+    cmocka_unit_test(what_a_challenge_waits_for_and_until_when_stands_in_the_certificate),
     cmocka_unit_test(a_conflict_at_any_write_of_an_issuance_leaves_nothing_behind),
     cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
     cmocka_unit_test(nothing_is_ordered_before_somebody_has_approved),

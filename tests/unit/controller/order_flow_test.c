@@ -117,6 +117,27 @@ TEST(a_retry_comes_when_the_ca_or_the_gate_says_and_the_reason_names_the_time_on
     }
 }
 
+TEST(a_reason_is_compared_without_the_time_at_its_end)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } rows[] = {
+        {"down", "down; not before 2026-01-01T00:00:00Z", true},
+        {"down; not before 2026-01-02T00:00:00Z", "down; not before 2026-01-01T00:00:00Z", true},
+        {"down; not before 2026-01-02T00:00:00Z", "up; not before 2026-01-02T00:00:00Z", false},
+        {"down; not before noon", "down", false},
+        {"down; not before 2026-01-02T00:00:00Z: budget", "down", false},
+        {"down", NULL, false},
+        {"", NULL, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        ASSERT_EQ(reason_is_the_same(rows[i].a, rows[i].b), rows[i].same);
+        ASSERT_EQ(reason_is_the_same(rows[i].b, rows[i].a), rows[i].same);
+    }
+}
+
 TEST(a_pause_is_looked_at_once_a_day_and_says_which_page_to_open)
 {
     cleanup(arena_free) struct arena *arena = arena_new(0);
@@ -310,5 +331,6 @@ RUN_TESTS(
     cmocka_unit_test(each_class_of_problem_either_waits_or_ends_the_order),
     cmocka_unit_test(the_reason_quotes_the_problem_document_rather_than_our_error),
     cmocka_unit_test(a_retry_comes_when_the_ca_or_the_gate_says_and_the_reason_names_the_time_once),
+    cmocka_unit_test(a_reason_is_compared_without_the_time_at_its_end),
     cmocka_unit_test(a_pause_is_looked_at_once_a_day_and_says_which_page_to_open),
     cmocka_unit_test(what_the_ca_works_on_is_looked_at_after_a_quarter_of_the_time_waited));

@@ -464,6 +464,23 @@ TEST(a_run_is_told_its_failures_and_forget_zeroes_them)
     ASSERT_EQ(fail_key(&bed, LANE_A, "ns/x"), 1000);
 }
 
+TEST(a_run_can_ask_when_it_comes_back_should_it_fail)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+    struct key key = {.namespace = "ns", .name = "x"};
+    struct work *work;
+
+    bed_init(&bed);
+    ASSERT_EQ(workqueue_next_try_ms(bed.queue, LANE_A, &key), bed.clock.now_ms + 1000);
+    (void)fail_key(&bed, LANE_A, "ns/x");
+    fake_clock_advance(&bed.clock, SECONDS(1));
+    work = assert_gives(&bed, "ns/x");
+    ASSERT_EQ(workqueue_next_try_ms(bed.queue, LANE_A, &key), bed.clock.now_ms + 2000);
+    add_in(&bed, "ns/x", 500);
+    ASSERT_EQ(workqueue_next_try_ms(bed.queue, LANE_A, &key), bed.clock.now_ms + 500);
+    workqueue_done(bed.queue, work);
+}
+
 TEST(failures_of_a_key_that_was_never_seen_are_forgotten_without_harm)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -573,6 +590,7 @@ RUN_TESTS(cmocka_unit_test(a_key_added_twice_runs_once),
           cmocka_unit_test(lanes_take_turns), cmocka_unit_test(a_lane_at_its_cap_lets_others_pass),
           cmocka_unit_test(failures_back_off_by_doubling_up_to_the_lanes_maximum),
           cmocka_unit_test(a_run_is_told_its_failures_and_forget_zeroes_them),
+          cmocka_unit_test(a_run_can_ask_when_it_comes_back_should_it_fail),
           cmocka_unit_test(failures_of_a_key_that_was_never_seen_are_forgotten_without_harm),
           cmocka_unit_test(a_closed_queue_gives_nothing_and_takes_nothing),
           cmocka_unit_test(get_ends_with_its_context), cmocka_unit_test(get_gives_what_is_due),
