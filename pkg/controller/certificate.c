@@ -186,16 +186,32 @@ static const char *waits_for_approval(const struct certificate_run *run,
                         request->object.metadata.name);
 }
 
+/* Approved, and nobody has taken it up: its issuer is another program's. NULL: it is ours. */
+static const char *waits_for_others(const struct certificate_run *run,
+                                    const struct certificate_request *request)
+{
+    const char *group = issuer_reference_group(&request->spec.issuer_ref);
+
+    return streq(group, "cert-manager.io")
+               ? NULL
+               : arena_printf(run->arena,
+                              "CertificateRequest '%s' waits for the controller of issuers of "
+                              "group '%s', which is another program",
+                              request->object.metadata.name, group);
+}
+
 /* What the request itself says. */
 static const char *said_by_request(const struct certificate_run *run,
                                    const struct certificate_request *request)
 {
     const struct condition *ready = condition_find(&request->status.conditions, "Ready");
+    const char *waits;
 
-    if (ready && ready->status == CONDITION_FALSE &&
-        !streq(str_or(ready->message, ""), REQUEST_WAITS_FOR_ISSUER))
+    if (ready && ready->status == CONDITION_FALSE && !str_empty(ready->message) &&
+        !streq(ready->message, REQUEST_WAITS_FOR_ISSUER))
         return ready->message;
-    return waits_for_approval(run, request);
+    waits = waits_for_approval(run, request);
+    return waits || ready ? waits : waits_for_others(run, request);
 }
 
 /* Why the request in flight does not move: its Order's reason, or what the request itself says. */
@@ -332,17 +348,33 @@ struct certificate_policy certificate_policy_of(const struct certificate_run *ru
     };
 }
 
-/* What somebody has to put right: once, when Ready begins to say it. */
+/* What somebody has to put right: told once, when Ready begins to say it. */
+static const struct told_reason {
+    const char *reason;
+    bool of_spec; /* and when it says it of another spec */
+} told_reasons[] = {
+    {"WindowError", false}, /* its times change */
+    {"SecretOverwritten", false},
+    {"InvalidSpec", true},
+};
+
+static bool is_told(const struct told_reason *row, const struct condition *before,
+                    const struct condition *now)
+{
+    return before && streq(before->reason, row->reason) &&
+           (!row->of_spec || (before->observed_generation == now->observed_generation &&
+                              streq(before->message, now->message)));
+}
+
 static void tell_unready(struct certificate_run *run)
 {
-    static const char *const reasons[] = {"WindowError", "SecretOverwritten"};
-    const struct condition *ready = condition_find(&run->decision.status.conditions, "Ready");
+    const struct condition *before = condition_find(&run->crt->status.conditions, "Ready");
+    const struct condition *now = condition_find(&run->decision.status.conditions, "Ready");
 
-    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-        if (streq(ready->reason, reasons[i]) &&
-            !condition_has_reason(&run->crt->status.conditions, "Ready", reasons[i]))
-            event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, reasons[i], "%s",
-                  ready->message);
+    for (size_t i = 0; i < ARRAY_LEN(told_reasons); i++)
+        if (streq(now->reason, told_reasons[i].reason) && !is_told(&told_reasons[i], before, now))
+            event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, now->reason, "%s",
+                  now->message);
 }
 
 int certificate_save(struct certificate_run *run, struct err *err)

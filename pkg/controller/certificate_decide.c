@@ -633,6 +633,16 @@ const char *certificate_waiting_message(const char *message, const char *what, s
     return what ? arena_printf(arena, "%s" WAITING_SUFFIX "%.900s)", base, what) : base;
 }
 
+const char *certificate_waits_for(const char *message, struct arena *arena)
+{
+    const char *what = message ? strstr(message, WAITING_SUFFIX) : NULL;
+
+    if (!what)
+        return NULL;
+    what += strlen(WAITING_SUFFIX);
+    return arena_strndup(arena, what, strlen(what) - str_ends(what, ")"));
+}
+
 /* What the request waits for is shown in the Issuing condition, behind the reason why it was started. */
 static void show_waiting(struct decider *d)
 {

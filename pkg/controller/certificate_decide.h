@@ -173,6 +173,8 @@ struct renewal {
 struct renewal certificate_renewal(const struct renewal_basis *basis, struct arena *arena);
 /* "<why it was started> (waiting: <what>)"; `what` NULL: the reason alone. In the arena. */
 const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
+/* The `what` of such a message, in the arena; NULL: it has none. */
+const char *certificate_waits_for(const char *message, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);
 bool issuer_is_acme_ready(const struct issuer *issuer); /* Ready=True: its account can be asked */
 /* End of the back-off after a failure; 0: none (DESIGN 12.5). */

@@ -249,6 +249,8 @@ static void explain(const struct loading *loading, const struct certificate *crt
         row->waiting_for = report_copy(report, order->status.reason);
     else if (row->is_issuing && ready && ready->status == CONDITION_FALSE)
         row->waiting_for = report_copy(report, ready->message);
+    if (row->is_issuing && !row->waiting_for)
+        row->waiting_for = certificate_waits_for(row->issuing_message, report->arena);
     if (order && state_is_failed(order->status.state))
         row->problem = report_copy(report, order->status.reason);
     else if (issuing && issuing->status == CONDITION_FALSE)

@@ -757,6 +757,8 @@ TEST(requests_of_another_programs_issuer_are_approved_by_who_approves_and_left)
             ASSERT_NULL(sim_condition(sim, "certificaterequest/web-1", "Approved"));
         else
             ASSERT_STREQ(sim_condition(sim, "certificaterequest/web-1", "Approved"), "True");
+        ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"),
+                        others ? "is not approved yet" : "group 'ca.example.com'");
         ASSERT_NULL(sim_condition(sim, "certificaterequest/web-1", "Ready"));
         sim_free(sim);
     }

@@ -72,6 +72,28 @@ TEST(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it)
     }
 }
 
+TEST(a_spec_that_cannot_be_used_is_told_of_once_for_each_edit)
+{
+    static const char *const edits[] = {
+        "{spec: {literalSubject: no name}}",
+        "{spec: {literalSubject: no name, renewBefore: 100h}}",
+        "{spec: {literalSubject: neither}}",
+    };
+    struct sim *sim = issued();
+
+    for (size_t i = 0; i < ARRAY_LEN(edits); i++) {
+        sim_patch(sim, "certificate/web", edits[i]);
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_reason(sim, "certificate/web", "Ready"), "InvalidSpec");
+        sim_patch(sim, "certificate/web", "{metadata: {labels: {looked: again}}}");
+        sim_advance(sim, HOURS(12));
+        sim_restart(sim);
+        sim_run_until_idle(sim);
+        ASSERT_EQ(sim_times_told(sim, "certificate/web", "InvalidSpec"), (int)i + 1);
+    }
+    sim_free(sim);
+}
+
 TEST(another_issuer_issues_anew)
 {
     struct sim *sim = issued();
@@ -485,6 +507,7 @@ TEST(an_edit_or_a_renewal_by_hand_or_the_end_of_the_secret_ends_that_it_is_left_
 }
 
 RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it),
+          cmocka_unit_test(a_spec_that_cannot_be_used_is_told_of_once_for_each_edit),
           cmocka_unit_test(another_issuer_issues_anew),
           cmocka_unit_test(an_edit_while_it_is_issued_starts_over_with_one_order_more),
           cmocka_unit_test(an_edit_of_the_issuer_while_it_is_issued_fails_no_order),

@@ -234,6 +234,21 @@ TEST(a_request_without_an_order_says_what_it_waits_for)
     bed_free(bed);
 }
 
+TEST(what_only_the_certificate_says_it_waits_for_is_said)
+{
+    struct bed *bed = bed_new();
+    cleanup(buf_deinit) struct buf line = BUF(4096);
+
+    put(bed, NULL,
+        CERTIFICATE("web", "status: {conditions: [" CONDITION(
+                               "Issuing", "True", "DoesNotExist",
+                               "no Secret (waiting: the controller (of another group))") "]}\n"));
+    ASSERT_STREQ(only_row(bed)->waiting_for, "the controller (of another group)");
+    certificate_row_explain(only_row(bed), &line);
+    ASSERT_STREQ(buf_str(&line), "default/web: waiting: the controller (of another group)");
+    bed_free(bed);
+}
+
 #define MARKED(reason, message)                                                                    \
     "status: {conditions: [" CONDITION("Ready", "False", reason, message) ", " CONDITION(          \
         "Issuing", "True", "ManuallyTriggered", "triggered by hand") "]}\n"
@@ -544,6 +559,7 @@ RUN_TESTS(
     cmocka_unit_test(a_certificate_that_nobody_has_looked_at_says_what_to_do),
     cmocka_unit_test(an_issuance_shows_what_its_order_waits_for_and_the_name_that_holds_it_up),
     cmocka_unit_test(a_request_without_an_order_says_what_it_waits_for),
+    cmocka_unit_test(what_only_the_certificate_says_it_waits_for_is_said),
     cmocka_unit_test(what_is_marked_by_hand_and_cannot_be_issued_says_why),
     cmocka_unit_test(a_failure_shows_the_words_of_the_ca_the_name_the_attempt_and_the_next_time),
     cmocka_unit_test(a_renewal_that_failed_is_not_fine_although_the_certificate_is_in_force),
