@@ -29,12 +29,10 @@ struct table {
 static char *names_text(const struct certificate_row *row, bool all)
 {
     cleanup(buf_deinit) struct buf text = BUF(64 * 1024);
-    size_t shown = 0, count = row->dns_names.len + row->ip_addresses.len;
+    size_t shown = 0, count = row->names.len;
 
-    for (size_t i = 0; i < count && (all || shown < 2); i++, shown++)
-        buf_addf(&text, "%s%s", i ? "," : "",
-                 i < row->dns_names.len ? row->dns_names.items[i]
-                                        : row->ip_addresses.items[i - row->dns_names.len]);
+    for (; shown < count && (all || shown < 2); shown++)
+        buf_addf(&text, "%s%s", shown ? "," : "", row->names.items[shown]);
     if (shown < count)
         buf_addf(&text, ",+%zu", count - shown);
     return count ? buf_take(&text) : xstrdup("-");
@@ -270,6 +268,7 @@ static struct json *certificate_json(const struct certificate_row *row)
     json_set_text(map, "message", row->message);
     json_set(map, "dnsNames", names_json(&row->dns_names));
     json_set(map, "ipAddresses", names_json(&row->ip_addresses));
+    json_set(map, "names", names_json(&row->names));
     json_set_text(map, "secretName", row->secret_name);
     output_set_time(map, "notBefore", row->not_before_ms);
     output_set_time(map, "notAfter", row->not_after_ms);

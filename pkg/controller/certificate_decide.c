@@ -8,6 +8,8 @@
 #define ARI_RECHECK_MS HOURS(1) /* for an issuer to be ready again */
 #define WAITING_SUFFIX " (waiting: "
 #define LEFT_ALONE     "which is left alone until "
+#define ATTEMPT        " (attempt "
+#define NEXT_ATTEMPT   "next not before "
 
 struct decider {
     const struct certificate_facts *facts;
@@ -472,10 +474,26 @@ static void fail(struct decider *d, const char *reason, const char *why)
     d->out->reason = reason;
     d->out->message = arena_printf(
         d->arena,
-        "The certificate request has failed to complete and will be retried: %s (attempt %lld, next not before %s)",
+        "The certificate request has failed to complete and will be retried: %s" ATTEMPT
+        "%lld, " NEXT_ATTEMPT "%s)",
         why, (long long)attempts, time_text(d, again_ms));
     set_condition(d, "Issuing", CONDITION_FALSE, reason, d->out->message);
     act(d, CERTIFICATE_FAIL);
+}
+
+int64_t certificate_told_attempt_ms(const struct condition *issuing)
+{
+    return condition_time_ms(issuing, NEXT_ATTEMPT);
+}
+
+const char *certificate_failure_cause(const char *message, struct arena *arena)
+{
+    const char *end = NULL;
+
+    for (const char *at = message; at && (at = strstr(at, ATTEMPT)); at++)
+        end = at;
+    return end && strstr(end, NEXT_ATTEMPT) ? arena_strndup(arena, message, (size_t)(end - message))
+                                            : message;
 }
 
 static void decide_issued(struct decider *d, const struct request_facts *request)

@@ -175,6 +175,10 @@ struct renewal certificate_renewal(const struct renewal_basis *basis, struct are
 const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
 /* The `what` of such a message, in the arena; NULL: it has none. */
 const char *certificate_waits_for(const char *message, struct arena *arena);
+/* Of the Issuing condition of a failure: when it is tried again; 0: it does not say. */
+int64_t certificate_told_attempt_ms(const struct condition *issuing);
+/* Its message without the number of the attempt and that time, in the arena; NULL: there is none. */
+const char *certificate_failure_cause(const char *message, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);
 bool issuer_is_acme_ready(const struct issuer *issuer); /* Ready=True: its account can be asked */
 /* End of the back-off after a failure; 0: none (DESIGN 12.5). */

@@ -190,6 +190,34 @@ static void copy_names(struct report *report, const struct array_string *from,
         to->items[i] = arena_strdup(report->arena, from->items[i]);
 }
 
+static void add_name(struct report *report, struct array_string *to, const char *name)
+{
+    const char *copied = report_copy(report, name);
+
+    if (copied)
+        to->items[to->len++] = copied;
+}
+
+static void collect_names(struct report *report, const struct certificate_spec *spec,
+                          struct array_string *to)
+{
+    const struct array_string *const lists[] = {&spec->dns_names, &spec->ip_addresses, &spec->uris,
+                                                &spec->email_addresses};
+    cleanup(xfree) char *common_name = certificate_subject_common_name(spec);
+    size_t max = spec->other_names.len + 1;
+
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+        max += lists[l]->len;
+    to->items = arena_alloc(report->arena, max * sizeof(*to->items));
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+        for (size_t i = 0; i < lists[l]->len; i++)
+            add_name(report, to, lists[l]->items[i]);
+    for (size_t i = 0; i < spec->other_names.len; i++)
+        add_name(report, to, spec->other_names.items[i].utf8_value);
+    if (to->len == 0)
+        add_name(report, to, common_name);
+}
+
 /* "name: what", at the start (a challenge's reason) or in the list of what the CA refuses. */
 static bool blames(const char *reason, const char *name)
 {
@@ -254,9 +282,19 @@ static void explain(const struct loading *loading, const struct certificate *crt
     if (order && state_is_failed(order->status.state))
         row->problem = report_copy(report, order->status.reason);
     else if (issuing && issuing->status == CONDITION_FALSE)
-        row->problem = report_copy(report, issuing->message);
+        row->problem = report_copy(report,
+                                   certificate_failure_cause(issuing->message, report->arena));
     if (order)
         row->failing_name = failing_name(loading, order);
+}
+
+/* As the controller says, which has flags for it; else by their defaults. */
+static int64_t next_attempt_ms(const struct certificate *crt, const struct condition *issuing,
+                               const struct certificate_policy *policy)
+{
+    int64_t told_ms = issuing ? certificate_told_attempt_ms(issuing) : 0;
+
+    return told_ms ? told_ms : backoff_end_ms(&crt->spec, &crt->status, policy);
 }
 
 static void add_certificate(struct loading *loading, const struct certificate *crt, int64_t now_ms)
@@ -289,8 +327,9 @@ static void add_certificate(struct loading *loading, const struct certificate *c
     };
     copy_names(report, &crt->spec.dns_names, &row->dns_names);
     copy_names(report, &crt->spec.ip_addresses, &row->ip_addresses);
+    collect_names(report, &crt->spec, &row->names);
     if (row->attempts > 0 && !row->is_issuing)
-        row->next_attempt_ms = backoff_end_ms(&crt->spec, &crt->status, &policy);
+        row->next_attempt_ms = next_attempt_ms(crt, issuing, &policy);
     explain(loading, crt, row);
     if (loading->scope->with_tree)
         report_add_tree(loading, crt, row);
@@ -450,16 +489,39 @@ bool report_has(const struct report *report, const char *name)
 
 /* --- what is stored --- */
 
-static int read_chain(struct store *store, const struct context *ctx, const struct key *key,
-                      struct chain *ret, struct err *err)
+struct stored {
+    struct chain chain;
+    const char *lacks; /* the Secret is there, but not this key of it; NULL */
+};
+
+static void stored_deinit(struct stored *stored)
+{
+    chain_deinit(&stored->chain);
+}
+DEFINE_CLEANUP_VALUE(struct stored, stored_deinit);
+
+static const char *lacking_key(const struct secret *secret)
+{
+    static const char *const keys[] = {"tls.crt", "tls.key"};
+
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (str_empty(array_pair_get(&secret->data, keys[i])))
+            return keys[i];
+    return NULL;
+}
+
+static int read_stored(struct store *store, const struct context *ctx, const struct key *key,
+                       struct stored *ret, struct err *err)
 {
     cleanup(object_unref) const struct object *secret = NULL;
     cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
     int r = live_secret(store, ctx, key, &secret, err);
 
-    if (r == 0)
-        r = secret_value((const struct secret *)secret, "tls.crt", &pem, err);
-    return r < 0 ? r : chain_from_pem(buf_str(&pem), pem.len, ret, err);
+    if (r < 0)
+        return r;
+    ret->lacks = lacking_key((const struct secret *)secret);
+    r = secret_value((const struct secret *)secret, "tls.crt", &pem, err);
+    return r < 0 ? r : chain_from_pem(buf_str(&pem), pem.len, &ret->chain, err);
 }
 
 static bool may_skip(const struct report *report, int code)
@@ -469,23 +531,31 @@ static bool may_skip(const struct report *report, int code)
            (code == ERR_DENIED && report->tolerant);
 }
 
-/* The same in the tree, where there is one. */
-static void tell_node(struct report *report, const struct certificate_row *row, int code,
-                      const struct err *why)
+static void fill_secret_node(struct report *report, const struct certificate_row *row,
+                             const struct stored *stored, int code, const struct err *why,
+                             struct report_node *node)
 {
-    for (size_t i = 0; i < row->node_count; i++) {
-        struct report_node *node = &row->nodes[i];
-
-        if (!streq(node->kind, "Secret"))
-            continue;
-        node->state = code == 0               ? "stored"
-                      : code == ERR_NOT_FOUND ? "not there"
-                      : code == ERR_DENIED    ? "not shown"
-                                              : "not usable";
-        node->text = code == 0 ? arena_printf(report->arena, "serial %s, signed by '%s'",
-                                              row->serial, str_or(row->signed_by, ""))
-                               : report_copy(report, why->text);
+    if (stored->lacks) {
+        node->state = "incomplete";
+        node->text = arena_printf(report->arena, "it has no '%s'", stored->lacks);
+        return;
     }
+    node->state = code == 0               ? "stored"
+                  : code == ERR_NOT_FOUND ? "not there"
+                  : code == ERR_DENIED    ? "not shown"
+                                          : "not usable";
+    node->text = code == 0 ? arena_printf(report->arena, "serial %s, signed by '%s'", row->serial,
+                                          str_or(row->signed_by, ""))
+                           : report_copy(report, why->text);
+}
+
+/* The same in the tree, where there is one. */
+static void tell_node(struct report *report, const struct certificate_row *row,
+                      const struct stored *stored, int code, const struct err *why)
+{
+    for (size_t i = 0; i < row->node_count; i++)
+        if (streq(row->nodes[i].kind, "Secret"))
+            fill_secret_node(report, row, stored, code, why, &row->nodes[i]);
 }
 
 int report_load_leaves(struct store *store, const struct context *ctx, struct report *report,
@@ -496,13 +566,13 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
     for (size_t i = 0; i < report->certificate_count; i++) {
         struct certificate_row *row = &report->certificates[i];
         struct key key = {.namespace = row->namespace, .name = row->secret_name};
-        cleanup(chain_deinit) struct chain chain = {};
+        cleanup(stored_deinit) struct stored stored = {};
         struct err why = {};
         int r;
 
         if (!row->secret_name || (refused_in && streq(refused_in, row->namespace)))
             continue;
-        r = read_chain(store, ctx, &key, &chain, &why);
+        r = read_stored(store, ctx, &key, &stored, &why);
         if (r == ERR_DENIED && report->tolerant) {
             refused_in = row->namespace;
             note_refused(report, &kind_secret.resource, refused_in,
@@ -511,10 +581,10 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
         if (r < 0 && !may_skip(report, r))
             return err_pass(err, &why);
         if (r == 0) {
-            row->serial = arena_strdup(report->arena, cert_serial_hex(chain.certs[0]));
-            row->signed_by = report_copy(report, cert_issuer_common_name(chain.certs[0]));
+            row->serial = arena_strdup(report->arena, cert_serial_hex(stored.chain.certs[0]));
+            row->signed_by = report_copy(report, cert_issuer_common_name(stored.chain.certs[0]));
         }
-        tell_node(report, row, r, &why);
+        tell_node(report, row, &stored, r, &why);
     }
     return 0;
 }

@@ -20,12 +20,13 @@ struct certificate_row {
     const char *namespace, *name, *ready; /* "True", "False", "Unknown" */
     const char *reason, *message;         /* of Ready */
     struct array_string dns_names, ip_addresses;
+    struct array_string names; /* of every kind; where there is none, the common name */
     const char *issuer_kind, *issuer_name, *secret_name;
     int64_t not_before_ms, not_after_ms, renewal_time_ms;
     bool is_unissuable; /* as it is: the message says why, and nothing else counts */
     bool is_issuing;
     const char *issuing_message; /* NULL */
-    int64_t attempts;            /* failed in a row */
+    int64_t attempts;            /* failed in a row; said nowhere in `problem` */
     int64_t next_attempt_ms;     /* 0: none is held back */
     const char *waiting_for;     /* NULL */
     const char *problem;         /* what went wrong last, the CA's words; NULL */

@@ -304,6 +304,60 @@ TEST(a_failure_shows_the_words_of_the_ca_the_name_the_attempt_and_the_next_time)
     bed_free(bed);
 }
 
+/* The controller has flags for how long it waits, and says it. */
+TEST(the_attempt_and_its_time_are_said_once_as_the_controller_says_them)
+{
+    struct bed *bed = bed_new();
+    cleanup(buf_deinit) struct buf line = BUF(4096);
+    const struct certificate_row *row;
+
+    put(bed, NULL,
+        CERTIFICATE("web",
+                    "status: {failedIssuanceAttempts: 2, lastFailureTime: '2026-11-24T12:30:00Z', "
+                    "conditions: [" CONDITION("Issuing", "False", "Failed",
+                                              "the CA said no (attempt 1 of many) (attempt 2, "
+                                              "next not before 2026-11-24T13:05:00Z)") "]}\n"));
+    row = only_row(bed);
+    ASSERT_STREQ(row->problem, "the CA said no (attempt 1 of many)");
+    ASSERT_EQ(row->next_attempt_ms, AT("2026-11-24T13:05:00Z"));
+    certificate_row_explain(row, &line);
+    ASSERT_STREQ(buf_str(&line), "default/web: the CA said no (attempt 1 of many) (attempt 2 "
+                                 "failed, next not before 2026-11-24T13:05:00Z)");
+    bed_free(bed);
+}
+
+TEST(names_of_every_kind_are_names)
+{
+    static const struct {
+        const char *spec, *first;
+        size_t count;
+    } rows[] = {
+        {"dnsNames: [a.example], commonName: a.example", "a.example", 1},
+        {"dnsNames: [a.example], ipAddresses: [10.0.0.1], uris: ['spiffe://a'], emailAddresses: "
+         "[a@a.example], otherNames: [{oid: 1.2.3, utf8Value: a}]",
+         "a.example", 5},
+        {"ipAddresses: [10.0.0.1]", "10.0.0.1", 1},
+        {"uris: ['spiffe://a']", "spiffe://a", 1},
+        {"emailAddresses: [a@a.example]", "a@a.example", 1},
+        {"otherNames: [{oid: 1.2.3, utf8Value: upn}]", "upn", 1},
+        {"commonName: Root", "Root", 1},
+        {"literalSubject: 'CN=Root,O=Example'", "Root", 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct bed *bed = bed_new();
+        cleanup(xfree) char *yaml = xasprintf(
+            HEAD("", "Certificate", "web", "") "spec: {%s, secretName: s, issuerRef: {name: i}}\n",
+            rows[i].spec);
+
+        CASE(rows[i].spec);
+        put(bed, NULL, yaml);
+        ASSERT_EQ(only_row(bed)->names.len, rows[i].count);
+        ASSERT_STREQ(only_row(bed)->names.items[0], rows[i].first);
+        bed_free(bed);
+    }
+}
+
 TEST(a_renewal_that_failed_is_not_fine_although_the_certificate_is_in_force)
 {
     struct bed *bed = bed_new();
@@ -548,7 +602,42 @@ TEST(a_report_without_certificates_is_none)
     bed_free(bed);
 }
 
+TEST(a_secret_that_lacks_a_key_is_not_one_that_is_not_there)
+{
+    static const struct {
+        const char *data, *state, *text;
+    } rows[] = {
+        {NULL, "not there", "secret 'default/web-tls' does not exist"},
+        {"{}", "incomplete", "it has no 'tls.crt'"},
+        {"{tls.crt: '', tls.key: bm8=}", "incomplete", "it has no 'tls.crt'"},
+        {"{tls.crt: bm8=}", "incomplete", "it has no 'tls.key'"},
+    };
+    const struct report_scope scope = {.with_tree = true};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct bed *bed = bed_new();
+        cleanup(xfree) char *secret = xasprintf(
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: web-tls, namespace: default}\n"
+            "data: %s\n",
+            str_or(rows[i].data, ""));
+        struct err err = {};
+        size_t lists;
+
+        put(bed, NULL, CERTIFICATE("web", READY));
+        if (rows[i].data)
+            put(bed, NULL, secret);
+        ASSERT_OK(load_part(bed, "", &scope, &lists, &err));
+        ASSERT_STREQ(bed->report.certificates[0].nodes[1].kind, "Secret");
+        ASSERT_STREQ(bed->report.certificates[0].nodes[1].state, rows[i].state);
+        ASSERT_STREQ(bed->report.certificates[0].nodes[1].text, rows[i].text);
+        bed_free(bed);
+    }
+}
+
 RUN_TESTS(
+    cmocka_unit_test(a_secret_that_lacks_a_key_is_not_one_that_is_not_there),
+    cmocka_unit_test(names_of_every_kind_are_names),
+    cmocka_unit_test(the_attempt_and_its_time_are_said_once_as_the_controller_says_them),
     cmocka_unit_test(a_scope_is_namespaces_and_names),
     cmocka_unit_test(what_explains_a_certificate_is_read_only_when_one_needs_it),
     cmocka_unit_test(what_may_not_be_read_beside_certificates_is_named_and_left_out),
