@@ -26,7 +26,7 @@ struct view {
 
 static bool is_shown(const struct view *view, const struct plan_row *row)
 {
-    return view->all || row->verdict != PLAN_KEEP || row->obstacle;
+    return view->all || row->verdict != PLAN_KEEP || row->reason || row->obstacle;
 }
 
 static int name_width(const struct view *view)
@@ -43,6 +43,13 @@ static int name_width(const struct view *view)
     return (int)widest;
 }
 
+/* A condition may say already what is in the way, or when it is tried again. */
+static void add_unsaid(struct buf *text, const char *words, const char *what)
+{
+    if (!strstr(buf_str(text), what))
+        buf_addf(text, "%s%s%s", text->len ? "; " : "", words, what);
+}
+
 static char *why_text(const struct plan_row *row)
 {
     cleanup(buf_deinit) struct buf text = BUF(LINE_MAX_BYTES);
@@ -51,10 +58,10 @@ static char *why_text(const struct plan_row *row)
     if (row->reason)
         buf_addf(&text, "%s: %s", row->reason, str_or(row->message, ""));
     if (row->obstacle)
-        buf_addf(&text, "%s%s", text.len ? "; " : "", row->obstacle);
+        add_unsaid(&text, "", row->obstacle);
     if (row->until_ms > 0) {
         time_format(row->until_ms, until);
-        buf_addf(&text, "%snot before %s", text.len ? "; " : "", until);
+        add_unsaid(&text, "not before ", until);
     }
     return text.len ? buf_take(&text) : xstrdup("-");
 }

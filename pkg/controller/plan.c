@@ -32,6 +32,12 @@ static enum plan_verdict verdict_of_start(const struct certificate_facts *facts,
     return streq(decision->reason, "Renewing") ? PLAN_RENEW : PLAN_REISSUE;
 }
 
+/* The certificate is fine, and its renewal comes when it is due. */
+static bool is_only_outside_of_windows(const struct certificate_decision *decision)
+{
+    return condition_has_reason(&decision->status.conditions, "Ready", "WindowError");
+}
+
 enum plan_verdict plan_verdict_of(const struct certificate_facts *facts,
                                   const struct certificate_decision *decision)
 {
@@ -43,7 +49,8 @@ enum plan_verdict plan_verdict_of(const struct certificate_facts *facts,
         return PLAN_CARRY_ON;
     if (decision->action == CERTIFICATE_FINISH)
         return PLAN_CARRY_ON; /* its certificate is stored already, by whoever was there before */
-    if (!condition_is(&decision->status.conditions, "Ready", CONDITION_TRUE))
+    if (!condition_is(&decision->status.conditions, "Ready", CONDITION_TRUE) &&
+        !is_only_outside_of_windows(decision))
         return PLAN_HOLD;
     return decision->reason ? PLAN_TAKE_OVER : PLAN_KEEP;
 }
@@ -143,13 +150,20 @@ static void find_obstacles(struct planning *planning, const struct certificate_f
 
 /* --- rows --- */
 
-/* Of one that is held or under way the condition says more than the decision, unless what it tells of is given up. */
+/* Of one that is held or under way the condition says more than the decision, unless what it tells of is given up.
+ * In a back-off that is the failure, not what it has led to. */
 static const struct condition *condition_of(const struct certificate_facts *facts,
                                             const struct certificate_decision *decision,
                                             enum plan_verdict verdict)
 {
+    const struct conditions *conditions = &decision->status.conditions;
+    const struct condition *issuing = condition_find(conditions, "Issuing");
+    bool backs_off = decision->held_until_ms > 0 && !facts->foreign_writer;
+
     if (verdict == PLAN_HOLD)
-        return condition_find(&decision->status.conditions, "Ready");
+        return backs_off && issuing ? issuing : condition_find(conditions, "Ready");
+    if (verdict == PLAN_KEEP && is_only_outside_of_windows(decision))
+        return condition_find(conditions, "Ready");
     if (verdict == PLAN_CARRY_ON && !decision->reason)
         return condition_find(&facts->crt->status.conditions, "Issuing");
     return NULL;

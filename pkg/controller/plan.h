@@ -17,7 +17,7 @@ enum plan_verdict {
     PLAN_RENEW,    /* it is due by time */
     PLAN_ISSUE,    /* there is no certificate yet */
     PLAN_REISSUE,  /* the one that is there is replaced before its time */
-    PLAN_HOLD,     /* nothing is done: its spec, another owner of the Secret, a back-off */
+    PLAN_HOLD, /* nothing is done: its spec, another owner or writer of the Secret, a back-off */
     PLAN_VERDICT_COUNT
 };
 /* "re-issue" and the like; as in the JSON. */

@@ -291,6 +291,22 @@ def test_status_json_tells_the_failing_name_the_attempt_and_the_next_one(program
     assert row["nextAttempt"] > "2026"
 
 
+def test_status_says_the_attempt_and_its_time_once(program):
+    for format in ("table", "wide", "tree"):
+        text = program.command("status", "--dir", program.folder, "-o", format, "bad").stdout
+        assert text.count("attempt 1") == 1 and text.count("not before 20") == 1, text
+
+
+def test_plan_says_of_a_back_off_what_has_failed_and_the_time_once(program):
+    done = program.command("plan", "--dir", program.folder, "-o", "json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)["certificates"]}
+    assert (rows["bad"]["what"], rows["bad"]["reason"]) == ("hold", "Failed")
+    assert "policy forbids this name" in rows["bad"]["message"] and rows["bad"]["notBefore"] > "2026"
+    assert rows["lost"]["obstacle"] == "Referenced Issuer 'nowhere' does not exist"
+    text = program.command("plan", "--dir", program.folder).stdout
+    assert text.count("not before 20") == 1 and text.count(rows["lost"]["obstacle"]) == 1, text
+
+
 def test_status_of_some_names_looks_at_those_only(program):
     good = program.command("status", "--dir", program.folder, "good", "shop/also")
     assert good.returncode == 0 and "bad" not in good.stdout

@@ -151,6 +151,26 @@ def test_what_is_given_up_of_an_issuance_under_way_is_said(program):
     assert row["message"].startswith("The next private key, in Secret 'b-")
 
 
+def test_a_renewal_outside_of_its_windows_holds_nothing_up(program):
+    never = {"policy": "RenewBefore", "windows": [{"cron": "0 0 30 2 *", "windowDuration": "1h"}]}
+    program.write("b.yaml", m.certificate("b", ["b.test"], "ca", renewal=never))
+    assert program.run_once().returncode == 1
+    what, made = planned(program)
+    assert what == {"root": "keep", "a": "keep", "b": "keep", "c": "keep"}
+    row = {row["name"]: row for row in made["certificates"]}["b"]
+    assert row["reason"] == "WindowError" and "obstacle" not in row
+    assert "WindowError" in plan(program).stdout
+
+
+def test_a_secret_of_another_certificate_is_held_without_a_time(program):
+    assert program.run_once().returncode == 0
+    program.write("b.yaml", m.certificate("b", ["b.test"], "ca", secretName="a-tls"))
+    made = planned(program, code=1)[1]
+    row = {row["name"]: row for row in made["certificates"]}["b"]
+    assert (row["what"], row["reason"]) == ("hold", "DuplicateSecretName")
+    assert "notBefore" not in row
+
+
 def test_what_cannot_be_used_is_in_the_way(program):
     assert program.run_once().returncode == 0
     vault = {"vault": {"server": "https://vault.test", "path": "pki"}}

@@ -2,6 +2,11 @@
 
 #include "unit/controller/certificate_facts.h"
 
+static struct renewal_window never = {.cron = "0 0 30 2 *",
+                                      .window_duration = {true, HOURS(1) * 1000000}};
+static struct certificate_renewal in_never = {.policy = RENEWAL_RENEW_BEFORE,
+                                              .windows = {&never, 1}};
+SPOIL(no_window_opens, s->crt.spec.renewal = &in_never);
 SPOIL(overwritten, s->secret.cert_key_hash[0] ^= 1; s->facts.foreign_writer = "argocd";
       s->facts.foreign_until_ms = NOW_MS + HOURS(1));
 SPOIL(an_empty_secret, s->secret.has_data = s->secret.cert_ok = false);
@@ -70,6 +75,7 @@ static const struct {
     {"Secret of another Certificate", owned_by_another, PLAN_HOLD},
     {"a spec that cannot be used", bad_spec, PLAN_HOLD},
     {"overwritten by somebody else", overwritten, PLAN_HOLD},
+    {"no window opens", no_window_opens, PLAN_KEEP},
     {"back-off", failed_just_now, PLAN_HOLD},
     {"being issued", is_being_issued, PLAN_CARRY_ON},
     {"marked by hand", is_marked_by_hand, PLAN_REISSUE},
