@@ -64,7 +64,7 @@ static size_t print_unfinished(const struct report *report, int64_t now_ms)
 static int conclude_once(struct run *run, bool timed_out)
 {
     cleanup(report_deinit) struct report report = {};
-    struct export_state state;
+    cleanup(strlist_deinit) struct strlist failures = {};
     struct err err = {};
     size_t unfinished, refused = __atomic_load_n(&run->manifest_errors, __ATOMIC_RELAXED);
 
@@ -73,15 +73,15 @@ static int conclude_once(struct run *run, bool timed_out)
         return EXIT_STORE;
     }
     unfinished = print_unfinished(&report, context_now_ms(&run->engine.ctx));
-    export_state(run->export, &state);
+    export_failures(run->export, &failures);
     if (timed_out)
         (void)fprintf(stderr, "certlet: --timeout has passed before everything was done\n");
-    if (state.first_failure[0])
-        (void)fprintf(stderr, "certlet: %s\n", state.first_failure);
+    for (size_t i = 0; i < failures.len; i++)
+        (void)fprintf(stderr, "certlet: %s\n", failures.items[i]);
     if (refused > 0)
         (void)fprintf(stderr, "certlet: %zu problem(s) in manifests, see above\n", refused);
-    return timed_out || unfinished > 0 || state.first_failure[0] || refused > 0 ? EXIT_NOT_READY
-                                                                                : EXIT_OK;
+    return timed_out || unfinished > 0 || failures.len > 0 || refused > 0 ? EXIT_NOT_READY
+                                                                          : EXIT_OK;
 }
 
 /* --- waiting --- */

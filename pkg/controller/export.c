@@ -121,15 +121,24 @@ void export_state(struct export *self, struct export_state *ret)
             ret->export_failed++;
         else
             ret->exporting++;
-        if (todo->error && !ret->first_failure[0])
-            (void)snprintf(ret->first_failure, sizeof(ret->first_failure), "%s", todo->error);
     }
     mutex_unlock(&self->mutex);
     hooks_state(self->hooks, &hooks);
     ret->hooks_due = hooks.due;
     ret->hooks_failed = hooks.failed;
-    if (!ret->first_failure[0])
-        (void)snprintf(ret->first_failure, sizeof(ret->first_failure), "%s", hooks.first_failure);
+}
+
+void export_failures(struct export *self, struct strlist *to)
+{
+    mutex_lock(&self->mutex);
+    map_for_each (entry, self->todo) {
+        const struct todo *todo = map_entry_value(entry);
+
+        if (todo->error)
+            strlist_add(to, todo->error);
+    }
+    mutex_unlock(&self->mutex);
+    hooks_failures(self->hooks, to);
 }
 
 /* --- who wakes us --- */

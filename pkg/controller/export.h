@@ -44,9 +44,9 @@ struct export_state {
     size_t export_failed; /* besides: failed, waiting for another try */
     size_t hooks_due;     /* hook runs due now or running */
     size_t hooks_failed;  /* waiting for another try */
-    /* "hook 'reload' for 'default/web-tls': exit status 1", or of an export; "" */
-    char first_failure[512];
 };
 void export_state(struct export *export, struct export_state *ret);
+/* What each of those that failed says, exports first. */
+void export_failures(struct export *export, struct strlist *to);
 
 #endif

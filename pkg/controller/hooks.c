@@ -282,18 +282,6 @@ void hooks_want(struct hooks *self, const struct hook_target *target)
     wake(self);
 }
 
-static void count_failures(const char *key, const struct waiting *waiting, struct hooks_state *ret)
-{
-    map_for_each (entry, waiting->attempts) {
-        const struct attempt *attempt = map_entry_value(entry);
-
-        ret->failed++;
-        if (!ret->first_failure[0])
-            (void)snprintf(ret->first_failure, sizeof(ret->first_failure), "hook '%s' for '%s': %s",
-                           map_entry_key(entry), key, attempt->error);
-    }
-}
-
 void hooks_state(struct hooks *self, struct hooks_state *ret)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
@@ -305,7 +293,46 @@ void hooks_state(struct hooks *self, struct hooks_state *ret)
 
         if (waiting->due_ms <= now_ms)
             ret->due++;
-        count_failures(map_entry_key(entry), waiting, ret);
+        ret->failed += map_len(waiting->attempts);
+    }
+}
+
+struct failing { /* a program, and what it failed of */
+    const char *program, *first, *error;
+    size_t targets;
+};
+
+static void count_failures(const char *key, const struct waiting *waiting, struct map *all)
+{
+    map_for_each (entry, waiting->attempts) {
+        const struct attempt *attempt = map_entry_value(entry);
+        const char *program = map_entry_key(entry);
+        cleanup(xfree) char *name = xasprintf("%s\n%s", program, attempt->error);
+        struct failing *failing = map_get(all, name);
+
+        if (!failing) {
+            failing = xalloc(sizeof(*failing));
+            *failing = (struct failing){program, key, attempt->error, 0};
+            map_set(all, name, failing);
+        }
+        failing->targets++;
+    }
+}
+
+void hooks_failures(struct hooks *self, struct strlist *to)
+{
+    cleanup(map_free) struct map *all = map_new(xfree);
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_for_each (entry, self->waiting)
+        count_failures(map_entry_key(entry), map_entry_value(entry), all);
+    map_for_each (entry, all) {
+        const struct failing *one = map_entry_value(entry);
+        cleanup(xfree) char *more = one->targets > 1 ? xasprintf(" and %zu more", one->targets - 1)
+                                                     : NULL;
+
+        strlist_add_take(to, xasprintf("hook '%s' for '%s'%s: %s", one->program, one->first,
+                                       str_or(more, ""), one->error));
     }
 }
 

@@ -8,7 +8,7 @@
  * A failure is tried again (1 min doubling to 1 h) and does not stop the other programs. Which data
  * each program took last is kept in DIR/hooks/.taken.json, so that a crash costs at most a run too many.
  *
- * hooks_want() and hooks_state() may be called from any thread; one thread runs.
+ * hooks_want(), hooks_state() and hooks_failures() may be called from any thread; one thread runs.
  */
 #ifndef CONTROLLER_HOOKS_H
 #define CONTROLLER_HOOKS_H
@@ -45,9 +45,11 @@ int64_t hooks_run_due(struct hooks *hooks, const struct context *ctx);
 struct hooks_state {
     size_t due;    /* targets with something to run now */
     size_t failed; /* programs that wait for another try */
-    char first_failure[512];
 };
 void hooks_state(struct hooks *hooks, struct hooks_state *ret);
+/* Adds "hook 'reload' for 'default/web-tls' and 2 more: exit status 1" of each program that failed, for each thing
+ * that it failed of. */
+void hooks_failures(struct hooks *hooks, struct strlist *to);
 
 /* --- hooks_program.c: one program --- */
 

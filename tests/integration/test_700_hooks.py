@@ -130,6 +130,16 @@ def test_failing_hook_is_told_the_others_run_and_it_is_tried_again(program):
     assert runs(program)[1:] == [f"10-bad a {serial(program)}"]
 
 
+def test_each_hook_that_failed_is_told_in_the_end(program):
+    for name, code in (("10-mail", 7), ("20-reload", 8)):
+        program.write_hook(name, f"#!/bin/sh\nexit {code}\n")
+    said = [line for line in once(program, 1).splitlines() if line.startswith("certlet: hook ")]
+    assert said == [
+        "certlet: hook '10-mail' for 'default/a-tls': exit status 7",
+        "certlet: hook '20-reload' for 'default/a-tls': exit status 8",
+    ]
+
+
 def test_hook_that_does_not_exist_as_a_program_is_told(program):
     program.write_hook("broken", "#!/no/such/interpreter\n")
     assert "broken" in once(program, 1)

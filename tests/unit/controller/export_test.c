@@ -406,6 +406,7 @@ struct bed {
     struct controllers controllers;
     struct reflector *certificates, *secrets;
     struct export *export;
+    char *failures;
 };
 
 static struct bed *bed_new(void)
@@ -442,6 +443,7 @@ static void bed_free(struct bed *bed)
     workqueue_free(bed->controllers.queue);
     store_close(bed->store);
     (void)nftw(bed->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    xfree(bed->failures);
     xfree(bed);
 }
 
@@ -516,6 +518,17 @@ static struct export_state state_of(struct bed *bed)
 
     export_state(bed->export, &state);
     return state;
+}
+
+/* What is said of what failed, a line each; lent until the next call. */
+static const char *failures_of(struct bed *bed)
+{
+    cleanup(strlist_deinit) struct strlist failures = {};
+
+    export_failures(bed->export, &failures);
+    xfree(bed->failures);
+    bed->failures = strlist_join(&failures, "\n");
+    return bed->failures;
 }
 
 TEST(the_secret_of_a_certificate_is_written_and_no_other)
@@ -625,7 +638,7 @@ TEST(a_disk_that_refuses_is_reported_and_later_all_is_well)
     ASSERT_TRUE(reflector_step(bed->certificates, &bed->ctx, &err) >= 0);
     ASSERT_TRUE(reconcile_next(bed, &err) < 0);
     ASSERT_EQ(state_of(bed).export_failed, 1);
-    ASSERT_CONTAINS(state_of(bed).first_failure, "/tls/default/web-tls'");
+    ASSERT_CONTAINS(failures_of(bed), "/tls/default/web-tls'");
     ASSERT_EQ(unlink(root), 0);
     workqueue_add(bed->controllers.queue, LANE_EXPORT, &key, PRIORITY_NORMAL);
     settle(bed);

@@ -19,6 +19,7 @@ struct bed {
     struct fake_clock clock;
     struct context ctx;
     struct hooks *hooks;
+    char *failures;
     int64_t timeout_ms;
     struct buf log;
 };
@@ -70,6 +71,7 @@ static void bed_free(struct bed *bed)
     log_set_sink(NULL, NULL);
     buf_deinit(&bed->log);
     (void)nftw(bed->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    xfree(bed->failures);
     xfree(bed);
 }
 
@@ -111,15 +113,20 @@ static char *output(struct bed *bed)
         ASSERT_STREQ(found_, expected);                                                            \
     } while (0)
 
-static void want(struct bed *bed, unsigned char hash)
+static void want_for(struct bed *bed, const char *secret, unsigned char hash)
 {
     struct hook_target target = {.namespace = "default",
                                  .certificate = "web",
-                                 .secret = "web-tls",
+                                 .secret = secret,
                                  .path = "/x/tls/default/web-tls",
                                  .hash = {hash}};
 
     hooks_want(bed->hooks, &target);
+}
+
+static void want(struct bed *bed, unsigned char hash)
+{
+    want_for(bed, "web-tls", hash);
 }
 
 static struct hooks_state state_of(struct bed *bed)
@@ -128,6 +135,17 @@ static struct hooks_state state_of(struct bed *bed)
 
     hooks_state(bed->hooks, &state);
     return state;
+}
+
+/* What is said of what failed, a line each; lent until the next call. */
+static const char *failures_of(struct bed *bed)
+{
+    cleanup(strlist_deinit) struct strlist failures = {};
+
+    hooks_failures(bed->hooks, &failures);
+    xfree(bed->failures);
+    bed->failures = strlist_join(&failures, "\n");
+    return bed->failures;
 }
 
 TEST(programs_run_once_for_each_new_data_in_order_of_name)
@@ -169,8 +187,27 @@ TEST(a_program_gets_the_named_environment_and_nothing_else_of_ours)
     ASSERT_CONTAINS(found, "PATH=");
     ASSERT_NULL(strstr(found, "hunter2"));
     ASSERT_CONTAINS(found, "\n4\n"); /* three, and the one by which ls reads */
-    ASSERT_CONTAINS(state_of(bed).first_failure, "ended by signal 13");
+    ASSERT_CONTAINS(failures_of(bed), "ended by signal 13");
     (void)close(leaked);
+    bed_free(bed);
+}
+
+TEST(each_program_that_failed_is_told_and_why)
+{
+    struct bed *bed = bed_new();
+
+    put_hook(bed, "fine", "true");
+    put_hook(bed, "mail", "exit 1");
+    put_hook(bed, "reload", "test $CERTLET_SECRET = web-tls && exit 3; exit 4");
+    ASSERT_STREQ(failures_of(bed), "");
+    want(bed, 1);
+    want_for(bed, "api-tls", 1);
+    want_for(bed, "www-tls", 1);
+    (void)hooks_run_due(bed->hooks, &bed->ctx);
+    ASSERT_EQ(state_of(bed).failed, 6);
+    ASSERT_STREQ(failures_of(bed), "hook 'mail' for 'default/web-tls' and 2 more: exit status 1\n"
+                                   "hook 'reload' for 'default/web-tls': exit status 3\n"
+                                   "hook 'reload' for 'default/api-tls' and 1 more: exit status 4");
     bed_free(bed);
 }
 
@@ -189,7 +226,7 @@ TEST(a_failure_is_tried_again_after_a_minute_doubling_to_an_hour)
         state = state_of(bed);
         ASSERT_EQ(state.due, 0);
         ASSERT_EQ(state.failed, 1);
-        ASSERT_STREQ(state.first_failure, "hook 'bad' for 'default/web-tls': exit status 3");
+        ASSERT_STREQ(failures_of(bed), "hook 'bad' for 'default/web-tls': exit status 3");
         fake_clock_advance(&bed->clock, waits[i] - 1);
         (void)hooks_run_due(bed->hooks, &bed->ctx);
         fake_clock_advance(&bed->clock, 1);
@@ -320,7 +357,7 @@ TEST(a_program_that_others_may_write_is_refused_and_the_next_one_runs)
     want(bed, 1);
     (void)hooks_run_due(bed->hooks, &bed->ctx);
     ASSERT_OUTPUT(bed, "b\n");
-    ASSERT_CONTAINS(state_of(bed).first_failure, "is writable by others (mode 0775)");
+    ASSERT_CONTAINS(failures_of(bed), "is writable by others (mode 0775)");
     bed_free(bed);
 }
 
@@ -336,7 +373,7 @@ TEST(folders_that_others_may_write_are_refused)
         want(bed, (unsigned char)i);
         (void)hooks_run_due(bed->hooks, &bed->ctx);
         ASSERT_OUTPUT(bed, "");
-        ASSERT_CONTAINS(state_of(bed).first_failure, "is writable by others");
+        ASSERT_CONTAINS(failures_of(bed), "is writable by others");
         ASSERT_EQ(chmod(folders[i], 0755), 0);
     }
     fake_clock_advance(&bed->clock, MINUTES(1));
@@ -357,7 +394,7 @@ TEST(a_program_of_another_user_is_refused)
     ASSERT_EQ(chown(path, 12345, 12345), 0);
     want(bed, 1);
     (void)hooks_run_due(bed->hooks, &bed->ctx);
-    ASSERT_CONTAINS(state_of(bed).first_failure, "belongs to another user (12345)");
+    ASSERT_CONTAINS(failures_of(bed), "belongs to another user (12345)");
     bed_free(bed);
 }
 
@@ -369,7 +406,7 @@ TEST(a_program_that_cannot_be_started_is_a_failure)
     put(path, "#!/no/such/interpreter\n", 0755);
     want(bed, 1);
     (void)hooks_run_due(bed->hooks, &bed->ctx);
-    ASSERT_CONTAINS(state_of(bed).first_failure, "starting '");
+    ASSERT_CONTAINS(failures_of(bed), "starting '");
     bed_free(bed);
 }
 
@@ -433,7 +470,7 @@ TEST(a_program_that_does_not_end_in_time_is_ended_with_its_children)
     put_hook(bed, "a", "exec 9>${OUT%out}pipe; tail -f /dev/null >&9 & wait");
     want(bed, 1);
     (void)hooks_run_due(bed->hooks, &bed->ctx);
-    ASSERT_CONTAINS(state_of(bed).first_failure, "ended after 3s, as --hook-timeout says");
+    ASSERT_CONTAINS(failures_of(bed), "ended after 3s, as --hook-timeout says");
     wait_for_all_to_end(fd);
     (void)close(fd);
     bed_free(bed);
@@ -504,6 +541,7 @@ TEST(the_cancel_ends_a_running_program_which_is_due_again)
 
 RUN_TESTS(cmocka_unit_test(programs_run_once_for_each_new_data_in_order_of_name),
           cmocka_unit_test(a_program_gets_the_named_environment_and_nothing_else_of_ours),
+          cmocka_unit_test(each_program_that_failed_is_told_and_why),
           cmocka_unit_test(a_failure_is_tried_again_after_a_minute_doubling_to_an_hour),
           cmocka_unit_test(newer_data_does_not_wait_for_the_retry_of_older),
           cmocka_unit_test(what_was_taken_is_known_after_a_restart),
