@@ -40,6 +40,21 @@ static int check_undecided(const struct certificate_request *request, struct err
     return 0;
 }
 
+/* Why an approval comes too late: nobody signs it any more. NULL: it does not. */
+static const char *why_unsigned(const struct decision *decision,
+                                const struct certificate_request *request)
+{
+    const struct conditions *conditions = &request->status.conditions;
+    const struct condition *invalid = condition_find(conditions, "InvalidRequest"),
+                           *ready = condition_find(conditions, "Ready");
+
+    if (decision->verdict != &approval)
+        return NULL;
+    if (invalid && invalid->status == CONDITION_TRUE)
+        return str_or(invalid->message, "it is invalid");
+    return ready && streq(ready->reason, "Failed") ? str_or(ready->message, "it has failed") : NULL;
+}
+
 static int write_verdict(const struct decision *decision, const struct object *object,
                          struct err *err)
 {
@@ -63,8 +78,12 @@ static int write_verdict(const struct decision *decision, const struct object *o
                         STORE_STATUS, "certlet-approve", body, NULL, err);
 }
 
-static int decide_once(const struct decision *decision, const struct key *key, struct err *err)
+/* *ret_unsigned: why nothing comes of it, for the caller to free; NULL: it is signed now. */
+static int decide_once(const struct decision *decision, const struct key *key, char **ret_unsigned,
+                       struct err *err)
 {
+    const char *why;
+
     cleanup(json_unref) struct json *json = NULL;
     cleanup(object_unref) const struct object *object = NULL;
     int r = store_get(decision->place->store, &decision->ctx, &kind_certificate_request.resource,
@@ -72,21 +91,34 @@ static int decide_once(const struct decision *decision, const struct key *key, s
 
     if (r == 0)
         r = object_decode(&kind_certificate_request, json, NULL, &object, err);
-    return r == 0 ? write_verdict(decision, object, err) : r;
+    if (r == 0)
+        r = write_verdict(decision, object, err);
+    if (r < 0)
+        return r;
+    why = why_unsigned(decision, (const struct certificate_request *)object);
+    *ret_unsigned = why ? xstrdup(why) : NULL;
+    if (why)
+        str_clean(*ret_unsigned);
+    return 0;
 }
 
 static int decide(const struct decision *decision, const char *name, struct err *err)
 {
-    cleanup(xfree) char *text = xstrdup(name);
+    cleanup(xfree) char *text = xstrdup(name), *unsigned_ = NULL;
     struct key key = place_key(decision->place, text);
     int r = ERR_CONFLICT;
 
     for (int i = 0; i < TRIES_MAX && r == ERR_CONFLICT; i++)
-        r = decide_once(decision, &key, err);
+        r = decide_once(decision, &key, &unsigned_, err);
     if (r == ERR_NOT_FOUND)
         return r; /* it names the request */
     if (r < 0)
         return err_wrap(err, "CertificateRequest '%s/%s'", key.namespace, key.name);
+    if (unsigned_)
+        return err_set(err, ERR_INVALID,
+                       "CertificateRequest '%s/%s' is approved, but will not be signed: %s; make a "
+                       "new one",
+                       key.namespace, key.name, unsigned_);
     printf("%s/%s: %s\n", key.namespace, key.name, decision->verdict->done);
     return 0;
 }
@@ -147,10 +179,11 @@ static int run(struct decision *decision, const char *synopsis, const char *abou
     return decide_all(decision, names, count, &usage);
 }
 
-#define ABOUT_SECOND_PART                                                                               \
-    "What was decided once stays so: such a request is refused. It takes the permission 'approve' on\n" \
-    "'signers' of cert-manager.io for the issuer, and 'update' on 'certificaterequests/status'.\n"      \
-    "Exit code 0: all done, 1: not all, 4: the folder or cluster cannot be used."
+#define ABOUT_SECOND_PART                                                                                          \
+    "What was decided once stays so: such a request is refused. It takes the permission 'approve' on\n"            \
+    "'signers' of cert-manager.io for the issuer, and 'update' on 'certificaterequests/status'.\n"                 \
+    "Exit code 0: all done, 1: not all, or what is approved will not be signed, 4: the folder or cluster cannot\n" \
+    "be used."
 
 int command_approve(int argc, char **argv)
 {

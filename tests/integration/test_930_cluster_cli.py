@@ -581,6 +581,19 @@ def test_approve_and_deny_write_the_condition_once(cluster, admin):
     assert lost.returncode == 1 and f"'{namespace}/nobody': not found" in lost.stderr
 
 
+def test_approve_says_that_a_request_will_not_be_signed_all_the_same(cluster, admin):
+    namespace = "decide-late"
+    invalid = {"type": "InvalidRequest", "status": "True", "reason": "InvalidSpec", "message": "no\x1b[1m CSR"}
+    failed = {"type": "Ready", "status": "False", "reason": "Failed", "message": "refused"}
+    put(cluster, request(namespace, "invalid"), {"conditions": [invalid, failed]})
+    put(cluster, request(namespace, "failed"), {"conditions": [failed]})
+    for name, why in (("invalid", "no?[1m CSR"), ("failed", "refused")):
+        done = admin.command("approve", "-n", namespace, name)
+        assert done.returncode == 1 and not done.stdout
+        assert f"'{namespace}/{name}' is approved, but will not be signed: {why}; make a new one" in done.stderr
+        assert conditions_of(cluster, f"{REQUESTS}/{name}", namespace)["Approved"]["status"] == "True"
+
+
 def test_approve_of_who_may_not_names_what_is_missing(cluster, user):
     namespace = "decide-403"
     put(cluster, request(namespace, "one"))
