@@ -148,6 +148,11 @@ void request_approve(struct certificate_request_status *status, int64_t now_ms,
 void request_issue(struct certificate_request_status *status, const struct sign_result *result,
                    int64_t now_ms, struct arena *arena);
 
+/* --- order_place.c --- */
+
+/* The counter is there from the start, with 0: what rises from nothing is no increase to whoever watches it. */
+void orders_in_doubt_begin(struct metrics *metrics);
+
 /* --- objects.c: reads and writes that every reconciler needs --- */
 
 /* The issuer a reference means, from the caches; NULL when it does not exist (or is of another group). */

@@ -147,6 +147,11 @@ static const struct metric_family orders_in_doubt = {
     .help = "newOrder requests whose answer was lost: the CA may hold an order that nobody uses.",
 };
 
+void orders_in_doubt_begin(struct metrics *metrics)
+{
+    metrics_add(metrics, &orders_in_doubt, NULL, 0);
+}
+
 /* Refused by the CA, or never sent: our shares, a closed gate, a directory that does not fit. */
 static bool cost_nothing(int code, const struct acme_problem *problem)
 {

@@ -97,6 +97,8 @@ static void connect_parts(struct controllers *self, const struct controllers_par
     self->solvers = parts->solvers;
     self->solvers->values = solver_values_new(self->caches.secrets);
     self->started_at_ms = clock_wall_ms(parts->clock);
+    if (self->metrics)
+        orders_in_doubt_begin(self->metrics);
     self->issuers = (struct issuers){
         .store = parts->store,
         .http = parts->http,
