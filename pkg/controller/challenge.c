@@ -161,6 +161,8 @@ static int add_finalizer(struct run *run, struct err *err)
     now->object.metadata.resource_version = arena_strdup(
         run->arena, json_as_text(json_path(stored, "metadata.resourceVersion")));
     run->challenge = now;
+    if (!run->means) /* else somebody has taken off the first one */
+        challenges_note_untouched(run->self->challenges, now->object.metadata.uid);
     return 0;
 }
 
@@ -276,6 +278,8 @@ static int clean_up(struct run *run, struct err *err)
 
     if (!has_finalizer(run->challenge))
         return 0;
+    if (challenges_is_untouched(run->self->challenges, run->challenge->object.metadata.uid))
+        return drop_finalizer(run, err); /* nothing is waited for where nothing was written */
     if (end)
         return give_up(run, end, err);
     r = take_back(run, &why);
@@ -432,13 +436,25 @@ static void note_means(struct run *run)
     run->task.secrets = run->means->secrets;
 }
 
+/* The solver, with a note whether it can have written anything. */
+static int present_noted(struct run *run, struct err *why)
+{
+    const char *uid = run->challenge->object.metadata.uid;
+    bool was_untouched = challenges_touch(run->self->challenges, uid);
+    int r = run->ops->present(run->self->solvers, run->ctx, &run->task, why);
+
+    if (was_untouched && solver_wrote_nothing(run->ops, r))
+        challenges_note_untouched(run->self->challenges, uid);
+    return r;
+}
+
 static int present(struct run *run, struct err *err)
 {
     struct err why = {};
     int r;
 
     note_means(run);
-    r = run->ops->present(run->self->solvers, run->ctx, &run->task, &why);
+    r = present_noted(run, &why);
     if (r == 0)
         return 0;
     if (r == ERR_CANCELED || r == ERR_BUSY) {

@@ -6,9 +6,10 @@
 
 struct challenges {
     struct mutex mutex;
-    struct map *asked; /* uid to int64_t */
-    struct map *means; /* uid to struct challenge_means */
-    struct map *line;  /* "namespace/name", in order of coming; no values */
+    struct map *asked;     /* uid to int64_t */
+    struct map *means;     /* uid to struct challenge_means */
+    struct map *line;      /* "namespace/name", in order of coming; no values */
+    struct map *untouched; /* uids; no values */
 };
 
 /* --- means --- */
@@ -73,6 +74,7 @@ struct challenges *challenges_new(void)
     self->asked = map_new(xfree);
     self->means = map_new(unref_means);
     self->line = map_new(NULL);
+    self->untouched = map_new(NULL);
     return self;
 }
 
@@ -83,6 +85,7 @@ void challenges_free(struct challenges *self)
     map_free(self->asked);
     map_free(self->means);
     map_free(self->line);
+    map_free(self->untouched);
     mutex_deinit(&self->mutex);
     xfree(self);
 }
@@ -115,6 +118,28 @@ void challenges_forget(struct challenges *self, const char *uid)
 
     map_remove(self->asked, uid);
     map_remove(self->means, uid);
+    map_remove(self->untouched, uid);
+}
+
+void challenges_note_untouched(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_set(self->untouched, uid, self);
+}
+
+bool challenges_is_untouched(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    return map_has(self->untouched, uid);
+}
+
+bool challenges_touch(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    return map_remove(self->untouched, uid);
 }
 
 void challenges_queue(struct challenges *self, const struct key *key)

@@ -38,6 +38,16 @@ struct challenge_means *challenges_note_means(struct challenges *challenges, con
 /* The caller gets a reference; NULL: not presented by this process. */
 struct challenge_means *challenges_means(struct challenges *challenges, const char *uid);
 
+/*
+ * Is nothing of it at a provider, for sure? So it is from when this process has put the finalizer on, which stands
+ * before any presentation, as long as each presentation since was refused before anything was written. After a
+ * restart nobody knows.
+ */
+void challenges_note_untouched(struct challenges *challenges, const char *uid);
+bool challenges_is_untouched(struct challenges *challenges, const char *uid);
+/* It is being presented; returns whether it was untouched until now. */
+bool challenges_touch(struct challenges *challenges, const char *uid);
+
 /* When the CA was asked to validate the challenge with this uid; 0: not by this process. */
 int64_t challenges_asked_ms(struct challenges *challenges, const char *uid);
 void challenges_note_asked(struct challenges *challenges, const char *uid, int64_t at_ms);

@@ -63,7 +63,8 @@ struct solver_ops {
     const char *acme_type;   /* "dns-01" */
     bool lives_in_process;   /* what present made ends with the process: call it in every run */
     int64_t check_budget_ms; /* after so long without success the CA is asked anyway */
-    /* ERR_INVALID, ERR_UNSUPPORTED: configuration; ERR_NOT_FOUND: missing Secret; others: later. */
+    /* ERR_INVALID, ERR_UNSUPPORTED: configuration; ERR_NOT_FOUND: missing Secret; ERR_DENIED: refused by who was
+     * asked; in all these nothing was written. Others: later, and what was sent may have been done. */
     int (*present)(struct solvers *solvers, const struct context *ctx,
                    const struct solver_task *task, struct err *err);
     /* 0: every server shows it. ERR_UNAVAILABLE: not yet, with what was seen where. */
@@ -74,6 +75,8 @@ struct solver_ops {
 };
 extern const struct solver_ops solver_dns01, solver_http01;
 const struct solver_ops *solver_of(int challenge_type); /* NULL: none */
+/* Is it by this error of present certain that nothing was written? */
+bool solver_wrote_nothing(const struct solver_ops *ops, int code);
 
 /* Checks a solver's configuration without I/O but for Secrets that must exist: for the Issuer's
  * Ready condition (InvalidSolver) and `certlet check`. `store` NULL: Secrets are not looked at. */

@@ -1098,6 +1098,22 @@ TEST(a_record_that_cannot_be_taken_back_is_tried_again)
     sim_free(sim);
 }
 
+/* A name server that takes no updates takes none back either. */
+TEST(what_was_never_written_keeps_no_challenge)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_apply(sim, SIM_CERTIFICATE("other", "[www.example.net]", "")); /* not the end of all */
+    sim_advance(sim, HOURS(1));
+    ASSERT_EQ(sim_count(sim, "challenge"), 1);
+    sim_delete(sim, "certificate/web");
+    sim_advance(sim, MINUTES(1));
+    ASSERT_EQ(sim_count(sim, "challenge"), 0);
+    sim_free(sim);
+}
+
 static void end_outage_and_expect_no_record(struct sim *sim)
 {
     ASSERT_EQ(sim_count(sim, "challenge"), 1);
@@ -1106,6 +1122,27 @@ static void end_outage_and_expect_no_record(struct sim *sim)
     sim_advance(sim, HOURS(1));
     ASSERT_EQ(sim_count(sim, "challenge"), 0);
     ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+}
+
+/* Written perhaps, or by a process that is not there any more: it is taken back first. */
+TEST(what_may_have_been_written_keeps_its_challenge_until_it_is_taken_back)
+{
+    for (int i = 0; i < 2; i++) {
+        struct sim *sim = sim_with_issuer();
+
+        fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_LOSES);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_apply(sim, SIM_CERTIFICATE("other", "[www.example.net]", ""));
+        sim_advance(sim, MINUTES(1));
+        fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
+        if (i)
+            sim_restart(sim);
+        sim_advance(sim, HOURS(1));
+        sim_delete(sim, "certificate/web");
+        sim_advance(sim, HOURS(1));
+        end_outage_and_expect_no_record(sim);
+        sim_free(sim);
+    }
 }
 
 /* The name server takes no updates for a long time: who gives up leaves the record there for ever. */
@@ -1523,6 +1560,8 @@ RUN_TESTS(
     cmocka_unit_test(names_of_one_namespace_do_not_hold_all_places),
     cmocka_unit_test(challenges_whose_issuer_or_ca_is_away_hold_no_places),
     cmocka_unit_test(a_record_that_cannot_be_taken_back_is_tried_again),
+    cmocka_unit_test(what_was_never_written_keeps_no_challenge),
+    cmocka_unit_test(what_may_have_been_written_keeps_its_challenge_until_it_is_taken_back),
     cmocka_unit_test(a_record_is_taken_back_however_long_the_name_server_was_away),
     cmocka_unit_test(a_deleted_certificate_leaves_no_record_after_a_long_outage),
     cmocka_unit_test(clean_up_is_given_up_after_an_hour_where_nothing_else_is_left),
