@@ -78,14 +78,13 @@ static int write_verdict(const struct decision *decision, const struct object *o
                         STORE_STATUS, "certlet-approve", body, NULL, err);
 }
 
-/* *ret_unsigned: why nothing comes of it, for the caller to free; NULL: it is signed now. */
-static int decide_once(const struct decision *decision, const struct key *key, char **ret_unsigned,
+/* *ret_obstacle: why nothing comes of it, for the caller to free; NULL: it is signed now. */
+static int decide_once(const struct decision *decision, const struct key *key, char **ret_obstacle,
                        struct err *err)
 {
-    const char *why;
-
     cleanup(json_unref) struct json *json = NULL;
     cleanup(object_unref) const struct object *object = NULL;
+    const char *why;
     int r = store_get(decision->place->store, &decision->ctx, &kind_certificate_request.resource,
                       key, &json, err);
 
@@ -96,29 +95,29 @@ static int decide_once(const struct decision *decision, const struct key *key, c
     if (r < 0)
         return r;
     why = why_unsigned(decision, (const struct certificate_request *)object);
-    *ret_unsigned = why ? xstrdup(why) : NULL;
+    *ret_obstacle = why ? xstrdup(why) : NULL;
     if (why)
-        str_clean(*ret_unsigned);
+        str_clean(*ret_obstacle);
     return 0;
 }
 
 static int decide(const struct decision *decision, const char *name, struct err *err)
 {
-    cleanup(xfree) char *text = xstrdup(name), *unsigned_ = NULL;
+    cleanup(xfree) char *text = xstrdup(name), *obstacle = NULL;
     struct key key = place_key(decision->place, text);
     int r = ERR_CONFLICT;
 
     for (int i = 0; i < TRIES_MAX && r == ERR_CONFLICT; i++)
-        r = decide_once(decision, &key, &unsigned_, err);
+        r = decide_once(decision, &key, &obstacle, err);
     if (r == ERR_NOT_FOUND)
         return r; /* it names the request */
     if (r < 0)
         return err_wrap(err, "CertificateRequest '%s/%s'", key.namespace, key.name);
-    if (unsigned_)
+    if (obstacle)
         return err_set(err, ERR_INVALID,
                        "CertificateRequest '%s/%s' is approved, but will not be signed: %s; make a "
                        "new one",
-                       key.namespace, key.name, unsigned_);
+                       key.namespace, key.name, obstacle);
     printf("%s/%s: %s\n", key.namespace, key.name, decision->verdict->done);
     return 0;
 }

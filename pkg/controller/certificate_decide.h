@@ -80,9 +80,8 @@ struct certificate_decision {
     const char
         *window_problem; /* START, ISSUE_AT_ONCE: why it is renewed outside of its windows; NULL */
     int64_t next_ms;     /* look again; 0: when something changes */
-    int64_t
-        held_until_ms; /* what is due does not begin before: a back-off, or another writer of the
-                            * Secret; 0: nothing is held back */
+    /* What is due does not begin before: a back-off, or another writer of the Secret; 0: nothing is held back. */
+    int64_t held_until_ms;
 };
 void certificate_decide(const struct certificate_facts *facts,
                         const struct certificate_policy *policy, struct arena *arena,
