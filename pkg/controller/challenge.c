@@ -50,6 +50,8 @@ static struct author author_of(const struct run *run)
 
 static int save(struct run *run, struct err *err)
 {
+    if (!run->status.processing) /* before the store tells of it, which wakes the next in line */
+        challenges_give_place(run->self->challenges, run->challenge->object.metadata.uid);
     if (fields_equal(&challenge_status_fields, &run->challenge->status, &run->status))
         return 0;
     return write_status(author_of(run), &run->challenge->object, &run->status, err);
@@ -475,26 +477,46 @@ static int present(struct run *run, struct err *err)
     return why.code;
 }
 
-static void count(void *arg, const void *object)
+struct place_count {
+    struct challenges *challenges;
+    size_t stored;
+};
+
+static void count_stored(void *arg, const void *object)
 {
-    ++*(size_t *)arg;
+    struct place_count *count = arg;
+
+    count->stored += !challenges_has_place(count->challenges,
+                                           ((const struct object *)object)->metadata.uid);
 }
 
-static size_t places_held(struct run *run, const char *who)
+static size_t places_stored(struct run *run, const char *who)
 {
-    size_t held = 0;
+    struct place_count count = {.challenges = run->self->challenges};
 
-    cache_visit_index(run->self->caches.challenges, INDEX_PLACE, who, count, &held);
-    return held;
+    cache_visit_index(run->self->caches.challenges, INDEX_PLACE, who, count_stored, &count);
+    return count.stored;
 }
 
 /* A quarter of the places is not for one namespace, whose names may all lead nowhere. */
-static bool has_place(struct run *run)
+static bool take_place(struct run *run)
 {
     size_t most = (size_t)run->self->options.max_challenges;
-    size_t most_of_one = most - most / 4;
+    struct places places = {.stored = places_stored(run, "*"),
+                            .stored_of_one = places_stored(run, run->key->namespace),
+                            .most = most,
+                            .most_of_one = most - most / 4};
 
-    return places_held(run, "*") < most && places_held(run, run->key->namespace) < most_of_one;
+    return challenge_holds_place(run->challenge) ||
+           challenges_take_place(run->self->challenges, &run->challenge->object, &places);
+}
+
+static int wait_for_place(struct run *run)
+{
+    challenges_queue(run->self->challenges, run->key, run->challenge->status.presented);
+    /* for places that got free unseen */
+    run->result->requeue_at_ms = context_now_ms(run->ctx) + run->self->options.check_retry_ms;
+    return 0;
 }
 
 /* First look: the CA's authorization, then the solver. */
@@ -505,12 +527,8 @@ static int begin(struct run *run, struct err *err)
     struct err why = {};
     int r;
 
-    if (!has_place(run)) {
-        challenges_queue(run->self->challenges,
-                         run->key); /* the timer is for places that got free unseen */
-        run->result->requeue_at_ms = context_now_ms(run->ctx) + run->self->options.check_retry_ms;
-        return 0;
-    }
+    if (!take_place(run))
+        return wait_for_place(run);
     r = read_authorization(run, &authorization, &why, &problem);
     if (r < 0)
         return settle(run, r, &problem, &why, "retrieve authorization", err);
@@ -680,6 +698,8 @@ static int go_on(struct run *run, struct err *err)
     struct err why = {};
     int r;
 
+    if (!take_place(run))
+        return wait_for_place(run); /* it gave its own up when it had to wait */
     run->status.processing = true;
     if (run->ops->lives_in_process) {
         r = present(run, err);
@@ -764,8 +784,7 @@ static int reconcile(struct run *run, struct err *err)
         if (run->ops)
             run->task.solver = current_solver(run, &why);
     }
-    if (!challenge->object.metadata.deletion_timestamp_ms &&
-        !state_is_final(challenge->status.state))
+    if (challenge_is_open(challenge))
         return reconcile_open(run, &why, err);
     go_by_means(run);
     if (!run->task.solver)
@@ -804,6 +823,8 @@ int challenge_reconcile(void *controllers, const struct context *ctx, const stru
                                    : key->namespace,
     };
     r = reconcile(&run, err);
+    if (!run.status.processing || !challenge_is_open(challenge))
+        challenges_give_place(self->challenges, challenge->object.metadata.uid);
     challenge_means_unref(run.means);
     return r;
 }

@@ -8,8 +8,9 @@ struct challenges {
     struct mutex mutex;
     struct map *asked;     /* uid to int64_t */
     struct map *means;     /* uid to struct challenge_means */
-    struct map *line;      /* "namespace/name", in order of coming; no values */
+    struct map *lines[2];  /* presented, and not; "namespace/name", in order of coming; no values */
     struct map *untouched; /* uids; no values */
+    struct map *places;    /* uid to namespace */
 };
 
 /* --- means --- */
@@ -61,9 +62,15 @@ struct challenge_means *challenges_means(struct challenges *self, const char *ui
 
 /* --- the rest --- */
 
+bool challenge_is_open(const struct challenge *challenge)
+{
+    return challenge && !challenge->object.metadata.deletion_timestamp_ms &&
+           !state_is_final(challenge->status.state);
+}
+
 bool challenge_holds_place(const struct challenge *challenge)
 {
-    return challenge && challenge->status.processing && !state_is_final(challenge->status.state);
+    return challenge_is_open(challenge) && challenge->status.processing;
 }
 
 struct challenges *challenges_new(void)
@@ -73,8 +80,10 @@ struct challenges *challenges_new(void)
     mutex_init(&self->mutex);
     self->asked = map_new(xfree);
     self->means = map_new(unref_means);
-    self->line = map_new(NULL);
+    self->lines[0] = map_new(NULL);
+    self->lines[1] = map_new(NULL);
     self->untouched = map_new(NULL);
+    self->places = map_new(xfree);
     return self;
 }
 
@@ -84,8 +93,10 @@ void challenges_free(struct challenges *self)
         return;
     map_free(self->asked);
     map_free(self->means);
-    map_free(self->line);
+    map_free(self->lines[0]);
+    map_free(self->lines[1]);
     map_free(self->untouched);
+    map_free(self->places);
     mutex_deinit(&self->mutex);
     xfree(self);
 }
@@ -119,7 +130,50 @@ void challenges_forget(struct challenges *self, const char *uid)
     map_remove(self->asked, uid);
     map_remove(self->means, uid);
     map_remove(self->untouched, uid);
+    map_remove(self->places, uid);
 }
+
+/* --- places --- */
+
+static size_t places_of(const struct challenges *self, const char *namespace)
+{
+    size_t found = 0;
+
+    map_for_each (entry, self->places)
+        found += streq(map_entry_value(entry), namespace);
+    return found;
+}
+
+bool challenges_take_place(struct challenges *self, const struct object *challenge,
+                           const struct places *places)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const char *uid = challenge->metadata.uid, *namespace = challenge->metadata.namespace;
+
+    if (map_has(self->places, uid))
+        return true;
+    if (places->stored + map_len(self->places) >= places->most ||
+        places->stored_of_one + places_of(self, namespace) >= places->most_of_one)
+        return false;
+    map_set(self->places, uid, xstrdup(namespace));
+    return true;
+}
+
+void challenges_give_place(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    map_remove(self->places, uid);
+}
+
+bool challenges_has_place(struct challenges *self, const char *uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+
+    return map_has(self->places, uid);
+}
+
+/* --- what was presented --- */
 
 void challenges_note_untouched(struct challenges *self, const char *uid)
 {
@@ -142,25 +196,27 @@ bool challenges_touch(struct challenges *self, const char *uid)
     return map_remove(self->untouched, uid);
 }
 
-void challenges_queue(struct challenges *self, const struct key *key)
+void challenges_queue(struct challenges *self, const struct key *key, bool is_presented)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct map *line = self->lines[is_presented ? 0 : 1];
     char text[KEY_TEXT_MAX];
 
     key_format(key, text);
-    if (!map_has(self->line, text))
-        map_set(self->line, text, self);
+    if (!map_has(line, text))
+        map_set(line, text, self);
 }
 
 char *challenges_next(struct challenges *self)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
-    const struct map_entry *first = map_first(self->line);
+    struct map *line = self->lines[map_len(self->lines[0]) > 0 ? 0 : 1];
+    const struct map_entry *first = map_first(line);
     char *text;
 
     if (!first)
         return NULL;
     text = xstrdup(map_entry_key(first));
-    map_remove(self->line, text);
+    map_remove(line, text);
     return text;
 }

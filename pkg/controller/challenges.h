@@ -11,7 +11,10 @@
 #include "api/issuer.h"
 #include "solver/solver.h"
 
-/* One of --max-concurrent-challenges: from its presentation to its end. NULL holds none. */
+/* Is there something to be done for it besides cleaning up? NULL: no. */
+bool challenge_is_open(const struct challenge *challenge);
+/* One of --max-concurrent-challenges, as the store tells: from its presentation to its end, but for the pauses after
+ * an error. NULL holds none. */
 bool challenge_holds_place(const struct challenge *challenge);
 
 struct challenges;
@@ -51,8 +54,21 @@ bool challenges_touch(struct challenges *challenges, const char *uid);
 /* When the CA was asked to validate the challenge with this uid; 0: not by this process. */
 int64_t challenges_asked_ms(struct challenges *challenges, const char *uid);
 void challenges_note_asked(struct challenges *challenges, const char *uid, int64_t at_ms);
-/* All places are taken (--max-concurrent-challenges): in line, once. */
-void challenges_queue(struct challenges *challenges, const struct key *key);
+/*
+ * What has a place, and does not say so in the store yet: it is not written for this alone, and several workers take
+ * one at once. `stored` are the places of others that the store tells of, in all and of the namespace.
+ */
+struct places {
+    size_t stored, stored_of_one;
+    size_t most, most_of_one;
+};
+/* Has it one now? It may have had it before. */
+bool challenges_take_place(struct challenges *challenges, const struct object *challenge,
+                           const struct places *places);
+void challenges_give_place(struct challenges *challenges, const char *uid);
+bool challenges_has_place(struct challenges *challenges, const char *uid);
+/* All places are taken (--max-concurrent-challenges): in line, once. What is presented goes on before others begin. */
+void challenges_queue(struct challenges *challenges, const struct key *key, bool is_presented);
 /* The next in line, as "namespace/name" owned by the caller; NULL when nobody waits. */
 char *challenges_next(struct challenges *challenges);
 /* It has ended: it may still have to be cleaned up. */

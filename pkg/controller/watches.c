@@ -287,12 +287,19 @@ static void wake_next_in_line(const struct wake *wake)
     workqueue_add(wake->self->queue, LANE_CHALLENGES, &key, wake->priority);
 }
 
+/* Not every place is told of in the store (challenges.h): what has ended may have had one. */
+static bool gives_place(const struct challenge *before, const struct challenge *after)
+{
+    return (challenge_holds_place(before) && !challenge_holds_place(after)) ||
+           (challenge_is_open(before) && !challenge_is_open(after));
+}
+
 static void challenge_changed(void *self, const struct key *key, const void *before,
                               const void *after, bool initial)
 {
     struct wake wake = wake_of(self, initial);
 
-    if (challenge_holds_place(before) && !challenge_holds_place(after))
+    if (gives_place(before, after))
         wake_next_in_line(&wake);
     if (!after)
         challenges_forget(wake.self->challenges, ((const struct object *)before)->metadata.uid);

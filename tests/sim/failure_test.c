@@ -1008,6 +1008,72 @@ static const char certificate_elsewhere[] =
     "  secretName: web-tls\n  issuerRef: {name: acme}\n"
     "  privateKey: {algorithm: ECDSA, size: 256}\n";
 
+/* cert-manager takes a place before it presents anything, and may have taken all of them. */
+TEST(who_has_a_place_already_does_not_wait_for_one)
+{
+    struct sim_options options = {.start_ms = START, .max_challenges = 1};
+    struct sim *sim = sim_new_with(&options);
+
+    sim_apply(sim, SIM_ISSUER);
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(20));
+    sim_swap_in(sim);
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_FINE);
+    sim_advance(sim, HOURS(1));
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
+/* It gave its place up when the CA failed it, and others have taken it since. */
+TEST(who_goes_on_after_a_pause_waits_for_a_place_again)
+{
+    struct sim_options options = {.start_ms = START, .max_challenges = 4};
+    struct sim *sim = sim_new_with(&options);
+
+    fake_dns_set_late(sim_dns(sim), "example.com", HOURS(1));
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    sim_fail_ca(sim, "challenge", FAKE_CA_HTML, false, 1);
+    sim_apply(sim, SIM_CERTIFICATE("paused", "[www.example.net]", ""));
+    sim_advance(sim, SECONDS(2));
+    for (int i = 0; i < 5; i++) {
+        cleanup(xfree) char *yaml = xasprintf(SIM_CERTIFICATE("c%d", "[c%d.example.com]", ""), i, i,
+                                              i);
+
+        sim_apply(sim, yaml);
+    }
+    sim_advance(sim, MINUTES(2)); /* three quarters of the places are taken, for five minutes */
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "challenge"), 1);
+    sim_advance(sim, MINUTES(5)); /* and those that have not begun come behind it */
+    expect_ready(sim, "certificate/paused");
+    ASSERT_STREQ(sim_condition(sim, "certificate/c4", "Ready"), "False");
+    sim_advance(sim, HOURS(1));
+    expect_ready(sim, "certificate/c4");
+    sim_free(sim);
+}
+
+/* What is only cleaned up any more has no place, however long that takes. */
+TEST(challenges_that_were_deleted_hold_no_places)
+{
+    struct sim_options options = {.start_ms = START, .max_challenges = 1};
+    struct sim *sim = sim_new_with(&options);
+
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(1));
+    sim_apply(sim, SIM_ISSUER);
+    sim_apply(sim, SIM_CERTIFICATE("gone", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(10));
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
+    sim_apply(sim, SIM_CERTIFICATE("other", "[www.example.net]", ""));
+    sim_delete(sim, "certificate/gone");
+    sim_advance(sim, MINUTES(1));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    expect_ready(sim, "certificate/other");
+    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_FINE);
+    sim_advance(sim, HOURS(1));
+    sim_free(sim);
+}
+
 TEST(names_of_one_namespace_do_not_hold_all_places)
 {
     struct sim_options options = {.start_ms = START, .max_challenges = 4};
@@ -1557,6 +1623,9 @@ RUN_TESTS(
     cmocka_unit_test(another_account_key_makes_another_account),
     cmocka_unit_test(a_failed_validation_is_a_failed_attempt_and_leaves_no_record),
     cmocka_unit_test(a_dead_name_server_is_named_and_delays_nobody_else),
+    cmocka_unit_test(who_has_a_place_already_does_not_wait_for_one),
+    cmocka_unit_test(who_goes_on_after_a_pause_waits_for_a_place_again),
+    cmocka_unit_test(challenges_that_were_deleted_hold_no_places),
     cmocka_unit_test(names_of_one_namespace_do_not_hold_all_places),
     cmocka_unit_test(challenges_whose_issuer_or_ca_is_away_hold_no_places),
     cmocka_unit_test(a_record_that_cannot_be_taken_back_is_tried_again),
