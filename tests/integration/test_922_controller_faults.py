@@ -663,7 +663,7 @@ def test_an_uninstall_while_issuing_leaves_nothing_stuck(controller, cluster, bi
     scene.wait_presented("web")
     scene.wait_presented("other")
     controller.kill()
-    uninstall = documented("Uninstall", "delete -k")
+    uninstall = documented("Uninstall", "-k deploy")
     tidy = documented("Uninstall", "finalizers")
     removing = {}
     try:
