@@ -13,7 +13,7 @@ import pytest
 from support import manifests as m
 from support import pki
 from support.bed import wait_until
-from support.certlet import solver_flags
+from support.certlet import Certlet, solver_flags
 from support.controller import (
     ACCOUNT,
     NAMESPACE,
@@ -408,7 +408,7 @@ def a_pair(folder, name):
     return {"data": encoded}
 
 
-def test_a_foreign_writer_of_our_secret_is_corrected_once_and_then_named(cluster, scenes, tmp_path):
+def test_a_foreign_writer_of_our_secret_is_corrected_once_and_then_named(binary, cluster, scenes, tmp_path):
     scene = scenes()
     scene.ask("web")
     scene.wait_ready()
@@ -444,6 +444,11 @@ def test_a_foreign_writer_of_our_secret_is_corrected_once_and_then_named(cluster
 
     wait_until(is_told, 10, "an event that names the writer")
     assert len(is_told()) == 1 and is_told()[0].startswith("'somebody' keeps overwriting the Secret 'web-tls'")
+    planner = Certlet(binary, tmp_path / "plan", env={"KUBECONFIG": str(cluster.kubeconfig)})
+    done = planner.command("plan", "-n", scene.namespace, "-o", "json")
+    (row,) = json.loads(done.stdout)["certificates"]
+    assert done.returncode == 1 and (row["what"], row["reason"]) == ("hold", "SecretOverwritten")
+    assert f"left alone until {row['notBefore']};" in row["message"]
 
 
 def mallory(cluster, namespace):
