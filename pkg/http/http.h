@@ -116,6 +116,8 @@ DEFINE_CLEANUP(struct http_stream, http_stream_close);
 
 /* URL helpers over curl's own parser. The host comes in lower case, IPv6 without brackets. */
 int http_url_host(const char *url, char **ret, struct err *err);
+/* Scheme, host and port; a port that is left out is the scheme's. False where one of them is no URL. */
+bool http_url_same_origin(const char *a, const char *b);
 /* ERR_INVALID unless it is an absolute https URL with a host and no user part. */
 int http_url_check_https(const char *url, struct err *err);
 int http_url_resolve(const char *base, const char *reference, char **ret, struct err *err);

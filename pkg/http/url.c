@@ -129,6 +129,14 @@ int http_url_host(const char *url, char **ret, struct err *err)
     return 0;
 }
 
+bool http_url_same_origin(const char *a, const char *b)
+{
+    cleanup(url_parts_deinit) struct url_parts parts_a = {}, parts_b = {};
+
+    return url_split(a, &parts_a, NULL) == 0 && url_split(b, &parts_b, NULL) == 0 &&
+           streq(parts_a.origin, parts_b.origin);
+}
+
 int http_url_check_https(const char *url, struct err *err)
 {
     cleanup(curl_url_cleanup) CURLU *parsed = NULL;

@@ -250,21 +250,13 @@ static const struct issuer_acme_status *stored_account(const struct setup *setup
     return acme && !str_empty(acme->uri) && !setup->key_is_new ? acme : NULL;
 }
 
-static bool same_host(const char *a, const char *b)
-{
-    cleanup(xfree) char *host_a = NULL, *host_b = NULL;
-
-    return http_url_host(a, &host_a, NULL) == 0 && http_url_host(b, &host_b, NULL) == 0 &&
-           streq(host_a, host_b);
-}
-
 /* Registered before with these settings, and nothing has changed since (behaviour.md 7, step 5). Whether
  * the Issuer is ready now does not matter: an external account key may be good for one use only. */
 static bool is_registered(const struct setup *setup)
 {
     const struct issuer_acme_status *stored = stored_account(setup);
 
-    return stored && same_host(stored->uri, setup->acme->server) &&
+    return stored && http_url_same_origin(stored->uri, setup->acme->server) &&
            streq(str_or(stored->last_registered_email, ""), str_or(setup->acme->email, "")) &&
            streq(stored->last_private_key_hash, setup->key_hash);
 }
@@ -532,6 +524,7 @@ char *order_name_by_uid(const struct object *request)
                      request->metadata.uid);
 }
 
+/* A mark on the request is for the Order to follow (order_has_retry()), not one that it has followed. */
 static struct json *order_json(const struct signable *request, const struct order_spec *spec,
                                const struct array_pair *annotations)
 {
@@ -541,6 +534,9 @@ static struct json *order_json(const struct signable *request, const struct orde
     struct json *order = object_child_json(&kind_order, &key, request->object, &from->labels,
                                            annotations ? annotations : &from->annotations);
 
+    if (object_annotation(request->object, ANNOTATION_RETRY))
+        json_remove(json_need_map(json_need_map(order, "metadata"), "annotations"),
+                    ANNOTATION_RETRY);
     json_set(order, "spec", fields_encode(&order_spec_fields, spec));
     return order;
 }

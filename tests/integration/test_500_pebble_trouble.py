@@ -133,6 +133,20 @@ def test_a_ca_that_has_forgotten_the_account_is_told_with_what_to_do(binary, bin
         program.wait_for_certificate("b-tls")
 
 
+def test_another_port_is_another_ca(binary, bind, tmp_path):
+    with Pebble(tmp_path / "old", dns=bind.address) as old, Pebble(
+        tmp_path / "new", dns=bind.address
+    ) as new, Certlet(binary, tmp_path / "dir", solver_flags(bind)) as program:
+        write(program, bind, old, *certificates("a"))
+        program.start()
+        program.wait_for_certificate("a-tls")
+        assert f":{old.port}/" in account_of(program)
+        write(program, bind, new, *certificates("a", "b"))
+        program.wait_until(lambda: f":{new.port}/" in (account_of(program) or ""), 20, "an account at the other one")
+        program.wait_for_certificate("b-tls")
+        assert new.new_orders() == 1
+
+
 def account_of(program):
     return program.status()["issuers"][0].get("account")
 

@@ -23,6 +23,29 @@ TEST(the_host_of_a_url_comes_in_lower_case_without_port)
     CASE("");
 }
 
+TEST(an_origin_is_scheme_host_and_port)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } rows[] = {
+        {"https://ca.test/dir", "https://CA.test/acct/1", true},
+        {"https://ca.test/dir", "https://ca.test:443/acct/1", true},
+        {"https://ca.test:14000/dir", "https://ca.test:14000/acct/1", true},
+        {"https://ca.test:14000/dir", "https://ca.test:14001/acct/1", false},
+        {"https://ca.test/dir", "https://ca.test:14000/acct/1", false},
+        {"https://ca.test/dir", "http://ca.test/acct/1", false},
+        {"https://ca.test/dir", "https://ca.example/acct/1", false},
+        {"https://ca.test/dir", "/acct/1", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CASE(rows[i].b);
+        ASSERT_EQ(http_url_same_origin(rows[i].a, rows[i].b), rows[i].same);
+    }
+    CASE("");
+}
+
 TEST(only_absolute_https_urls_without_a_user_pass_the_check)
 {
     static const struct {
@@ -93,6 +116,7 @@ TEST(a_reference_out_of_http_is_refused)
 }
 
 RUN_TESTS(cmocka_unit_test(the_host_of_a_url_comes_in_lower_case_without_port),
+          cmocka_unit_test(an_origin_is_scheme_host_and_port),
           cmocka_unit_test(only_absolute_https_urls_without_a_user_pass_the_check),
           cmocka_unit_test(references_are_resolved_against_their_base),
           cmocka_unit_test(a_reference_out_of_http_is_refused));
