@@ -251,8 +251,9 @@ static const char *hopeless(const struct run *run)
 
 static int take_back(struct run *run, struct err *why)
 {
-    if (!run->client)
-        return err_set(why, ERR_UNAVAILABLE, "the account of issuer '%s' is not set up",
+    if (!run->client) /* of one that is ready it will be, in a moment */
+        return err_set(why, issuer_is_ready(run->issuer) ? ERR_BUSY : ERR_UNAVAILABLE,
+                       "the account of issuer '%s' is not set up",
                        run->issuer->object.metadata.name);
     if (is_still_needed(run))
         return 0;
@@ -442,10 +443,13 @@ static void note_means(struct run *run)
 static int present_noted(struct run *run, struct err *why)
 {
     const char *uid = run->challenge->object.metadata.uid;
-    bool was_untouched = challenges_touch(run->self->challenges, uid);
-    int r = run->ops->present(run->self->solvers, run->ctx, &run->task, why);
+    bool was_untouched = challenges_touch(run->self->challenges, uid), sent = false;
+    int r;
 
-    if (was_untouched && solver_wrote_nothing(run->ops, r))
+    run->task.sent = &sent;
+    r = run->ops->present(run->self->solvers, run->ctx, &run->task, why);
+    run->task.sent = NULL;
+    if (was_untouched && solver_wrote_nothing(run->ops, r, sent))
         challenges_note_untouched(run->self->challenges, uid);
     return r;
 }
@@ -464,9 +468,9 @@ static int present(struct run *run, struct err *err)
         return r;
     }
     run->status.processing = false;
-    run->status.reason = reason_with_next_try(
-        author_of(run), arena_printf(run->arena, "Error presenting challenge: %s", why.text),
-        run->arena);
+    run->status.reason = arena_printf(run->arena, "Error presenting challenge: %s", why.text);
+    if (why.retry_at_ms == 0) /* else it comes back then, and not by its back-off */
+        run->status.reason = reason_with_next_try(author_of(run), run->status.reason, run->arena);
     if (!reason_is_the_same(run->challenge->status.reason, run->status.reason))
         event(run->self, run->ctx, &run->challenge->object, EVENT_WARNING, "PresentError", "%s",
               run->status.reason);
@@ -556,20 +560,24 @@ static int begin(struct run *run, struct err *err)
 }
 
 /* Has the CA said no to this name in the last attempt? Then the check is given longer. */
+static bool name_is_held(struct run *run)
+{
+    struct err ignored = {};
+
+    return acme_gate_check_name(acme_client_gate(run->client), run->ctx,
+                                run->challenge->spec.dns_name, &ignored) < 0;
+}
+
 static int64_t check_budget_ms(struct run *run)
 {
     const struct controllers_options *options = &run->self->options;
     int64_t budget_ms = run->challenge->spec.type == CHALLENGE_DNS01
                             ? options->dns_check_budget_ms
                             : options->http_check_budget_ms;
-    struct err ignored = {};
 
     if (budget_ms == 0)
         budget_ms = run->ops->check_budget_ms;
-    if (acme_gate_check_name(acme_client_gate(run->client), run->ctx, run->challenge->spec.dns_name,
-                             &ignored) < 0)
-        budget_ms *= BUDGET_AFTER_FAILURE;
-    return budget_ms;
+    return name_is_held(run) ? budget_ms * BUDGET_AFTER_FAILURE : budget_ms;
 }
 
 static int64_t check_retry_ms(struct run *run, int64_t waited_ms)
@@ -580,19 +588,20 @@ static int64_t check_retry_ms(struct run *run, int64_t waited_ms)
                                                         : run->self->options.check_retry_ms;
 }
 
-/* The time is one that stays, so that the status is not written for it alone. */
+/* The time is one that stays, so that the status is not written for it alone. While the name is held there is
+ * none: the CA is not asked before the hold ends. */
 static int wait_for_propagation(struct run *run, const char *why, int64_t asked_at_ms,
                                 int64_t again_ms, struct err *err)
 {
+    const char *text = arena_printf(run->arena, "Waiting for %s challenge propagation: %s",
+                                    enum_name(&challenge_type_names, run->challenge->spec.type),
+                                    why);
     char asked_at[TIME_TEXT_MAX];
 
     time_format(asked_at_ms, asked_at);
-    return wait_with_reason(
-        run,
-        arena_printf(run->arena,
-                     "Waiting for %s challenge propagation: %s; the CA is asked at %s in any case",
-                     enum_name(&challenge_type_names, run->challenge->spec.type), why, asked_at),
-        again_ms, err);
+    if (!name_is_held(run))
+        text = arena_printf(run->arena, "%s; the CA is asked at %s in any case", text, asked_at);
+    return wait_with_reason(run, text, again_ms, err);
 }
 
 /* 1: the CA may be asked; 0: not yet, looked at again by a timer. */

@@ -85,8 +85,8 @@ static int server_addresses(struct dns *dns, const struct context *ctx,
 
 /* An equal share of the time for each address that is left. */
 static int try_addresses(const struct context *ctx, const struct dns_server *server,
-                         const struct address *addresses, size_t count,
-                         const struct request *request, struct buf *answer, struct err *err)
+                         const struct address *addresses, size_t count, struct request *request,
+                         struct buf *answer, struct err *err)
 {
     struct err failed;
     int r = ERR_NETWORK;
@@ -96,13 +96,14 @@ static int try_addresses(const struct context *ctx, const struct dns_server *ser
         struct context limited = context_with_timeout(ctx, share_ms);
 
         buf_reset(answer);
+        request->is_repeated |= i > 0;
         r = socket_exchange(&limited, &addresses[i], server->transport, request, answer, &failed);
     }
     return r < 0 ? err_pass(err, &failed) : 0;
 }
 
 static int exchange(struct dns *dns, const struct context *ctx, const struct dns_server *server,
-                    const struct request *request, struct buf *answer, struct err *err)
+                    struct request *request, struct buf *answer, struct err *err)
 {
     struct address addresses[ADDRESSES_TRIED];
     char who[sizeof(server->address) + 8];
@@ -165,6 +166,16 @@ int dns_exchange(struct dns *dns, const struct context *ctx, const struct dns_se
     return 0;
 }
 
+/* "No" to the second try says nothing of the first, which may have been taken without an answer. */
+static int doubt(int code, const struct request *request, struct err *err)
+{
+    if (code != ERR_DENIED || !request->is_repeated)
+        return code;
+    return err_set(err, ERR_UNAVAILABLE,
+                   "%s (an earlier try had no answer, and may have been taken)",
+                   err ? err->text : "");
+}
+
 static int send_update(struct dns *dns, const struct context *ctx, const struct dns_server *server,
                        const struct dns_update *update, struct err *err)
 {
@@ -180,7 +191,8 @@ static int send_update(struct dns *dns, const struct context *ctx, const struct 
     r = exchange(dns, ctx, server, &request, &answer, err);
     if (r < 0)
         return r;
-    return update_judge(update, &request, &answer, context_now_ms(ctx), err);
+    r = update_judge(update, &request, &answer, context_now_ms(ctx), err);
+    return doubt(r, &request, err);
 }
 
 int dns_update(struct dns *dns, const struct context *ctx, const struct dns_server *server,

@@ -127,6 +127,8 @@ DEFINE_CLEANUP(struct dns, dns_free);
 /* One question to one server. Any rcode is a success of the exchange. */
 int dns_exchange(struct dns *dns, const struct context *ctx, const struct dns_server *server,
                  const struct dns_query *query, struct dns_reply *ret_reply, struct err *err);
+/* ERR_DENIED: refused, and nothing was written, which is certain only where it was sent once; else
+ * ERR_UNAVAILABLE. */
 int dns_update(struct dns *dns, const struct context *ctx, const struct dns_server *server,
                const struct dns_update *update, struct err *err);
 

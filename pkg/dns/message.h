@@ -50,6 +50,7 @@ struct request {
     struct buf wire;
     size_t question_len; /* of the question (in updates: zone) section behind the header */
     bool is_signed;
+    bool is_repeated; /* sent again: the one that was answered was not the first */
 };
 void request_deinit(struct request *request);
 DEFINE_CLEANUP_VALUE(struct request, request_deinit);

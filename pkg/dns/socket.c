@@ -253,7 +253,7 @@ static int tcp_exchange(const struct context *ctx, const struct address *address
 }
 
 int socket_exchange(const struct context *ctx, const struct address *address,
-                    enum dns_transport transport, const struct request *request, struct buf *answer,
+                    enum dns_transport transport, struct request *request, struct buf *answer,
                     struct err *err)
 {
     struct context half = context_with_timeout(ctx, context_remaining_ms(ctx, 0) / 2);
@@ -271,5 +271,6 @@ int socket_exchange(const struct context *ctx, const struct address *address,
     if (r < 0 && r != ERR_TIMEOUT)
         return err_pass(err, &udp_err);
     buf_reset(answer);
+    request->is_repeated = true;
     return tcp_exchange(ctx, address, request, answer, err);
 }

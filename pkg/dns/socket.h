@@ -22,9 +22,9 @@ int address_parse(const char *text, uint16_t port, struct address *ret, struct e
 /* Is there a way to it from here, by the routing table? Sends nothing. */
 bool address_has_route(const struct address *address);
 
-/* UDP, then TCP if the answer is truncated or has not come after half of the time. */
+/* UDP, then TCP if the answer is truncated or has not come after half of the time: request->is_repeated then. */
 int socket_exchange(const struct context *ctx, const struct address *address,
-                    enum dns_transport transport, const struct request *request, struct buf *answer,
+                    enum dns_transport transport, struct request *request, struct buf *answer,
                     struct err *err);
 
 #endif

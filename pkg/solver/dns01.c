@@ -85,6 +85,8 @@ static int change_record(struct solvers *solvers, const struct context *ctx,
         return r;
     change.name = name;
     change.zone = zone;
+    if (task->sent)
+        *task->sent = true;
     return fn(&change, ctx, err);
 }
 

@@ -56,6 +56,7 @@ struct solver_task {      /* one name to prove; borrowed for the call */
     const char *secret_namespace;     /* where secret references resolve */
     /* NULL, or: present adds what it has read, and clean_up goes by that when a Secret is gone. */
     struct solver_secrets *secrets;
+    bool *sent; /* NULL, or: set before a provider of DNS-01 is asked to write anything */
 };
 
 struct solver_ops {
@@ -75,8 +76,8 @@ struct solver_ops {
 };
 extern const struct solver_ops solver_dns01, solver_http01;
 const struct solver_ops *solver_of(int challenge_type); /* NULL: none */
-/* Is it by this error of present certain that nothing was written? */
-bool solver_wrote_nothing(const struct solver_ops *ops, int code);
+/* Is it by this error of present, and by task->sent, certain that nothing was written? */
+bool solver_wrote_nothing(const struct solver_ops *ops, int code, bool sent);
 
 /* Checks a solver's configuration without I/O but for Secrets that must exist: for the Issuer's
  * Ready condition (InvalidSolver) and `certlet check`. `store` NULL: Secrets are not looked at. */

@@ -11,13 +11,15 @@ const struct solver_ops *solver_of(int challenge_type)
     return NULL;
 }
 
-bool solver_wrote_nothing(const struct solver_ops *ops, int code)
+bool solver_wrote_nothing(const struct solver_ops *ops, int code, bool sent)
 {
     static const int codes[] = {ERR_INVALID, ERR_UNSUPPORTED, ERR_NOT_FOUND, ERR_DENIED};
 
+    if (code == 0 || ops->lives_in_process) /* that may have made folders, or bound a port */
+        return false;
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
         if (code == codes[i])
-            return !ops->lives_in_process; /* it may have made folders, or bound a port */
+            return true;
     }
-    return false;
+    return !sent;
 }

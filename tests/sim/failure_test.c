@@ -419,6 +419,19 @@ TEST(who_has_ended_a_pause_need_not_wait_for_the_next_look)
     sim_free(sim);
 }
 
+/* It may be deleted before it has seen that, and the next one is to follow it. */
+TEST(a_retry_by_hand_is_for_the_order_that_comes_then)
+{
+    struct sim *sim = paused();
+
+    fake_ca_pause_name(sim_ca(sim), "www.example.com", false);
+    retry_by_hand(sim, "by hand");
+    sim_delete(sim, sim_only(sim, "order"));
+    sim_run_until_idle(sim);
+    expect_ready(sim, "certificate/web");
+    sim_free(sim);
+}
+
 /* The CA has not heard of it: one more request, and the wait goes on. */
 TEST(a_retry_by_hand_is_one_try)
 {
@@ -1164,20 +1177,28 @@ TEST(a_record_that_cannot_be_taken_back_is_tried_again)
     sim_free(sim);
 }
 
-/* A name server that takes no updates takes none back either. */
+/* A name server that takes no updates takes none back either, and no zone is found for the one nor the other. */
 TEST(what_was_never_written_keeps_no_challenge)
 {
-    struct sim *sim = sim_with_issuer();
+    static const struct {
+        enum fake_dns_mode mode; /* of example.com */
+        const char *names;
+    } rows[] = {{FAKE_DNS_REFUSES, "[www.example.com]"}, {FAKE_DNS_FINE, "[www.nozone.test]"}};
 
-    fake_dns_set_mode(sim_dns(sim), "example.com", FAKE_DNS_REFUSES);
-    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
-    sim_apply(sim, SIM_CERTIFICATE("other", "[www.example.net]", "")); /* not the end of all */
-    sim_advance(sim, HOURS(1));
-    ASSERT_EQ(sim_count(sim, "challenge"), 1);
-    sim_delete(sim, "certificate/web");
-    sim_advance(sim, MINUTES(1));
-    ASSERT_EQ(sim_count(sim, "challenge"), 0);
-    sim_free(sim);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sim *sim = sim_with_issuer();
+        cleanup(xfree) char *yaml = xasprintf(SIM_CERTIFICATE("web", "%s", ""), rows[i].names);
+
+        fake_dns_set_mode(sim_dns(sim), "example.com", rows[i].mode);
+        sim_apply(sim, yaml);
+        sim_apply(sim, SIM_CERTIFICATE("other", "[www.example.net]", "")); /* not the end of all */
+        sim_advance(sim, HOURS(1));
+        ASSERT_EQ(sim_count(sim, "challenge"), 1);
+        sim_delete(sim, "certificate/web");
+        sim_advance(sim, MINUTES(1));
+        ASSERT_EQ(sim_count(sim, "challenge"), 0);
+        sim_free(sim);
+    }
 }
 
 static void end_outage_and_expect_no_record(struct sim *sim)
@@ -1599,6 +1620,7 @@ RUN_TESTS(
     cmocka_unit_test(a_pause_shows_the_url_to_end_it),
     cmocka_unit_test(who_has_ended_a_pause_need_not_wait_for_the_next_look),
     cmocka_unit_test(a_retry_by_hand_is_one_try),
+    cmocka_unit_test(a_retry_by_hand_is_for_the_order_that_comes_then),
     cmocka_unit_test(retries_by_hand_are_one_a_minute),
     cmocka_unit_test(a_storm_of_bad_nonces_is_got_over),
     cmocka_unit_test(no_transient_answer_ends_an_order),

@@ -374,7 +374,48 @@ TEST(an_update_goes_over_udp_and_over_tcp)
     ASSERT_EQ(server.asked_tcp, 1);
 }
 
-RUN_TESTS(cmocka_unit_test(an_update_adds_exactly_one_record),
+/* Over UDP it may have taken it: time passes, and the datagram that wakes the client is not an answer. */
+static bool refuses_over_tcp(struct scripted *self, bool tcp, const unsigned char *request,
+                             size_t len, struct msg *answer)
+{
+    const unsigned char header[12] = {request[0], request[1], request[2] | 0x80, DNS_REFUSED};
+
+    if (tcp) {
+        msg_add(answer, header, sizeof(header));
+        return true;
+    }
+    atomic_fetch_add(&self->clock.mono_ms, 5001);
+    msg_add(answer, "no answer", 9);
+    return true;
+}
+
+TEST(a_refusal_of_the_second_try_does_not_say_that_nothing_was_written)
+{
+    static const struct {
+        enum dns_transport transport;
+        int code;
+    } rows[] = {{DNS_TCP, ERR_DENIED}, {DNS_UDP, ERR_UNAVAILABLE}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct scripted server = {};
+        struct dns_update update = update_of(NULL);
+        struct dns *dns = NULL;
+        struct context ctx;
+        struct err err = {};
+
+        scripted_start(&server, refuses_over_tcp);
+        ctx = context_background(&server.clock.clock);
+        ASSERT_OK(dns_new(NULL, &dns, &err));
+        server.address.transport = rows[i].transport;
+        ASSERT_ERR(rows[i].code, dns_update(dns, &ctx, &server.address, &update, &err));
+        ASSERT_CONTAINS(err.text, "REFUSED");
+        dns_free(dns);
+        scripted_stop(&server);
+    }
+}
+
+RUN_TESTS(cmocka_unit_test(a_refusal_of_the_second_try_does_not_say_that_nothing_was_written),
+          cmocka_unit_test(an_update_adds_exactly_one_record),
           cmocka_unit_test(an_update_deletes_exactly_one_record),
           cmocka_unit_test(a_long_value_is_split_into_strings_of_255),
           cmocka_unit_test(signatures_are_those_of_rfc_8945),
