@@ -18,6 +18,7 @@
 
 #define QUIET_MS      MINUTES(6)  /* client-go's: then a series is over */
 #define TELL_MS       MINUTES(30) /* while it goes on */
+#define TEXT_MS       MINUTES(1)  /* the same with another text */
 #define RETRY_MS      SECONDS(10) /* +- 25 % */
 #define SEND_MS       SECONDS(30)
 #define STOP_MS       SECONDS(2)
@@ -31,9 +32,10 @@ struct series {
     struct list to_tell; /* in notes.to_tell while the server does not know all of it, else alone */
     struct list by_age;  /* in notes.by_age */
     char key[KEY_SIZE];
-    char *event;      /* what a note made of it, as text; NULL while the server knows all of it */
-    uint32_t number;  /* with the next its name: another note makes the same */
-    int64_t first_ms; /* wall */
+    char *event; /* what the last note made of it, as text; NULL while the server knows all of it */
+    uint64_t text, told_text; /* hashes: of what it says, and of what the server knows of that */
+    uint32_t number;          /* with the next its name: another note makes the same */
+    int64_t first_ms;         /* wall */
     int64_t count,
         told; /* how often it was, and as how often the server knows it; told 0: not posted */
     int64_t last_ms;     /* wall: the latest */
@@ -125,12 +127,13 @@ static bool make_room(struct kube_notes *self)
 static void write_event(struct kube_notes *self, struct series *series,
                         const struct store_note *note)
 {
-    cleanup(json_unref) struct json *event = NULL;
+    cleanup(json_unref) struct json *event = note_event(note, self->instance, series->number,
+                                                        series->first_ms);
+    const char *text = str_or(note->message, "");
 
-    if (series->event)
-        return;
-    event = note_event(note, self->instance, series->number, series->first_ms);
+    xfree(series->event);
     series->event = json_text(event);
+    series->text = str_hash(text, strlen(text));
 }
 
 /* A hash of all that makes it one series: the texts are three times as large as all else that is kept of it. */
@@ -186,6 +189,7 @@ struct letter { /* what one sending says; of its own, because the lock is not he
     char *name; /* NULL: posts */
     char *namespace;
     int64_t count;
+    uint64_t text;
 };
 
 static void letter_deinit(struct letter *letter)
@@ -196,10 +200,12 @@ static void letter_deinit(struct letter *letter)
 }
 DEFINE_CLEANUP_VALUE(struct letter, letter_deinit);
 
-static struct json *series_patch(const struct series *series)
+/* A later one may say another time, or what has failed now. */
+static struct json *series_patch(const struct series *series, const struct json *event)
 {
     struct json *patch = json_new_map();
 
+    json_set_text(patch, "message", json_get_text(event, "message"));
     core_event_set_series(patch, series->count, series->last_ms);
     return patch;
 }
@@ -226,7 +232,8 @@ static void letter_write(struct letter *letter, struct series *series)
     series->sending = true;
     letter->series = series;
     letter->count = first ? 1 : series->count;
-    letter->document = series->told == 0 ? json_ref(event) : series_patch(series);
+    letter->text = series->text;
+    letter->document = series->told == 0 ? json_ref(event) : series_patch(series, event);
     letter->namespace = xstrdup(json_get_text(metadata, "namespace"));
     letter->name = series->told == 0 ? NULL : xstrdup(json_get_text(metadata, "name"));
 }
@@ -259,6 +266,7 @@ static void was_sent(struct kube_notes *self, const struct letter *letter)
     if (series->told == 0)
         self->pending--;
     series->told = letter->count;
+    series->told_text = letter->text;
     series->tries = 0;
     series->told_ms = mono_ms(self);
     if (series->told < series->count)
@@ -317,10 +325,10 @@ static void forget_what_is_over(struct kube_notes *self)
     }
 }
 
-/* Of one that has something to tell: the first two at once. */
+/* Of one that has something to tell: the first two at once, and soon what says another thing. */
 static int64_t due_ms(const struct series *series)
 {
-    int64_t at_ms = series->told_ms + TELL_MS;
+    int64_t at_ms = series->told_ms + (series->text == series->told_text ? TELL_MS : TEXT_MS);
 
     if (series->told < 2)
         return series->retry_ms;

@@ -3,8 +3,8 @@
  *
  * kube_notes_add() only remembers: it never blocks and never fails. The first of a kind is posted at
  * once; the same again within 6 minutes makes it a series: the second is told at once, more are counted
- * and told every half hour, and once when the series has been quiet for 6 minutes. What cannot be sent is
- * tried 12 times, and dropped when 1000 wait.
+ * and told every half hour, and once when the series has been quiet for 6 minutes. Its message is the latest
+ * one: what differs is told after a minute. What cannot be sent is tried 12 times, and dropped when 1000 wait.
  *
  * add: any thread. turn: the thread, or in its place the test that made it `by_hand`.
  */

@@ -47,10 +47,12 @@ static int find_series(struct local_store *self, const char *series, int64_t now
                        &ret->object, err);
 }
 
-static int count_series(struct local_store *self, struct local_row *row, int64_t now_ms,
-                        struct err *err)
+/* It says what the latest one says. */
+static int count_series(struct local_store *self, struct local_row *row,
+                        const struct store_note *note, int64_t now_ms, struct err *err)
 {
     cleanup(local_stmt_reset) sqlite3_stmt *stmt = local_stmt(self, SQL_EVENT_REPLACE);
+    cleanup(json_unref) struct json *latest = event_of(self, note, now_ms);
     struct json *series = json_need_map(row->object, "series");
     cleanup(xfree) char *text = NULL;
     char time[TIME_TEXT_MAX];
@@ -59,6 +61,7 @@ static int count_series(struct local_store *self, struct local_row *row, int64_t
     time_format_micro(now_ms, time);
     json_set_int(series, "count", json_get_int(series, "count", 1) + 1);
     json_set_text(series, "lastObservedTime", time);
+    json_set_text(row->object, "note", json_get_text(latest, "note"));
     text = json_text(row->object);
     (void)sqlite3_bind_int64(stmt, 1, row->id);
     (void)sqlite3_bind_int64(stmt, 2, now_ms);
@@ -120,7 +123,7 @@ static int write_note(struct local_store *self, const struct store_note *note, s
     if (r < 0)
         return r;
     if (row.object)
-        return count_series(self, &row, now_ms, err);
+        return count_series(self, &row, note, now_ms, err);
     r = add_event(self, note, resource, series, now_ms, &id, err);
     if (r < 0)
         return r;

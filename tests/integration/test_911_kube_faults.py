@@ -865,12 +865,13 @@ def test_events_are_folded_into_series_that_kubectl_shows(user, console):
         wait_until(lambda: events_of(user, "web"), 10, "the first event")
         tell("Issuing", "Issuing certificate as Secret does not exist")
         wait_until(lambda: events_of(user, "web")[0].get("series"), 10, "the series")
-        tell("Issuing", "Issuing certificate as Secret does not exist")
+        tell("Issuing", "Issuing certificate as Secret holds another one")
         tell("Failed", "é" * 2000, type="Warning")
         wait_until(lambda: len(events_of(user, "web")) == 2, 10, "the second event")
         user.wait_for_requests(1, "patch", "events")
     issuing, failed = sorted(events_of(user, "web"), key=lambda event: event["reason"], reverse=True)
     assert issuing["series"]["count"] == 3  # what was left is told at the end
+    assert issuing["note"] == "Issuing certificate as Secret holds another one"
     assert issuing["action"] == "Issue" and issuing["type"] == "Normal"
     assert issuing["reportingController"] == "cert-manager-certificates-trigger"
     assert failed["type"] == "Warning" and failed["note"] == "é" * 512

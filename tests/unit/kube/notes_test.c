@@ -134,17 +134,18 @@ TEST(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end)
     note("tls", "another text");
     (void)turn();
     ASSERT_STREQ(fake_line(&api, 1), "PATCH " EVENTS "/tls.18867251edfa0000?fieldManager=certlet");
-    ASSERT_STREQ(fake_body(&api, 1), "{\"count\":2,\"lastTimestamp\":\"2026-01-01T00:00:00Z\","
-                                     "\"series\":{\"count\":2,\"lastObservedTime\":"
-                                     "\"2026-01-01T00:00:00.000000Z\"}}");
+    ASSERT_STREQ(fake_body(&api, 1),
+                 "{\"count\":2,\"lastTimestamp\":\"2026-01-01T00:00:00Z\","
+                 "\"message\":\"another text\",\"series\":{\"count\":2,\"lastObservedTime\":"
+                 "\"2026-01-01T00:00:00.000000Z\"}}");
     for (int i = 0; i < 6; i++) { /* 30 minutes */
         fake_clock_advance(&api.clock, MINUTES(5));
-        note("tls", "a");
+        note("tls", "another text");
         (void)turn();
     }
     ASSERT_EQ(api.count, 3);
     ASSERT_CONTAINS(fake_body(&api, 2), "\"count\":8");
-    note("tls", "a");
+    note("tls", "another text");
     (void)turn();
     ASSERT_EQ(api.count, 3);
     fake_clock_advance(&api.clock, MINUTES(6));
@@ -154,6 +155,26 @@ TEST(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end)
     note("tls", "a"); /* the series is over */
     (void)turn();
     ASSERT_TRUE(str_starts(fake_line(&api, 4), "POST "));
+    finish();
+}
+
+TEST(another_text_in_a_series_is_told_after_a_minute)
+{
+    static const struct fake_answer answers[] = {{201}, {200}, {200}, {}};
+
+    start(answers);
+    note("tls", "attempt 1");
+    (void)turn();
+    note("tls", "attempt 2");
+    (void)turn();
+    ASSERT_CONTAINS(fake_body(&api, 1), "\"message\":\"attempt 2\"");
+    note("tls", "attempt 3");
+    (void)turn();
+    ASSERT_EQ(api.count, 2);
+    fake_clock_advance(&api.clock, MINUTES(1));
+    (void)turn();
+    ASSERT_CONTAINS(fake_body(&api, 2), "\"message\":\"attempt 3\"");
+    ASSERT_CONTAINS(fake_body(&api, 2), "\"count\":3");
     finish();
 }
 
@@ -292,6 +313,7 @@ RUN_TESTS(cmocka_unit_test(an_event_says_who_saw_what_about_which_object),
           cmocka_unit_test(events_of_cluster_scoped_objects_are_in_default),
           cmocka_unit_test(long_texts_are_cut_between_characters),
           cmocka_unit_test(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end),
+          cmocka_unit_test(another_text_in_a_series_is_told_after_a_minute),
           cmocka_unit_test(events_that_differ_in_reason_or_object_are_no_series),
           cmocka_unit_test(what_fails_for_a_while_is_tried_again_and_given_up_after_12_times),
           cmocka_unit_test(what_is_refused_is_dropped),
