@@ -153,8 +153,8 @@ static struct violation ready_violation(struct decider *d)
             "SecretOverwritten",
             arena_printf(d->arena,
                          "'%s' keeps overwriting the Secret '%s', " LEFT_ALONE
-                         "%s; stop it, and delete the Secret, or give this Certificate another "
-                         "spec.secretName",
+                         "%s; stop it, then delete the Secret or run 'certlet renew', or give this "
+                         "Certificate another spec.secretName",
                          facts->foreign_writer, facts->crt->spec.secret_name,
                          time_text(d, facts->foreign_until_ms))};
     if (!found.reason && d->policy->now_ms > facts->secret->not_after_ms)

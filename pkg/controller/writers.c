@@ -26,6 +26,8 @@ struct note {
     bool is_overwritten;             /* since we stored it */
     int64_t before_last_ms, last_ms; /* overwritten at */
     int64_t generation;              /* the Certificate's, at the last of them */
+    int64_t let_go_ms;               /* an edit has ended the stop; 0: none has */
+    int64_t let_go_generation;       /* the Certificate's then */
     char repaired[24];               /* resourceVersion that a repair was applied to */
 };
 
@@ -146,10 +148,24 @@ static void count(struct note *note, int64_t generation, int64_t now_ms)
     note->generation = generation;
 }
 
-static bool is_stopped(const struct note *note, int64_t generation, int64_t now_ms)
+/* Once an hour at most: what edits the Certificate again and again may be a program as well. */
+static bool lets_go(struct note *note, int64_t generation, int64_t now_ms)
+{
+    if (note->generation == generation)
+        return false;
+    if (note->let_go_generation == generation)
+        return true;
+    if (note->let_go_ms > 0 && now_ms - note->let_go_ms < WRITERS_STOPPED_FOR_MS)
+        return false;
+    note->let_go_ms = now_ms;
+    note->let_go_generation = generation;
+    return true;
+}
+
+static bool is_stopped(struct note *note, int64_t generation, int64_t now_ms)
 {
     return note->before_last_ms > 0 && note->last_ms - note->before_last_ms < TWICE_WITHIN_MS &&
-           note->generation == generation && now_ms - note->last_ms < WRITERS_STOPPED_FOR_MS;
+           now_ms - note->last_ms < WRITERS_STOPPED_FOR_MS && !lets_go(note, generation, now_ms);
 }
 
 const char *writers_rival(struct writers *self, const struct object *crt,

@@ -68,6 +68,24 @@ TEST(an_edit_ends_the_stop_and_the_next_one_that_overwrites_begins_it_again)
     ASSERT_STREQ(rival_of(writers, &edited, START + MINUTES(3)), "other");
 }
 
+TEST(a_program_that_edits_without_end_does_not_end_the_stop_each_time)
+{
+    cleanup(writers_free) struct writers *writers = writers_new();
+    int64_t now_ms = START;
+    int let_go = 0;
+
+    for (int64_t generation = 1; generation <= 120; generation++, now_ms += MINUTES(1)) {
+        struct object crt = certificate_of("a", generation);
+
+        if (generation > 2 && rival_of(writers, &crt, now_ms))
+            continue; /* edited, and still stopped */
+        let_go++;
+        writers_note_stored(writers, "a", ours);
+        (void)rival_of(writers, &crt, now_ms); /* and overwritten at once */
+    }
+    ASSERT_EQ(let_go, 2 * (2 + 1)); /* in each of two hours two that begin the stop, and one edit */
+}
+
 TEST(twice_within_more_than_ten_minutes_does_not)
 {
     cleanup(writers_free) struct writers *writers = writers_new();
@@ -126,6 +144,7 @@ TEST(a_repair_of_the_version_that_is_there_still_is_futile)
 
 RUN_TESTS(cmocka_unit_test(who_overwrites_a_secret_twice_within_ten_minutes_stops_us_for_an_hour),
           cmocka_unit_test(an_edit_ends_the_stop_and_the_next_one_that_overwrites_begins_it_again),
+          cmocka_unit_test(a_program_that_edits_without_end_does_not_end_the_stop_each_time),
           cmocka_unit_test(twice_within_more_than_ten_minutes_does_not),
           cmocka_unit_test(
               what_is_ours_or_was_never_stored_by_us_or_has_no_foreign_owner_is_not_overwritten),
