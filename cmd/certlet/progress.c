@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "controller/certificate_decide.h"
 
 #define WIDTH_DEFAULT 80
 #define WIPE          "\r\033[K"
@@ -32,19 +33,17 @@ void progress_start(struct progress *progress)
         log_set_sink(log_line, NULL);
 }
 
-/* What a Certificate waits for stands behind the reason: "... (waiting: <what>)". */
-static const char *waits_for(const struct certificate *crt)
+static const char *waits_for(const struct certificate *crt, struct arena *arena)
 {
     const struct condition *issuing = condition_find(&crt->status.conditions, "Issuing");
     const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
-    const char *waiting = issuing && issuing->message ? strstr(issuing->message, "(waiting: ")
-                                                      : NULL;
+    const char *waiting = certificate_waits_for(issuing ? issuing->message : NULL, arena);
     const char *unissuable = certificate_unissuable(crt);
 
     if (unissuable)
         return unissuable;
     if (waiting)
-        return waiting + 1;
+        return arena_printf(arena, "waiting: %s", waiting);
     if (issuing && !str_empty(issuing->message))
         return issuing->message;
     return ready ? str_or(ready->message, "") : "";
@@ -60,8 +59,10 @@ static void count(void *arg, const void *object)
         !condition_is(&crt->status.conditions, "Issuing", CONDITION_TRUE)) {
         tally->done++;
     } else if (!tally->name[0]) {
+        cleanup(arena_free) struct arena *arena = arena_new(0);
+
         (void)snprintf(tally->name, sizeof(tally->name), "%s", crt->object.metadata.name);
-        (void)snprintf(tally->waits_for, sizeof(tally->waits_for), "%s", waits_for(crt));
+        (void)snprintf(tally->waits_for, sizeof(tally->waits_for), "%s", waits_for(crt, arena));
     }
 }
 
@@ -74,8 +75,6 @@ void progress_text(const struct progress_tally *tally, struct buf *to)
         return;
     }
     buf_addf(to, "issuing %zu of %zu: %s", tally->done + 1, tally->total, tally->name);
-    if (len > 0 && tally->waits_for[len - 1] == ')')
-        len--; /* the one that closed "(waiting: " */
     if (len > 0)
         buf_addf(to, " (%.*s)", (int)len, tally->waits_for);
 }

@@ -19,6 +19,7 @@ struct renewal {
     const struct selector *selector; /* NULL: all */
     struct strlist issuing,
         namespaces; /* "namespace/name" of those that were being issued, and where */
+    size_t marked;
 };
 
 static void renewal_deinit(struct renewal *renewal)
@@ -31,13 +32,9 @@ DEFINE_CLEANUP_VALUE(struct renewal, renewal_deinit);
 /* What the controller says of this very spec: to mark it would only hide that. */
 static int check_issuable(const struct object *object, struct err *err)
 {
-    const struct certificate *crt = (const struct certificate *)object;
-    const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
-    const char *why = certificate_unissuable(crt);
+    const char *why = certificate_unissuable((const struct certificate *)object);
 
-    return why && ready->observed_generation == object->metadata.generation
-               ? err_set(err, ERR_INVALID, "cannot be issued as it is: %s", why)
-               : 0;
+    return why ? err_set(err, ERR_INVALID, "cannot be issued as it is: %s", why) : 0;
 }
 
 /* *ret_waiting: why it has not been issued, if that is under way already. */
@@ -90,7 +87,7 @@ static bool is_waited_for(const struct renewal *renewal, const struct object *or
     return strlist_has(&renewal->issuing, text);
 }
 
-/* On its request: who may renew a Certificate need not have any right on Orders. */
+/* On its request: who may renew a Certificate need not have a right to write Orders. */
 static int mark_request(struct renewal *renewal, const struct object *order, struct err *err)
 {
     const struct owner_reference *request = object_controller(order);
@@ -194,6 +191,8 @@ static int renew_one(struct renewal *renewal, const struct key *key, const struc
         return err_wrap(err, "Certificate '%s/%s'", key->namespace, key->name);
     if (waiting)
         note_issuing(renewal, key);
+    else
+        renewal->marked++;
     printf("%s/%s: %s%s\n", key->namespace, key->name,
            waiting ? "is being issued already: " : "will be issued anew", str_or(waiting, ""));
     return 0;
@@ -275,7 +274,7 @@ static size_t renew(struct renewal *renewal, const char *const *names, size_t co
         place_complain(renewal->place, usage, &err);
         failed++;
     }
-    if (failed == 0 || failed < count)
+    if (renewal->marked > 0)
         say_what_is_next(renewal->place->dir);
     if (retry_orders(renewal, &err) < 0) {
         place_complain(renewal->place, usage, &err);

@@ -137,7 +137,7 @@ const char *certificate_common_name(const struct certificate_spec *spec); /* "" 
 char *certificate_subject_common_name(const struct certificate_spec *spec);
 enum pkcs12_profile certificate_pkcs12_profile(const struct pkcs12_keystore *pkcs12);
 
-/* Why nothing is issued for it whoever asks, as its Ready condition says; NULL: it does not say so. */
+/* Why nothing is issued for it whoever asks, as its Ready condition says of this very spec; NULL: it does not. */
 const char *certificate_unissuable(const struct certificate *crt);
 
 #endif

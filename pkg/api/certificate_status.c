@@ -6,7 +6,9 @@ const char *certificate_unissuable(const struct certificate *crt)
     static const char *const reasons[] = {"InvalidSpec", "DuplicateSecretName"};
     const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
 
-    for (size_t i = 0; ready && i < ARRAY_LEN(reasons); i++)
+    if (!ready || ready->observed_generation != crt->object.metadata.generation)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
         if (streq(ready->reason, reasons[i]))
             return str_or(ready->message, reasons[i]);
     return NULL;

@@ -249,20 +249,22 @@ TEST(what_only_the_certificate_says_it_waits_for_is_said)
     bed_free(bed);
 }
 
-#define MARKED(reason, message)                                                                    \
-    "status: {conditions: [" CONDITION("Ready", "False", reason, message) ", " CONDITION(          \
-        "Issuing", "True", "ManuallyTriggered", "triggered by hand") "]}\n"
+#define MARKED(reason, message, generation)                                                        \
+    "status: {conditions: [{type: Ready, status: 'False', reason: " reason ", message: '" message  \
+    "', observedGeneration: " generation ", lastTransitionTime: '2026-11-24T12:00:00Z'}, "         \
+    "" CONDITION("Issuing", "True", "ManuallyTriggered", "triggered by hand") "]}\n"
 
 TEST(what_is_marked_by_hand_and_cannot_be_issued_says_why)
 {
     static const struct {
         const char *status, *said;
     } rows[] = {
-        {MARKED("InvalidSpec", "spec.dnsNames[0]: is no name"),
+        {MARKED("InvalidSpec", "spec.dnsNames[0]: is no name", "1"),
          "default/web: spec.dnsNames[0]: is no name"},
-        {MARKED("DuplicateSecretName", "another one names the Secret"),
+        {MARKED("DuplicateSecretName", "another one names the Secret", "1"),
          "default/web: another one names the Secret"},
-        {MARKED("DoesNotExist", "no Secret"), "default/web: triggered by hand"},
+        {MARKED("InvalidSpec", "of another spec", "7"), "default/web: triggered by hand"},
+        {MARKED("DoesNotExist", "no Secret", "1"), "default/web: triggered by hand"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
