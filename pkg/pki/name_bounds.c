@@ -46,8 +46,8 @@ static int check_subtree(const struct subtree_type *type, const char *text, stru
 {
     if (type->is_readable(text))
         return 0;
-    return err_set(err, ERR_INVALID, "the %s '%s' is none that programs can read", type->what,
-                   text);
+    return err_set(err, ERR_INVALID, "the %s '%s' is one that some programs cannot read",
+                   type->what, text);
 }
 
 /*

@@ -39,10 +39,10 @@ bool name_is_printable_string(const char *s);
 bool name_is_url_text(const char *s);
 /* RFC 5322 dot-atom on both sides; whatever else an address may be, no CA takes it. */
 bool name_is_email(const char *s);
-/* As Go reads the URIs of certificates, which it refuses as a whole for one that it cannot read: url.Parse(), then
+/* No more than what Go reads of the URIs of certificates, which it refuses as a whole for one that it cannot read: url.Parse(), then
  * its host, of 253 bytes at most. A scheme is not asked for, and a blank may be in all but scheme and host. */
 bool name_is_uri(const char *s);
-/* As Go reads name constraints. True for "", which means all; a dot may be in front. */
+/* No more than what Go reads of name constraints. True for "", which means all; a dot may be in front. */
 bool name_is_domain_bound(const char *s);
 bool name_is_uri_bound(const char *s);   /* a domain, and not an IP address */
 bool name_is_email_bound(const char *s); /* a domain, or one address */

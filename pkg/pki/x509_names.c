@@ -217,8 +217,8 @@ static int check_readable(const struct list_type *type, const char *name, struct
 {
     if (!type->is_readable || type->is_readable(name))
         return 0;
-    return err_set(err, ERR_INVALID, "the %s '%s' is none that programs can read", type->what,
-                   name);
+    return err_set(err, ERR_INVALID, "the %s '%s' is one that some programs cannot read",
+                   type->what, name);
 }
 
 static int check_text(const struct list_type *type, const char *text, struct err *err)
