@@ -24,13 +24,13 @@ static char *place_of(const struct contents *contents, const struct cert *cert)
         const struct chain *chain;
         const char *name;
     } rows[] = {{&contents->chain, "the chain"}, {&contents->ca, "ca.crt"}};
+    const char *subject = *cert_subject(cert) ? cert_subject(cert) : "(none)";
 
     for (size_t r = 0; r < ARRAY_LEN(rows); r++)
         for (size_t i = 0; i < rows[r].chain->len; i++)
             if (rows[r].chain->certs[i] == cert)
-                return xasprintf("certificate %zu of %s ('%s')", i + 1, rows[r].name,
-                                 cert_subject(cert));
-    return xstrdup(cert_subject(cert)); /* never: the path is made of those */
+                return xasprintf("certificate %zu of %s ('%s')", i + 1, rows[r].name, subject);
+    return xstrdup(subject); /* never: the path is made of those */
 }
 
 /* From the leaf upwards as far as it goes, whatever the order: in ca.crt too, as clients have it at hand. */

@@ -124,7 +124,7 @@ static void print_table(const struct view *view)
             widths[c] = width > widths[c] ? width : widths[c];
         }
     }
-    for (size_t c = 0; c < columns; c++)
+    for (size_t c = 0; c < columns && count > 0; c++)
         printf("%-*s%s", c + 1 < columns ? widths[c] : 0, heads[c], c + 1 < columns ? "  " : "\n");
     for (size_t i = 0; i < count; i++) {
         const struct certificate_row *row = &view->report->certificates[i];

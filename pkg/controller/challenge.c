@@ -751,7 +751,8 @@ static int wait_for_issuer(struct run *run, const char *reason, struct err *err)
 static int reconcile_open(struct run *run, const struct err *why, struct err *err)
 {
     if (!run->issuer || !run->issuer->spec.acme)
-        return wait_for_issuer(run, "The Issuer does not exist or is not of type acme", err);
+        return wait_for_issuer(
+            run, run->issuer ? "The Issuer is not of type acme" : "The Issuer does not exist", err);
     if (!run->ops || !run->task.solver)
         return wait_for_issuer(
             run, arena_strdup(run->arena, run->ops ? why->text : "no such challenge type"), err);

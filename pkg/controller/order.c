@@ -277,10 +277,10 @@ static int reconcile(struct order_run *run, struct err *err)
         (run->status.state == STATE_VALID && run->facts->has_certificate))
         return drop_challenges(run, err);
     if (!run->issuer || !run->issuer->spec.acme) {
-        run->status.reason = arena_printf(
-            run->arena, "Referenced %s '%s' does not exist or is not of type acme",
-            issuer_reference_kind(&run->order->spec.issuer_ref),
-            str_or(run->order->spec.issuer_ref.name, ""));
+        run->status.reason = arena_printf(run->arena, "Referenced %s '%s' %s",
+                                          issuer_reference_kind(&run->order->spec.issuer_ref),
+                                          str_or(run->order->spec.issuer_ref.name, ""),
+                                          run->issuer ? "is not of type acme" : "does not exist");
         return order_save(run, err);
     }
     client = accounts_get(run->self->issuers.accounts, run->issuer->object.metadata.uid);
