@@ -179,8 +179,12 @@ static void print_line(const struct view *view, const struct certificate_row *ro
     cleanup(xfree) char *renews = when_text(row->renewal_time_ms, view->now_ms);
 
     if (certificate_row_is_fine(row, view->now_ms)) {
-        printf("%s/%s: ready, expires %s, renewed %s\n", row->namespace, row->name, expires,
+        printf("%s/%s: ready, expires %s, renewed %s", row->namespace, row->name, expires,
                row->renewal_time_ms ? renews : "never");
+        if (row->is_issuing)
+            printf("; being issued anew: %s",
+                   str_or(row->waiting_for, str_or(row->issuing_message, "no reason is given")));
+        printf("\n");
         return;
     }
     certificate_row_explain(row, &text);

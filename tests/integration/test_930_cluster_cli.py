@@ -336,6 +336,14 @@ def test_status_explains_from_request_order_and_challenge(cluster, admin):
     assert row["failingName"] == "slow.test"
 
 
+def test_status_of_what_is_ready_and_being_issued_says_both(cluster, admin):
+    namespace = "both"
+    issuing = condition("Issuing", reason="ManuallyTriggered", message="by hand (waiting: the CA)")
+    put(cluster, m.certificate("web", ["a.test"], namespace=namespace), {**READY, "conditions": [*READY["conditions"], issuing]})
+    line = admin.command("status", "-n", namespace, "-o", "tree", "web").stdout.splitlines()[0]
+    assert line.startswith(f"{namespace}/web: ready, expires") and line.endswith("; being issued anew: the CA")
+
+
 def test_status_asks_for_no_more_than_it_needs(cluster, user):
     namespace, who = "few", account_user("few", "reader")
     every = [rule(group, plurals, "list") for group, plurals in ALL_RESOURCES.items()]
