@@ -66,6 +66,7 @@ void cluster_advise(const struct cluster *cluster, struct err *err)
         advice = "; 'check --cluster' says which CRDs are missing";
         break;
     case ERR_DENIED:
+    case ERR_STRANGER:
         advice = "";
         break;
     case ERR_NETWORK:

@@ -131,6 +131,7 @@ const char *err_code_name(int code)
         [-ERR_UNSUPPORTED] = "unsupported",
         [-ERR_IO] = "input/output",
         [-ERR_NOMEM] = "out of memory",
+        [-ERR_STRANGER] = "not authenticated",
         [-ERR_INTERNAL] = "internal",
     };
 
@@ -151,6 +152,7 @@ bool err_is_transient(int code)
     case ERR_UNAVAILABLE:
     case ERR_IO: /* a full disk empties again */
     case ERR_NOMEM:
+    case ERR_STRANGER: /* credentials are renewed */
         return true;
     default:
         return false;

@@ -19,7 +19,7 @@ enum err_code {
     ERR_CONFLICT = -3,     /* precondition or version does not hold: look again           */
     ERR_GONE = -4,         /* the watch fell behind the change log: list again            */
     ERR_INVALID = -5,      /* what we were given is wrong; retrying the same is pointless */
-    ERR_DENIED = -6,       /* the other side says no (401, 403, EACCES)                   */
+    ERR_DENIED = -6,       /* the other side says no (403, EACCES)                        */
     ERR_RATE_LIMITED = -7, /* not before err->retry_at_ms                                 */
     ERR_TIMEOUT = -8,      /* deadline passed, here or on the way                         */
     ERR_CANCELED = -9,     /* the context was cancelled: stop, do not report              */
@@ -31,7 +31,8 @@ enum err_code {
     ERR_UNSUPPORTED = -15, /* valid, but not built here or not offered there              */
     ERR_IO = -16,          /* the local disk or system                                    */
     ERR_NOMEM = -17,       /* a library said so                                           */
-    ERR_INTERNAL = -18,    /* our own mistake                                             */
+    ERR_STRANGER = -18,    /* the API server does not know who we are (401)               */
+    ERR_INTERNAL = -19,    /* our own mistake                                             */
 };
 
 #define ERR_TEXT_MAX 1024 /* bytes with the terminator; longer text ends in "..." */

@@ -8,6 +8,13 @@
 #include "http/call.h"
 #include "http/response.h"
 
+/* The connection or the stream has ended in the middle. */
+static bool is_lost(CURLcode code)
+{
+    return code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM || code == CURLE_RECV_ERROR ||
+           code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING;
+}
+
 bool call_wants_repeat(const struct call *call, CURLcode code)
 {
     bool safe = streq(call->method, "GET") || streq(call->method, "HEAD");
@@ -16,8 +23,7 @@ bool call_wants_repeat(const struct call *call, CURLcode code)
         return false;
     if (!safe && !call->request->repeatable)
         return false;
-    return code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM || code == CURLE_RECV_ERROR ||
-           code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING;
+    return is_lost(code);
 }
 
 #define CURLE_TOO_LARGE_SINCE_8_6 100 /* before, it said it had no memory */
@@ -155,8 +161,16 @@ static int conclude_failure(struct call *call, CURLcode code, struct err *err)
                    str_or(call->error, curl_easy_strerror(code)));
 }
 
+static bool is_cut_401(const struct call *call, CURLcode code)
+{
+    return call->request->takes_cut_401 && !call->streaming && !call->in_head &&
+           call->response.status == 401 && (code == CURLE_PARTIAL_FILE || is_lost(code));
+}
+
 int call_conclude(struct call *call, CURLcode code, struct err *err)
 {
+    if (is_cut_401(call, code))
+        code = CURLE_OK;
     if (code != CURLE_OK)
         return conclude_failure(call, code, err);
     if (call->in_head) /* curl takes the end of the connection for the end of the head */

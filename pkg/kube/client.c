@@ -250,6 +250,7 @@ static int dress(struct attempt *attempt, const struct context *ctx, struct http
         .proxy = str_empty(cluster->proxy_url) ? NULL : cluster->proxy_url,
         .action = "kubernetes", /* counted by our observer, not as an ACME request */
         .repeatable = call->repeatable,
+        .takes_cut_401 = true,
         .secret = streq(call->about.resource->kind, "Secret"),
     };
     return 0;
@@ -331,11 +332,11 @@ static int explain(const struct attempt *attempt, int r, struct err *err)
     cleanup(buf_deinit) struct buf text = BUF(ERR_TEXT_MAX);
     const char *token;
 
-    if (r != ERR_DENIED || !attempt->identity)
+    if (!attempt->identity)
         return r;
-    if (attempt->status.http == 0) {
+    if (r == ERR_DENIED && attempt->status.http == 0) {
         kube_explain_trust(options->config, &text);
-    } else if (attempt->status.http == 401) {
+    } else if (r == ERR_STRANGER) {
         token = kube_identity_token(attempt->identity);
         kube_explain_credentials(options->config, token, clock_wall_ms(options->clock), &text);
     }

@@ -29,7 +29,7 @@ static const struct {
     {"StorageReadError", ERR_UNAVAILABLE},
     {"Timeout", ERR_TIMEOUT},
     {"TooManyRequests", ERR_RATE_LIMITED},
-    {"Unauthorized", ERR_DENIED},
+    {"Unauthorized", ERR_STRANGER},
     {"UnsupportedMediaType", ERR_UNSUPPORTED},
 };
 
@@ -38,7 +38,7 @@ static const struct {
     int least, most;
     enum err_code code;
 } ranges[] = {
-    {401, 401, ERR_DENIED},       {403, 403, ERR_DENIED},    {404, 404, ERR_NOT_FOUND},
+    {401, 401, ERR_STRANGER},     {403, 403, ERR_DENIED},    {404, 404, ERR_NOT_FOUND},
     {405, 406, ERR_UNSUPPORTED},  {408, 408, ERR_TIMEOUT},   {409, 409, ERR_CONFLICT},
     {410, 410, ERR_GONE},         {413, 413, ERR_TOO_LARGE}, {415, 415, ERR_UNSUPPORTED},
     {429, 429, ERR_RATE_LIMITED}, {400, 499, ERR_INVALID},   {504, 504, ERR_TIMEOUT},
@@ -202,10 +202,6 @@ static void add_message(struct buf *to, const struct kube_about *about, const st
 static void add_denied(struct buf *to, const struct kube_about *about,
                        const struct kube_status *status)
 {
-    if (status->http == 401) {
-        buf_add_str(to, "the API server does not accept our credentials");
-        return;
-    }
     if (status->namespace_terminating) {
         buf_add_str(to, "the namespace is being deleted");
         return;
@@ -223,6 +219,9 @@ static void add_meaning(struct buf *to, const struct kube_about *about,
     switch (status->code) {
     case ERR_DENIED:
         add_denied(to, about, status);
+        return;
+    case ERR_STRANGER:
+        buf_add_str(to, "the API server does not accept our credentials");
         return;
     case ERR_NOT_FOUND:
         buf_add_str(to, status->namespace_missing ? "the namespace does not exist" : "not found");
@@ -250,7 +249,7 @@ static int fill(const struct kube_about *about, const struct json *body,
     cleanup(buf_deinit) struct buf text = BUF(64 * 1024);
 
     add_meaning(&text, about, status);
-    if (status->code != ERR_NOT_FOUND && status->code != ERR_EXISTS && status->http != 401)
+    if (status->code != ERR_NOT_FOUND && status->code != ERR_EXISTS && status->code != ERR_STRANGER)
         add_message(&text, about, body);
     str_clean(text.data);
     (void)err_set(err, status->code, "%s", buf_str(&text)); /* what we return is the same code */

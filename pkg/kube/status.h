@@ -6,9 +6,10 @@
  *
  *      NotFound            ERR_NOT_FOUND      AlreadyExists       ERR_EXISTS
  *      Conflict            ERR_CONFLICT       Expired, Gone       ERR_GONE
- *      Invalid, 400        ERR_INVALID        401, Forbidden      ERR_DENIED
+ *      Invalid, 400        ERR_INVALID        Forbidden           ERR_DENIED
  *      429                 ERR_RATE_LIMITED   5xx                 ERR_UNAVAILABLE
  *      504, Timeout        ERR_TIMEOUT        404 of a kind       ERR_UNSUPPORTED
+ *      401                 ERR_STRANGER
  */
 #ifndef KUBE_STATUS_H
 #define KUBE_STATUS_H

@@ -317,7 +317,7 @@ static int look(struct elector *self, const struct context *ctx, struct err *err
 static bool is_refusal(int code)
 {
     return code == ERR_CONFLICT || code == ERR_EXISTS || code == ERR_DENIED ||
-           code == ERR_NOT_FOUND || code == ERR_INVALID;
+           code == ERR_STRANGER || code == ERR_NOT_FOUND || code == ERR_INVALID;
 }
 
 static int write_record(struct elector *self, const struct context *ctx, enum lease_write how,

@@ -398,7 +398,7 @@ def test_a_bound_that_go_cannot_read_fails(issuers, requester, issuer, reason):
     csr = pki.new_csr(["a.example.test"], "nameConstraints=permitted;DNS:a..test")
     requester.create(SIGNING_REQUESTS, signing_request(name, csr, signer_of("Issuer", issuer)))
     approve(issuers, name)
-    assert "the DNS domain 'a..test' is none" in wait_failed(issuers, name, reason)
+    assert "the DNS domain 'a..test' is one that some programs cannot read" in wait_failed(issuers, name, reason)
 
 
 def test_a_self_signed_one_needs_its_annotation_and_its_key(issuers, requester):

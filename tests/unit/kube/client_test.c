@@ -166,7 +166,7 @@ TEST(which_failures_end_a_call_at_once)
         {"may have been done", {503, NULL, "retry-after", "1"}, false, ERR_UNAVAILABLE},
         {"lost, may have been done", {.fails = ERR_NETWORK}, false, ERR_NETWORK},
         {"forbidden", {403, NULL, "retry-after", "1"}, true, ERR_DENIED},
-        {"a token that stays", {401}, true, ERR_DENIED},
+        {"a token that stays", {401}, true, ERR_STRANGER},
         {"timeout", {.fails = ERR_TIMEOUT}, true, ERR_TIMEOUT},
     };
 
@@ -244,7 +244,7 @@ TEST(a_401_is_answered_with_a_fresh_token_once)
     kube = fake_api_kube(&api);
     ASSERT_OK(ask(&call, &err));
     ASSERT_EQ(pwrite(fd, "new", 3, 0), 3);
-    ASSERT_ERR(ERR_DENIED, ask(&call, &err));
+    ASSERT_ERR(ERR_STRANGER, ask(&call, &err));
     ASSERT_CONTAINS(api.requests[2].headers, "Bearer old");
     ASSERT_CONTAINS(api.requests[3].headers, "Bearer new");
     fd_close(fd);

@@ -74,7 +74,7 @@ TEST(the_reason_decides_and_then_the_http_status)
         {"schema", 422, "{'reason': 'Invalid'}", ERR_INVALID},
         {"bad request", 400, "{'reason': 'BadRequest'}", ERR_INVALID},
         {"reason of the future", 400, "{'reason': 'Brandnew'}", ERR_INVALID},
-        {"no credentials", 401, "{'reason': 'Unauthorized'}", ERR_DENIED},
+        {"no credentials", 401, "{'reason': 'Unauthorized'}", ERR_STRANGER},
         {"RBAC", 403, "{'reason': 'Forbidden'}", ERR_DENIED},
         {"flow control", 429, "{'reason': 'TooManyRequests'}", ERR_RATE_LIMITED},
         {"down", 503, "<html>", ERR_UNAVAILABLE},
