@@ -96,6 +96,11 @@ static int parse_mode(const char *text, unsigned *ret, struct err *err)
     if (*end || end == text || mode > 0777 || !(mode & 0400))
         return err_set(err, ERR_INVALID, "flag '--tls-mode': '%s' is no octal mode such as 0640",
                        text);
+    if (mode & 0133)
+        return err_set(err, ERR_INVALID,
+                       "flag '--tls-mode': with '%s' others could write the files, or anybody "
+                       "execute them; use 0600, 0640 or 0644",
+                       text);
     *ret = (unsigned)mode;
     return 0;
 }

@@ -284,7 +284,8 @@ static int issue(struct run *run, const struct issuer *issuer, struct reconcile_
     const char *obstacle, *reason = NULL;
     int r;
 
-    obstacle = issuer_obstacle(issuer, &run->request->spec.issuer_ref, run->arena, &reason);
+    obstacle = issuer_obstacle(run->self, issuer, &run->request->spec.issuer_ref, run->arena,
+                               &reason);
     if (!obstacle && !run->facts->has_certificate && signs_at_once(issuer))
         return sign(run, issuer, result, err);
     if (!run->facts->has_certificate)

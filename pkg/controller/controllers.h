@@ -165,9 +165,10 @@ const char *issuer_missing(const struct issuer *issuer, const char *kind, const 
                            struct arena *arena, const char **ret_reason);
 const char *issuer_unready(const struct issuer *issuer, struct arena *arena,
                            const char **ret_reason);
-/* The two together. */
-const char *issuer_obstacle(const struct issuer *issuer, const struct issuer_reference *ref,
-                            struct arena *arena, const char **ret_reason);
+/* The two together, or that --namespace leaves ClusterIssuers out. */
+const char *issuer_obstacle(const struct controllers *self, const struct issuer *issuer,
+                            const struct issuer_reference *ref, struct arena *arena,
+                            const char **ret_reason);
 /* Are its requests another program's (options.issuers_off)? NULL: nobody knows, so no. */
 bool issuer_is_off(const struct controllers *self, const struct issuer *issuer);
 bool issuer_is_among(const struct issuer *issuer, const struct strlist *types);

@@ -55,12 +55,26 @@ const char *issuer_unready(const struct issuer *issuer, struct arena *arena,
                               : "it has not been looked at yet");
 }
 
-const char *issuer_obstacle(const struct issuer *issuer, const struct issuer_reference *ref,
-                            struct arena *arena, const char **ret_reason)
+static bool is_out_of_sight(const struct controllers *self, const struct issuer_reference *ref)
+{
+    const struct controllers_options *options = &self->options;
+
+    return streq(issuer_reference_kind(ref), "ClusterIssuer") && options->only_namespaces.len > 0 &&
+           !options->with_cluster_issuers;
+}
+
+const char *issuer_obstacle(const struct controllers *self, const struct issuer *issuer,
+                            const struct issuer_reference *ref, struct arena *arena,
+                            const char **ret_reason)
 {
     const char *missing = issuer_missing(issuer, issuer_reference_kind(ref), ref->name, arena,
                                          ret_reason);
 
+    if (missing && is_out_of_sight(self, ref))
+        return arena_printf(arena,
+                            "Referenced ClusterIssuer '%s' is not looked at, since this controller "
+                            "works with --namespace; use an Issuer",
+                            str_or(ref->name, ""));
     return missing ? missing : issuer_unready(issuer, arena, ret_reason);
 }
 

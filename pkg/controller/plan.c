@@ -90,7 +90,8 @@ static const char *issuer_problem(struct planning *planning, const struct certif
 
     if (!streq(issuer_reference_group(ref), "cert-manager.io"))
         return NULL; /* another program's: nobody here knows how it is */
-    return issuer_obstacle(facts->issuer, ref, planning->plan->arena, &reason);
+    return issuer_obstacle(planning->controllers, facts->issuer, ref, planning->plan->arena,
+                           &reason);
 }
 
 static const char *password_problem(struct planning *planning,

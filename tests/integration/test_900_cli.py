@@ -133,6 +133,7 @@ def test_wrong_usage_is_explained_on_standard_error_and_ends_with_2(bare, argume
 
 
 BAD_SETTINGS = {
+    ("--tls-mode", "0660"): "others could write",
     ("--tls-mode", "0999"): "--tls-mode",
     ("--tls-group", "no-such-group"): "no-such-group",
     ("--metrics-listen-address", "nowhere:x"): "--metrics-listen-address",

@@ -576,7 +576,7 @@ def test_a_list_of_namespaces_leaves_the_others_and_cluster_issuers_alone(
             wait_ready(cluster, f"{CERTIFICATES}/web", name)
 
         def is_refused(one):
-            return "ClusterIssuer" in ((condition(one, "Issuing") or ("", "", ""))[2] or "")
+            return "ClusterIssuer 'listed-self' is not looked at" in ((condition(one, "Issuing") or ("", "", ""))[2] or "")
 
         cluster.wait_for(f"{CERTIFICATES}/cluster", names[0], condition=is_refused)
         for kind in ("web", "cluster"):
