@@ -109,7 +109,7 @@ static const char *advice_of(int rc)
     case SQLITE_FULL:
         return "the disk is full, make room on it";
     case SQLITE_READONLY:
-        return "the file or its folder is read only, make both writable";
+        return "the file, its -shm and -wal, or its folder is read only: make all writable";
     case SQLITE_CANTOPEN:
         return "it cannot be opened, check that its folder exists and is writable";
     case SQLITE_CORRUPT:
