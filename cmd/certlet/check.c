@@ -17,6 +17,8 @@
 #define FOLDER_DEPTH_MAX 32
 
 struct checking {
+    const struct usage *usage;
+    bool is_unread;                   /* a file or folder could not be read, as was told */
     struct strlist files;             /* in order; as named in messages */
     struct manifest_objects *objects; /* per file */
     struct manifest_problems problems;
@@ -74,8 +76,7 @@ static bool is_inside(const struct folder *folder, const struct stat *info)
     return false;
 }
 
-static int check_path(struct checking *checking, const char *path, const struct folder *above,
-                      struct err *err);
+static void check_path(struct checking *checking, const char *path, const struct folder *above);
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -86,7 +87,7 @@ static int check_folder(struct checking *checking, const char *path, const struc
                         struct err *err)
 {
     struct dirent **entries = NULL;
-    int r = 0, count = scandir(path, &entries, NULL, by_name);
+    int count = scandir(path, &entries, NULL, by_name);
 
     if (count < 0)
         return err_set_errno(err, errno, "reading folder '%s'", path);
@@ -95,26 +96,32 @@ static int check_folder(struct checking *checking, const char *path, const struc
         struct stat info;
         bool is_folder = stat(below, &info) == 0 && S_ISDIR(info.st_mode);
 
-        if (r == 0 && entries[i]->d_name[0] != '.' && folder->depth < FOLDER_DEPTH_MAX &&
+        if (entries[i]->d_name[0] != '.' && folder->depth < FOLDER_DEPTH_MAX &&
             (is_folder ? !is_inside(folder, &info) : is_manifest(entries[i]->d_name)))
-            r = check_path(checking, below, folder, err);
+            check_path(checking, below, folder);
         free(entries[i]);
     }
     free(entries);
-    return r;
+    return 0;
 }
 
-static int check_path(struct checking *checking, const char *path, const struct folder *above,
-                      struct err *err)
+/* What cannot be read keeps nobody from what is wrong with the rest. */
+static void check_path(struct checking *checking, const char *path, const struct folder *above)
 {
-    struct stat info;
-    struct folder folder = {.above = above, .depth = above ? above->depth + 1 : 0};
+    struct stat info = {};
+    bool is_folder = !streq(path, "-") && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    struct folder folder = {.above = above,
+                            .dev = info.st_dev,
+                            .ino = info.st_ino,
+                            .depth = above ? above->depth + 1 : 0};
+    struct err err = {};
+    int r = is_folder ? check_folder(checking, path, &folder, &err)
+                      : check_file(checking, path, &err);
 
-    if (streq(path, "-") || stat(path, &info) < 0 || !S_ISDIR(info.st_mode))
-        return check_file(checking, path, err);
-    folder.dev = info.st_dev;
-    folder.ino = info.st_ino;
-    return check_folder(checking, path, &folder, err);
+    if (r == 0)
+        return;
+    usage_complain(checking->usage, &err);
+    checking->is_unread = true;
 }
 
 static size_t print_problems(const struct manifest_problems *problems)
@@ -135,21 +142,18 @@ static size_t print_problems(const struct manifest_problems *problems)
 static int check_manifests(const struct usage *usage, const char *const *paths, size_t count,
                            bool quiet)
 {
-    cleanup(checking_deinit) struct checking checking = {};
+    cleanup(checking_deinit) struct checking checking = {.usage = usage};
     size_t objects = 0, errors;
-    struct err err = {};
 
-    for (size_t i = 0; i < count; i++) {
-        if (check_path(&checking, paths[i], NULL, &err) < 0) {
-            usage_complain(usage, &err);
-            return EXIT_STORE;
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        check_path(&checking, paths[i], NULL);
     manifest_check_together((const char *const *)checking.files.items, checking.objects,
                             checking.files.len, &checking.problems);
     errors = print_problems(&checking.problems);
     for (size_t i = 0; i < checking.files.len; i++)
         objects += checking.objects[i].len;
+    if (checking.is_unread)
+        return EXIT_STORE;
     if (errors == 0 && !quiet)
         printf("%zu object(s) in %zu file(s): all can be used\n", objects, checking.files.len);
     return errors > 0 ? EXIT_NOT_READY : EXIT_OK;

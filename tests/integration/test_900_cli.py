@@ -342,6 +342,18 @@ def test_renew_of_a_certificate_that_does_not_exist_is_told_and_others_are_done(
     assert program.certificate_pem("also-tls", "shop") != before
 
 
+def test_check_goes_on_behind_what_cannot_be_read(bare, tmp_path):
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "a-gone.yaml").symlink_to(tmp_path / "nowhere")
+    (folder / "b.yaml").write_text("kind: [")
+    (folder / "c.yaml").write_text(m.text(m.certificate("c", [""])))
+    done = bare.command("check", folder)
+    assert done.returncode == 4
+    assert f"opening '{folder}/a-gone.yaml'" in done.stderr
+    assert f"{folder}/b.yaml" in done.stdout and f"{folder}/c.yaml" in done.stdout
+
+
 def test_check_reads_each_file_once_where_links_lead_back(bare, tmp_path):
     """Two such links in a folder were followed in every order, as deep as it goes."""
     below = tmp_path / "a" / "b"
