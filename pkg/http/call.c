@@ -46,7 +46,10 @@ int call_init(struct call *call, struct io *io, const struct http_request *reque
 {
     int r;
 
-    *call = (struct call){.io = io, .request = request, .max_body = request->max_body};
+    *call = (struct call){.io = io,
+                          .request = request,
+                          .max_body = request->max_body,
+                          .takes_cut_401 = request->takes_cut_401};
     list_init(&call->link);
     list_init(&call->active);
     call->fd = -1;

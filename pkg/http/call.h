@@ -22,6 +22,7 @@ struct call {
     int64_t stream_due_ms; /* of the rest of a stream */
     bool streaming;
     size_t max_body;
+    bool takes_cut_401;
     int max_redirects;
 
     /* the I/O thread's */

@@ -163,7 +163,7 @@ static int conclude_failure(struct call *call, CURLcode code, struct err *err)
 
 static bool is_cut_401(const struct call *call, CURLcode code)
 {
-    return call->request->takes_cut_401 && !call->streaming && !call->in_head &&
+    return call->takes_cut_401 && !call->streaming && !call->in_head &&
            call->response.status == 401 && (code == CURLE_PARTIAL_FILE || is_lost(code));
 }
 
