@@ -559,7 +559,7 @@ def test_a_token_that_is_refused_is_read_again_from_its_file(user, console, tmp_
     with console(user.config(tokenFile=str(file))) as store:
         with pytest.raises(StoreError) as caught:
             store.do("get", "namespaces", user.namespace)
-        assert caught.value.code == "denied" and f"'{file}'" in str(caught.value)
+        assert caught.value.code == "not authenticated" and f"'{file}'" in str(caught.value)
         assert "not-a-token" not in str(caught.value) + store.log()
         write_token(file, user.token)
         assert store.object("get", "namespaces", user.namespace)
@@ -625,7 +625,7 @@ def test_a_client_certificate_is_read_again_when_the_old_one_is_refused(user, co
         with console(user.config(wire.url, **files)) as store:
             with pytest.raises(StoreError) as caught:
                 store.do("get", "namespaces", user.namespace)
-            assert caught.value.code == "denied" and "client.pem" in str(caught.value)
+            assert caught.value.code == "not authenticated" and "client.pem" in str(caught.value)
             install(user.kube.certificates.of_user(f"{user.namespace}-admin", "system:masters"))
             connections = wire.accepted
             assert store.object("get", "namespaces", user.namespace)
