@@ -121,14 +121,13 @@ bool condition_remove(struct conditions *conditions, const char *type, struct ar
 
 int64_t condition_time_ms(const struct condition *condition, const char *words)
 {
-    const char *at = condition->message, *found = NULL;
+    const char *found = str_last(condition->message, words);
     char time[TIME_TEXT_MAX];
     int64_t at_ms;
 
-    while (at && (at = strstr(at, words)))
-        found = at += strlen(words);
     if (!found)
         return 0;
+    found += strlen(words);
     (void)snprintf(time, sizeof(time), "%.*s", (int)strcspn(found, "Z") + 1, found);
     return time_parse_rfc3339(time, &at_ms, NULL) == 0 ? at_ms : 0;
 }

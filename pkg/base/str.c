@@ -45,6 +45,15 @@ bool str_ends(const char *s, const char *suffix)
     return s && len >= tail && memcmp(s + len - tail, suffix, tail) == 0;
 }
 
+const char *str_last(const char *s, const char *what)
+{
+    const char *last = NULL;
+
+    for (const char *at = s; at && (at = strstr(at, what)); at++)
+        last = at;
+    return last;
+}
+
 const char *str_or(const char *s, const char *otherwise)
 {
     return str_empty(s) ? otherwise : s;

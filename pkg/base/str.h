@@ -11,6 +11,8 @@ bool streq_ci(const char *a, const char *b); /* ASCII case ignored */
 bool str_empty(const char *s);               /* NULL or "" */
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
+/* Where `what` begins for the last time; NULL: nowhere. */
+const char *str_last(const char *s, const char *what);
 const char *str_or(const char *s, const char *otherwise); /* `s` unless empty */
 void str_lower(char *s);                                  /* ASCII */
 /* The whole string is a number in range, or ERR_INVALID. */

@@ -488,10 +488,8 @@ int64_t certificate_told_attempt_ms(const struct condition *issuing)
 
 const char *certificate_failure_cause(const char *message, struct arena *arena)
 {
-    const char *end = NULL;
+    const char *end = str_last(message, ATTEMPT);
 
-    for (const char *at = message; at && (at = strstr(at, ATTEMPT)); at++)
-        end = at;
     return end && strstr(end, NEXT_ATTEMPT) ? arena_strndup(arena, message, (size_t)(end - message))
                                             : message;
 }

@@ -252,7 +252,7 @@ static int advance(struct order_run *run, struct err *err)
     run->request = request;
     if (str_empty(run->order->status.url))
         return order_place(run, err);
-    if (order_has_retry(run, run->order))
+    if (request_asks_again(run->request, &run->order->object))
         return order_take_retry(run, err);
     order_find_ours(run);
     r = order_drop_misplaced(run, err);

@@ -40,11 +40,9 @@ const char *reason_with_next_try(struct author author, const char *text, struct 
 
 size_t reason_len_without_time(const char *reason)
 {
-    const char *end = NULL;
+    const char *end = str_last(reason, NOT_BEFORE);
     int64_t ignored_ms;
 
-    for (const char *at = reason; (at = strstr(at, NOT_BEFORE)); at += strlen(NOT_BEFORE))
-        end = at;
     return end && time_parse_rfc3339(end + strlen(NOT_BEFORE), &ignored_ms, NULL) == 0
                ? (size_t)(end - reason)
                : strlen(reason);

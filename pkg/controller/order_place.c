@@ -104,13 +104,6 @@ static void wake_challenges(struct order_run *run)
     }
 }
 
-bool order_has_retry(const struct order_run *run, const struct order *order)
-{
-    const char *asked = object_annotation(run->request, ANNOTATION_RETRY);
-
-    return asked && !streq(asked, str_or(object_annotation(&order->object, ANNOTATION_RETRY), ""));
-}
-
 /* The request's annotation stays: who may renew a Certificate may not write its Orders, and we no requests. */
 int order_take_retry(struct order_run *run, struct err *err)
 {
@@ -444,7 +437,7 @@ int order_place(struct order_run *run, struct err *err)
     }
     if (!str_empty(run->live->status.url))
         return 0; /* the cache is behind: its change wakes us */
-    if (order_has_retry(run, run->live))
+    if (request_asks_again(run->request, &run->live->object))
         return resume(run, &run->live->spec, err);
     return place(run, err);
 }

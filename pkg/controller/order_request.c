@@ -129,6 +129,13 @@ bool request_is_approved(const struct object *request)
     return row && row->is_approved(request);
 }
 
+bool request_asks_again(const struct object *request, const struct object *seen)
+{
+    const char *asked = object_annotation(request, ANNOTATION_RETRY);
+
+    return asked && !streq(asked, str_or(object_annotation(seen, ANNOTATION_RETRY), ""));
+}
+
 bool request_has_ended(const struct object *request)
 {
     const struct request_kind *row = kind_of(request);

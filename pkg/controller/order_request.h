@@ -20,6 +20,9 @@ const struct object *request_of_order(struct controllers *self, const struct ord
                                       struct err *err);
 /* `request` is struct request_facts or signing_request_facts. */
 bool request_is_approved(const struct object *request);
+/* Somebody says on the request that the way is clear: ANNOTATION_RETRY, which `seen` (the request as it was, or its
+ * Order) does not have or has with another value. Each may be NULL. */
+bool request_asks_again(const struct object *request, const struct object *seen);
 /* It needs no Order any more. `request` is what request_of_order() gave. */
 bool request_has_ended(const struct object *request);
 /* May whoever made the request have it of this issuer? `request` is in full. */

@@ -54,10 +54,7 @@ int order_wait_for_ca(struct order_run *run, const struct acme_order *order, str
 /* So old that a new order is the better try. */
 bool order_is_old(const struct order_run *run);
 
-/* Somebody says on the request that the way is clear: ANNOTATION_RETRY, which `order` does not have or has with
- * another value. */
-bool order_has_retry(const struct order_run *run, const struct order *order);
-/* Takes note of it: the Order gets the same value, and the next run comes at once. */
+/* Takes note that the request asks for another try: the Order gets the same value, and the next run comes at once. */
 int order_take_retry(struct order_run *run, struct err *err);
 /* newOrder for an Order without a URL. ANNOTATION_RETRY frees its names, if they are its request's:
  * whoever can write Orders must not end the hold on the names of others. */

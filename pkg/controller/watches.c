@@ -179,20 +179,12 @@ static void certificate_changed(void *self, const struct key *key, const void *b
     wake_rivals(&wake, key, new);
 }
 
-/* Asked for by hand. */
-static bool retry_is_new(const void *before, const void *after)
-{
-    const char *asked = object_annotation(after, ANNOTATION_RETRY);
-
-    return asked && !streq(asked, str_or(object_annotation(before, ANNOTATION_RETRY), ""));
-}
-
 /* An Order that somebody made before the approval has been waiting for it, and holds up ours. */
 static void wake_orders(const struct wake *wake, const void *before, const void *after)
 {
     if (!after || !request_is_approved(after))
         return;
-    if (!before || !request_is_approved(before) || retry_is_new(before, after))
+    if (!before || !request_is_approved(before) || request_asks_again(after, before))
         add_index(wake, LANE_ORDERS, wake->self->caches.orders, INDEX_OWNER,
                   ((const struct object *)after)->metadata.uid);
 }

@@ -74,9 +74,9 @@ struct http_request {
     bool repeatable;    /* may be sent once more when the connection ended before any byte of an
                                     answer (GOAWAY, kubernetes.md 2); GET and HEAD always are */
     bool secret;        /* the answer's body is wiped when freed; the request's is the caller's */
-    bool
-        takes_cut_401; /* that answer counts though its body has not come whole: a server that has not
-                         * read the request's yet ends the stream of HTTP/2 behind its answer */
+    /* A 401 counts though its body has not come whole: a server that has not read the request's yet ends the
+     * stream of HTTP/2 behind its answer. */
+    bool takes_cut_401;
 };
 
 struct http_response {

@@ -524,7 +524,7 @@ char *order_name_by_uid(const struct object *request)
                      request->metadata.uid);
 }
 
-/* A mark on the request is for the Order to follow (order_has_retry()), not one that it has followed. */
+/* A mark on the request is for the Order to follow (request_asks_again()), not one that it has followed. */
 static struct json *order_json(const struct signable *request, const struct order_spec *spec,
                                const struct array_pair *annotations)
 {

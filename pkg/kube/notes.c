@@ -127,13 +127,16 @@ static bool make_room(struct kube_notes *self)
 static void write_event(struct kube_notes *self, struct series *series,
                         const struct store_note *note)
 {
-    cleanup(json_unref) struct json *event = note_event(note, self->instance, series->number,
-                                                        series->first_ms);
-    const char *text = str_or(note->message, "");
+    cleanup(json_unref) struct json *event = NULL;
+    const char *message = str_or(note->message, "");
+    uint64_t text = str_hash(message, strlen(message));
 
+    if (series->event && series->text == text)
+        return;
+    event = note_event(note, self->instance, series->number, series->first_ms);
     xfree(series->event);
     series->event = json_text(event);
-    series->text = str_hash(text, strlen(text));
+    series->text = text;
 }
 
 /* A hash of all that makes it one series: the texts are three times as large as all else that is kept of it. */

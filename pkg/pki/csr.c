@@ -26,6 +26,8 @@ void csr_free(struct csr *csr)
     xfree(csr);
 }
 
+enum reading { READ_TO_LOOK, READ_UNVERIFIED, READ_VERIFIED };
+
 static int read_public_key(struct csr *csr, bool only_look, struct err *err)
 {
     const X509_PUBKEY *spki = X509_REQ_get_X509_PUBKEY(csr->req);
@@ -40,7 +42,15 @@ static int read_public_key(struct csr *csr, bool only_look, struct err *err)
     return 0;
 }
 
-static int read_extensions(struct csr *csr, struct err *err)
+/* Can a certificate with them be read? */
+static int check_names(const struct csr *csr, const X509_EXTENSIONS *extensions, struct err *err)
+{
+    int r = x509_names_check(&csr->names, err);
+
+    return r < 0 ? r : name_bounds_check(extensions, err);
+}
+
+static int read_extensions(struct csr *csr, enum reading reading, struct err *err)
 {
     cleanup(extensions_free) X509_EXTENSIONS *extensions = X509_REQ_get_extensions(csr->req);
     int r;
@@ -48,6 +58,8 @@ static int read_extensions(struct csr *csr, struct err *err)
     if (!extensions && X509_REQ_get_attr_by_NID(csr->req, NID_ext_req, -1) >= 0)
         return openssl_err(err, ERR_INVALID, "the extensions cannot be read");
     r = x509_names_read(&csr->names, X509_REQ_get_subject_name(csr->req), extensions, err);
+    if (r == 0 && reading == READ_VERIFIED)
+        r = check_names(csr, extensions, err);
     if (r < 0)
         return r;
     r = constraints_read(extensions, &csr->is_ca, &csr->has_constraints, err);
@@ -57,16 +69,16 @@ static int read_extensions(struct csr *csr, struct err *err)
 }
 
 /* Takes `req`. */
-static int csr_wrap(X509_REQ *req, bool only_look, struct csr **ret, struct err *err)
+static int csr_wrap(X509_REQ *req, enum reading reading, struct csr **ret, struct err *err)
 {
     cleanup(csr_free) struct csr *csr = xalloc(sizeof(*csr));
     int r;
 
     csr->req = req;
-    r = read_public_key(csr, only_look, err);
+    r = read_public_key(csr, reading == READ_TO_LOOK, err);
     if (r < 0)
         return r;
-    r = read_extensions(csr, err);
+    r = read_extensions(csr, reading, err);
     if (r < 0)
         return err_wrap(err, "certificate request");
     *ret = take(csr);
@@ -121,24 +133,8 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
         X509_REQ_set_subject_name(req, subject) != 1 || !set_public_key(key, req) ||
         !X509_REQ_sign(req, pkey_evp(key), md))
         return openssl_err(err, ERR_INTERNAL, "signing a certificate request");
-    return csr_wrap(take(req), false, ret, err);
+    return csr_wrap(take(req), READ_UNVERIFIED, ret, err);
 }
-
-/* Signed by its own key, and with names that a certificate can have. */
-static int verify(const struct csr *csr, struct err *err)
-{
-    cleanup(extensions_free) X509_EXTENSIONS *extensions = X509_REQ_get_extensions(csr->req);
-    int r;
-
-    if (X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
-        return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
-    r = x509_names_check(&csr->names, err);
-    if (r == 0)
-        r = name_bounds_check(extensions, err);
-    return r < 0 ? err_wrap(err, "certificate request") : 0;
-}
-
-enum reading { READ_TO_LOOK, READ_UNVERIFIED, READ_VERIFIED };
 
 static int from_der(const unsigned char *der, size_t len, enum reading reading, struct csr **ret,
                     struct err *err)
@@ -153,14 +149,13 @@ static int from_der(const unsigned char *der, size_t len, enum reading reading, 
         return openssl_err(err, ERR_INVALID, "the certificate request cannot be read");
     if (at != der + len)
         return err_set(err, ERR_INVALID, "there are bytes behind the certificate request");
-    r = csr_wrap(take(req), reading == READ_TO_LOOK, &csr, err);
+    r = csr_wrap(take(req), reading, &csr, err);
     if (r < 0)
         return r;
-    if (reading == READ_VERIFIED)
-        r = verify(csr, err);
-    if (r == 0)
-        *ret = take(csr);
-    return r;
+    if (reading == READ_VERIFIED && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
+        return openssl_err(err, ERR_INVALID, "the certificate request's own signature is wrong");
+    *ret = take(csr);
+    return 0;
 }
 
 static bool is_request_label(const char *label)

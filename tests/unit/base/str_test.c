@@ -34,6 +34,17 @@ TEST(prefixes_and_suffixes_are_found)
     ASSERT_FALSE(str_ends(NULL, ""));
 }
 
+TEST(the_last_of_several_is_found)
+{
+    const char *text = "ab-ab-aab";
+
+    ASSERT_EQ(str_last(text, "ab") - text, 7);
+    ASSERT_STREQ(str_last("aaa", "aa"), "aa");
+    ASSERT_NULL(str_last(text, "abc"));
+    ASSERT_NULL(str_last("", "a"));
+    ASSERT_NULL(str_last(NULL, "a"));
+}
+
 TEST(empty_text_gives_way_to_the_other)
 {
     ASSERT_STREQ(str_or(NULL, "x"), "x");
@@ -218,6 +229,7 @@ TEST(hashes_are_the_published_ones)
 
 RUN_TESTS(cmocka_unit_test(null_equals_only_null), cmocka_unit_test(case_is_ignored_in_ascii_only),
           cmocka_unit_test(prefixes_and_suffixes_are_found),
+          cmocka_unit_test(the_last_of_several_is_found),
           cmocka_unit_test(empty_text_gives_way_to_the_other),
           cmocka_unit_test(lower_changes_ascii_letters_only),
           cmocka_unit_test(a_number_must_be_the_whole_text_and_in_range),
