@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { SCRATCH_SIZE = 4096 };
+enum { ARENA_SIZE = 4096 };
 
 /* Decode */
 
@@ -113,6 +113,16 @@ int object_read(const struct kind *kind, const struct json *value, struct arena 
     return 0;
 }
 
+/* Its memory is the arena's. */
+static const struct object *counted(const struct kind *kind, struct object *object,
+                                    struct arena *arena)
+{
+    object->kind = kind;
+    object->arena = arena;
+    object->refs = 1;
+    return object;
+}
+
 /* Freeze and thaw */
 
 static struct frozen_form frozen_form_of(const struct object_form *form)
@@ -148,12 +158,9 @@ const struct object *object_thaw(const struct object_form *form, const void *fro
 {
     struct frozen_form frozen_form = frozen_form_of(form);
     struct arena *arena;
-    struct object *object = thaw(&frozen_form, frozen, known, &arena);
+    void *self = thaw(&frozen_form, frozen, known, &arena);
 
-    object->kind = form->kind;
-    object->arena = arena;
-    object->refs = 1;
-    return object;
+    return counted(form->kind, self, arena);
 }
 
 const struct object *object_seal(const struct object_form *form, const void *self)
@@ -164,36 +171,30 @@ const struct object *object_seal(const struct object_form *form, const void *sel
     return object_thaw(form, frozen.data, (struct bytes){});
 }
 
-static struct arena *new_scratch(const struct kind *kind)
+static struct arena *new_arena(const struct kind *kind)
 {
-    return kind->is_secret ? arena_new_secret(SCRATCH_SIZE) : arena_new(SCRATCH_SIZE);
-}
-
-static const struct object *seal(const struct kind *kind, const void *self)
-{
-    struct object_form form = {.kind = kind, .fields = kind->fields};
-
-    return object_seal(&form, self);
+    return kind->is_secret ? arena_new_secret(ARENA_SIZE) : arena_new(ARENA_SIZE);
 }
 
 int object_decode(const struct kind *kind, const struct json *value, struct field_report *report,
                   const struct object **ret, struct err *err)
 {
-    cleanup(arena_free) struct arena *scratch = new_scratch(kind);
-    void *self = arena_alloc(scratch, kind->fields->size);
+    cleanup(arena_free) struct arena *arena = new_arena(kind);
+    void *self = arena_alloc(arena, kind->fields->size);
     int r;
 
-    r = object_read(kind, value, scratch, self, report, err);
+    r = object_read(kind, value, arena, self, report, err);
     if (r < 0)
         return r;
-    *ret = seal(kind, self);
+    *ret = counted(kind, self, take(arena));
     return 0;
 }
 
 int object_decode_cached(const struct kind *kind, const struct json *value,
                          const struct object **ret, struct err *err)
 {
-    cleanup(arena_free) struct arena *scratch = new_scratch(kind);
+    struct object_form form = {.kind = kind, .fields = kind->fields};
+    cleanup(arena_free) struct arena *scratch = new_arena(kind);
     struct object *self = arena_alloc(scratch, kind->fields->size);
     int r;
 
@@ -201,14 +202,14 @@ int object_decode_cached(const struct kind *kind, const struct json *value,
     if (r < 0)
         return r;
     metadata_drop_last_applied(&self->metadata);
-    *ret = seal(kind, self);
+    *ret = object_seal(&form, self);
     return 0;
 }
 
 void object_check_spec(const struct object *object, struct field_report *report)
 {
     const struct fields *fields = object->kind->spec_fields;
-    cleanup(arena_free) struct arena *scratch = arena_new(SCRATCH_SIZE);
+    cleanup(arena_free) struct arena *scratch = arena_new(ARENA_SIZE);
     cleanup(json_unref) struct json *spec = NULL;
 
     if (!fields)

@@ -104,9 +104,9 @@ struct kind {
  * metadata names, tables and `validate`. */
 int object_decode(const struct kind *kind, const struct json *value, struct field_report *report,
                   const struct object **ret, struct err *err);
-/* For structs that begin as the kind's does and hold more (facts): object_read() fills the zeroed
+/* For caches, and structs that begin as the kind's does and hold more (facts): object_read() fills the zeroed
  * `self`, whose memory is the scratch arena; object_seal() makes the counted object of it, in one block
- * of exactly the size it needs. */
+ * of exactly the size it needs, and of nothing that was taken out. */
 int object_read(const struct kind *kind, const struct json *value, struct arena *scratch,
                 void *self, struct field_report *report, struct err *err);
 struct object_form { /* static const */

@@ -288,11 +288,12 @@ static void slist_wipe(struct curl_slist *list)
 
 static void add_header(struct call *call, const char *name, const char *value)
 {
-    /* curl's words for "send it empty": a semicolon. */
-    cleanup(xfree_secret) char *line = *value ? xasprintf("%s: %s", name, value)
-                                              : xasprintf("%s;", name);
+    cleanup(buf_deinit) struct buf line = BUF_SECRET(SIZE_MAX);
 
-    slist_add(call, &call->headers, line);
+    buf_add_str(&line, name);
+    buf_add_str(&line, *value ? ": " : ";"); /* curl's word for "send it empty": a semicolon */
+    buf_add_str(&line, value);
+    slist_add(call, &call->headers, buf_str(&line));
 }
 
 static bool has_header(const struct http_request *request, const char *name)

@@ -47,7 +47,7 @@ struct sign_input {
     const struct object *request; /* of a kind of signable.c; without its bytes it is read live */
     const char *replaces;         /* certID of the certificate before; NULL */
     const struct pkey *key;       /* the private key, where the caller has it; NULL */
-    bool is_own;                  /* the caller made the CSR, and it has not been changed */
+    bool is_own; /* the caller made the CSR for 'key', and it has not been changed */
     const struct array_pair *order_annotations; /* NULL: all that the request has */
 };
 enum sign_state { SIGN_PENDING, SIGN_ISSUED, SIGN_FAILED };

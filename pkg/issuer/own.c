@@ -53,7 +53,7 @@ int own_begin(struct own_signing *own, const char *reason, struct err *err)
 
     if (r < 0)
         return r;
-    r = own->input->is_own ? csr_parse_unverified(csr->data, csr->len, &own->csr, &why)
+    r = own->input->is_own ? csr_parse_own(csr->data, csr->len, own->input->key, &own->csr, &why)
                            : csr_parse(csr->data, csr->len, &own->csr, &why);
     if (r == 0)
         return 0;

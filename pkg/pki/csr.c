@@ -68,14 +68,18 @@ static int read_extensions(struct csr *csr, enum reading reading, struct err *er
     return usages_read(extensions, &csr->usages, &csr->has_usages, err);
 }
 
-/* Takes `req`. */
-static int csr_wrap(X509_REQ *req, enum reading reading, struct csr **ret, struct err *err)
+/* Takes `req`. `key` is what it was made for; NULL: its public key is read. */
+static int csr_wrap(X509_REQ *req, const struct pkey *key, enum reading reading, struct csr **ret,
+                    struct err *err)
 {
     cleanup(csr_free) struct csr *csr = xalloc(sizeof(*csr));
-    int r;
+    int r = 0;
 
     csr->req = req;
-    r = read_public_key(csr, reading == READ_TO_LOOK, err);
+    if (key)
+        csr->public_key = pkey_ref(key);
+    else
+        r = read_public_key(csr, reading == READ_TO_LOOK, err);
     if (r < 0)
         return r;
     r = read_extensions(csr, reading, err);
@@ -133,11 +137,11 @@ int csr_new(const struct csr_request *request, const struct pkey *key, struct cs
         X509_REQ_set_subject_name(req, subject) != 1 || !set_public_key(key, req) ||
         !X509_REQ_sign(req, pkey_evp(key), md))
         return openssl_err(err, ERR_INTERNAL, "signing a certificate request");
-    return csr_wrap(take(req), READ_UNVERIFIED, ret, err);
+    return csr_wrap(take(req), key, READ_UNVERIFIED, ret, err);
 }
 
-static int from_der(const unsigned char *der, size_t len, enum reading reading, struct csr **ret,
-                    struct err *err)
+static int from_der(const unsigned char *der, size_t len, const struct pkey *key,
+                    enum reading reading, struct csr **ret, struct err *err)
 {
     cleanup(X509_REQ_free) X509_REQ *req = NULL;
     cleanup(csr_free) struct csr *csr = NULL;
@@ -149,7 +153,7 @@ static int from_der(const unsigned char *der, size_t len, enum reading reading, 
         return openssl_err(err, ERR_INVALID, "the certificate request cannot be read");
     if (at != der + len)
         return err_set(err, ERR_INVALID, "there are bytes behind the certificate request");
-    r = csr_wrap(take(req), reading, &csr, err);
+    r = csr_wrap(take(req), key, reading, &csr, err);
     if (r < 0)
         return r;
     if (reading == READ_VERIFIED && X509_REQ_verify(csr->req, pkey_evp(csr->public_key)) != 1)
@@ -163,8 +167,8 @@ static bool is_request_label(const char *label)
     return streq(label, "CERTIFICATE REQUEST") || streq(label, "NEW CERTIFICATE REQUEST");
 }
 
-static int parse(const void *data, size_t len, enum reading reading, struct csr **ret,
-                 struct err *err)
+static int parse(const void *data, size_t len, const struct pkey *key, enum reading reading,
+                 struct csr **ret, struct err *err)
 {
     cleanup(pem_block_deinit) struct pem_block block = {};
     const char *at = data;
@@ -176,7 +180,7 @@ static int parse(const void *data, size_t len, enum reading reading, struct csr 
         return err_set(err, ERR_TOO_LARGE, "a certificate request is larger than %d bytes",
                        LIMIT_CERT_PEM);
     if (*at == (V_ASN1_CONSTRUCTED | V_ASN1_SEQUENCE))
-        return from_der(data, len, reading, ret, err);
+        return from_der(data, len, key, reading, ret, err);
     r = pem_next(&at, at + len, &block, err);
     if (r == ERR_NOT_FOUND)
         return err_set(err, ERR_INVALID, "this is not a certificate request");
@@ -185,22 +189,28 @@ static int parse(const void *data, size_t len, enum reading reading, struct csr 
     if (!is_request_label(block.label))
         return err_set(err, ERR_INVALID, "the PEM block is '%s', not 'CERTIFICATE REQUEST'",
                        block.label);
-    return from_der(block.der, block.der_len, reading, ret, err);
+    return from_der(block.der, block.der_len, key, reading, ret, err);
 }
 
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, READ_VERIFIED, ret, err);
+    return parse(data, len, NULL, READ_VERIFIED, ret, err);
 }
 
 int csr_parse_unverified(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, READ_UNVERIFIED, ret, err);
+    return parse(data, len, NULL, READ_UNVERIFIED, ret, err);
+}
+
+int csr_parse_own(const void *data, size_t len, const struct pkey *key, struct csr **ret,
+                  struct err *err)
+{
+    return parse(data, len, key, READ_UNVERIFIED, ret, err);
 }
 
 int csr_look(const void *data, size_t len, struct csr **ret, struct err *err)
 {
-    return parse(data, len, READ_TO_LOOK, ret, err);
+    return parse(data, len, NULL, READ_TO_LOOK, ret, err);
 }
 
 void csr_to_der(const struct csr *csr, struct buf *to)

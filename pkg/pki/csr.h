@@ -94,14 +94,18 @@ struct csr_request {
 
 struct csr;
 /* Subject order C, O, OU, L, ST, STREET, PostalCode, CN, serialNumber as Go's pkix; SAN critical iff
- * the subject is empty. `key` is only borrowed. ERR_INVALID for what no certificate can hold. */
+ * the subject is empty. Keeps a reference to `key`. ERR_INVALID for what no certificate can hold. */
 int csr_new(const struct csr_request *request, const struct pkey *key, struct csr **ret,
             struct err *err);
 /* PEM "CERTIFICATE REQUEST", or DER; self-signature is checked, and that a certificate with its names can be read
  * (ERR_INVALID). */
 int csr_parse(const void *data, size_t len, struct csr **ret, struct err *err);
-/* The same without its signature: of bytes that csr_new() has just made, or where nothing is signed or sent. */
+/* The same without its signature, where nothing is signed or sent. */
 int csr_parse_unverified(const void *data, size_t len, struct csr **ret, struct err *err);
+/* Of bytes that csr_new() has made for `key`: neither the signature nor the public key is looked at again. Keeps a
+ * reference to `key`. */
+int csr_parse_own(const void *data, size_t len, const struct pkey *key, struct csr **ret,
+                  struct err *err);
 /* Without the signature, and the public key only as bytes to be compared, which together take as long as
  * all the rest: for looking at requests that csr_parse() reads again before anything is signed or sent. */
 int csr_look(const void *data, size_t len, struct csr **ret, struct err *err);

@@ -39,16 +39,19 @@ TEST(an_object_outlives_its_document)
     ASSERT_EQ(json_len(json_get(solver->dns01->webhook->config, "a")), 3);
 }
 
-TEST(an_object_takes_one_block_and_equal_texts_are_one)
+TEST(an_object_for_a_cache_takes_one_block_and_equal_texts_are_one)
 {
-    cleanup(object_unref) const struct object *object = decode_yaml(
+    cleanup(json_unref) struct json *value = read_yaml(
         "apiVersion: cert-manager.io/v1\n"
         "kind: Certificate\n"
         "metadata: {name: www.example.com}\n"
-        "spec: {commonName: www.example.com, dnsNames: [www.example.com, example.com]}\n",
-        NULL);
-    const struct certificate_spec *spec = &certificate(object)->spec;
+        "spec: {commonName: www.example.com, dnsNames: [www.example.com, example.com]}\n");
+    cleanup(object_unref) const struct object *object = NULL;
+    const struct certificate_spec *spec;
+    struct err err = {};
 
+    ASSERT_OK(object_decode_cached(&kind_certificate, value, &object, &err));
+    spec = &certificate(object)->spec;
     ASSERT_PTREQ(spec->common_name, object->metadata.name);
     ASSERT_PTREQ(spec->dns_names.items[0], object->metadata.name);
     ASSERT_PTREQ(spec->dns_names.items[1], object->metadata.name + 4);
@@ -189,7 +192,7 @@ TEST(issuer_references_compare_with_their_defaults)
 RUN_TESTS(cmocka_unit_test(an_object_lives_until_its_last_reference),
           cmocka_unit_test(no_object_can_be_let_go),
           cmocka_unit_test(an_object_outlives_its_document),
-          cmocka_unit_test(an_object_takes_one_block_and_equal_texts_are_one),
+          cmocka_unit_test(an_object_for_a_cache_takes_one_block_and_equal_texts_are_one),
           cmocka_unit_test(a_wrong_type_from_a_store_is_an_error),
           cmocka_unit_test(what_a_newer_version_of_the_api_says_is_passed_over),
           cmocka_unit_test(a_document_that_is_no_map_is_said_to_be_none),

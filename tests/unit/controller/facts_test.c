@@ -302,7 +302,7 @@ TEST(of_another_signers_request_nothing_but_its_name_is_kept)
 
 TEST(a_typical_certificate_is_small)
 {
-    cleanup(object_unref) const struct object *object = decode_yaml(
+    cleanup(json_unref) struct json *value = read_yaml(
         "apiVersion: cert-manager.io/v1\nkind: Certificate\n"
         "metadata:\n  name: web\n  namespace: default\n"
         "  uid: 0b6a4f2f-6f0b-4f5e-9a3e-5f1c8a520c11\n  resourceVersion: '12345678'\n"
@@ -314,9 +314,11 @@ TEST(a_typical_certificate_is_small)
         "  notAfter: '2026-04-01T00:00:00Z'\n  renewalTime: '2026-03-01T00:00:00Z'\n"
         "  conditions:\n  - {type: Ready, status: 'True', reason: Ready, observedGeneration: 1,\n"
         "     lastTransitionTime: '2026-01-01T00:00:00Z',\n"
-        "     message: Certificate is up to date and has not expired}\n",
-        NULL);
+        "     message: Certificate is up to date and has not expired}\n");
+    cleanup(object_unref) const struct object *object = NULL;
+    struct err err = {};
 
+    ASSERT_OK(object_decode_cached(&kind_certificate, value, &object, &err));
     ASSERT_TRUE(size_of(object, "certificate", sizeof(struct certificate)) <= 1024);
 }
 
