@@ -17,36 +17,16 @@ const struct cert *contents_issuer(const struct contents *contents, size_t i)
     return found ? found : signer_among(&contents->ca, cert);
 }
 
-/* By its place where it was read, however the path has come to it. */
-static char *place_of(const struct contents *contents, const struct cert *cert)
-{
-    const struct {
-        const struct chain *chain;
-        const char *name;
-    } rows[] = {{&contents->chain, "the chain"}, {&contents->ca, "ca.crt"}};
-    const char *subject = *cert_subject(cert) ? cert_subject(cert) : "(none)";
-
-    for (size_t r = 0; r < ARRAY_LEN(rows); r++)
-        for (size_t i = 0; i < rows[r].chain->len; i++)
-            if (rows[r].chain->certs[i] == cert)
-                return xasprintf("certificate %zu of %s ('%s')", i + 1, rows[r].name, subject);
-    return xstrdup(subject); /* never: the path is made of those */
-}
-
-/* From the leaf upwards as far as it goes, whatever the order: in ca.crt too, as clients have it at hand. */
+/* In ca.crt too, as clients have it at hand. */
 static void judge_path(struct contents *contents)
 {
-    cleanup(chain_deinit) struct chain all = {}, path = {};
+    cleanup(chain_deinit) struct chain path = {};
     cleanup(strlist_deinit) struct strlist places = {};
 
-    chain_append(&all, &contents->chain);
-    chain_append(&all, &contents->ca);
-    chain_upwards(&all, &path);
-    for (size_t i = 0; i < path.len; i++) {
-        strlist_add_take(&places, place_of(contents, path.certs[i]));
+    chain_path(&contents->chain, &contents->ca, &path, &places);
+    for (size_t i = 0; i < path.len; i++)
         if (signer_among(&contents->ca, path.certs[i]))
             contents->ca_fits = true;
-    }
     chain_judge(&path, &places, &contents->findings);
 }
 

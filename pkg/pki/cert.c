@@ -275,6 +275,11 @@ int cert_bounds(const struct cert *cert, struct name_bounds *ret, struct err *er
     return name_bounds_read(X509_get0_extensions(cert->x509), ret, err);
 }
 
+bool cert_has_bounds(const struct cert *cert)
+{
+    return X509_get_ext_by_NID(cert->x509, NID_name_constraints, -1) >= 0;
+}
+
 bool cert_is_signed_by(const struct cert *cert, const struct cert *issuer)
 {
     bool fits = X509_NAME_cmp(X509_get_issuer_name(cert->x509),

@@ -36,6 +36,7 @@ int cert_others(const struct cert *cert, struct strlist *names, struct strlist *
                 struct err *err);
 /* Of which names it may sign; none: nothing is said. ERR_INVALID: it cannot be read. */
 int cert_bounds(const struct cert *cert, struct name_bounds *ret, struct err *err);
+bool cert_has_bounds(const struct cert *cert); /* says it anything of that, readable or not? */
 void cert_to_der(const struct cert *cert, struct buf *to);
 void cert_to_pem(const struct cert *cert, struct buf *to);
 char *cert_fingerprint_hex(const struct cert *cert); /* SHA-256 of the DER */
@@ -81,5 +82,15 @@ int chain_verify(const struct chain *chain, const struct chain_expectation *expe
  * for CAs, critical extensions and names, as OpenSSL holds them to one that trusts the last one, whose own limits
  * count as well. Nothing of dates. `places`: what each is called in the findings that are appended to `ret`. */
 void chain_judge(const struct chain *path, const struct strlist *places, struct strlist *ret);
+/* Of that only what is certain, for those who did not ask: path length, CAs that may not sign, critical extensions
+ * that nobody knows, names outside of what is permitted or within what is excluded. */
+void chain_refusals(const struct chain *path, const struct strlist *places, struct strlist *ret);
+/* The path from the first of `chain` as far as it goes, in whatever order they are. A CA that is in `ca` too comes
+ * from there: what clients trust ends the path. `ret_places`: "certificate 2 of the chain ('CN=x')", or "of ca.crt".
+ * References are taken. */
+void chain_path(const struct chain *chain, const struct chain *ca, struct chain *ret,
+                struct strlist *ret_places);
+/* The refusals of that path in one text, which is the caller's; NULL: none. */
+char *chain_refusal_text(const struct chain *chain, const struct chain *ca);
 
 #endif

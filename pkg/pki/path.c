@@ -5,6 +5,7 @@
  * may not sign only that no issuer was found. So it is told the path (is_next()), and asked for everything that it
  * has against it. What it does not say is found out behind it by its own functions: which name, which extension.
  */
+#include <limits.h>
 #include <openssl/x509_vfy.h>
 #include <string.h>
 
@@ -15,6 +16,9 @@ DEFINE_CLEANUP(X509_STORE, X509_STORE_free);
 DEFINE_CLEANUP(X509_STORE_CTX, X509_STORE_CTX_free);
 
 #define NAMES_SHOWN 8 /* of those that a CA may not sign: a certificate can have thousands */
+/* Of a certificate for each CA where nobody asked: a chain can have ten thousand, and fifteen CAs with limits, which
+ * would keep a worker busy for seconds. */
+#define NAMES_TRIED 1000
 
 struct judging {
     const struct chain *path;
@@ -22,6 +26,7 @@ struct judging {
     X509 **certs; /* those of `path`, with keys */
     struct strlist *ret;
     size_t named; /* the place, from 1, of the one whose names were told last */
+    bool only_certain;
 };
 
 static void judging_deinit(struct judging *judging)
@@ -197,12 +202,12 @@ static void try_name(struct clashes *clashes, GENERAL_NAME *name)
         add_clash(clashes, error, text_of(name));
 }
 
-static void try_alternative_names(struct clashes *clashes, const X509 *cert)
+static void try_alternative_names(struct clashes *clashes, const X509 *cert, int max)
 {
     cleanup(GENERAL_NAMES_free)
         GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 
-    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < max; i++)
         try_name(clashes, sk_GENERAL_NAME_value(names, i));
 }
 
@@ -255,7 +260,8 @@ static void tell_clashes(const struct judging *judging, size_t i, size_t by)
         return;
     clashes.nameless = without_names(judging->certs[i]);
     try_subject(&clashes, judging->path->certs[i], i == 0);
-    try_alternative_names(&clashes, judging->certs[i]);
+    try_alternative_names(&clashes, judging->certs[i],
+                          judging->only_certain ? NAMES_TRIED : INT_MAX);
     for (size_t clash = 0; clash < CLASH_COUNT; clash++)
         if (clashes.counts[clash] > 0)
             add_clash_finding(judging, i, by, &clashes, clash);
@@ -265,6 +271,8 @@ static void tell_clashes(const struct judging *judging, size_t i, size_t by)
 
 static void tell_other(struct judging *judging, size_t i, int error)
 {
+    if (judging->only_certain)
+        return;
     add_finding(judging, xasprintf("%s is refused by OpenSSL: %s", judging->places->items[i],
                                    X509_verify_cert_error_string(error)));
 }
@@ -282,29 +290,36 @@ static void tell_names(struct judging *judging, size_t i, int error)
         tell_other(judging, i, error);
 }
 
+/*
+ * Certain is what no client of RFC 5280 does without. Not the rest: a key identifier may be that of the CA's other
+ * certificate, for which clients look themselves, and names of a sort that OpenSSL cannot compare (the user principal
+ * names of a Windows domain, say) others can.
+ */
 static const struct {
     int error;
+    bool is_certain;
     void (*tell)(struct judging *judging, size_t i, int error);
 } rules[] = {
-    {X509_V_ERR_PATH_LENGTH_EXCEEDED, tell_path_length},
-    {X509_V_ERR_INVALID_CA, tell_not_ca},
-    {X509_V_ERR_KEYUSAGE_NO_CERTSIGN, tell_not_ca},
-    {X509_V_ERR_AKID_SKID_MISMATCH, tell_other_key},
-    {X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH, tell_other_key},
-    {X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, tell_critical},
-    {X509_V_ERR_PERMITTED_VIOLATION, tell_names},
-    {X509_V_ERR_EXCLUDED_VIOLATION, tell_names},
-    {X509_V_ERR_SUBTREE_MINMAX, tell_names},
-    {X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE, tell_names},
-    {X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX, tell_names},
-    {X509_V_ERR_UNSUPPORTED_NAME_SYNTAX, tell_names},
+    {X509_V_ERR_PATH_LENGTH_EXCEEDED, true, tell_path_length},
+    {X509_V_ERR_INVALID_CA, true, tell_not_ca},
+    {X509_V_ERR_KEYUSAGE_NO_CERTSIGN, true, tell_not_ca},
+    {X509_V_ERR_AKID_SKID_MISMATCH, false, tell_other_key},
+    {X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH, false, tell_other_key},
+    {X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, true, tell_critical},
+    {X509_V_ERR_PERMITTED_VIOLATION, true, tell_names},
+    {X509_V_ERR_EXCLUDED_VIOLATION, true, tell_names},
+    {X509_V_ERR_SUBTREE_MINMAX, false, tell_names},
+    {X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE, false, tell_names},
+    {X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX, false, tell_names},
+    {X509_V_ERR_UNSUPPORTED_NAME_SYNTAX, false, tell_names},
 };
 
 static void tell(struct judging *judging, size_t i, int error)
 {
     for (size_t k = 0; k < ARRAY_LEN(rules); k++)
         if (rules[k].error == error) {
-            rules[k].tell(judging, i, error);
+            if (rules[k].is_certain || !judging->only_certain)
+                rules[k].tell(judging, i, error);
             return;
         }
     tell_other(judging, i, error);
@@ -370,29 +385,89 @@ static void check_issuers(struct judging *judging)
 /* OpenSSL looks no further where one is, and does not say so. */
 static bool tell_malformed(const struct judging *judging)
 {
-    size_t before = judging->ret->len;
+    bool found = false;
 
-    for (size_t i = 0; i < judging->path->len; i++)
-        if (X509_get_extension_flags(judging->certs[i]) & EXFLAG_INVALID)
+    for (size_t i = 0; i < judging->path->len; i++) {
+        if (!(X509_get_extension_flags(judging->certs[i]) & EXFLAG_INVALID))
+            continue;
+        found = true;
+        if (!judging->only_certain)
             add_finding(judging,
                         xasprintf("%s has extensions that are malformed or contradict each "
                                   "other: have it issued anew",
                                   judging->places->items[i]));
-    return judging->ret->len > before;
+    }
+    return found;
+}
+
+static void judge(struct judging *judging)
+{
+    if (judging->path->len == 0)
+        return;
+    judging->certs = xcalloc(judging->path->len, sizeof(*judging->certs));
+    for (size_t i = 0; i < judging->path->len; i++)
+        judging->certs[i] = x509_with_key(judging->path->certs[i]);
+    if (!tell_malformed(judging)) {
+        verify(judging);
+        check_issuers(judging);
+    }
+    (void)openssl_err(NULL, ERR_INVALID, "no"); /* empties the queue */
 }
 
 void chain_judge(const struct chain *path, const struct strlist *places, struct strlist *ret)
 {
     cleanup(judging_deinit) struct judging judging = {.path = path, .places = places, .ret = ret};
 
-    if (path->len == 0)
-        return;
-    judging.certs = xcalloc(path->len, sizeof(*judging.certs));
-    for (size_t i = 0; i < path->len; i++)
-        judging.certs[i] = x509_with_key(path->certs[i]);
-    if (!tell_malformed(&judging)) {
-        verify(&judging);
-        check_issuers(&judging);
-    }
-    (void)openssl_err(NULL, ERR_INVALID, "no"); /* empties the queue */
+    judge(&judging);
+}
+
+void chain_refusals(const struct chain *path, const struct strlist *places, struct strlist *ret)
+{
+    cleanup(judging_deinit) struct judging judging = {
+        .path = path, .places = places, .ret = ret, .only_certain = true};
+
+    judge(&judging);
+}
+
+/* --- the path --- */
+
+/* By its place where it was read, however the path has come to it. */
+static char *place_of(const struct chain *chain, const struct chain *ca, const struct cert *cert)
+{
+    const struct {
+        const struct chain *chain;
+        const char *name;
+    } rows[] = {{chain, "the chain"}, {ca, "ca.crt"}};
+    const char *subject = *cert_subject(cert) ? cert_subject(cert) : "(none)";
+
+    for (size_t r = 0; r < ARRAY_LEN(rows); r++)
+        for (size_t i = 0; i < rows[r].chain->len; i++)
+            if (cert_equal(rows[r].chain->certs[i], cert))
+                return xasprintf("certificate %zu of %s ('%s')", i + 1, rows[r].name, subject);
+    return xstrdup(subject); /* never: the path is made of those */
+}
+
+void chain_path(const struct chain *chain, const struct chain *ca, struct chain *ret,
+                struct strlist *ret_places)
+{
+    const struct chain leaf = {chain->certs, chain->len > 0 ? 1 : 0};
+    cleanup(chain_deinit) struct chain all = {};
+
+    chain_append(&all, &leaf);
+    if (leaf.len > 0)
+        chain_append(&all, ca);
+    chain_append(&all, chain);
+    chain_upwards(&all, ret);
+    for (size_t i = 0; i < ret->len; i++)
+        strlist_add_take(ret_places, place_of(chain, ca, ret->certs[i]));
+}
+
+char *chain_refusal_text(const struct chain *chain, const struct chain *ca)
+{
+    cleanup(chain_deinit) struct chain path = {};
+    cleanup(strlist_deinit) struct strlist places = {}, found = {};
+
+    chain_path(chain, ca, &path, &places);
+    chain_refusals(&path, &places, &found);
+    return found.len > 0 ? strlist_join(&found, "; ") : NULL;
 }

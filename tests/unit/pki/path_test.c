@@ -94,41 +94,55 @@ static const char rekeyed_pem[] =
 
 static const struct pkey *key;
 
+typedef void judge_fn(const struct chain *path, const struct strlist *places, struct strlist *ret);
+
 /* What is found, one finding a line, of certificates that are called 1, 2, ... */
-static char *judge(const struct chain *path)
+static char *found_by(judge_fn *judge, const struct chain *path)
 {
     cleanup(strlist_deinit) struct strlist places = {}, found = {};
 
     for (size_t i = 0; i < path->len; i++)
         strlist_add_take(&places, xasprintf("%zu", i + 1));
-    chain_judge(path, &places, &found);
+    judge(path, &places, &found);
     return strlist_join(&found, "\n");
+}
+
+static char *judge(const struct chain *path)
+{
+    return found_by(chain_judge, path);
+}
+
+static char *refusals(const struct chain *path)
+{
+    return found_by(chain_refusals, path);
 }
 
 TEST(what_clients_refuse_in_a_chain_is_told_with_what_to_do)
 {
     static const struct {
-        const char *name, *pem, *says;
+        const char *name;
+        bool is_certain;
+        const char *pem, *says;
     } rows[] = {
-        {"path length", too_long_pem,
+        {"path length", true, too_long_pem,
          "3 may have 0 CAs below it (basicConstraints, pathLenConstraint) and has 1: get a "
          "certificate from a CA within that limit, or a CA without it"},
-        {"key usage", mute_pem,
+        {"key usage", true, mute_pem,
          "2 may not sign certificates, as its key usage lacks keyCertSign: have it issued anew "
          "with 'cert sign' among its usages"},
-        {"critical extension", odd_pem,
+        {"critical extension", true, odd_pem,
          "1 has the critical extension 1.2.3.4, which clients do not know and so have to refuse: "
          "have it issued without, or with it not critical"},
-        {"malformed", broken_pem,
+        {"malformed", false, broken_pem,
          "1 has extensions that are malformed or contradict each other: have it issued anew"},
-        {"another key", rekeyed_pem,
+        {"another key", false, rekeyed_pem,
          "1 says that another key has signed it (authorityKeyIdentifier) than that of 2: put the "
          "certificate of the CA that it means in that place"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         cleanup(chain_deinit) struct chain chain = {};
-        cleanup(xfree) char *found = NULL;
+        cleanup(xfree) char *found = NULL, *certain = NULL;
         struct err err = {};
 
         CASE(rows[i].name);
@@ -138,7 +152,9 @@ TEST(what_clients_refuse_in_a_chain_is_told_with_what_to_do)
             &(struct chain_expectation){.now_ms = cert_not_before_ms(chain.certs[0]) + DAYS(1)},
             NULL, &err));
         found = judge(&chain);
+        certain = refusals(&chain);
         ASSERT_STREQ(found, rows[i].says);
+        ASSERT_STREQ(certain, rows[i].is_certain ? rows[i].says : "");
     }
 }
 
@@ -219,10 +235,12 @@ static void assert_found(const struct name_bounds *of_root, const struct name_bo
                          struct x509_names *names, size_t by, const char *says)
 {
     cleanup(chain_deinit) struct chain path = {};
-    cleanup(xfree) char *found = NULL, *begin = NULL;
+    cleanup(xfree) char *found = NULL, *certain = NULL, *begin = NULL;
 
     make_path(of_root, of_ca, names, &path);
     found = judge(&path);
+    certain = refusals(&path);
+    ASSERT_STREQ(certain, says && strstr(says, "not to be compared") ? "" : found);
     begin = xasprintf("1 has names that %zu may not sign (name constraints: ", by);
     ASSERT_EQ(str_empty(found), !says);
     ASSERT_CONTAINS(found, says ? begin : "");
@@ -295,6 +313,112 @@ TEST(names_of_a_ca_in_between_count_as_well)
                            "permitted): DNS name 'out.test'; leave them out");
 }
 
+/* --- the path --- */
+
+static struct cert *make_leaf(const struct cert *issuer)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup("leaf")};
+
+    strlist_add(&names.dns_names, "out.test");
+    return sign(&(struct cert_template){.names = &names, .public_key = key, .issuer = issuer});
+}
+
+/* Takes them; NULL ends. */
+static struct chain chain_of(struct cert *first, struct cert *second, struct cert *third)
+{
+    struct cert *certs[] = {first, second, third};
+    struct chain chain = {.certs = xcalloc(ARRAY_LEN(certs), sizeof(*certs))};
+
+    while (chain.len < ARRAY_LEN(certs) && certs[chain.len]) {
+        chain.certs[chain.len] = certs[chain.len];
+        chain.len++;
+    }
+    return chain;
+}
+
+static char *path_refusals(const struct chain *chain, const struct chain *ca, char **ret_places)
+{
+    cleanup(chain_deinit) struct chain path = {};
+    cleanup(strlist_deinit) struct strlist places = {};
+
+    chain_path(chain, ca, &path, &places);
+    *ret_places = strlist_join(&places, ", ");
+    return chain_refusal_text(chain, ca);
+}
+
+/* Of a CA that another one has signed too, what that one lets it sign is no matter to who trusts the CA itself. */
+TEST(a_cross_signed_ca_is_judged_as_it_stands_in_ca_crt)
+{
+    cleanup(name_bounds_deinit) struct name_bounds bounds = {};
+    cleanup(cert_unref) struct cert *other = NULL;
+    cleanup(chain_deinit) struct chain chain = {}, ca = {}, none = {};
+    cleanup(xfree) char *found = NULL, *alone = NULL, *places = NULL, *places_alone = NULL;
+
+    strlist_add(&bounds.permitted.dns_domains, "in.test");
+    other = make_ca("other", &bounds, NULL);
+    ca = chain_of(make_ca("root", NULL, NULL), NULL, NULL);
+    chain = chain_of(make_leaf(ca.certs[0]), make_ca("root", NULL, other), cert_ref(other));
+    found = path_refusals(&chain, &ca, &places);
+    ASSERT_STREQ(places, "certificate 1 of the chain ('CN=leaf'), certificate 1 of ca.crt "
+                         "('CN=root')");
+    ASSERT_NULL(found);
+    alone = path_refusals(&chain, &none, &places_alone);
+    ASSERT_CONTAINS(places_alone, "certificate 3 of the chain ('CN=other')");
+    ASSERT_CONTAINS(alone, "certificate 1 of the chain ('CN=leaf') has names that certificate 3 of "
+                           "the chain ('CN=other') may not sign");
+}
+
+TEST(what_is_only_not_trusted_or_not_there_is_no_refusal)
+{
+    struct cert *root = make_ca("root", NULL, NULL), *middle = make_ca("middle", NULL, root),
+                *leaf = make_leaf(middle), *self = make_leaf(NULL);
+    const struct {
+        const char *name;
+        struct chain chain, ca;
+    } rows[] = {
+        {"nothing", chain_of(NULL, NULL, NULL), {}},
+        {"a leaf alone", chain_of(cert_ref(leaf), NULL, NULL), {}},
+        {"without its root", chain_of(cert_ref(leaf), cert_ref(middle), NULL), {}},
+        {"with an own root", chain_of(cert_ref(leaf), cert_ref(middle), NULL),
+         chain_of(cert_ref(root), NULL, NULL)},
+        {"a self-signed leaf", chain_of(cert_ref(self), NULL, NULL),
+         chain_of(cert_ref(self), NULL, NULL)},
+        {"a root of somebody else", chain_of(cert_ref(leaf), cert_ref(middle), NULL),
+         chain_of(cert_ref(self), NULL, NULL)},
+        {"a CA", chain_of(cert_ref(middle), cert_ref(root), NULL), {}},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(chain_deinit) struct chain chain = rows[i].chain, ca = rows[i].ca;
+        cleanup(xfree) char *places = NULL, *found = path_refusals(&chain, &ca, &places);
+
+        CASE(rows[i].name);
+        ASSERT_NULL(found);
+    }
+    cert_unref(root);
+    cert_unref(middle);
+    cert_unref(leaf);
+    cert_unref(self);
+}
+
+/* Who asks is told all of it; nobody else waits for that. */
+TEST(of_thousands_of_names_only_the_first_are_looked_at_unasked)
+{
+    cleanup(name_bounds_deinit) struct name_bounds bounds = {};
+    cleanup(x509_names_deinit) struct x509_names names = {};
+    cleanup(chain_deinit) struct chain path = {};
+    cleanup(xfree) char *found = NULL, *certain = NULL;
+
+    strlist_add(&bounds.permitted.dns_domains, "in.test");
+    for (int i = 0; i < 2000; i++)
+        strlist_add_take(&names.dns_names, xasprintf("%d.test", i));
+    make_path(NULL, &bounds, &names, &path);
+    found = judge(&path);
+    certain = refusals(&path);
+    ASSERT_CONTAINS(found, "DNS name '7.test' and 1992 more;");
+    ASSERT_CONTAINS(certain, "DNS name '7.test' and 992 more;");
+}
+
 static int make_key(void **state)
 {
     return pkey_generate(KEY_ECDSA, 256, &key, NULL);
@@ -313,6 +437,9 @@ int main(void)
         cmocka_unit_test(a_limit_that_is_above_the_chain_is_not_seen),
         cmocka_unit_test(names_that_a_ca_may_not_sign_are_told_each),
         cmocka_unit_test(names_of_a_ca_in_between_count_as_well),
+        cmocka_unit_test(a_cross_signed_ca_is_judged_as_it_stands_in_ca_crt),
+        cmocka_unit_test(what_is_only_not_trusted_or_not_there_is_no_refusal),
+        cmocka_unit_test(of_thousands_of_names_only_the_first_are_looked_at_unasked),
     };
 
     return cmocka_run_group_tests(tests, make_key, free_key);
