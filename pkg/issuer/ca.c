@@ -23,12 +23,31 @@ static void show(struct setup_result *result, struct arena *arena, const char *r
     result->event_warning = true;
 }
 
-static void show_ready(struct setup_result *result, const struct ca *ca)
+/* When something of it expires, it is not ready, or nothing that it signs is of use. */
+static int64_t next_expiry_ms(const struct ca *ca, int64_t now_ms)
 {
+    int64_t own_ms = cert_not_after_ms(ca->cert);
+    int64_t above_ms = ca->soonest ? cert_not_after_ms(ca->soonest) : own_ms;
+
+    return now_ms <= above_ms && above_ms < own_ms ? above_ms : own_ms;
+}
+
+/* It signs all the same: whoever verifies may have rules of his own. */
+static void show_ready(struct setup_result *result, const struct ca *ca, int64_t now_ms,
+                       struct arena *arena)
+{
+    struct err why = {};
+
     result->ready = (struct condition){
         .status = CONDITION_TRUE, .reason = "KeyPairVerified", .message = "Signing CA verified"};
     result->event_reason = "KeyPairVerified";
-    result->requeue_at_ms = cert_not_after_ms(ca->cert) + 1000; /* it is not ready then */
+    result->requeue_at_ms = next_expiry_ms(ca, now_ms) + 1000;
+    if (ca_judge(ca, now_ms, &why) == 0)
+        return;
+    result->ready.message = arena_printf(
+        arena, "Signing CA verified; clients refuse the certificates that it signs: %s", why.text);
+    result->event_reason = EVENT_CHAIN_REFUSED;
+    result->event_warning = true;
 }
 
 /* What a change of the Secret mends waits for it; the rest is tried again. */
@@ -49,7 +68,7 @@ static int setup_ca(struct issuers *issuers, const struct context *ctx, const st
         show(ret, arena, "ErrInvalidKeyPair", &why);
         return 0;
     }
-    show_ready(ret, ca);
+    show_ready(ret, ca, context_now_ms(ctx), arena);
     return 0;
 }
 
@@ -97,6 +116,7 @@ static int sign_ca(struct issuers *issuers, const struct context *ctx,
     template = own_template(&own);
     template.issuer = ca->cert;
     template.issuer_key = ca->key;
+    ret->may_be_refused = ca->refusals || ca->has_bounds;
     return own_end(&own, &template, ca->above_pem, ca->root_pem, "SigningError");
 }
 

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/timetext.h"
 #include "issuer/issuers.h"
+#include "pki/sign.h"
 
 struct counted { /* what a struct ca lives in */
     struct ca ca;
@@ -34,6 +35,8 @@ void ca_unref(struct ca *ca)
         pkey_unref(ca->key);
     xfree(ca->above_pem);
     xfree(ca->root_pem);
+    xfree(ca->refusals);
+    cert_unref(ca->soonest);
     xfree(counted_of(ca));
 }
 
@@ -125,6 +128,91 @@ static void write_chain(const struct chain *chain, struct ca *ca)
     ca->root_pem = xstrdup(buf_str(&root));
 }
 
+/* --- what clients have against what it signs --- */
+
+/* Any of those that it signs, but for names. NULL: it cannot sign, which is told elsewhere. */
+static struct cert *sign_any(const struct ca *ca)
+{
+    static const unsigned char serial[] = {1};
+    const struct x509_names nobody = {};
+    const struct cert_template template = {
+        .names = &nobody,
+        .not_before_ms = cert_not_before_ms(ca->cert),
+        .not_after_ms = cert_not_after_ms(ca->cert),
+        .serial = serial,
+        .serial_len = sizeof(serial),
+        .issuer = ca->cert,
+        .issuer_key = ca->key,
+    };
+    struct cert *any = NULL;
+
+    (void)cert_sign(&template, &any, NULL); /* NULL then */
+    return any;
+}
+
+/* From what it signs, for which the CAs between count, upwards. */
+static void judge_any(struct ca *ca, const struct chain *above)
+{
+    struct cert *any = sign_any(ca);
+    const struct chain leaf = {&any, any ? 1 : 0};
+    cleanup(chain_deinit) struct chain path = {};
+    cleanup(strlist_deinit) struct strlist places = {}, found = {};
+
+    if (!any)
+        return;
+    chain_append(&path, &leaf);
+    chain_append(&path, above);
+    strlist_add(&places, "what it signs");
+    for (size_t i = 0; i < above->len; i++)
+        strlist_add_take(&places,
+                         xasprintf("the CA certificate '%s'", cert_subject(above->certs[i])));
+    chain_refusals(&path, &places, &found);
+    if (found.len > 0)
+        ca->refusals = strlist_join(&found, "; ");
+    cert_unref(any);
+}
+
+/* The root's dates do not matter, as in chain_verify(). */
+static struct cert *soonest_above(const struct chain *chain)
+{
+    struct cert *found = NULL;
+
+    for (size_t i = 1; i < chain->len; i++) {
+        struct cert *cert = chain->certs[i];
+
+        if (i + 1 == chain->len && cert_is_self_signed(cert))
+            break;
+        if (!found || cert_not_after_ms(cert) < cert_not_after_ms(found))
+            found = cert;
+    }
+    return found ? cert_ref(found) : NULL;
+}
+
+static void judge(struct ca *ca, const struct chain *chain)
+{
+    for (size_t i = 0; i < chain->len; i++)
+        ca->has_bounds = ca->has_bounds || cert_has_bounds(chain->certs[i]);
+    ca->soonest = soonest_above(chain);
+    judge_any(ca, chain);
+}
+
+int ca_judge(const struct ca *ca, int64_t now_ms, struct err *err)
+{
+    char time[TIME_TEXT_MAX];
+
+    if (ca->refusals)
+        return err_set(err, ERR_INVALID, "%s", ca->refusals);
+    if (!ca->soonest || now_ms <= cert_not_after_ms(ca->soonest))
+        return 0;
+    time_format(cert_not_after_ms(ca->soonest), time);
+    return err_set(err, ERR_INVALID,
+                   "the CA certificate '%s' above it has expired at %s; put a new one into the "
+                   "Secret",
+                   cert_subject(ca->soonest), time);
+}
+
+/* --- all of it --- */
+
 static int decode(const struct secret *secret, struct ca **ret, struct err *err)
 {
     cleanup(ca_unref) struct ca *ca = ca_new();
@@ -137,6 +225,7 @@ static int decode(const struct secret *secret, struct ca **ret, struct err *err)
         return err_set(err, ERR_INVALID, "%s", err ? err->text : ""); /* a missing key, too */
     ca->cert = cert_ref(chain.certs[0]);
     write_chain(&chain, ca);
+    judge(ca, &chain);
     *ret = take(ca);
     return 0;
 }

@@ -33,6 +33,9 @@ struct issuers { /* what issuer types need; constant after start, parts are borr
     enum key_algorithm new_account_key; /* KEY_RSA (2048) or KEY_ECDSA (256) */
 };
 
+/* Of an Issuer, for all that it signs, and of a Certificate, for what was issued. */
+#define EVENT_CHAIN_REFUSED "ChainRefused"
+
 struct setup_result {
     struct condition ready;          /* type is "Ready"; texts in the arena */
     struct issuer_acme_status *acme; /* new status.acme, NULL: unchanged */
@@ -58,6 +61,7 @@ struct sign_result {
     const char *warning; /* with SIGN_ISSUED: event BadConfig; with SIGN_PENDING: OrderNameTaken;
                           * NULL: none */
     struct bytes certificate, ca; /* PEM, with SIGN_ISSUED; in the arena */
+    bool may_be_refused; /* with SIGN_ISSUED: by its CA, clients may have something against it */
     int64_t requeue_at_ms;
     const char *order_version; /* resourceVersion of an Order that was made now; NULL: none */
 };
@@ -112,11 +116,17 @@ struct ca {            /* counted, immutable; the key is wiped with it */
     const struct pkey *key;
     char *above_pem; /* between it and the root, itself included unless it is the root; may be "" */
     char *root_pem;  /* the root, or the topmost that is there */
+    /* What follows from the CAs alone, once for all that is signed (chain_refusals()): */
+    char *refusals;       /* what clients have against it; NULL: nothing */
+    bool has_bounds;      /* of which names are signed it depends on the names */
+    struct cert *soonest; /* of those above but for the root, the first that expires; NULL: none */
 };
 void ca_unref(struct ca *ca);
 DEFINE_CLEANUP(struct ca, ca_unref);
 /* Is it a CA, with its own key, in force? ERR_INVALID says what not. */
 int ca_check(const struct ca *ca, int64_t now_ms, struct err *err);
+/* Can what it signs be valid, for what is in it or above it? ERR_INVALID says why clients refuse it. */
+int ca_judge(const struct ca *ca, int64_t now_ms, struct err *err);
 
 struct derived *ca_keys_new(struct cache *secrets);
 /* The CA in a Secret: read live once for each version of it. ERR_NOT_FOUND: there is no such Secret;

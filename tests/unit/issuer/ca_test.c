@@ -1,7 +1,7 @@
 #include "unit/issuer/bed.h"
 
 static const struct pkey *root_key, *middle_key, *leaf_key;
-static char *root_pem, *middle_pem, *old_root_pem, *plain_pem;
+static char *root_pem, *middle_pem, *old_root_pem, *plain_pem, *bounded_pem, *brief_pem, *low_pem;
 static char *root_key_pem, *middle_key_pem;
 
 /* A CA by its basic constraints, with digitalSignature and cRLSign. Written by the openssl program. */
@@ -22,6 +22,41 @@ static char no_signer_key_pem[] =
     "boTmTKivn4Cpj1OGynIjalA7mV+hRANCAARxhmNwHQuC3y0ELP+J6Vg/fIP6tKsi\n"
     "jlt4e0atHoPjPGnmZiyMxdxHGezSoZF/rxDW5CmXGBoWanI4nvJ4En6B\n"
     "-----END PRIVATE KEY-----\n";
+
+/* By openssl: a CA below one that may have none (pathlen:0), which is behind it; and one with the critical extension
+ * 1.2.3.4. */
+static char short_pem[] = "-----BEGIN CERTIFICATE-----\n"
+                          "MIIBODCB66ADAgECAhROs/iFIVd5Tk770GK72DeB1qRCTTAFBgMrZXAwEDEOMAwG\n"
+                          "A1UEAwwFc2hvcnQwIBcNMjYxMTMwMjExMTMzWhgPMjEyNjExMDYyMTExMzNaMBIx\n"
+                          "EDAOBgNVBAMMB2JldHdlZW4wKjAFBgMrZXADIQD9V2AoGPRwWfGhz4XmM47gokQN\n"
+                          "P1a+N9OmkMyKuS/7p6NTMFEwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQUvMQY\n"
+                          "IvEkpSPGQ+ursmmxCxOfpKIwHwYDVR0jBBgwFoAUUKs2TKqL5jbrMZuIUUZ62E+x\n"
+                          "EK8wBQYDK2VwA0EARxf8oiQCUrIiKeRD2OEUGTPFTNrKkMSdq1DL0E3aNbXkQPMV\n"
+                          "0qFqVqu9nsk6VMdjlrGKbr/mDuFwCAcVvbFfBQ==\n"
+                          "-----END CERTIFICATE-----\n"
+                          "-----BEGIN CERTIFICATE-----\n"
+                          "MIIBGDCBy6ADAgECAhRTXs6rWV760qJOvXF0wc0hkkgfmzAFBgMrZXAwEDEOMAwG\n"
+                          "A1UEAwwFc2hvcnQwIBcNMjYxMTMwMjExMTMzWhgPMjEyNjExMDYyMTExMzNaMBAx\n"
+                          "DjAMBgNVBAMMBXNob3J0MCowBQYDK2VwAyEAje1yh/BoehPIGWyK8lbXU9i+K2ke\n"
+                          "xFdU9lSptxowhdmjNTAzMBIGA1UdEwEB/wQIMAYBAf8CAQAwHQYDVR0OBBYEFFCr\n"
+                          "Nkyqi+Y26zGbiFFGethPsRCvMAUGAytlcANBAPlSkPyhX6pJLRI4ifPsxWCjlT0C\n"
+                          "WfffLZnDH36ErGM7PN+k0ToMUTUiL9x9IT+hagQdj7+CPtAuH4t0FcNa5As=\n"
+                          "-----END CERTIFICATE-----\n";
+static char short_key_pem[] = "-----BEGIN PRIVATE KEY-----\n"
+                              "MC4CAQAwBQYDK2VwBCIEIDXdA3m4mAP0HotCfYY1nqTrbtBmwIjVYSQhmTTFAjWF\n"
+                              "-----END PRIVATE KEY-----\n";
+static char odd_pem[] = "-----BEGIN CERTIFICATE-----\n"
+                        "MIIBHzCB0qADAgECAhRIm/j4KheIBr2CQ4AEzbWXMzvngDAFBgMrZXAwDjEMMAoG\n"
+                        "A1UEAwwDb2RkMCAXDTI2MTEzMDIxMTEzM1oYDzIxMjYxMTA2MjExMTMzWjAOMQww\n"
+                        "CgYDVQQDDANvZGQwKjAFBgMrZXADIQCz6fU5gVZwGRhkXdrmVHZDBCJYv5E+ySxZ\n"
+                        "y2hW4rLqxKNAMD4wDwYDVR0TAQH/BAUwAwEB/zAMBgMqAwQBAf8EAgUAMB0GA1Ud\n"
+                        "DgQWBBSEBgy+xPXOruG3MXAyKov3gEbIDzAFBgMrZXADQQAX8CGhvuUkUbzBNxKZ\n"
+                        "zj4aDdGKBE2wd4eXC1nfQWwgHW/56xUEAsqoekzD+vx3tLcmcjMqZxkeS6Fc/2ef\n"
+                        "5PcO\n"
+                        "-----END CERTIFICATE-----\n";
+static char odd_key_pem[] = "-----BEGIN PRIVATE KEY-----\n"
+                            "MC4CAQAwBQYDK2VwBCIEIJaX5F5frdvzjm3eIruPaUOKVbufD1eJwT4FK7Nbf/OD\n"
+                            "-----END PRIVATE KEY-----\n";
 
 static struct issuer the_issuer(struct ca_issuer *spec, const struct kind *kind)
 {
@@ -122,6 +157,79 @@ TEST(a_ca_is_verified_and_looked_at_again_when_it_expires)
     ASSERT_EQ(result.requeue_at_ms, AT("2036-01-01T00:00:01Z"));
 }
 
+#define REFUSED "Signing CA verified; clients refuse the certificates that it signs: "
+
+/* As with cert-manager the CA signs, and what it signs is stored. */
+TEST(a_ca_whose_certificates_clients_refuse_is_ready_and_says_so)
+{
+    cleanup(xfree) char *with_brief = xasprintf("%s%s", low_pem, brief_pem);
+    const struct {
+        const char *name;
+        struct bed_secret secret;
+        const char *message;
+    } rows[] = {
+        {"a root", {.crt = root_pem, .key = root_key_pem}, NULL},
+        {"without its root", {.crt = middle_pem, .key = middle_key_pem}, NULL},
+        {"with its root", {.crt = middle_pem, .key = middle_key_pem, .ca = root_pem}, NULL},
+        {"with the root of another",
+         {.crt = middle_pem, .key = middle_key_pem, .ca = old_root_pem},
+         NULL},
+        {"only some names",
+         {.crt = bounded_pem, .key = root_key_pem},
+         NULL}, /* by the names, then */
+        {"path length",
+         {.crt = short_pem, .key = short_key_pem},
+         REFUSED "the CA certificate 'CN=short' may have 0 CAs below it (basicConstraints, "
+                 "pathLenConstraint) and has 1: get a certificate from a CA within that limit, or "
+                 "a CA without it"},
+        {"a critical extension",
+         {.crt = odd_pem, .key = odd_key_pem},
+         REFUSED "the CA certificate 'CN=odd' has the critical extension 1.2.3.4, which clients "
+                 "do not know and so have to refuse: have it issued without, or with it not "
+                 "critical"},
+        {"an expired one above",
+         {.crt = with_brief, .key = middle_key_pem, .ca = root_pem},
+         REFUSED "the CA certificate 'CN=brief' above it has expired at 2026-05-01T00:00:00Z; put "
+                 "a new one into the Secret"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(bed_deinit) struct bed bed;
+        struct setup_result result;
+        struct err err = {};
+
+        CASE(rows[i].name);
+        bed_init(&bed);
+        bed_put(&bed, &rows[i].secret, true);
+        ASSERT_OK(set_up(&bed, &kind_issuer, &result, &err));
+        ASSERT_EQ(result.ready.status, CONDITION_TRUE);
+        ASSERT_STREQ(result.ready.reason, "KeyPairVerified");
+        ASSERT_STREQ(result.ready.message, str_or(rows[i].message, "Signing CA verified"));
+        ASSERT_EQ(result.event_warning, rows[i].message != NULL);
+        ASSERT_STREQ(result.event_reason, rows[i].message ? "ChainRefused" : "KeyPairVerified");
+    }
+}
+
+TEST(a_ca_is_looked_at_again_when_one_above_it_expires)
+{
+    cleanup(bed_deinit) struct bed bed;
+    cleanup(xfree) char *with_brief = xasprintf("%s%s", low_pem, brief_pem);
+    struct setup_result result;
+    struct err err = {};
+
+    bed_init(&bed);
+    bed_put(&bed, &(struct bed_secret){.crt = with_brief, .key = middle_key_pem, .ca = root_pem},
+            true);
+    fake_clock_init(&bed.clock, AT("2026-04-30T00:00:00Z"));
+    ASSERT_OK(set_up(&bed, &kind_issuer, &result, &err));
+    ASSERT_FALSE(result.event_warning);
+    ASSERT_EQ(result.requeue_at_ms, AT("2026-05-01T00:00:01Z"));
+    fake_clock_advance(&bed.clock, DAYS(1) + SECONDS(1));
+    ASSERT_OK(set_up(&bed, &kind_issuer, &result, &err));
+    ASSERT_TRUE(result.event_warning);
+    ASSERT_EQ(result.requeue_at_ms, AT("2036-01-01T00:00:01Z"));
+}
+
 TEST(a_cluster_issuer_reads_the_cluster_resource_namespace)
 {
     cleanup(bed_deinit) struct bed bed;
@@ -198,6 +306,38 @@ TEST(the_chain_ends_below_the_root_and_the_root_is_the_ca)
         ASSERT_STREQ(cert_subject(ca.certs[0]), rows[i].top);
         ASSERT_OK(chain_verify(&chain, &(struct chain_expectation){.key = leaf_key, .now_ms = NOW},
                                NULL, &err));
+    }
+}
+
+/* What of a chain follows from its CAs is found once: only some are worth a look at each certificate. */
+TEST(only_of_some_cas_clients_may_refuse_what_is_signed)
+{
+    const struct {
+        const char *name;
+        struct bed_secret secret;
+        bool may_be_refused;
+    } rows[] = {
+        {"a root", {.crt = root_pem, .key = root_key_pem}, false},
+        {"below one", {.crt = middle_pem, .key = middle_key_pem, .ca = root_pem}, false},
+        {"only some names", {.crt = bounded_pem, .key = root_key_pem}, true},
+        {"only some names, above",
+         {.crt = middle_pem, .key = middle_key_pem, .ca = bounded_pem},
+         true},
+        {"path length", {.crt = short_pem, .key = short_key_pem}, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(bed_deinit) struct bed bed;
+        cleanup(signing_deinit) struct signing signing;
+        struct err err = {};
+
+        CASE(rows[i].name);
+        bed_init(&bed);
+        for_leaf(&signing);
+        bed_put(&bed, &rows[i].secret, true);
+        ASSERT_OK(sign(&bed, &signing, &err));
+        ASSERT_EQ(signing.result.state, SIGN_ISSUED);
+        ASSERT_EQ(signing.result.may_be_refused, rows[i].may_be_refused);
     }
 }
 
@@ -312,9 +452,30 @@ TEST(the_secret_is_read_once_for_each_version)
     ASSERT_EQ(bed.reads, 3);
 }
 
+/* As "root", but for names in in.example only. */
+static struct cert *make_bounded(void)
+{
+    cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup("root")};
+    cleanup(name_bounds_deinit) struct name_bounds bounds = {};
+    cleanup(csr_free) struct csr *csr = NULL;
+    struct cert *cert = NULL;
+    struct err err = {};
+
+    strlist_add(&bounds.permitted.dns_domains, "in.example");
+    ASSERT_OK(csr_new(&(struct csr_request){.names = &names, .bounds = &bounds, .is_ca = true},
+                      root_key, &csr, &err));
+    ASSERT_OK(cert_sign(&(struct cert_template){.csr = csr,
+                                                .is_ca = true,
+                                                .not_before_ms = AT("2026-01-01T00:00:00Z"),
+                                                .not_after_ms = AT("2036-01-01T00:00:00Z"),
+                                                .issuer_key = root_key},
+                        &cert, &err));
+    return cert;
+}
+
 static int make_tree(void **state)
 {
-    struct cert *root, *middle, *old, *plain;
+    struct cert *root, *middle, *old, *plain, *bounded, *brief, *low;
 
     if (pkey_generate(KEY_ECDSA, 256, &root_key, NULL) < 0 ||
         pkey_generate(KEY_ECDSA, 256, &middle_key, NULL) < 0 ||
@@ -324,7 +485,13 @@ static int make_tree(void **state)
     old = bed_cert("old", true, "2026-05-01T00:00:00Z", root_key, NULL, NULL);
     plain = bed_cert("plain", false, "2036-01-01T00:00:00Z", root_key, NULL, NULL);
     middle = bed_cert("middle", true, "2036-01-01T00:00:00Z", middle_key, root, root_key);
+    bounded = make_bounded();
+    brief = bed_cert("brief", true, "2026-05-01T00:00:00Z", middle_key, root, root_key);
+    low = bed_cert("low", true, "2036-01-01T00:00:00Z", middle_key, brief, middle_key);
     root_pem = bed_cert_pem(root);
+    bounded_pem = bed_cert_pem(bounded);
+    brief_pem = bed_cert_pem(brief);
+    low_pem = bed_cert_pem(low);
     middle_pem = bed_cert_pem(middle);
     old_root_pem = bed_cert_pem(old);
     plain_pem = bed_cert_pem(plain);
@@ -334,12 +501,16 @@ static int make_tree(void **state)
     cert_unref(middle);
     cert_unref(old);
     cert_unref(plain);
+    cert_unref(bounded);
+    cert_unref(brief);
+    cert_unref(low);
     return 0;
 }
 
 static int free_tree(void **state)
 {
-    char *texts[] = {root_pem, middle_pem, old_root_pem, plain_pem, root_key_pem, middle_key_pem};
+    char *texts[] = {root_pem,  middle_pem, old_root_pem, plain_pem,     bounded_pem,
+                     brief_pem, low_pem,    root_key_pem, middle_key_pem};
 
     pkey_unref(root_key);
     pkey_unref(middle_key);
@@ -355,8 +526,11 @@ int main(void)
         cmocka_unit_test(setup_says_what_is_wrong_with_the_secret),
         cmocka_unit_test(setup_without_a_secret_waits_for_it_and_an_error_is_tried_again),
         cmocka_unit_test(a_ca_is_verified_and_looked_at_again_when_it_expires),
+        cmocka_unit_test(a_ca_whose_certificates_clients_refuse_is_ready_and_says_so),
+        cmocka_unit_test(a_ca_is_looked_at_again_when_one_above_it_expires),
         cmocka_unit_test(a_cluster_issuer_reads_the_cluster_resource_namespace),
         cmocka_unit_test(the_chain_ends_below_the_root_and_the_root_is_the_ca),
+        cmocka_unit_test(only_of_some_cas_clients_may_refuse_what_is_signed),
         cmocka_unit_test(times_usages_and_urls_are_those_of_request_and_issuer),
         cmocka_unit_test(what_a_request_waits_for_and_fails_by),
         cmocka_unit_test(the_secret_is_read_once_for_each_version),
