@@ -30,6 +30,7 @@ struct certificate_run {
     struct gathered *gathered; /* certificate.c's, behind the facts */
     bool secret_unread;        /* the caches lack the target Secret, and the store was not asked */
     bool waits_for_key;        /* nothing has begun */
+    const char *refusals;      /* what clients have against what was issued; NULL: nothing */
     const char *
         failure; /* reason of the event for an error that time does not mend; NULL: RequestFailed */
 };
@@ -82,6 +83,11 @@ int certificate_create_request(struct certificate_run *run, const struct json *r
 /* Nothing is stored before chain, key, names and dates are right (incident acme.sh 2025-05). */
 int certificate_verify(struct certificate_run *run, const struct bytes *chain_pem,
                        const struct pkey *key, struct err *err);
+/* What is certain that clients have against it, in run->refusals: it is stored all the same, as by cert-manager. */
+void certificate_judge(struct certificate_run *run, const struct bytes *chain_pem,
+                       const struct bytes *ca_pem);
+/* The event of that, once it is stored; none where they have nothing. */
+void certificate_tell_refusals(struct certificate_run *run);
 /* As `wish` says, read live where it names a Secret. */
 int certificate_read_password(struct store *store, const struct context *ctx, const char *namespace,
                               const struct keystore_wish *wish, struct buf *to, struct err *err);

@@ -85,7 +85,10 @@ static int sign(struct short_path *path, struct err *err)
         return r;
     if (path->signed_.state != SIGN_ISSUED)
         return err_set(err, ERR_UNAVAILABLE, "%s", str_or(path->signed_.message, "not signed"));
-    return certificate_verify(run, &path->signed_.certificate, path->key, err);
+    r = certificate_verify(run, &path->signed_.certificate, path->key, err);
+    if (r == 0 && path->signed_.may_be_refused)
+        certificate_judge(run, &path->signed_.certificate, &path->signed_.ca);
+    return r;
 }
 
 /* 2. With the uid and version of what was created: whoever denied it meanwhile comes first. */
@@ -173,10 +176,13 @@ static int finish(struct short_path *path, struct err *err)
         event(run->self, run->ctx, &run->crt->object, EVENT_NORMAL, "Issuing", "%s",
               path->cause.message);
     r = certificate_finish(run, err);
-    if (r == 0 && path->signed_.warning)
+    if (r < 0)
+        return r;
+    certificate_tell_refusals(run);
+    if (path->signed_.warning)
         event(run->self, run->ctx, path->request, EVENT_WARNING, "BadConfig", "%s",
               path->signed_.warning);
-    return r;
+    return 0;
 }
 
 /* A Secret that was found only now may hold the key that must stay. */

@@ -39,6 +39,30 @@ int certificate_verify(struct certificate_run *run, const struct bytes *chain_pe
     return r;
 }
 
+/* What cannot be read has been told, or is a CA that the path then ends below. */
+void certificate_judge(struct certificate_run *run, const struct bytes *chain_pem,
+                       const struct bytes *ca_pem)
+{
+    cleanup(chain_deinit) struct chain chain = {}, ca = {};
+    cleanup(xfree) char *text = NULL;
+    struct err why;
+
+    (void)chain_from_pem((const char *)chain_pem->data, chain_pem->len, &chain, NULL);
+    (void)chain_from_pem((const char *)ca_pem->data, ca_pem->len, &ca, NULL);
+    text = chain_refusal_text(&chain, &ca);
+    if (!text)
+        return;
+    (void)err_set(&why, ERR_INVALID, "%s", text); /* fit for an event, whatever a subject has */
+    run->refusals = arena_strdup(run->arena, why.text);
+}
+
+void certificate_tell_refusals(struct certificate_run *run)
+{
+    if (run->refusals)
+        event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, EVENT_CHAIN_REFUSED,
+              "Clients refuse the certificate that was issued: %s", run->refusals);
+}
+
 char *certificate_immutable_text(const struct controllers *self, const char *secret_name,
                                  struct arena *arena)
 {
@@ -183,8 +207,13 @@ int certificate_store(struct certificate_run *run, struct err *err)
     request = (const struct certificate_request *)object;
     if (certificate_verify(run, &request->status.certificate, key, &problem) < 0)
         return certificate_fail_unusable(run, &problem, err);
+    certificate_judge(run, &request->status.certificate, &request->status.ca);
     r = certificate_apply(run, request, key, &stored, err);
-    return r < 0 ? r : certificate_check_stored(run, stored, err);
+    if (r == 0)
+        r = certificate_check_stored(run, stored, err);
+    if (r == 0)
+        certificate_tell_refusals(run);
+    return r;
 }
 
 /* --- repair: the Secret from its own data --- */

@@ -490,13 +490,15 @@ bool report_has(const struct report *report, const char *name)
 /* --- what is stored --- */
 
 struct stored {
-    struct chain chain;
+    bool is_judged; /* or only named */
+    struct chain chain, ca;
     const char *lacks; /* the Secret is there, but not this key of it; NULL */
 };
 
 static void stored_deinit(struct stored *stored)
 {
     chain_deinit(&stored->chain);
+    chain_deinit(&stored->ca);
 }
 DEFINE_CLEANUP_VALUE(struct stored, stored_deinit);
 
@@ -510,6 +512,15 @@ static const char *lacking_key(const struct secret *secret)
     return NULL;
 }
 
+/* It may be missing, or hold anything: then the chain is looked at without it. */
+static void read_ca(const struct secret *secret, struct chain *ret)
+{
+    cleanup(buf_deinit) struct buf pem = BUF(LIMIT_CHAIN_BODY);
+
+    if (secret_has(secret, "ca.crt") && secret_value(secret, "ca.crt", &pem, NULL) == 0)
+        (void)chain_from_pem(buf_str(&pem), pem.len, ret, NULL);
+}
+
 static int read_stored(struct store *store, const struct context *ctx, const struct key *key,
                        struct stored *ret, struct err *err)
 {
@@ -520,6 +531,8 @@ static int read_stored(struct store *store, const struct context *ctx, const str
     if (r < 0)
         return r;
     ret->lacks = lacking_key((const struct secret *)secret);
+    if (ret->is_judged)
+        read_ca((const struct secret *)secret, &ret->ca);
     r = secret_value((const struct secret *)secret, "tls.crt", &pem, err);
     return r < 0 ? r : chain_from_pem(buf_str(&pem), pem.len, &ret->chain, err);
 }
@@ -529,6 +542,16 @@ static bool may_skip(const struct report *report, int code)
     /* Nothing is stored, or it is no certificate: Ready says so. */
     return code == ERR_NOT_FOUND || code == ERR_INVALID || code == ERR_TOO_LARGE ||
            (code == ERR_DENIED && report->tolerant);
+}
+
+static const char *stored_text(struct report *report, const struct certificate_row *row,
+                               const struct stored *stored)
+{
+    cleanup(xfree) char *refusals = chain_refusal_text(&stored->chain, &stored->ca);
+
+    return arena_printf(report->arena, "serial %s, signed by '%s'%s%s", row->serial,
+                        str_or(row->signed_by, ""), refusals ? "; clients refuse it: " : "",
+                        refusals ? report_copy(report, refusals) : "");
 }
 
 static void fill_secret_node(struct report *report, const struct certificate_row *row,
@@ -544,9 +567,7 @@ static void fill_secret_node(struct report *report, const struct certificate_row
                   : code == ERR_NOT_FOUND ? "not there"
                   : code == ERR_DENIED    ? "not shown"
                                           : "not usable";
-    node->text = code == 0 ? arena_printf(report->arena, "serial %s, signed by '%s'", row->serial,
-                                          str_or(row->signed_by, ""))
-                           : report_copy(report, why->text);
+    node->text = code == 0 ? stored_text(report, row, stored) : report_copy(report, why->text);
 }
 
 /* The same in the tree, where there is one. */
@@ -566,7 +587,7 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
     for (size_t i = 0; i < report->certificate_count; i++) {
         struct certificate_row *row = &report->certificates[i];
         struct key key = {.namespace = row->namespace, .name = row->secret_name};
-        cleanup(stored_deinit) struct stored stored = {};
+        cleanup(stored_deinit) struct stored stored = {.is_judged = row->node_count > 0};
         struct err why = {};
         int r;
 

@@ -351,6 +351,75 @@ def test_name_constraints_of_a_ca_bind_what_it_signs(controller, cluster, privat
     assert bounds_of(root) == bounds_of(bounds_by_openssl(tmp_path))
 
 
+def times_told(cluster, namespace, name, reason="ChainRefused"):
+    """How often of the object, and the last message."""
+    found = [
+        one
+        for one in cluster.list("events.events.k8s.io", namespace)
+        if one["reason"] == reason and one["regarding"]["name"] == name
+    ]
+    assert all(one["type"] == "Warning" for one in found)
+    return sum((one.get("series") or {"count": 1})["count"] for one in found), [one["note"] for one in found][-1:]
+
+
+def short_authority(folder):
+    """The Secret data of a CA that is below one with pathlen:0."""
+    above = pki.new_certificate(folder, "short", "short", "basicConstraints=critical,CA:TRUE,pathlen:0")
+    files = pki.new_certificate(
+        folder, "below", "below", "basicConstraints=critical,CA:TRUE", pki.IS_CA, issuer=above
+    )
+    return {**pki.pair_data(files), "ca.crt": above[0].read_text(encoding="ascii")}
+
+
+def test_a_chain_that_clients_refuse_is_issued_and_told_once(
+    controller, cluster, private_ca, plugin, tmp_path
+):
+    """As by cert-manager it is issued, and as by cert-manager the Issuer is ready."""
+    bounded = {"nameConstraints": {"critical": True, "permitted": {"dnsDomains": [".corp.example"]}}}
+    apply(
+        cluster,
+        m.root_certificate("self", private_ca, "corp", **bounded),
+        m.private_issuer("corp", {"ca": {"secretName": "corp-tls"}}, private_ca),
+        m.secret("below", short_authority(tmp_path), private_ca),
+        m.private_issuer("below", {"ca": {"secretName": "below"}}, private_ca),
+        m.certificate("in", ["www.corp.example"], "corp", private_ca),
+        m.certificate("out", ["www.other.example"], "corp", private_ca),
+        m.certificate("long", ["www.example.test"], "below", private_ca),
+    )
+    said = {
+        "out": ("DNS name 'www.other.example'", "permitted subtree violation"),
+        "long": ("('CN=short') may have 0 CAs below it", "path length constraint exceeded"),
+        "below": ("the CA certificate 'CN=short' may have 0 CAs below it", None),
+    }
+    for name in ("in", "out", "long"):
+        wait_ready(cluster, f"{CERTIFICATES}/{name}", private_ca)
+    for name, (words, refusal) in said.items():
+        wait_until(lambda: times_told(cluster, private_ca, name)[0], 20, f"the event of {name}")  # noqa: B023
+        assert words in times_told(cluster, private_ca, name)[1][0]
+        if refusal:
+            data = secret_data(cluster, f"{name}-tls", private_ca)
+            with pytest.raises(BedError, match=refusal):
+                verify(data["tls.crt"], data["ca.crt"], tmp_path)
+            assert words in plugin("status", "-n", private_ca, "-o", "tree", name).stdout
+    status, reason, message = condition(cluster.get(f"{ISSUERS}/below", private_ca), "Ready")
+    assert (status, reason) == ("True", "KeyPairVerified") and said["below"][0] in message
+    assert condition(cluster.get(f"{ISSUERS}/corp", private_ca), "Ready")[2] == "Signing CA verified"
+    inside = secret_data(cluster, "in-tls", private_ca)
+    assert "OK" in verify(inside["tls.crt"], inside["ca.crt"], tmp_path)
+    # Looked at again, by another process, too: nothing is told twice, and nothing is issued.
+    cluster.patch("secrets/out-tls", {"metadata": {"labels": None}}, private_ca)
+    controller.restart()
+    controller.wait_to_lead()
+    apply(cluster, m.certificate("marker", ["more.other.example"], "corp", private_ca))
+    wait_until(lambda: times_told(cluster, private_ca, "marker")[0], 60, "the event of another")
+    for name in ("in", "corp", "ca", "root"):
+        assert times_told(cluster, private_ca, name)[0] == 0, name
+    for name in said:
+        assert times_told(cluster, private_ca, name)[0] == 1, name
+    for name in ("in", "out", "long"):
+        assert cluster.get(f"{CERTIFICATES}/{name}", private_ca)["status"]["revision"] == 1
+
+
 def test_another_subject_or_other_name_is_another_certificate_and_a_restart_makes_none(
     controller, cluster, private_ca
 ):

@@ -776,6 +776,85 @@ TEST(a_denied_request_of_an_issuer_type_that_is_switched_off_is_left)
     sim_free(sim);
 }
 
+/* --- chains that clients refuse: issued all the same, and told --- */
+
+#define BOUNDED_ROOT                                                                               \
+    CERTIFICATE("root", "self",                                                                    \
+                "  isCA: true\n  commonName: root\n  duration: 87600h\n"                           \
+                "  nameConstraints: {critical: true, permitted: {dnsDomains: [.corp.example]}}\n")
+
+TEST(names_that_a_ca_may_not_sign_are_issued_and_told_once_each_time)
+{
+    for (int others = 0; others <= 1; others++) { /* the short path, and the long one */
+        struct sim_options options = {.start_ms = START};
+        struct sim *sim = sim_new_with(&options);
+
+        CASE(others ? "long path" : "short path");
+        sim_apply(sim, SELF_SIGNED CA BOUNDED_ROOT);
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_message(sim, "issuer/ca", "Ready"), "Signing CA verified");
+        sim_let_others_approve(sim, others);
+        sim_restart(sim);
+        sim_apply(sim, CERTIFICATE("in", "ca", "  dnsNames: [www.corp.example]\n")
+                           CERTIFICATE("out", "ca", "  dnsNames: [www.other.example]\n"));
+        sim_run_until_idle(sim);
+        if (others) {
+            sim_set_condition(sim, "certificaterequest/in-1", "Approved", "True", "Admin", "x");
+            sim_set_condition(sim, "certificaterequest/out-1", "Approved", "True", "Admin", "x");
+            sim_run_until_idle(sim);
+        }
+        for (int look = 0; look < 3; look++) {
+            ASSERT_STREQ(sim_condition(sim, "certificate/in", "Ready"), "True");
+            ASSERT_STREQ(sim_condition(sim, "certificate/out", "Ready"), "True");
+            ASSERT_EQ(sim_times_told(sim, "certificate/in", "ChainRefused"), 0);
+            ASSERT_EQ(sim_times_told(sim, "certificate/out", "ChainRefused"), 1);
+            ASSERT_STREQ(sim_text(sim, "certificate/out", "status.revision"), "1");
+            sim_patch(sim, "secret/out-tls", "{metadata: {labels: null}}"); /* to be repaired */
+            sim_restart(sim);
+            sim_advance(sim, DAYS(1));
+        }
+        sim_let_others_approve(sim, false);
+        sim_restart(sim);
+        sim_advance(sim, DAYS(60));
+        ASSERT_STREQ(sim_text(sim, "certificate/out", "status.revision"), "2");
+        ASSERT_EQ(sim_times_told(sim, "certificate/in", "ChainRefused"), 0);
+        ASSERT_EQ(sim_times_told(sim, "certificate/out", "ChainRefused"), 2);
+        ASSERT_EQ(sim_times_told(sim, "issuer/ca", "ChainRefused"), 0);
+        sim_free(sim);
+    }
+}
+
+/* The CA in between has itself a name that is outside of what the root may sign. */
+TEST(a_ca_that_clients_refuse_stays_ready_and_is_told_once)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SELF_SIGNED CA BOUNDED_ROOT ISSUER("low", "ca: {secretName: middle-tls}")
+                       CERTIFICATE("middle", "ca",
+                                   "  isCA: true\n  commonName: middle\n"
+                                   "  dnsNames: [ca.other.example]\n"
+                                   "  duration: 87600h\n")
+                           CERTIFICATE("web", "low", "  dnsNames: [www.corp.example]\n"));
+    sim_run_until_idle(sim);
+    for (int look = 0; look < 3; look++) {
+        ASSERT_STREQ(sim_condition(sim, "issuer/low", "Ready"), "True");
+        ASSERT_STREQ(sim_reason(sim, "issuer/low", "Ready"), "KeyPairVerified");
+        ASSERT_CONTAINS(
+            sim_message(sim, "issuer/low", "Ready"),
+            "Signing CA verified; clients refuse the certificates that it signs: the "
+            "CA certificate 'CN=middle' has names that the CA certificate 'CN=root' may not "
+            "sign (name constraints: outside of what is permitted): DNS name "
+            "'ca.other.example'; ");
+        ASSERT_EQ(sim_times_told(sim, "issuer/low", "ChainRefused"), 1);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_EQ(sim_times_told(sim, "certificate/web", "ChainRefused"), 1);
+        ASSERT_EQ(sim_times_told(sim, "certificate/middle", "ChainRefused"), 1);
+        sim_restart(sim);
+        sim_advance(sim, DAYS(1));
+    }
+    sim_free(sim);
+}
+
 /* --- requests that nobody's Certificate made --- */
 
 TEST(a_request_by_hand_is_approved_and_issued_in_one_write)
@@ -863,6 +942,8 @@ RUN_TESTS(
     cmocka_unit_test(requests_of_an_issuer_type_that_is_switched_off_are_approved_and_left),
     cmocka_unit_test(requests_of_another_programs_issuer_are_approved_by_who_approves_and_left),
     cmocka_unit_test(a_denied_request_of_an_issuer_type_that_is_switched_off_is_left),
+    cmocka_unit_test(names_that_a_ca_may_not_sign_are_issued_and_told_once_each_time),
+    cmocka_unit_test(a_ca_that_clients_refuse_stays_ready_and_is_told_once),
     cmocka_unit_test(a_request_by_hand_is_approved_and_issued_in_one_write),
     cmocka_unit_test(a_request_that_contradicts_itself_is_refused_and_not_approved),
     cmocka_unit_test(a_self_signed_request_waits_for_the_secret_with_its_key));
