@@ -116,8 +116,9 @@ static int sign_ca(struct issuers *issuers, const struct context *ctx,
     template = own_template(&own);
     template.issuer = ca->cert;
     template.issuer_key = ca->key;
-    ret->may_be_refused = ca->refusals || ca->has_bounds;
-    return own_end(&own, &template, ca->above_pem, ca->root_pem, "SigningError");
+    r = own_end(&own, &template, ca->above_pem, ca->root_pem, "SigningError");
+    ret->may_be_refused = own.leaf && ca_may_displease(ca, own.leaf);
+    return r;
 }
 
 const struct issuer_ops issuer_ca = {

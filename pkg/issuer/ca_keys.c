@@ -36,6 +36,7 @@ void ca_unref(struct ca *ca)
     xfree(ca->above_pem);
     xfree(ca->root_pem);
     xfree(ca->refusals);
+    chain_deinit(&ca->bounded);
     cert_unref(ca->soonest);
     xfree(counted_of(ca));
 }
@@ -191,7 +192,8 @@ static struct cert *soonest_above(const struct chain *chain)
 static void judge(struct ca *ca, const struct chain *chain)
 {
     for (size_t i = 0; i < chain->len; i++)
-        ca->has_bounds = ca->has_bounds || cert_has_bounds(chain->certs[i]);
+        if (cert_has_bounds(chain->certs[i]))
+            chain_append(&ca->bounded, &(struct chain){&chain->certs[i], 1});
     ca->soonest = soonest_above(chain);
     judge_any(ca, chain);
 }
@@ -209,6 +211,14 @@ int ca_judge(const struct ca *ca, int64_t now_ms, struct err *err)
                    "the CA certificate '%s' above it has expired at %s; put a new one into the "
                    "Secret",
                    cert_subject(ca->soonest), time);
+}
+
+bool ca_may_displease(const struct ca *ca, const struct cert *leaf)
+{
+    for (size_t i = 0; i < ca->bounded.len; i++)
+        if (!cert_names_fit(leaf, ca->bounded.certs[i]))
+            return true;
+    return ca->refusals != NULL;
 }
 
 /* --- all of it --- */

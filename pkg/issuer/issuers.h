@@ -118,7 +118,7 @@ struct ca {            /* counted, immutable; the key is wiped with it */
     char *root_pem;  /* the root, or the topmost that is there */
     /* What follows from the CAs alone, once for all that is signed (chain_refusals()): */
     char *refusals;       /* what clients have against it; NULL: nothing */
-    bool has_bounds;      /* of which names are signed it depends on the names */
+    struct chain bounded; /* those that may sign some names only (cert_has_bounds()) */
     struct cert *soonest; /* of those above but for the root, the first that expires; NULL: none */
 };
 void ca_unref(struct ca *ca);
@@ -127,6 +127,8 @@ DEFINE_CLEANUP(struct ca, ca_unref);
 int ca_check(const struct ca *ca, int64_t now_ms, struct err *err);
 /* Can what it signs be valid, for what is in it or above it? ERR_INVALID says why clients refuse it. */
 int ca_judge(const struct ca *ca, int64_t now_ms, struct err *err);
+/* Is it worth a look what clients have against this one, which it has signed? */
+bool ca_may_displease(const struct ca *ca, const struct cert *leaf);
 
 struct derived *ca_keys_new(struct cache *secrets);
 /* The CA in a Secret: read live once for each version of it. ERR_NOT_FOUND: there is no such Secret;

@@ -12,6 +12,7 @@ void own_deinit(struct own_signing *own)
     if (own->read)
         object_unref(own->read);
     csr_free(own->csr);
+    cert_unref(own->leaf);
     strlist_deinit(&own->crl_urls);
     strlist_deinit(&own->ocsp_urls);
     strlist_deinit(&own->issuer_urls);
@@ -89,14 +90,13 @@ static struct bytes kept(struct own_signing *own, const struct buf *pem)
 int own_end(struct own_signing *own, const struct cert_template *template, const char *above_pem,
             const char *root_pem, const char *reason)
 {
-    cleanup(cert_unref) struct cert *leaf = NULL;
     cleanup(buf_deinit) struct buf chain = BUF(LIMIT_CHAIN_BODY), root = BUF(LIMIT_CHAIN_BODY);
     struct err why = {};
-    int r = cert_sign(template, &leaf, &why);
+    int r = cert_sign(template, &own->leaf, &why);
 
     if (r < 0)
         return own_failed(own, reason, &why);
-    cert_to_pem(leaf, &chain);
+    cert_to_pem(own->leaf, &chain);
     buf_add_str(&chain, above_pem);
     buf_add_str(&root, root_pem ? root_pem : buf_str(&chain));
     if (buf_check(&chain, "the certificate chain", &why) < 0)
@@ -104,7 +104,7 @@ int own_end(struct own_signing *own, const struct cert_template *template, const
     own->result->state = SIGN_ISSUED;
     own->result->certificate = kept(own, &chain);
     own->result->ca = kept(own, &root);
-    if (!template->issuer && str_empty(cert_subject(leaf)))
+    if (!template->issuer && str_empty(cert_subject(own->leaf)))
         own->result->warning =
             "the certificate has an empty subject, so an empty issuer too, which RFC 5280 4.1.2.4 "
             "forbids; set spec.commonName or spec.subject";

@@ -21,6 +21,7 @@ struct own_signing {
     struct signable request;   /* with its bytes */
     const struct object *read; /* what was read live, or NULL */
     struct csr *csr;
+    struct cert *leaf;                               /* once it is signed */
     struct strlist crl_urls, ocsp_urls, issuer_urls; /* filled by the type */
 };
 void own_deinit(struct own_signing *own);

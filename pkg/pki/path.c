@@ -429,6 +429,23 @@ void chain_refusals(const struct chain *path, const struct strlist *places, stru
     judge(&judging);
 }
 
+bool cert_names_fit(const struct cert *leaf, const struct cert *ca)
+{
+    X509 *x509 = cert_x509(leaf);
+    cleanup(NAME_CONSTRAINTS_free) NAME_CONSTRAINTS *bounds = X509_get_ext_d2i(
+        cert_x509(ca), NID_name_constraints, NULL, NULL);
+    bool fit = true;
+
+    if (bounds) {
+        (void)X509_check_purpose(x509, -1, 0); /* reads the extensions, and says nothing */
+        fit = NAME_CONSTRAINTS_check(x509, bounds) == X509_V_OK;
+    }
+    if (bounds && fit && cert_names(leaf)->dns_names.len == 0)
+        fit = NAME_CONSTRAINTS_check_CN(x509, bounds) == X509_V_OK;
+    (void)openssl_err(NULL, ERR_INVALID, "no"); /* empties the queue */
+    return fit;
+}
+
 /* --- the path --- */
 
 /* By its place where it was read, however the path has come to it. */

@@ -37,6 +37,9 @@ static void judge(const struct chain *chain)
     for (size_t i = 0; i < path.len; i++)
         strlist_add(&places, cert_subject(path.certs[i]));
     chain_judge(&path, &places, &found);
+    chain_refusals(&path, &places, &found);
+    for (size_t i = 1; i < path.len; i++)
+        (void)cert_names_fit(path.certs[0], path.certs[i]); /* it must only not fall over */
 }
 
 /* Whatever can be read can be looked at, too. */

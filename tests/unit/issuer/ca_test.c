@@ -1,7 +1,8 @@
 #include "unit/issuer/bed.h"
 
 static const struct pkey *root_key, *middle_key, *leaf_key;
-static char *root_pem, *middle_pem, *old_root_pem, *plain_pem, *bounded_pem, *brief_pem, *low_pem;
+static char *root_pem, *middle_pem, *old_root_pem, *plain_pem, *bounded_pem, *fitting_pem,
+    *brief_pem, *low_pem;
 static char *root_key_pem, *middle_key_pem;
 
 /* A CA by its basic constraints, with digitalSignature and cRLSign. Written by the openssl program. */
@@ -319,10 +320,12 @@ TEST(only_of_some_cas_clients_may_refuse_what_is_signed)
     } rows[] = {
         {"a root", {.crt = root_pem, .key = root_key_pem}, false},
         {"below one", {.crt = middle_pem, .key = middle_key_pem, .ca = root_pem}, false},
-        {"only some names", {.crt = bounded_pem, .key = root_key_pem}, true},
-        {"only some names, above",
-         {.crt = middle_pem, .key = middle_key_pem, .ca = bounded_pem},
-         true},
+        {"other names", {.crt = bounded_pem, .key = root_key_pem}, true},
+        {"other names, above", {.crt = middle_pem, .key = middle_key_pem, .ca = bounded_pem}, true},
+        {"these names", {.crt = fitting_pem, .key = root_key_pem}, false},
+        {"these names, above",
+         {.crt = middle_pem, .key = middle_key_pem, .ca = fitting_pem},
+         false},
         {"path length", {.crt = short_pem, .key = short_key_pem}, true},
     };
 
@@ -452,8 +455,8 @@ TEST(the_secret_is_read_once_for_each_version)
     ASSERT_EQ(bed.reads, 3);
 }
 
-/* As "root", but for names in in.example only. */
-static struct cert *make_bounded(void)
+/* As "root", but for names in one domain only. */
+static struct cert *make_bounded(const char *domain)
 {
     cleanup(x509_names_deinit) struct x509_names names = {.common_name = xstrdup("root")};
     cleanup(name_bounds_deinit) struct name_bounds bounds = {};
@@ -461,7 +464,7 @@ static struct cert *make_bounded(void)
     struct cert *cert = NULL;
     struct err err = {};
 
-    strlist_add(&bounds.permitted.dns_domains, "in.example");
+    strlist_add(&bounds.permitted.dns_domains, domain);
     ASSERT_OK(csr_new(&(struct csr_request){.names = &names, .bounds = &bounds, .is_ca = true},
                       root_key, &csr, &err));
     ASSERT_OK(cert_sign(&(struct cert_template){.csr = csr,
@@ -475,7 +478,7 @@ static struct cert *make_bounded(void)
 
 static int make_tree(void **state)
 {
-    struct cert *root, *middle, *old, *plain, *bounded, *brief, *low;
+    struct cert *root, *middle, *old, *plain, *bounded, *fitting, *brief, *low;
 
     if (pkey_generate(KEY_ECDSA, 256, &root_key, NULL) < 0 ||
         pkey_generate(KEY_ECDSA, 256, &middle_key, NULL) < 0 ||
@@ -485,11 +488,13 @@ static int make_tree(void **state)
     old = bed_cert("old", true, "2026-05-01T00:00:00Z", root_key, NULL, NULL);
     plain = bed_cert("plain", false, "2036-01-01T00:00:00Z", root_key, NULL, NULL);
     middle = bed_cert("middle", true, "2036-01-01T00:00:00Z", middle_key, root, root_key);
-    bounded = make_bounded();
+    bounded = make_bounded("in.example");
+    fitting = make_bounded("a.example");
     brief = bed_cert("brief", true, "2026-05-01T00:00:00Z", middle_key, root, root_key);
     low = bed_cert("low", true, "2036-01-01T00:00:00Z", middle_key, brief, middle_key);
     root_pem = bed_cert_pem(root);
     bounded_pem = bed_cert_pem(bounded);
+    fitting_pem = bed_cert_pem(fitting);
     brief_pem = bed_cert_pem(brief);
     low_pem = bed_cert_pem(low);
     middle_pem = bed_cert_pem(middle);
@@ -502,6 +507,7 @@ static int make_tree(void **state)
     cert_unref(old);
     cert_unref(plain);
     cert_unref(bounded);
+    cert_unref(fitting);
     cert_unref(brief);
     cert_unref(low);
     return 0;
@@ -509,8 +515,8 @@ static int make_tree(void **state)
 
 static int free_tree(void **state)
 {
-    char *texts[] = {root_pem,  middle_pem, old_root_pem, plain_pem,     bounded_pem,
-                     brief_pem, low_pem,    root_key_pem, middle_key_pem};
+    char *texts[] = {root_pem,    middle_pem, old_root_pem, plain_pem,    bounded_pem,
+                     fitting_pem, brief_pem,  low_pem,      root_key_pem, middle_key_pem};
 
     pkey_unref(root_key);
     pkey_unref(middle_key);

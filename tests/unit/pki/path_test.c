@@ -241,6 +241,7 @@ static void assert_found(const struct name_bounds *of_root, const struct name_bo
     found = judge(&path);
     certain = refusals(&path);
     ASSERT_STREQ(certain, says && strstr(says, "not to be compared") ? "" : found);
+    ASSERT_EQ(cert_names_fit(path.certs[0], path.certs[by - 1]), !says);
     begin = xasprintf("1 has names that %zu may not sign (name constraints: ", by);
     ASSERT_EQ(str_empty(found), !says);
     ASSERT_CONTAINS(found, says ? begin : "");
