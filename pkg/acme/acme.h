@@ -83,6 +83,9 @@ void acme_client_unref(struct acme_client *client);
 DEFINE_CLEANUP(struct acme_client, acme_client_unref);
 void acme_client_set_account(struct acme_client *client, const char *account_url);
 char *acme_client_account(struct acme_client *client); /* copy; NULL when unknown */
+/* Is an order's URL of the client's CA? By its origin, which is that of the directory, of the account or of the order
+ * that newOrder has made last. */
+bool acme_client_has_order_url(struct acme_client *client, const char *url);
 const struct pkey *acme_client_key(const struct acme_client *client);
 struct acme_gate *acme_client_gate(const struct acme_client *client);
 

@@ -56,6 +56,7 @@ void acme_client_unref(struct acme_client *client)
     mutex_deinit(&client->mutex);
     acme_directory_deinit(&client->directory);
     xfree(client->account_url);
+    xfree(client->made_url);
     xfree(client->orders_url);
     if (client->gate)
         acme_gate_unref(client->gate);
@@ -72,6 +73,26 @@ void acme_client_set_account(struct acme_client *client, const char *account_url
 
     xfree(client->account_url);
     client->account_url = xstrdup(account_url);
+}
+
+void acme_client_set_made(struct acme_client *client, const char *order_url)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&client->mutex);
+
+    xfree(client->made_url);
+    client->made_url = xstrdup(order_url);
+}
+
+bool acme_client_has_order_url(struct acme_client *client, const char *url)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&client->mutex);
+    const char *const known[] = {client->directory_url, client->account_url, client->made_url};
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (known[i] && http_url_same_origin(url, known[i]))
+            return true;
+    }
+    return false;
 }
 
 void acme_client_set_orders(struct acme_client *client, const char *orders_url)

@@ -27,12 +27,14 @@ struct acme_client {
 
     struct mutex mutex;
     char *account_url;
+    char *made_url;   /* of the order that was made last; NULL: none yet */
     char *orders_url; /* of the account's list; "": the CA keeps none; NULL: not known yet */
     struct acme_directory directory;
     bool has_directory;
     int64_t directory_at_ms; /* monotonic */
 };
 
+void acme_client_set_made(struct acme_client *client, const char *order_url);
 void acme_client_set_orders(struct acme_client *client, const char *orders_url);
 char *acme_client_orders(struct acme_client *client); /* copy */
 

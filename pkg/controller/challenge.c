@@ -767,7 +767,7 @@ static int reconcile_open(struct run *run, const struct err *why, struct err *er
     return run->challenge->status.presented ? go_on(run, err) : begin(run, err);
 }
 
-/* For cleaning up: what is gone now is as it was when it was presented. */
+/* For cleaning up: what is gone now, or another account's, is as it was when it was presented. */
 static void go_by_means(struct run *run)
 {
     if (!run->means)
@@ -777,8 +777,7 @@ static void go_by_means(struct run *run)
         run->issuer = run->means->issuer;
         run->task.secret_namespace = issuer_secret_namespace(&run->self->issuers, run->issuer);
     }
-    if (!run->client)
-        run->client = run->means->client;
+    run->client = run->means->client;
 }
 
 static int reconcile(struct run *run, struct err *err)

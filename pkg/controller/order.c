@@ -12,6 +12,7 @@
 
 #define CA_IS_SLOW_MS SECONDS(10)
 #define ORDER_LIFE_MS DAYS(1) /* longer than any CA needs; then a new one is the better try */
+#define LEAVE_LATE_MS MINUTES(10)
 
 /* --- status --- */
 
@@ -203,6 +204,39 @@ static int follow(struct order_run *run, const struct tally *tally, struct err *
     }
 }
 
+/* --- of another CA --- */
+
+/* The request's first Order is left at once, and a later one when it is as old as the request was before it: an Issuer
+ * that goes to and fro must not have orders made without a pause. */
+static int64_t leave_at_ms(const struct order_run *run)
+{
+    int64_t made_ms = run->order->object.metadata.creation_timestamp_ms;
+    int64_t before_ms = made_ms - run->request->metadata.creation_timestamp_ms;
+
+    return made_ms + (before_ms < LEAVE_LATE_MS ? before_ms : LEAVE_LATE_MS);
+}
+
+/* Its CA does not know the account that the Issuer has by now. Nothing has failed: the request makes another Order,
+ * which is placed at the other CA, and the Challenges of this one take back what they have presented. */
+static int leave(struct order_run *run, struct err *err)
+{
+    cleanup(xfree) char *account = acme_client_account(run->client);
+    const char *text = arena_printf(
+        run->arena,
+        "%s '%s' has its account at another CA by now ('%.300s'): the order '%.300s' is left, and another one made",
+        issuer_reference_kind(&run->order->spec.issuer_ref), run->issuer->object.metadata.name,
+        str_or(account, ""), run->order->status.url);
+    int64_t at_ms = leave_at_ms(run);
+
+    if (context_now_ms(run->ctx) < at_ms) {
+        run->status.reason = reason_not_before(text, at_ms, run->arena);
+        run->result->requeue_at_ms = at_ms;
+        return order_save(run, err);
+    }
+    event(run->self, run->ctx, run->request, EVENT_WARNING, "OrderLeft", "%s", text);
+    return write_delete(run->self, run->ctx, &run->order->object, err);
+}
+
 /* --- the reconciler --- */
 
 static int drop_challenges(struct order_run *run, struct err *err)
@@ -252,6 +286,8 @@ static int advance(struct order_run *run, struct err *err)
     run->request = request;
     if (str_empty(run->order->status.url))
         return order_place(run, err);
+    if (!acme_client_has_order_url(run->client, run->order->status.url))
+        return leave(run, err);
     if (request_asks_again(run->request, &run->order->object))
         return order_take_retry(run, err);
     order_find_ours(run);

@@ -20,7 +20,7 @@ static const char *flow_text(const char *step, const struct acme_problem *proble
     return arena_printf(arena, "Failed to %s: %s", step, text.len > 0 ? buf_str(&text) : err->text);
 }
 
-static const char *not_before_text(const char *text, int64_t at_ms, struct arena *arena)
+const char *reason_not_before(const char *text, int64_t at_ms, struct arena *arena)
 {
     char when[TIME_TEXT_MAX];
 
@@ -35,7 +35,7 @@ const char *reason_with_next_try(struct author author, const char *text, struct 
     int64_t at_ms = workqueue_next_try_ms(author.self->queue, author.lane, author.key);
     bool is_soon = at_ms - context_now_ms(author.ctx) < SOON_MS;
 
-    return not_before_text(text, is_soon ? 0 : at_ms, arena);
+    return reason_not_before(text, is_soon ? 0 : at_ms, arena);
 }
 
 size_t reason_len_without_time(const char *reason)
@@ -59,7 +59,7 @@ bool reason_is_the_same(const char *a, const char *b)
 static struct flow retry(const char *text, int64_t at_ms, struct arena *arena)
 {
     return (struct flow){
-        .verdict = FLOW_RETRY, .at_ms = at_ms, .reason = not_before_text(text, at_ms, arena)};
+        .verdict = FLOW_RETRY, .at_ms = at_ms, .reason = reason_not_before(text, at_ms, arena)};
 }
 
 static int64_t retry_time(const struct acme_problem *problem, const struct err *err)

@@ -24,6 +24,8 @@ struct flow {
 struct flow flow_of(int code, const struct acme_problem *problem, const struct err *err,
                     const char *step, int64_t now_ms, struct arena *arena);
 
+/* `text` with "; not before <time>", unless it says so itself or the time is 0. */
+const char *reason_not_before(const char *text, int64_t at_ms, struct arena *arena);
 /* Of a run that fails now: `text` with "; not before <time>" of the next one. Where that is soon, and for a
  * time alone, nobody writes a status: then it is the text alone. */
 const char *reason_with_next_try(struct author author, const char *text, struct arena *arena);

@@ -8,7 +8,7 @@
  *                       for)
  *   Challenge           itself; its Order
  *   Issuer              itself; Certificates, requests of both kinds, Orders and Challenges that name it, when
- *                       Ready changes
+ *                       Ready or its account changes
  *   Secret              Certificates that name it, as target or for a password; its Certificate (next keys);
  *                       requests whose key it has;
  *                       Issuers that read it, the Challenges of these, and requests that a CA in it signs
@@ -312,11 +312,20 @@ static bool same_readiness(const struct conditions *before, const struct conditi
     return a->status == b->status && streq(a->message, b->message);
 }
 
+/* Orders of another CA than before are left. */
+static bool same_account(const struct issuer *before, const struct issuer *after)
+{
+    const struct issuer_acme_status *a = before->status.acme, *b = after->status.acme;
+
+    return streq(a ? a->uri : NULL, b ? b->uri : NULL);
+}
+
 static bool issuer_readiness_changed(const struct issuer *before, const struct issuer *after)
 {
     if (!before || !after)
         return true;
     return !same_readiness(&before->status.conditions, &after->status.conditions) ||
+           !same_account(before, after) ||
            before->object.metadata.generation != after->object.metadata.generation;
 }
 

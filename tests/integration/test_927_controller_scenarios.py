@@ -26,7 +26,7 @@ from support.controller import (
     wait_ready,
 )
 from support.files import names_of, serial_of, verify
-from support.resources import CERTIFICATES, CHALLENGES, ISSUERS, ORDERS
+from support.resources import CERTIFICATES, CHALLENGES, ISSUERS, ORDERS, REQUESTS
 
 pytestmark = pytest.mark.kube
 
@@ -333,6 +333,42 @@ def test_a_ca_that_refuses_connections_is_told_and_fails_no_attempt(
         ca.start()
         one = wait_ready(cluster, f"{CERTIFICATES}/a", namespace, seconds=300)  # the pauses grow
         assert "failedIssuanceAttempts" not in one["status"]
+
+
+@pytest.mark.parametrize("account", ["acme-account", "other-account"])
+def test_what_is_under_way_is_ordered_at_the_ca_that_the_issuer_gets(
+    controller, cluster, bind, namespace, tmp_path, account
+):
+    """For a Certificate, and for a request that has none. What was presented for the CA before is taken back."""
+    names = [f"{one}.{namespace}.example.test" for one in ("a", "alone")]
+    alone = {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "CertificateRequest",
+        "metadata": {"name": "alone", "namespace": namespace},
+        "spec": {
+            "request": base64.b64encode(pki.new_csr(names[1:]).encode()).decode(),
+            "issuerRef": {"name": "acme"},
+        },
+    }
+    with Pebble(tmp_path / "old", dns=bind.address) as old, Pebble(tmp_path / "new", dns=bind.address) as new:
+        apply(cluster, m.tsig_secret(bind, namespace=namespace))
+        apply(cluster, m.issuer(old, [m.rfc2136_solver(bind, wait="1h")], namespace=namespace))
+        apply(cluster, certificate("a", namespace, names[:1]), alone)
+        for name in names:
+            wait_until(lambda one=name: bind.txt(f"_acme-challenge.{one}"), 60, f"the record of {name}")
+        old.stop()
+        solvers = [m.rfc2136_solver(bind, wait="0s")]
+        key = {"name": account}
+        apply(cluster, m.issuer(new, solvers, namespace=namespace, privateKeySecretRef=key))
+        one = wait_ready(cluster, f"{CERTIFICATES}/a", namespace)
+        assert "failedIssuanceAttempts" not in one["status"] and one["status"]["revision"] == 1
+        wait_ready(cluster, f"{REQUESTS}/alone", namespace)
+        assert (new.new_orders(), new.finalizes()) == (2, 2)
+        for name in names:
+            wait_until(lambda one=name: not bind.txt(f"_acme-challenge.{one}"), 60, f"no record of {name}")
+        said = [one for one in cluster.list("events.events.k8s.io", namespace) if one["reason"] == "OrderLeft"]
+        assert sorted(one["regarding"]["name"] for one in said) == ["a-1", "alone"]
+        assert all(f":{port}/" in one["note"] for one in said for port in (old.port, new.port))
 
 
 def test_a_dns_server_that_is_down_is_told_and_waited_for(

@@ -206,6 +206,11 @@ struct http *fake_ca_http(struct fake_ca *ca)
     return http_new_fake(fake_ca_handle, ca);
 }
 
+const char *ca_url(const struct fake_ca *ca)
+{
+    return str_or(ca->options.url, FAKE_CA_URL);
+}
+
 struct fake_ca_options *fake_ca_get_options(struct fake_ca *ca)
 {
     return &ca->options;
@@ -215,18 +220,18 @@ struct fake_ca_options *fake_ca_get_options(struct fake_ca *ca)
 
 static void get_directory(struct ca_request *request)
 {
-    static const char *const names[] = {"newNonce", "newAccount", "newOrder", "revokeCert",
-                                        "keyChange"};
+    static const char *const names[] = {"newNonce",   "newAccount", "newOrder",
+                                        "revokeCert", "keyChange",  "renewalInfo"};
     const struct fake_ca_options *options = &request->ca->options;
     struct json *map = json_new_map(), *meta = json_new_map(), *profiles = json_new_map();
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        cleanup(xfree) char *url = xasprintf("%s/%s", FAKE_CA_URL, names[i]);
+        cleanup(xfree) char *url = xasprintf("%s/%s", ca_url(request->ca), names[i]);
 
         json_set_text(map, names[i], url);
     }
-    if (!options->no_renewal_info)
-        json_set_text(map, "renewalInfo", FAKE_CA_URL "/renewalInfo");
+    if (options->no_renewal_info)
+        json_remove(map, "renewalInfo");
     json_set_text(meta, "termsOfService", FAKE_CA_URL "/terms");
     if (options->eab_key_id)
         json_set_bool(meta, "externalAccountRequired", true);
@@ -247,7 +252,7 @@ static void get_nonce(struct ca_request *request)
 
 static void answer_account(struct ca_request *request, const struct ca_account *account, int status)
 {
-    cleanup(xfree) char *orders = xasprintf("%s/orders/%d", FAKE_CA_URL, account->id);
+    cleanup(xfree) char *orders = xasprintf("%s/orders/%d", ca_url(request->ca), account->id);
     struct json *map = json_new_map();
 
     json_set_text(map, "status", "valid");
@@ -256,7 +261,7 @@ static void answer_account(struct ca_request *request, const struct ca_account *
         json_set_text(map, "orders", orders);
     request->answer.status = status;
     request->answer.body = map;
-    ca_header(request, "location", "%s/account/%d", FAKE_CA_URL, account->id);
+    ca_header(request, "location", "%s/account/%d", ca_url(request->ca), account->id);
 }
 
 static void set_contacts(struct ca_account *account, const struct json *list)
@@ -331,14 +336,14 @@ static void get_orders(struct ca_request *request)
         (void)str_parse_int(request->rest + strlen("?from="), 0, 1000000, &from);
     for (i = (size_t)from; i < request->ca->orders.len && json_len(list) < (size_t)per_page; i++) {
         const struct ca_order *order = request->ca->orders.items[i];
-        cleanup(xfree) char *url = xasprintf("%s/order/%d", FAKE_CA_URL, order->id);
+        cleanup(xfree) char *url = xasprintf("%s/order/%d", ca_url(request->ca), order->id);
 
         if (order->account == request->account)
             json_append_text(list, url);
     }
     if (i < request->ca->orders.len)
-        ca_header(request, "link", "<%s/orders/%d?from=%zu>;rel=\"next\"", FAKE_CA_URL, request->id,
-                  i);
+        ca_header(request, "link", "<%s/orders/%d?from=%zu>;rel=\"next\"", ca_url(request->ca),
+                  request->id, i);
     request->answer.status = 200;
     request->answer.body = json_new_map();
     json_set(request->answer.body, "orders", list);
@@ -367,9 +372,11 @@ static const struct route {
     {"renewalInfo", "renewalInfo", false, ca_get_renewal_info},
 };
 
-static const struct route *find_route(const char *url, const char **ret_rest)
+static const struct route *find_route(const struct fake_ca *ca, const char *url,
+                                      const char **ret_rest)
 {
-    const char *path = str_starts(url, FAKE_CA_URL "/") ? url + strlen(FAKE_CA_URL "/") : "";
+    cleanup(xfree) char *prefix = xasprintf("%s/", ca_url(ca));
+    const char *path = str_starts(url, prefix) ? url + strlen(prefix) : "";
     size_t len = strcspn(path, "/?");
 
     *ret_rest = path + len;
@@ -616,7 +623,7 @@ int fake_ca_handle(void *arg, const struct context *ctx, const struct http_reque
 {
     cleanup(request_deinit) struct ca_request request = {
         .ca = arg, .now_ms = context_now_ms(ctx), .http = http};
-    const struct route *route = find_route(http->url, &request.rest);
+    const struct route *route = find_route(arg, http->url, &request.rest);
     enum fake_ca_fault fault;
     int r;
 

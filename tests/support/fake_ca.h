@@ -71,6 +71,7 @@ struct fake_ca_profile {
 /* Everything may be left out. What is pointed to is borrowed. */
 struct fake_ca_options {
     uint64_t seed;
+    const char *url; /* NULL: FAKE_CA_URL; changed, it is as a CA that is gone, and another one */
     int64_t lifetime_ms;      /* 90 days */
     int64_t backdate_ms;      /* notBefore lies before the clock by this much */
     int64_t validation_ms;    /* a challenge is `processing` for this long; 0: not at all */

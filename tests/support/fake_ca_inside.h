@@ -130,6 +130,7 @@ struct ca_request {
     struct ca_answer answer;
 };
 
+const char *ca_url(const struct fake_ca *ca);
 uint64_t ca_random(struct fake_ca *ca);
 char *ca_random_text(struct fake_ca *ca); /* 43 characters of base64url */
 int ca_complain(struct fake_ca *ca, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -223,7 +223,7 @@ void ca_get_certificate(struct ca_request *request)
     if (n == 0 && request->ca->options.alternates >= 2)
         ca_header(request, "link",
                   "<%s/alternate/%d/1>;rel=\"alternate\", <%s/alternate/%d/2>;rel=\"alternate\"",
-                  FAKE_CA_URL, certificate->id, FAKE_CA_URL, certificate->id);
+                  ca_url(request->ca), certificate->id, ca_url(request->ca), certificate->id);
 }
 
 /* --- renewal information --- */

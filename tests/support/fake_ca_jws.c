@@ -89,7 +89,7 @@ static int key_of_jwk(struct ca_request *request)
 
 static int account_of_kid(struct ca_request *request, const char *kid)
 {
-    const char *prefix = FAKE_CA_URL "/account/";
+    cleanup(xfree) char *prefix = xasprintf("%s/account/", ca_url(request->ca));
     int64_t id = 0;
 
     if (str_starts(kid, prefix))

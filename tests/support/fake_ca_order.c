@@ -17,9 +17,9 @@ static int64_t or_default(int64_t value_ms, int64_t default_ms)
     return value_ms > 0 ? value_ms : default_ms;
 }
 
-static char *order_url(const struct ca_order *order)
+static char *order_url(const struct fake_ca *ca, const struct ca_order *order)
 {
-    return xasprintf("%s/order/%d", FAKE_CA_URL, order->id);
+    return xasprintf("%s/order/%d", ca_url(ca), order->id);
 }
 
 /* --- what becomes due --- */
@@ -153,7 +153,7 @@ static void set_time(struct json *map, const char *name, int64_t ms)
     json_set_text(map, name, text);
 }
 
-static struct json *order_lists(const struct ca_order *order)
+static struct json *order_lists(const struct fake_ca *ca, const struct ca_order *order)
 {
     struct json *map = json_new_map(), *identifiers = json_new_list(),
                 *authorizations = json_new_list();
@@ -163,7 +163,7 @@ static struct json *order_lists(const struct ca_order *order)
     for (size_t i = 0; i < order->ip_addresses.len; i++)
         json_append(identifiers, identifier_json(true, order->ip_addresses.items[i]));
     for (size_t i = order->authz_count; i > 0; i--) { /* not in the order of the identifiers */
-        cleanup(xfree) char *url = xasprintf("%s/authz/%d", FAKE_CA_URL, order->authzs[i - 1]->id);
+        cleanup(xfree) char *url = xasprintf("%s/authz/%d", ca_url(ca), order->authzs[i - 1]->id);
 
         json_append_text(authorizations, url);
     }
@@ -172,12 +172,12 @@ static struct json *order_lists(const struct ca_order *order)
     return map;
 }
 
-static struct json *order_json(const struct ca_order *order)
+static struct json *order_json(const struct fake_ca *ca, const struct ca_order *order)
 {
-    cleanup(xfree) char *finalize = xasprintf("%s/finalize/%d", FAKE_CA_URL, order->id);
-    cleanup(xfree) char *certificate = xasprintf("%s/certificate/%d", FAKE_CA_URL,
+    cleanup(xfree) char *finalize = xasprintf("%s/finalize/%d", ca_url(ca), order->id);
+    cleanup(xfree) char *certificate = xasprintf("%s/certificate/%d", ca_url(ca),
                                                  order->certificate);
-    struct json *map = order_lists(order);
+    struct json *map = order_lists(ca, order);
 
     json_set_text(map, "status", acme_status_name(order->status));
     json_set_text(map, "finalize", finalize);
@@ -195,19 +195,19 @@ static struct json *order_json(const struct ca_order *order)
 
 static void answer_order(struct ca_request *request, const struct ca_order *order, int status)
 {
-    cleanup(xfree) char *url = order_url(order);
+    cleanup(xfree) char *url = order_url(request->ca, order);
 
     request->answer.status = status;
-    request->answer.body = order_json(order);
+    request->answer.body = order_json(request->ca, order);
     if (status == 201)
         ca_header(request, "location", "%s", url);
     if (order->status == ACME_STATUS_PROCESSING)
         ca_header(request, "retry-after", "3");
 }
 
-static struct json *challenge_json(const struct ca_challenge *challenge)
+static struct json *challenge_json(const struct fake_ca *ca, const struct ca_challenge *challenge)
 {
-    cleanup(xfree) char *url = xasprintf("%s/challenge/%d", FAKE_CA_URL, challenge->id);
+    cleanup(xfree) char *url = xasprintf("%s/challenge/%d", ca_url(ca), challenge->id);
     struct json *map = json_new_map();
 
     json_set_text(map, "type", challenge->type);
@@ -224,7 +224,7 @@ static void answer_authz(struct ca_request *request, const struct ca_authz *auth
     struct json *map = json_new_map(), *challenges = json_new_list();
 
     for (size_t i = 0; i < authz->challenge_count; i++)
-        json_append(challenges, challenge_json(authz->challenges[i]));
+        json_append(challenges, challenge_json(request->ca, authz->challenges[i]));
     json_set(map, "challenges", challenges);
     json_set(map, "identifier", identifier_json(authz->is_ip, authz->value));
     json_set_text(map, "status", acme_status_name(authz->status));
@@ -584,7 +584,7 @@ void ca_start_challenge(struct ca_request *request)
             validate(ca, challenge, request->now_ms);
     }
     request->answer.status = 200;
-    request->answer.body = challenge_json(challenge);
+    request->answer.body = challenge_json(request->ca, challenge);
     if (challenge->status == ACME_STATUS_PROCESSING)
         ca_header(request, "retry-after", "5");
 }

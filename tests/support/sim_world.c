@@ -327,7 +327,7 @@ int sim_http_handle(void *arg, const struct context *ctx, const struct http_requ
         return r;
     if (sim->has_crashed)
         return err_set(err, ERR_NETWORK, "the program has crashed");
-    if (str_starts(request->url, FAKE_CA_URL "/"))
+    if (str_starts(request->url, "https://"))
         return ask_ca(sim, ctx, request, ret, err);
     return ask_us(sim, request, ret, err);
 }

@@ -415,6 +415,29 @@ TEST(what_is_unknown_in_an_order_does_no_harm)
     ASSERT_EQ(order.expires_ms, 0);
 }
 
+TEST(an_order_url_is_of_the_ca_by_all_that_is_known_of_it)
+{
+    cleanup(world_deinit) struct world world = {};
+    cleanup(acme_order_deinit) struct acme_order order = {};
+
+    world_init(&world, NULL);
+    world_restart(&world, "https://accounts.test/1");
+    ASSERT_TRUE(acme_client_has_order_url(world.client, FAKE_CA_URL "/order/1"));
+    ASSERT_TRUE(acme_client_has_order_url(world.client, "https://accounts.test/order/1"));
+    ASSERT_FALSE(acme_client_has_order_url(world.client, "https://orders.test/1"));
+    world_register(&world);
+    fake_ca_queue(world.ca, "newOrder",
+                  &(struct fake_ca_answer){
+                      .status = 201,
+                      .location = "https://orders.test/1",
+                      .body = "{\"status\":\"pending\",\"authorizations\":[],\"finalize\":"
+                              "\"https://orders.test/1/finalize\",\"identifiers\":"
+                              "[{\"type\":\"dns\",\"value\":\"a.example.com\"}]}"});
+    world_order(&world, "a.example.com", &order);
+    ASSERT_TRUE(acme_client_has_order_url(world.client, "https://orders.test/2"));
+    ASSERT_FALSE(acme_client_has_order_url(world.client, "https://other.test/2"));
+}
+
 RUN_TESTS(cmocka_unit_test(an_order_goes_from_new_to_a_chain_that_verifies),
           cmocka_unit_test(an_order_is_sent_with_all_that_was_asked_for),
           cmocka_unit_test(a_profile_that_the_ca_does_not_list_is_refused_with_the_list),
@@ -428,4 +451,5 @@ RUN_TESTS(cmocka_unit_test(an_order_goes_from_new_to_a_chain_that_verifies),
           cmocka_unit_test(replaces_is_not_sent_to_a_ca_without_renewal_info),
           cmocka_unit_test(paused_names_are_not_asked_for_again),
           cmocka_unit_test(an_order_of_hostile_shape_is_refused),
-          cmocka_unit_test(what_is_unknown_in_an_order_does_no_harm));
+          cmocka_unit_test(what_is_unknown_in_an_order_does_no_harm),
+          cmocka_unit_test(an_order_url_is_of_the_ca_by_all_that_is_known_of_it));

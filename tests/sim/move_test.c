@@ -1,0 +1,83 @@
+/* move_test.c - Issuers that get another CA while an order is under way at the one before. */
+#include "support/sim.h"
+
+#define START AT("2026-01-01T00:00:00Z")
+#define OTHER "https://other.test"
+
+/* The old CA is gone with this: nothing of it answers any more. */
+static void move(struct sim *sim, const char *url, const char *account)
+{
+    cleanup(xfree) char *patch = xasprintf(
+        "{spec: {acme: {server: %s/dir, privateKeySecretRef: {name: %s}}}}", url, account);
+
+    fake_ca_get_options(sim_ca(sim))->url = url;
+    sim_patch(sim, "issuer/acme", patch);
+}
+
+/* Its record is there and waits for the second name server. */
+static struct sim *in_flight(void)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    return sim;
+}
+
+TEST(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once)
+{
+    static const char *const accounts[] = {"acme-account", "other-account"};
+
+    for (size_t i = 0; i < ARRAY_LEN(accounts); i++) {
+        struct sim *sim = in_flight();
+        cleanup(xfree) char *order = xstrdup(sim_only(sim, "order"));
+        cleanup(xfree) char *uid = xstrdup(sim_text(sim, order, "metadata.uid"));
+
+        CASE(accounts[i]);
+        move(sim, OTHER, accounts[i]);
+        sim_advance(sim, SECONDS(10));
+        ASSERT_EQ(sim_orders_placed(sim), 2);
+        ASSERT_CONTAINS(sim_text(sim, order, "status.url"), OTHER "/order/");
+        ASSERT_FALSE(streq(sim_text(sim, order, "metadata.uid"), uid));
+        ASSERT_TRUE(sim_has_event(sim, "certificaterequest/web-1", "OrderLeft"));
+        ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1); /* of the new one: the other was taken back */
+        sim_advance(sim, MINUTES(5));
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+        ASSERT_EQ(sim_orders_placed(sim), 2);
+        ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+        sim_free(sim);
+    }
+}
+
+TEST(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders)
+{
+    struct sim *sim = in_flight();
+    const char *order;
+    bool is_at_other;
+    int placed;
+
+    fake_ca_get_options(sim_ca(sim))->validation_ms = HOURS(10);
+    for (int i = 0; i < 120; i++) {
+        move(sim, i % 2 ? FAKE_CA_URL : OTHER, "acme-account");
+        sim_advance(sim, SECONDS(30));
+    }
+    placed = sim_orders_placed(sim);
+    ASSERT_TRUE(placed <= 12); /* of 120 changes, in an hour */
+    order = sim_only(sim, "order");
+    is_at_other = str_starts(sim_text(sim, order, "status.url"), OTHER);
+    move(sim, is_at_other ? FAKE_CA_URL : OTHER, "acme-account");
+    sim_advance(sim, SECONDS(10));
+    ASSERT_CONTAINS(sim_text(sim, order, "status.reason"), "has its account at another CA by now");
+    ASSERT_CONTAINS(sim_text(sim, order, "status.reason"), "not before 2026-01-01T01:");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "at another CA by now");
+    sim_advance(sim, MINUTES(10));
+    ASSERT_EQ(sim_orders_placed(sim), placed + 1);
+    sim_free(sim);
+}
+
+RUN_TESTS(cmocka_unit_test(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once),
+          cmocka_unit_test(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders));
