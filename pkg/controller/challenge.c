@@ -337,7 +337,8 @@ static const struct acme_solver *current_solver(struct run *run, struct err *err
     cleanup(strlist_deinit) struct strlist types = {};
     struct solver_question question = {
         .identifier = arena_printf(run->arena, "%s%s", spec->wildcard ? "*." : "", spec->dns_name),
-        .offered = &types};
+        .offered = &types,
+        .is_begun = true};
     const struct acme_solver *solver;
     int type;
 

@@ -116,8 +116,11 @@ static const char *weigh(const struct acme_selector *selector,
     return NULL;
 }
 
-static const char *not_offered(const struct acme_solver *solver)
+static const char *not_offered(const struct acme_solver *solver,
+                               const struct solver_question *question)
 {
+    if (question->is_begun)
+        return "it is of another type";
     if (solver->http01)
         return "the CA does not offer http-01 for it";
     if (solver->dns01)
@@ -130,7 +133,7 @@ static struct fit fit_of(const struct acme_solver *solver, const struct solver_q
     struct fit fit = {.type = offered_type(solver, question->offered)};
 
     if (fit.type == CHALLENGE_NONE)
-        fit.why = not_offered(solver);
+        fit.why = not_offered(solver, question);
     else if (solver->selector)
         fit.why = weigh(solver->selector, question, &fit.weight);
     return fit;
@@ -143,6 +146,18 @@ static bool says_more(const struct weight *a, const struct weight *b)
     if (a->zone_labels != b->zone_labels)
         return a->zone_labels > b->zone_labels;
     return a->labels > b->labels;
+}
+
+static int no_fit(const struct solver_question *question, const char *reasons, struct err *err)
+{
+    if (str_empty(reasons))
+        reasons = "it has none; add one under spec.acme.solvers";
+    if (!question->is_begun)
+        return err_set(err, ERR_NOT_FOUND, "no solver of the issuer fits '%s': %s",
+                       question->identifier, reasons);
+    return err_set(err, ERR_NOT_FOUND,
+                   "no solver of the issuer fits the %s challenge of '%s' any more: %s",
+                   question->offered->items[0], question->identifier, reasons);
 }
 
 int solver_pick(const struct acme_issuer *issuer, const struct solver_question *question,
@@ -164,9 +179,7 @@ int solver_pick(const struct acme_issuer *issuer, const struct solver_question *
         }
     }
     if (!best)
-        return err_set(err, ERR_NOT_FOUND, "no solver of the issuer fits '%s': %s",
-                       question->identifier,
-                       str_or(buf_str(&reasons), "it has none; add one under spec.acme.solvers"));
+        return no_fit(question, buf_str(&reasons), err);
     *ret = best;
     *ret_type = best_fit.type;
     return 0;

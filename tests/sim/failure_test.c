@@ -166,6 +166,42 @@ TEST(a_challenge_that_could_not_begin_stays_while_its_issuer_has_no_other_way)
     sim_free(sim);
 }
 
+TEST(a_challenge_whose_solver_was_taken_out_says_so_and_goes_on_when_it_is_back)
+{
+    static const struct {
+        const char *solvers, *why;
+    } rows[] = {
+        {"    solvers: []\n", "any more: it has none; add one under spec.acme.solvers"},
+        {SIM_BY_HTTP, "any more: solvers[0]: it is of another type"},
+        {"    solvers: [{selector: {dnsZones: [example.net]}, dns01: {rfc2136: {nameserver: " FAKE_DNS_PRIMARY
+         "}}}]\n",
+         "any more: solvers[0]: it is in none of selector.dnsZones"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sim *sim = sim_with_issuer();
+        cleanup(xfree) char *without = xasprintf(SIM_ACME_ISSUER("acme", "%s"), rows[i].solvers);
+        const char *reason;
+
+        CASE(rows[i].why);
+        fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_advance(sim, SECONDS(30));
+        sim_apply(sim, without);
+        sim_advance(sim, HOURS(1));
+        reason = sim_text(sim, sim_only(sim, "challenge"), "status.reason");
+        ASSERT_CONTAINS(reason, "no solver of the issuer fits the dns-01 challenge of "
+                                "'www.example.com'");
+        ASSERT_CONTAINS(reason, rows[i].why);
+        ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), rows[i].why);
+        sim_apply(sim, SIM_ISSUER);
+        sim_advance(sim, SECONDS(20));
+        expect_ready(sim, "certificate/web");
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        sim_free(sim);
+    }
+}
+
 TEST(a_missing_account_key_that_must_not_be_made_is_waited_for)
 {
     struct sim *sim = sim_new(START);
@@ -1607,6 +1643,7 @@ RUN_TESTS(
     cmocka_unit_test(a_name_without_a_solver_waits_for_one),
     cmocka_unit_test(a_challenge_that_could_not_begin_makes_room_when_its_issuer_gets_another_way),
     cmocka_unit_test(a_challenge_that_could_not_begin_stays_while_its_issuer_has_no_other_way),
+    cmocka_unit_test(a_challenge_whose_solver_was_taken_out_says_so_and_goes_on_when_it_is_back),
     cmocka_unit_test(a_missing_account_key_that_must_not_be_made_is_waited_for),
     cmocka_unit_test(a_missing_tsig_secret_is_waited_for),
     cmocka_unit_test(an_invalid_spec_says_which_field),
