@@ -154,7 +154,7 @@ static void place_values(const void *object, cache_emit_fn *emit, void *arg)
     emit(arg, str_or(((const struct object *)object)->metadata.namespace, ""));
 }
 
-static void used_secrets(const struct issuer *issuer, const char *namespace, cache_emit_fn *emit,
+void issuer_used_secrets(const struct issuer *issuer, const char *namespace, cache_emit_fn *emit,
                          void *arg)
 {
     const struct acme_issuer *acme = issuer->spec.acme;
@@ -178,13 +178,13 @@ static void issuer_secret_values(const void *object, cache_emit_fn *emit, void *
 {
     const struct issuer *issuer = object;
 
-    used_secrets(issuer, issuer->object.metadata.namespace, emit, arg);
+    issuer_used_secrets(issuer, issuer->object.metadata.namespace, emit, arg);
 }
 
 /* A ClusterIssuer's Secrets are in one namespace that a flag names: indexed without it. */
 static void cluster_issuer_secret_values(const void *object, cache_emit_fn *emit, void *arg)
 {
-    used_secrets(object, "", emit, arg);
+    issuer_used_secrets(object, "", emit, arg);
 }
 
 static const struct cache_index certificate_indexes[] = {

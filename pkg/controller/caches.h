@@ -21,5 +21,8 @@ void watches_add(struct controllers *self);
 char *index_issuer_value(const struct issuer_reference *ref, const char *namespace);
 char *index_signer_value(const struct signer *signer); /* as index_issuer_value() */
 char *index_name_value(const char *namespace, const char *name);
+/* The Secrets that an issuer reads, as index_name_value(); `namespace` is where it has them. */
+void issuer_used_secrets(const struct issuer *issuer, const char *namespace, cache_emit_fn *emit,
+                         void *arg);
 
 #endif

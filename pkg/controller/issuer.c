@@ -64,14 +64,16 @@ static int reconcile(struct author author, struct cache *cache, struct reconcile
     cleanup(arena_free) struct arena *arena = arena_new(0);
     struct setup_result result = {};
     struct err problem = {};
+    bool is_going;
     int r = 0, saved;
 
     if (!issuer)
         return 0;
-    if (issuer->object.metadata.deletion_timestamp_ms) {
+    is_going = issuer->object.metadata.deletion_timestamp_ms != 0;
+    if (is_going || !issuer->spec.acme)
         accounts_remove(author.self->issuers.accounts, issuer->object.metadata.uid);
+    if (is_going)
         return 0;
-    }
     if (!cannot_be_used(issuer, arena, &result))
         r = issuer_type_of(&issuer->spec)
                 ->setup(&author.self->issuers, author.ctx, issuer, arena, &result, &problem);

@@ -342,11 +342,29 @@ static void wake_users_of_issuer(const struct wake *wake, const char *kind, cons
     add_index(wake, LANE_CHALLENGES, caches->challenges, INDEX_ISSUER, value);
 }
 
-static void forget_account(const struct wake *wake, const struct issuer *before,
-                           const struct issuer *after)
+static void forget_secret(struct controllers *self, const struct key *key)
 {
-    if (before && !after)
-        accounts_remove(wake->self->issuers.accounts, before->object.metadata.uid);
+    derived_forget(self->issuers.ca_keys, key);
+    derived_forget(self->solvers->values, key);
+}
+
+static void forget_used(void *self, const char *secret)
+{
+    cleanup(xfree) char *text = xstrdup(secret);
+    struct key key = key_parse(text);
+
+    forget_secret(self, &key);
+}
+
+/* Keys that it had from Secrets which it may not name any more. Whoever does reads them again. */
+static void forget_keys(struct controllers *self, const char *namespace,
+                        const struct issuer *before, const struct issuer *after)
+{
+    if (!before || (after && same_metadata(before, after)))
+        return;
+    issuer_used_secrets(before, namespace, forget_used, self);
+    if (!after)
+        accounts_remove(self->issuers.accounts, before->object.metadata.uid);
 }
 
 static void issuer_changed(void *self, const struct key *key, const void *before, const void *after,
@@ -356,7 +374,7 @@ static void issuer_changed(void *self, const struct key *key, const void *before
 
     if (after && !same_metadata(before, after))
         add(&wake, LANE_ISSUERS, key->namespace, key->name);
-    forget_account(&wake, before, after);
+    forget_keys(self, key->namespace, before, after);
     if (!initial && issuer_readiness_changed(before, after))
         wake_users_of_issuer(&wake, "Issuer", key);
 }
@@ -368,7 +386,7 @@ static void cluster_issuer_changed(void *self, const struct key *key, const void
 
     if (after && !same_metadata(before, after))
         add(&wake, LANE_CLUSTER_ISSUERS, key->namespace, key->name);
-    forget_account(&wake, before, after);
+    forget_keys(self, wake.self->options.resource_namespace, before, after);
     if (!initial && issuer_readiness_changed(before, after))
         wake_users_of_issuer(&wake, "ClusterIssuer", key);
 }
@@ -415,8 +433,7 @@ static void secret_changed(void *self, const struct key *key, const void *before
     if (!secret_data_changed(before, after))
         return; /* a gate saved to an annotation is no reason to look at the account again */
     add_index(&wake, LANE_CERTIFICATES, caches->certificates, INDEX_PASSWORD_SECRET, value);
-    derived_forget(wake.self->issuers.ca_keys, key);
-    derived_forget(wake.self->solvers->values, key);
+    forget_secret(self, key);
     add_index(&wake, LANE_REQUESTS, caches->requests, INDEX_KEY_SECRET, value);
     add_index(&wake, LANE_SIGNING_REQUESTS, caches->signing_requests, INDEX_KEY_SECRET, value);
     wake_users_of_secret(&wake, LANE_ISSUERS, caches->issuers, "Issuer", value);

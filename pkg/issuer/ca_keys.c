@@ -1,6 +1,6 @@
 /*
- * ca_keys.c - the keys that CA issuers sign with stay decoded until their Secret changes (DESIGN 6, Keys):
- * a burst of certificates reads the Secret once (cache/derived.h).
+ * ca_keys.c - the keys that CA issuers sign with stay decoded until their Secret changes, or an issuer that
+ * names it (DESIGN 6, Keys): a burst of certificates reads the Secret once (cache/derived.h).
  */
 #include <stdatomic.h>
 

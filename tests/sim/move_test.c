@@ -79,5 +79,20 @@ TEST(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders)
     sim_free(sim);
 }
 
+TEST(an_issuer_that_is_of_another_type_by_now_keeps_no_account_key)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    ASSERT_TRUE(sim_has_account(sim, "issuer/acme"));
+    sim_patch(sim, "issuer/acme", "{spec: {acme: null, selfSigned: {}}}");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "issuer/acme", "Ready"), "True");
+    ASSERT_FALSE(sim_has_account(sim, "issuer/acme"));
+    sim_free(sim);
+}
+
 RUN_TESTS(cmocka_unit_test(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once),
-          cmocka_unit_test(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders));
+          cmocka_unit_test(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders),
+          cmocka_unit_test(an_issuer_that_is_of_another_type_by_now_keeps_no_account_key));

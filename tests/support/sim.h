@@ -97,8 +97,9 @@ struct fake_ca *sim_ca(struct sim *sim);
 struct fake_dns *sim_dns(struct sim *sim);
 int sim_orders_placed(struct sim *sim);
 int sim_orders_finalized(struct sim *sim);
-size_t sim_http_files(struct sim *sim);               /* HTTP-01 answers that are presented */
-uint64_t sim_random(struct sim *sim, uint64_t below); /* of the scenario's own chance */
+bool sim_has_account(struct sim *sim, const char *issuer); /* in memory, with its key */
+size_t sim_http_files(struct sim *sim);                    /* HTTP-01 answers that are presented */
+uint64_t sim_random(struct sim *sim, uint64_t below);      /* of the scenario's own chance */
 
 /* --- what goes wrong --- */
 

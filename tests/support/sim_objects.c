@@ -300,3 +300,11 @@ bool sim_has_event(struct sim *sim, const char *name, const char *reason)
 {
     return sim_times_told(sim, name, reason) > 0;
 }
+
+bool sim_has_account(struct sim *sim, const char *issuer)
+{
+    const char *uid = sim_text(sim, issuer, "metadata.uid");
+    cleanup(acme_client_unref) struct acme_client *client = accounts_get(sim->accounts, uid);
+
+    return client;
+}

@@ -31,6 +31,7 @@ static void bed_init(struct bed *bed)
     bed->controllers.placed = placed_new();
     bed->controllers.options.resource_namespace = "cert-manager";
     caches_init(&bed->controllers.caches);
+    bed->controllers.issuers.accounts = accounts_new();
     bed->controllers.issuers.ca_keys = ca_keys_new(bed->controllers.caches.secrets);
     watches_add(&bed->controllers);
     bed->orders = cache_add_source(bed->controllers.caches.orders, NULL);
@@ -42,6 +43,7 @@ static void bed_deinit(struct bed *bed)
 {
     caches_deinit(&bed->controllers.caches);
     placed_free(bed->controllers.placed);
+    accounts_free(bed->controllers.issuers.accounts);
     derived_free(bed->controllers.issuers.ca_keys);
     workqueue_free(bed->controllers.queue);
 }
@@ -167,6 +169,51 @@ TEST(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it)
     ASSERT_EQ(derived_len(solvers.values), 1);
     ASSERT_OK(store_delete(solvers.store, &ctx, &kind_secret.resource, &key, &any, &err));
     ASSERT_TRUE(reflector_step(reflector, &ctx, &err) >= 0);
+    ASSERT_EQ(derived_len(solvers.values), 0);
+}
+
+static void write_issuer(struct store *store, const struct context *ctx, const char *secret)
+{
+    cleanup(xfree) char *text = xasprintf(
+        "{\"metadata\": {\"name\": \"acme\", \"namespace\": \"a\"}, \"spec\": {\"acme\": {\"solvers\": "
+        "[{\"dns01\": {\"rfc2136\": {\"tsigSecretSecretRef\": {\"name\": \"%s\"}}}}]}}}",
+        secret);
+    cleanup(json_unref) struct json *object = NULL;
+    struct err err = {};
+
+    ASSERT_OK(json_parse(text, strlen(text), SIZE_MAX, &object, &err));
+    ASSERT_OK(store_apply(store, ctx, &kind_issuer.resource, "test", object, NULL, &err));
+}
+
+TEST(a_solvers_secret_is_not_kept_when_its_issuer_names_it_no_more)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+    cleanup(solvers_end) struct solvers solvers = {};
+    cleanup(reflector_free) struct reflector *secrets = NULL, *issuers = NULL;
+    struct key key = {.namespace = "a", .name = "acme"};
+    struct store_precondition any = {};
+    struct context ctx;
+    struct err err = {};
+
+    bed_init(&bed);
+    ctx = context_background(&bed.clock.clock);
+    solvers_begin(&solvers, &bed);
+    secrets = reflector_new(solvers.store, cache_add_source(bed.controllers.caches.secrets, NULL));
+    issuers = reflector_new(solvers.store, cache_add_source(bed.controllers.caches.issuers, NULL));
+    write_secret(solvers.store, &ctx, "b25l");
+    write_issuer(solvers.store, &ctx, "tsig");
+    ASSERT_TRUE(reflector_step(secrets, &ctx, &err) >= 0);
+    ASSERT_TRUE(reflector_step(issuers, &ctx, &err) >= 0);
+    expect_read(&solvers, &ctx, "one");
+    ASSERT_EQ(derived_len(solvers.values), 1);
+    write_issuer(solvers.store, &ctx, "another");
+    ASSERT_TRUE(reflector_step(issuers, &ctx, &err) >= 0);
+    ASSERT_EQ(derived_len(solvers.values), 0);
+    write_issuer(solvers.store, &ctx, "tsig");
+    ASSERT_TRUE(reflector_step(issuers, &ctx, &err) >= 0);
+    expect_read(&solvers, &ctx, "one");
+    ASSERT_OK(store_delete(solvers.store, &ctx, &kind_issuer.resource, &key, &any, &err));
+    ASSERT_TRUE(reflector_step(issuers, &ctx, &err) >= 0);
     ASSERT_EQ(derived_len(solvers.values), 0);
 }
 
@@ -323,4 +370,5 @@ TEST(an_order_wakes_its_signing_request_and_an_approval_the_order)
 RUN_TESTS(cmocka_unit_test(what_a_signing_request_waits_for_wakes_it),
           cmocka_unit_test(an_order_wakes_its_signing_request_and_an_approval_the_order),
           cmocka_unit_test(an_order_that_is_older_than_our_work_is_in_doubt),
-          cmocka_unit_test(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it));
+          cmocka_unit_test(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it),
+          cmocka_unit_test(a_solvers_secret_is_not_kept_when_its_issuer_names_it_no_more));
