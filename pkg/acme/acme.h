@@ -83,9 +83,6 @@ void acme_client_unref(struct acme_client *client);
 DEFINE_CLEANUP(struct acme_client, acme_client_unref);
 void acme_client_set_account(struct acme_client *client, const char *account_url);
 char *acme_client_account(struct acme_client *client); /* copy; NULL when unknown */
-/* Is an order's URL of the client's CA? By its origin, which is that of the directory, of the account or of the order
- * that newOrder has made last. */
-bool acme_client_has_order_url(struct acme_client *client, const char *url);
 const struct pkey *acme_client_key(const struct acme_client *client);
 struct acme_gate *acme_client_gate(const struct acme_client *client);
 
@@ -187,6 +184,10 @@ DEFINE_CLEANUP_VALUE(struct acme_order, acme_order_deinit);
 int acme_order_new(struct acme_client *client, const struct context *ctx,
                    const struct acme_order_request *request, struct acme_order *ret,
                    struct acme_problem *ret_problem, struct err *err);
+/* Is an order's URL of the client's CA? By its origin: that of the directory, of the account, of the order that newOrder
+ * has made last, or of newOrder, for which alone the directory is read. 1, 0, or why it cannot be read. */
+int acme_order_url_is_known(struct acme_client *client, const struct context *ctx, const char *url,
+                            struct err *err);
 int acme_order_get(struct acme_client *client, const struct context *ctx, const char *url,
                    struct acme_order *ret, struct acme_problem *ret_problem, struct err *err);
 /* `csr` DER. ACME_NOT_READY: read the order and act on its state. */

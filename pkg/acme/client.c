@@ -83,7 +83,7 @@ void acme_client_set_made(struct acme_client *client, const char *order_url)
     client->made_url = xstrdup(order_url);
 }
 
-bool acme_client_has_order_url(struct acme_client *client, const char *url)
+bool acme_client_knows_origin(struct acme_client *client, const char *url)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&client->mutex);
     const char *const known[] = {client->directory_url, client->account_url, client->made_url};

@@ -35,6 +35,8 @@ struct acme_client {
 };
 
 void acme_client_set_made(struct acme_client *client, const char *order_url);
+/* Is the URL's that of the directory, of the account or of the order that was made last? */
+bool acme_client_knows_origin(struct acme_client *client, const char *url);
 void acme_client_set_orders(struct acme_client *client, const char *orders_url);
 char *acme_client_orders(struct acme_client *client); /* copy */
 

@@ -265,6 +265,18 @@ int acme_order_new(struct acme_client *client, const struct context *ctx,
     return 0;
 }
 
+int acme_order_url_is_known(struct acme_client *client, const struct context *ctx, const char *url,
+                            struct err *err)
+{
+    cleanup(acme_directory_deinit) struct acme_directory directory = {};
+    int r;
+
+    if (acme_client_knows_origin(client, url))
+        return 1;
+    r = acme_directory(client, ctx, &directory, err);
+    return r < 0 ? r : http_url_same_origin(url, directory.new_order);
+}
+
 /* --- of an existing order --- */
 
 int acme_order_get(struct acme_client *client, const struct context *ctx, const char *url,

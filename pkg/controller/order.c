@@ -286,7 +286,10 @@ static int advance(struct order_run *run, struct err *err)
     run->request = request;
     if (str_empty(run->order->status.url))
         return order_place(run, err);
-    if (!acme_client_has_order_url(run->client, run->order->status.url))
+    r = acme_order_url_is_known(run->client, run->ctx, run->order->status.url, err);
+    if (r < 0)
+        return r;
+    if (r == 0)
         return leave(run, err);
     if (request_asks_again(run->request, &run->order->object))
         return order_take_retry(run, err);

@@ -415,6 +415,13 @@ TEST(what_is_unknown_in_an_order_does_no_harm)
     ASSERT_EQ(order.expires_ms, 0);
 }
 
+static int is_known(struct world *world, const char *url)
+{
+    struct err err = {};
+
+    return acme_order_url_is_known(world->client, &world->ctx, url, &err);
+}
+
 TEST(an_order_url_is_of_the_ca_by_all_that_is_known_of_it)
 {
     cleanup(world_deinit) struct world world = {};
@@ -422,9 +429,10 @@ TEST(an_order_url_is_of_the_ca_by_all_that_is_known_of_it)
 
     world_init(&world, NULL);
     world_restart(&world, "https://accounts.test/1");
-    ASSERT_TRUE(acme_client_has_order_url(world.client, FAKE_CA_URL "/order/1"));
-    ASSERT_TRUE(acme_client_has_order_url(world.client, "https://accounts.test/order/1"));
-    ASSERT_FALSE(acme_client_has_order_url(world.client, "https://orders.test/1"));
+    ASSERT_EQ(is_known(&world, FAKE_CA_URL "/order/1"), 1);
+    ASSERT_EQ(is_known(&world, "https://accounts.test/order/1"), 1);
+    ASSERT_EQ(fake_ca_requests(world.ca, "directory"), 0);
+    ASSERT_EQ(is_known(&world, "https://orders.test/1"), 0);
     world_register(&world);
     fake_ca_queue(world.ca, "newOrder",
                   &(struct fake_ca_answer){
@@ -434,8 +442,27 @@ TEST(an_order_url_is_of_the_ca_by_all_that_is_known_of_it)
                               "\"https://orders.test/1/finalize\",\"identifiers\":"
                               "[{\"type\":\"dns\",\"value\":\"a.example.com\"}]}"});
     world_order(&world, "a.example.com", &order);
-    ASSERT_TRUE(acme_client_has_order_url(world.client, "https://orders.test/2"));
-    ASSERT_FALSE(acme_client_has_order_url(world.client, "https://other.test/2"));
+    ASSERT_EQ(is_known(&world, "https://orders.test/2"), 1);
+    ASSERT_EQ(is_known(&world, "https://other.test/2"), 0);
+}
+
+/* A new process has made no order yet. */
+TEST(an_order_url_is_of_the_ca_where_new_order_is)
+{
+    cleanup(world_deinit) struct world world = {};
+
+    world_init(&world, NULL);
+    fake_ca_queue(world.ca, "directory",
+                  &(struct fake_ca_answer){
+                      .status = 200,
+                      .body = "{\"newNonce\":\"https://orders.test/nonce\",\"newAccount\":"
+                              "\"https://orders.test/new\",\"newOrder\":"
+                              "\"https://orders.test/order\"}"});
+    fake_ca_queue(world.ca, "directory", &(struct fake_ca_answer){.status = 503});
+    ASSERT_EQ(is_known(&world, "https://orders.test/1"), 1);
+    ASSERT_EQ(is_known(&world, "https://other.test/1"), 0);
+    fake_clock_advance(&world.clock, DAYS(2));
+    ASSERT_TRUE(is_known(&world, "https://orders.test/1") < 0);
 }
 
 RUN_TESTS(cmocka_unit_test(an_order_goes_from_new_to_a_chain_that_verifies),
@@ -452,4 +479,5 @@ RUN_TESTS(cmocka_unit_test(an_order_goes_from_new_to_a_chain_that_verifies),
           cmocka_unit_test(paused_names_are_not_asked_for_again),
           cmocka_unit_test(an_order_of_hostile_shape_is_refused),
           cmocka_unit_test(what_is_unknown_in_an_order_does_no_harm),
-          cmocka_unit_test(an_order_url_is_of_the_ca_by_all_that_is_known_of_it));
+          cmocka_unit_test(an_order_url_is_of_the_ca_by_all_that_is_known_of_it),
+          cmocka_unit_test(an_order_url_is_of_the_ca_where_new_order_is));
