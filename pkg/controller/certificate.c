@@ -525,8 +525,8 @@ static int act_failed(struct certificate_run *run, int code, struct reconcile_re
     show_failure(run, why);
     if (!run->failure)
         return code;
-    result->requeue_at_ms = context_now_ms(run->ctx) +
-                            (is_issuing(run) ? FAILURE_RECHECK_MS : REPAIR_RECHECK_MS);
+    reconcile_again_by(result, context_now_ms(run->ctx) +
+                                   (is_issuing(run) ? FAILURE_RECHECK_MS : REPAIR_RECHECK_MS));
     return 0;
 }
 

@@ -81,10 +81,7 @@ int certificate_fetch_ari(struct certificate_run *run, struct reconcile_result *
         return r;
     }
     if (r == ERR_UNSUPPORTED) {
-        int64_t again_ms = acme->ari->last_checked_ms + ARI_RETRY_MS;
-
-        if (result->requeue_at_ms == 0 || again_ms < result->requeue_at_ms)
-            result->requeue_at_ms = again_ms; /* the renewal timer stays if it is sooner */
+        reconcile_again_by(result, acme->ari->last_checked_ms + ARI_RETRY_MS);
         return certificate_save(run, err);
     }
     take_answer(run, acme, r < 0 ? &problem : NULL);

@@ -53,7 +53,7 @@ int certificate_next_key(struct certificate_run *run, struct reconcile_result *r
 
     run->waits_for_key = r == ERR_BUSY;
     if (run->waits_for_key)
-        result->requeue_at_ms = context_now_ms(run->ctx) + KEY_RECHECK_MS;
+        reconcile_again_by(result, context_now_ms(run->ctx) + KEY_RECHECK_MS);
     return r;
 }
 

@@ -13,8 +13,15 @@
 #include "runtime/workqueue.h"
 
 struct reconcile_result {
-    int64_t requeue_at_ms; /* wall clock; 0: only when something changes */
+    int64_t
+        requeue_at_ms; /* wall clock; 0: only when something changes. Ends what an earlier run has said */
 };
+/* Not later than `at_ms`. */
+static inline void reconcile_again_by(struct reconcile_result *result, int64_t at_ms)
+{
+    if (result->requeue_at_ms == 0 || at_ms < result->requeue_at_ms)
+        result->requeue_at_ms = at_ms;
+}
 typedef int reconcile_fn(void *self, const struct context *ctx, const struct key *key,
                          struct reconcile_result *ret_result, struct err *err);
 struct controller {

@@ -485,6 +485,7 @@ void workqueue_forget(struct workqueue *queue, unsigned lane, const struct key *
     if (!item)
         return;
     item->failures = 0;
+    heap_remove(&queue->timers, &item->timer);
     item_settle(queue, item);
 }
 

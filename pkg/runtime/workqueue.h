@@ -46,8 +46,8 @@ void workqueue_cancel_at(struct workqueue *queue, unsigned lane, const struct ke
 int64_t workqueue_add_failed(struct workqueue *queue, unsigned lane, const struct key *key);
 /* What that would return now, of a key in work; or the time of its timer, if that is earlier. */
 int64_t workqueue_next_try_ms(struct workqueue *queue, unsigned lane, const struct key *key);
-void workqueue_forget(struct workqueue *queue, unsigned lane,
-                      const struct key *key); /* zero its failures */
+/* Its failures, and when it was to come back for them or by its own wish: a run that ended well says that anew. */
+void workqueue_forget(struct workqueue *queue, unsigned lane, const struct key *key);
 
 /* Waits for a key that is due; ERR_CANCELED, ERR_TIMEOUT (the context's), or ERR_GONE once closed. */
 int workqueue_get(struct workqueue *queue, const struct context *ctx, struct work **ret,

@@ -144,6 +144,28 @@ TEST(success_forgets_failures_and_comes_back_only_when_asked)
     ASSERT_EQ(counted(&bed, "sync_error_count"), 1);
 }
 
+static void run_and_ask_for(struct bed *bed, int64_t in_ms)
+{
+    bed->requeue_at_ms = in_ms ? bed->clock.now_ms + in_ms : 0;
+    run_with(bed, 0, 0);
+}
+
+/* What an earlier run asked for is not needed any more: `certlet run --once` would wait for it. */
+TEST(a_run_that_ends_well_says_anew_when_to_come_back)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+
+    bed_init(&bed);
+    run_and_ask_for(&bed, SECONDS(10));
+    run_and_ask_for(&bed, DAYS(60));
+    ASSERT_EQ(comes_back_in_ms(&bed), DAYS(60));
+    run_and_ask_for(&bed, SECONDS(10));
+    run_with(&bed, ERR_RATE_LIMITED, bed.clock.now_ms + HOURS(2));
+    ASSERT_EQ(comes_back_in_ms(&bed), SECONDS(10));
+    run_and_ask_for(&bed, 0);
+    ASSERT_EQ(comes_back_in_ms(&bed), 0);
+}
+
 TEST(every_error_has_its_answer)
 {
     enum { SILENT = -1 };
@@ -248,6 +270,7 @@ TEST(a_key_is_not_run_on_a_view_older_than_its_own_write)
 }
 
 RUN_TESTS(cmocka_unit_test(success_forgets_failures_and_comes_back_only_when_asked),
+          cmocka_unit_test(a_run_that_ends_well_says_anew_when_to_come_back),
           cmocka_unit_test(every_error_has_its_answer),
           cmocka_unit_test(an_error_is_logged_once_with_controller_object_and_id),
           cmocka_unit_test(a_run_has_its_own_context),

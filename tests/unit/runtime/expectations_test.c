@@ -272,6 +272,22 @@ TEST(a_parked_key_comes_back_after_five_minutes_whatever_happens)
     assert_queued(&bed, "(nothing)");
 }
 
+TEST(a_parked_key_that_comes_back_by_a_timer_of_its_own_waits_on)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+
+    bed_init(&bed);
+    expect(&bed, &key_x, bed.things, "10");
+    workqueue_add_at(bed.queue, LANE_A, &key_x, bed.clock.now_ms + SECONDS(1));
+    ASSERT_FALSE(is_met(&bed, &key_x));
+    fake_clock_advance(&bed.clock, SECONDS(1));
+    assert_queued(&bed, "x");
+    ASSERT_FALSE(is_met(&bed, &key_x));
+    fake_clock_advance(&bed.clock, MINUTES(5));
+    assert_queued(&bed, "x");
+    ASSERT_TRUE(is_met(&bed, &key_x));
+}
+
 TEST(the_end_of_the_last_wait_counts)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -360,6 +376,7 @@ RUN_TESTS(cmocka_unit_test(a_key_that_wrote_nothing_is_not_parked),
           cmocka_unit_test(a_held_key_waits_for_what_was_written_for_it_too),
           cmocka_unit_test(a_key_that_nobody_releases_comes_back_after_five_minutes),
           cmocka_unit_test(a_parked_key_comes_back_after_five_minutes_whatever_happens),
+          cmocka_unit_test(a_parked_key_that_comes_back_by_a_timer_of_its_own_waits_on),
           cmocka_unit_test(the_end_of_the_last_wait_counts),
           cmocka_unit_test(a_jump_of_the_wall_clock_does_not_end_a_wait),
           cmocka_unit_test(the_timer_of_the_safety_end_goes_away_with_the_wait),
