@@ -281,10 +281,11 @@ static bool ari_is_due(struct decider *d)
         look_again(d, d->policy->now_ms + ARI_RECHECK_MS);
         return false;
     }
-    if (!ari || ari->next_check_ms == 0 || ari->last_checked_ms < secret->not_before_ms)
+    if (!ari || ari->next_check_ms <= d->policy->now_ms ||
+        ari->last_checked_ms < secret->not_before_ms)
         return true;
     look_again(d, ari->next_check_ms);
-    return d->policy->now_ms >= ari->next_check_ms;
+    return false;
 }
 
 static bool secret_holds(const struct secret_facts *secret, const struct request_facts *request)

@@ -210,6 +210,22 @@ TEST(a_window_that_moves_back_is_followed)
     sim_free(sim);
 }
 
+/* Or the Issuer names another CA's directory. The last window holds. */
+TEST(a_ca_whose_renewal_information_is_gone_is_asked_now_and_then)
+{
+    struct sim *sim = issued_with_ari();
+    int64_t renew_at_ms = sim_time(sim, "certificate/web", "status.renewalTime");
+    int requests;
+
+    fake_ca_end_renewal_info(sim_ca(sim));
+    sim_advance(sim, DAYS(1));
+    requests = fake_ca_counts(sim_ca(sim))->requests;
+    sim_advance(sim, DAYS(1));
+    ASSERT_TRUE(fake_ca_counts(sim_ca(sim))->requests - requests <= 5);
+    expect_renewal_at(sim, renew_at_ms);
+    sim_free(sim);
+}
+
 TEST(a_window_behind_the_expiry_is_not_followed)
 {
     struct sim *sim = issued_with_ari();
@@ -384,6 +400,7 @@ RUN_TESTS(cmocka_unit_test(a_certificate_is_renewed_when_two_thirds_of_its_life_
           cmocka_unit_test(a_window_that_ended_before_the_certificate_began_is_followed_at_once),
           cmocka_unit_test(a_ca_that_calls_every_certificate_back_is_not_asked_without_end),
           cmocka_unit_test(a_window_that_moves_back_is_followed),
+          cmocka_unit_test(a_ca_whose_renewal_information_is_gone_is_asked_now_and_then),
           cmocka_unit_test(a_window_behind_the_expiry_is_not_followed),
           cmocka_unit_test(renewal_information_that_fails_leaves_the_plain_time),
           cmocka_unit_test(renewal_information_that_is_refused_holds_nothing_else_up),

@@ -659,6 +659,11 @@ void fake_ca_pause_name(struct fake_ca *ca, const char *name, bool paused)
         map_remove(ca->paused, name);
 }
 
+void fake_ca_end_renewal_info(struct fake_ca *ca)
+{
+    ca->options.no_renewal_info = true;
+}
+
 void fake_ca_forget_accounts(struct fake_ca *ca)
 {
     for (size_t i = 0; i < ca->accounts.len; i++)
