@@ -65,6 +65,7 @@ static int conclude_once(struct run *run, bool timed_out)
 {
     cleanup(report_deinit) struct report report = {};
     cleanup(strlist_deinit) struct strlist failures = {};
+    cleanup(manifest_problems_deinit) struct manifest_problems problems = {};
     struct err err = {};
     size_t unfinished, refused = __atomic_load_n(&run->manifest_errors, __ATOMIC_RELAXED);
 
@@ -72,6 +73,8 @@ static int conclude_once(struct run *run, bool timed_out)
         (void)fprintf(stderr, "certlet run: %s\n", err.text);
         return EXIT_STORE;
     }
+    manifests_problems(run->manifests, &problems);
+    report_tell_refused(&report, &problems);
     unfinished = print_unfinished(&report, context_now_ms(&run->engine.ctx));
     export_failures(run->export, &failures);
     if (timed_out)

@@ -75,6 +75,8 @@ static void print_reason(const struct certificate_row *row)
     if (row->waiting_for &&
         !(row->issuing_message && strstr(row->issuing_message, row->waiting_for)))
         printf("  waiting for: %s\n", row->waiting_for);
+    if (row->issuer_refused)
+        printf("  its issuer's manifest was refused: %s\n", row->issuer_refused);
     if (row->problem)
         printf("  problem: %s\n", row->problem);
     if (row->failing_name)
@@ -284,6 +286,7 @@ static struct json *certificate_json(const struct certificate_row *row)
     json_set_text(map, "waitingFor", row->waiting_for);
     json_set_text(map, "problem", row->problem);
     json_set_text(map, "failingName", row->failing_name);
+    json_set_text(map, "issuerRefused", row->issuer_refused);
     json_set_text(map, "serial", row->serial);
     json_set_text(map, "signedBy", row->signed_by);
     json_set(map, "objects", nodes_json(row));
@@ -431,6 +434,23 @@ static int exit_code_of(const struct report *report)
     return EXIT_OK;
 }
 
+/* The manifests are read only where something is waited for. */
+static void tell_refused(const struct place *place, struct report *report, int64_t now_ms)
+{
+    cleanup(manifest_problems_deinit) struct manifest_problems problems = {};
+    cleanup(xfree) char *folder = NULL;
+    size_t fine = 0;
+
+    while (fine < report->certificate_count &&
+           certificate_row_is_fine(&report->certificates[fine], now_ms))
+        fine++;
+    if (!place->dir || fine == report->certificate_count)
+        return;
+    folder = xasprintf("%s/manifests", place->dir);
+    manifests_check(folder, &problems);
+    report_tell_refused(report, &problems);
+}
+
 static int show(const struct place *place, const struct report_scope *scope, const char *format,
                 struct err *err)
 {
@@ -445,6 +465,7 @@ static int show(const struct place *place, const struct report_scope *scope, con
         return EXIT_STORE;
     view.is_terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     view.now_ms = context_now_ms(&ctx);
+    tell_refused(place, &report, view.now_ms);
     view.with_namespace = needs_namespace(&report, scope);
     print_view(&view, format);
     return find_names(&report, &scope->names) ? exit_code_of(&report) : EXIT_NOT_READY;

@@ -196,6 +196,21 @@ static int read_text(const struct manifests *self, const struct scanned_file *sc
     return r;
 }
 
+void manifests_check(const char *folder, struct manifest_problems *ret)
+{
+    struct manifests self = {.folder = (char *)folder, .name = (char *)last_part(folder)};
+    struct watcher nobody = {.fd = -1};
+    cleanup(scan_deinit) struct scan scan = {};
+
+    scan_folder(&scan, folder, self.name, &nobody, ret);
+    for (size_t i = 0; i < scan.len; i++) {
+        cleanup(manifest_text_deinit) struct manifest_text text = {};
+
+        (void)read_text(&self, &scan.files[i], &text); /* the problem is in the list */
+        problems_copy(ret, &text.problems);
+    }
+}
+
 static bool stamp_same(const struct stamp *a, const struct stamp *b)
 {
     return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mode == b->mode &&

@@ -65,6 +65,9 @@ void manifest_parse(const char *file, const char *text, size_t len,
 void manifest_check_together(const char *const *files, const struct manifest_objects *objects,
                              size_t file_count, struct manifest_problems *problems);
 
+/* What is wrong with the files of a folder, each by itself, as the loader would say it. No store, nothing is made. */
+void manifests_check(const char *folder, struct manifest_problems *ret);
+
 struct manifests;
 struct manifests_options {
     const char *folder; /* DIR/manifests; made when missing, for us alone */

@@ -610,6 +610,42 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
     return 0;
 }
 
+/* --- manifests that were refused --- */
+
+static bool is_about(const struct manifest_problem *problem, const struct certificate_row *row)
+{
+    bool is_cluster = streq(row->issuer_kind, "ClusterIssuer");
+    cleanup(xfree) char *issuer = xasprintf("%s %s%s%s", str_or(row->issuer_kind, ""),
+                                            is_cluster ? "" : row->namespace, is_cluster ? "" : "/",
+                                            str_or(row->issuer_name, ""));
+
+    return !problem->is_warning && streq(problem->object, issuer);
+}
+
+static const char *refusal_of_issuer(struct report *report, const struct certificate_row *row,
+                                     const struct manifest_problems *problems)
+{
+    cleanup(buf_deinit) struct buf text = BUF(16 * 1024);
+
+    for (size_t i = 0; i < problems->len; i++) {
+        if (!is_about(&problems->items[i], row))
+            continue;
+        manifest_problem_format(&problems->items[i], &text);
+        return report_copy(report, buf_str(&text));
+    }
+    return NULL;
+}
+
+void report_tell_refused(struct report *report, const struct manifest_problems *problems)
+{
+    for (size_t i = 0; i < report->certificate_count; i++) {
+        struct certificate_row *row = &report->certificates[i];
+
+        if (!streq(row->ready, "True") || row->is_issuing)
+            row->issuer_refused = refusal_of_issuer(report, row, problems);
+    }
+}
+
 void report_deinit(struct report *report)
 {
     arena_free(report->arena);
@@ -645,6 +681,8 @@ void certificate_row_explain(const struct certificate_row *row, struct buf *to)
         time_format(row->next_attempt_ms, when);
         buf_addf(to, " (attempt %lld failed, next not before %s)", (long long)row->attempts, when);
     }
+    if (row->issuer_refused)
+        buf_addf(to, "; its issuer's manifest was refused: %s", row->issuer_refused);
 }
 
 void request_row_explain(const struct request_row *row, struct buf *to)

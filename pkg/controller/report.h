@@ -8,6 +8,7 @@
 #define CONTROLLER_REPORT_H
 
 #include "controller/certificate_decide.h"
+#include "controller/manifests.h"
 #include "store/store.h"
 
 struct report_node { /* an object behind a Certificate; depth-first */
@@ -31,8 +32,9 @@ struct certificate_row {
     const char *waiting_for;     /* NULL */
     const char *problem;         /* what went wrong last, the CA's words; NULL */
     const char *failing_name;    /* NULL */
-    const char *serial;          /* of the stored certificate; NULL until report_load_leaves() */
-    const char *signed_by;       /* common name of its issuer; the same */
+    const char *issuer_refused; /* file, line and what is wrong; NULL until report_tell_refused() */
+    const char *serial;         /* of the stored certificate; NULL until report_load_leaves() */
+    const char *signed_by;      /* common name of its issuer; the same */
     struct report_node
         *nodes; /* issuer, Secret, requests with Orders with Challenges: scope.with_tree */
     size_t node_count;
@@ -82,6 +84,10 @@ bool report_has(const struct report *report, const char *name);
 /* Reads the Secret of every row, for serial and signed_by. */
 int report_load_leaves(struct store *store, const struct context *ctx, struct report *report,
                        struct err *err);
+
+/* Of a folder: says of each Certificate that is not in force, or is being issued, when the manifest of its issuer was
+ * refused, so that there is none or not the one that is meant. */
+void report_tell_refused(struct report *report, const struct manifest_problems *problems);
 
 /* Is it in force, and no renewal is overdue? */
 bool certificate_row_is_fine(const struct certificate_row *row, int64_t now_ms);

@@ -161,6 +161,26 @@ def test_check_tells_a_misspelt_field_from_one_that_is_not_built(offline):
     assert "unknown" in misspelt and "not built in this version" not in misspelt
 
 
+# --- one pass ---
+
+
+def test_a_certificate_is_told_that_the_manifest_of_its_issuer_was_refused(offline):
+    """Not only that there is no such issuer; and no longer than that is so."""
+    words = "manifests/self.yaml:4: Issuer default/self: spec.selfSigend: unknown field"
+    text = "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: self}\nspec: {%s: {}}\n"
+    offline.write("self.yaml", text % "selfSigend")
+    offline.write("web.yaml", manifests.certificate("web", ["a.example.test"], "self"))
+    done = offline.run_once()
+    assert done.returncode == 1
+    last = [line for line in done.stderr.splitlines() if line.startswith("certlet: default/web: ")]
+    assert len(last) == 1 and words in last[0], done.stderr
+    assert words in offline.command("status", "--dir", offline.folder).stdout
+    assert words in offline.status()["certificates"][0]["issuerRefused"]
+    offline.write("self.yaml", text % "selfSigned")
+    assert offline.run_once().returncode == 0
+    assert "issuerRefused" not in offline.status()["certificates"][0]
+
+
 # --- a running program ---
 
 

@@ -424,6 +424,38 @@ TEST(issuers_of_both_scopes_are_rows)
     bed_free(bed);
 }
 
+/* Of an issuer of that name and kind, and of a Certificate that waits. */
+TEST(a_refused_manifest_is_told_to_those_that_wait_for_its_issuer)
+{
+    static const struct {
+        const char *object, *status;
+        bool is_warning, is_told;
+    } cases[] = {
+        {"Issuer default/acme", ISSUING, false, true}, {"Issuer default/acme", READY, false, false},
+        {"Issuer default/acme", ISSUING, true, false}, {"Issuer other/acme", ISSUING, false, false},
+        {"ClusterIssuer acme", ISSUING, false, false}, {NULL, ISSUING, false, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bed *bed = bed_new();
+        struct manifest_problem problem = {.file = (char *)"manifests/a.yaml",
+                                           .line = 4,
+                                           .object = (char *)cases[i].object,
+                                           .text = (char *)"no",
+                                           .is_warning = cases[i].is_warning};
+        cleanup(xfree) char *yaml = xasprintf(CERTIFICATE("web", "%s"), cases[i].status);
+        const struct certificate_row *row;
+
+        CASE(str_or(cases[i].object, "(none)"));
+        put(bed, NULL, yaml);
+        row = only_row(bed);
+        report_tell_refused(&bed->report, &(struct manifest_problems){&problem, 1, 0});
+        ASSERT_STREQ(row->issuer_refused,
+                     cases[i].is_told ? "manifests/a.yaml:4: Issuer default/acme: no" : NULL);
+        bed_free(bed);
+    }
+}
+
 TEST(a_certificate_without_a_stored_chain_has_no_serial)
 {
     struct bed *bed = bed_new();
@@ -657,4 +689,5 @@ RUN_TESTS(
     cmocka_unit_test(requests_of_other_certificates_and_other_revisions_do_not_count),
     cmocka_unit_test(a_text_that_would_steer_a_terminal_is_made_harmless),
     cmocka_unit_test(issuers_of_both_scopes_are_rows),
+    cmocka_unit_test(a_refused_manifest_is_told_to_those_that_wait_for_its_issuer),
     cmocka_unit_test(a_certificate_without_a_stored_chain_has_no_serial));
