@@ -121,6 +121,22 @@ static int find_group(const char *name, int64_t *ret, struct err *err)
     return 0;
 }
 
+/* DIR itself is left as it is: there is more in it than tls/. */
+static void warn_if_closed(const struct export_options *options)
+{
+    bool is_for_all = options->mode & 0004, is_for_group = options->mode & 0040;
+    struct stat st;
+
+    if ((!is_for_all && !is_for_group) || stat(options->dir, &st) < 0 || st.st_mode & 0001)
+        return;
+    if (!is_for_all && st.st_mode & 0010 && (options->group < 0 || st.st_gid == options->group))
+        return;
+    log_warning(NULL,
+                "whom --tls-mode lets read the files in '%s/tls' cannot get there, since '%s' has "
+                "mode %04o: chmod go+x",
+                options->dir, options->dir, (unsigned)st.st_mode & 07777);
+}
+
 static int setup_export(struct run *run, struct err *err)
 {
     struct export_options options = {.dir = run->flags.dir,
@@ -129,6 +145,8 @@ static int setup_export(struct run *run, struct err *err)
 
     if (r == 0)
         r = find_group(run->flags.tls_group, &options.group, err);
+    if (r == 0)
+        warn_if_closed(&options);
     if (r == 0)
         r = export_new(&options, run->engine.controllers, &run->export, err);
     return r;

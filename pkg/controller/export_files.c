@@ -86,23 +86,30 @@ static int set_group(const struct export_folder *folder, int fd, const char *nam
 }
 
 /* Never narrower than it is: an administrator may have opened it. */
-static int open_folder(const struct export_folder *folder, int above, const char *name, int *ret_fd,
-                       struct err *err)
+static int widen(const struct export_folder *folder, int fd, const char *name, struct err *err)
 {
     unsigned mode = folder_mode(folder);
-    cleanup(fd_close) int fd = -1;
     struct stat st;
-    int r;
+    int r = set_group(folder, fd, name, err);
 
-    r = file_open_dir_at(above, name, true, mode, &fd, err);
-    if (r < 0)
-        return r;
-    r = set_group(folder, fd, name, err);
     if (r < 0)
         return r;
     if (fstat(fd, &st) < 0 ||
         ((st.st_mode & mode) != mode && fchmod(fd, (st.st_mode & 07777) | mode) < 0))
         return err_set_errno(err, errno, "setting the mode of '%s'", name);
+    return 0;
+}
+
+static int open_folder(const struct export_folder *folder, int above, const char *name, int *ret_fd,
+                       struct err *err)
+{
+    cleanup(fd_close) int fd = -1;
+    int r = file_open_dir_at(above, name, true, folder_mode(folder), &fd, err);
+
+    if (r == 0)
+        r = widen(folder, fd, name, err);
+    if (r < 0)
+        return r;
     *ret_fd = fd;
     fd = -1;
     return 0;
@@ -118,7 +125,7 @@ static int open_root(const struct export_folder *folder, int *ret_fd, struct err
     if (fd < 0)
         return err_set_errno(err, errno, "opening '%s'", folder->root);
     *ret_fd = fd;
-    return set_group(folder, fd, folder->root, err);
+    return widen(folder, fd, folder->root, err); /* a umask may have closed it */
 }
 
 static int lock_folder(int fd, const char *name, struct err *err)

@@ -181,6 +181,16 @@ def test_a_certificate_is_told_that_the_manifest_of_its_issuer_was_refused(offli
     assert "issuerRefused" not in offline.status()["certificates"][0]
 
 
+def test_a_folder_that_keeps_out_whom_tls_mode_lets_in_is_told(offline):
+    another = ["--tls-group", "4321"]
+    cases = ((0o700, [], True), (0o701, [], False), (0o710, [], False), (0o710, another, True))
+    for mode, group, is_told in cases:
+        offline.folder.chmod(mode)
+        done = offline.run_once("--tls-mode", "0640", *group)
+        assert done.returncode == 0
+        assert ("chmod go+x" in done.stderr) == is_told, (mode, group)
+
+
 # --- a running program ---
 
 

@@ -383,7 +383,8 @@ TEST(mode_and_group_are_those_of_the_flags)
     ASSERT_TRUE(write_pair(place, "one"));
     place->folder.mode = 0640;
     place->folder.group = 4321;
-    ASSERT_TRUE(write_pair(place, "one")); /* the same bytes */
+    ASSERT_EQ(chmod(place->root, 0700), 0); /* made under the umask of a service */
+    ASSERT_TRUE(write_pair(place, "one"));  /* the same bytes */
     ASSERT_EQ(stat(path, &st), 0);
     ASSERT_EQ(st.st_mode & 07777, 0640);
     ASSERT_EQ(st.st_gid, 4321);
@@ -391,6 +392,7 @@ TEST(mode_and_group_are_those_of_the_flags)
     ASSERT_EQ(st.st_mode & 07777, 0750);
     ASSERT_EQ(st.st_gid, 4321);
     ASSERT_EQ(stat(place->root, &st), 0);
+    ASSERT_EQ(st.st_mode & 07777, 0750);
     ASSERT_EQ(st.st_gid, 4321);
     ASSERT_FALSE(write_pair(place, "one"));
     place_free(place);
