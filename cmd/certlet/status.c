@@ -421,6 +421,17 @@ static bool needs_namespace(const struct report *report, const struct report_sco
     return false;
 }
 
+static void say_nothing_is_there(const struct place *place)
+{
+    (void)fprintf(stderr, "%s status: there is no Certificate", program_name());
+    if (place->only_namespace)
+        (void)fprintf(stderr, " in namespace '%s'", place->only_namespace);
+    if (place->dir)
+        (void)fprintf(stderr, "; 'certlet run %s' takes in those of '%s/manifests'", place->dir,
+                      place->dir);
+    (void)fprintf(stderr, "\n");
+}
+
 static int exit_code_of(const struct report *report)
 {
     for (size_t i = 0; i < report->certificate_count; i++) {
@@ -468,6 +479,8 @@ static int show(const struct place *place, const struct report_scope *scope, con
     tell_refused(place, &report, view.now_ms);
     view.with_namespace = needs_namespace(&report, scope);
     print_view(&view, format);
+    if (report.certificate_count == 0 && scope->names.len == 0)
+        say_nothing_is_there(place);
     return find_names(&report, &scope->names) ? exit_code_of(&report) : EXIT_NOT_READY;
 }
 

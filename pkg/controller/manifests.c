@@ -531,6 +531,20 @@ static int64_t wait_ms(struct look *look)
     return wait;
 }
 
+/* Whoever names the wrong DIR, or another ending, hears of nothing else. */
+static void warn_of_nothing(struct look *look)
+{
+    const struct manifests *self = look->self;
+    cleanup(xfree) char *text = NULL;
+    struct manifest_problem problem = {.file = self->name, .is_warning = true};
+
+    if (look->scan.len > 0 || look->scan.incomplete)
+        return;
+    text = xasprintf("there is no file in '%s' that ends in .yaml, .yml or .json", self->folder);
+    problem.text = text;
+    problems_add(&look->problems, &problem);
+}
+
 static int look_at_everything(struct manifests *self, const struct context *ctx, bool at_start,
                               int64_t *ret_wait_ms, struct err *err)
 {
@@ -541,6 +555,7 @@ static int look_at_everything(struct manifests *self, const struct context *ctx,
     look.at_start = at_start;
     self->looks++;
     scan_folder(&look.scan, self->folder, self->name, &self->watcher, &look.problems);
+    warn_of_nothing(&look);
     look.has_unknown = look.scan.incomplete;
     for (size_t i = 0; r == 0 && i < look.scan.len; i++)
         r = look_at_file(&look, &look.scan.files[i], err);

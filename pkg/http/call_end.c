@@ -141,6 +141,15 @@ static bool head_was_too_long(const struct call *call, CURLcode code)
     return call->in_head && (code == CURLE_OUT_OF_MEMORY || (int)code == CURLE_TOO_LARGE_SINCE_8_6);
 }
 
+/* OpenSSL's words for a certificate that is not in force. It may be we who are at another time, as after a start without
+ * a clock; the time itself would make a new text of each try. */
+static const char *clock_hint(const char *text)
+{
+    return strstr(text, "certificate is not yet valid") || strstr(text, "certificate has expired")
+               ? "; is the clock of this machine right?"
+               : "";
+}
+
 static int conclude_failure(struct call *call, CURLcode code, struct err *err)
 {
     cleanup(xfree) char *origin = current_origin(call);
@@ -157,8 +166,8 @@ static int conclude_failure(struct call *call, CURLcode code, struct err *err)
         return err_set(err, ERR_PROTOCOL, "calling %s: more than %d redirects", call->url.origin,
                        call->max_redirects);
     drop_times(call->error);
-    return err_set(err, (int)code_of(call, code), "%s %s: %s", doing(call), origin,
-                   str_or(call->error, curl_easy_strerror(code)));
+    return err_set(err, (int)code_of(call, code), "%s %s: %s%s", doing(call), origin,
+                   str_or(call->error, curl_easy_strerror(code)), clock_hint(call->error));
 }
 
 static bool is_cut_401(const struct call *call, CURLcode code)

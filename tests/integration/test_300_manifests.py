@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from support import manifests
+from support import manifests, pki
 from support.certlet import Certlet
 from support.fault_ca import FaultCA
 from support.troubled import quick_solver
@@ -179,6 +179,29 @@ def test_a_certificate_is_told_that_the_manifest_of_its_issuer_was_refused(offli
     offline.write("self.yaml", text % "selfSigned")
     assert offline.run_once().returncode == 0
     assert "issuerRefused" not in offline.status()["certificates"][0]
+
+
+def test_where_nothing_is_to_be_done_that_is_said(offline):
+    """As where DIR/manifests was given in place of DIR."""
+    offline.write("web.yaml.txt", CERTIFICATE)
+    done = offline.run_once()
+    assert done.returncode == 0
+    assert f"no file in '{offline.manifests}' that ends in .yaml, .yml or .json" in done.stderr
+    shown = offline.command("status", "--dir", offline.folder)
+    assert shown.returncode == 0 and shown.stdout == ""
+    assert "there is no Certificate" in shown.stderr
+
+
+def test_a_ca_whose_certificate_is_not_in_force_has_one_look_at_the_clock(offline, tmp_path):
+    ca = FaultCA(tmp_path / "ca")
+    expired = ("-signkey", tmp_path / "ca/server.key", "-days", "-1")
+    pki.openssl("x509", "-in", ca.ca_file, *expired, "-out", ca.ca_file)
+    with ca:
+        offline.write("issuer.yaml", manifests.issuer(ca, [quick_solver()]))
+        offline.write("web.yaml", manifests.certificate("web", ["a.example.test"]))
+        done = offline.run_once(seconds=3)
+    assert done.returncode == 1
+    assert "certificate has expired; is the clock of this machine right?" in done.stderr
 
 
 def test_a_folder_that_keeps_out_whom_tls_mode_lets_in_is_told(offline):

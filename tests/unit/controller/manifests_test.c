@@ -922,7 +922,7 @@ TEST(a_manifest_does_not_bring_back_a_certificate_that_was_renewed)
     fake_clock_advance(&bed->clock, HOURS(1));
     (void)look(bed);
     assert_certificate_in_secret(bed, "cmVuZXdlZA==");
-    ASSERT_NO_PROBLEM(bed);
+    ASSERT_PROBLEM(bed, "manifests: there is no file in '");
     bed_free(bed);
 }
 
@@ -1070,12 +1070,14 @@ TEST(while_it_runs_new_folders_and_renamed_files_are_heard_of)
     mutex_init(&running.mutex);
     cond_init(&running.cond);
     ASSERT_OK(thread_start("manifests", run, &running, &thread, &err));
+    wait_for_reports(&running, 1);
+    ASSERT_PROBLEM(bed, "that ends in .yaml, .yml or .json");
     put(bed, "../outside/deep/a.yaml", "a: [\n");
     ASSERT_EQ(rename(outside, inside), 0);
-    wait_for_reports(&running, 1);
+    wait_for_reports(&running, 2);
     ASSERT_PROBLEM(bed, "manifests/inside/deep/a.yaml:");
     put(bed, "inside/deep/a.yaml", CERTIFICATE("a", "a-tls")); /* by rename() */
-    wait_for_reports(&running, 2);
+    wait_for_reports(&running, 3);
     ASSERT_NO_PROBLEM(bed);
     ASSERT_TRUE(is_stored(bed, "a"));
     cancel_fire(cancel);
