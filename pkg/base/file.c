@@ -200,6 +200,8 @@ static int make_one(const char *path, unsigned mode, struct err *err)
     errnum = errno; /* EEXIST, but also EROFS and the like for what is there already */
     if (is_dir(path))
         return 0;
+    if (errnum == EEXIST)
+        return err_set(err, ERR_EXISTS, "making folder '%s': a file of that name is there", path);
     return err_set_errno(err, errnum, "making folder '%s'", path);
 }
 

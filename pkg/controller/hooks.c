@@ -338,12 +338,17 @@ void hooks_failures(struct hooks *self, struct strlist *to)
 
 /* --- the programs there are --- */
 
-static bool is_program(const char *folder, const char *name)
+/* One that is not executable may be meant so, or forgotten. */
+static bool is_program(const struct context *ctx, const char *folder, const char *name)
 {
     cleanup(xfree) char *path = xasprintf("%s/%s", folder, name);
     struct stat st;
 
-    return name[0] != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
+    if (name[0] == '.' || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    if (!(st.st_mode & 0111))
+        log_info(ctx, "hook '%s' is passed over: it is not executable (chmod +x)", name);
+    return st.st_mode & 0111;
 }
 
 static void dir_close(DIR *dir)
@@ -353,7 +358,8 @@ static void dir_close(DIR *dir)
 DEFINE_CLEANUP(DIR, dir_close);
 
 /* In order of name; a folder that is not there has none. */
-static int list_programs(const struct hooks *self, struct strlist *ret, struct err *err)
+static int list_programs(const struct hooks *self, const struct context *ctx, struct strlist *ret,
+                         struct err *err)
 {
     cleanup(dir_close) DIR *dir = opendir(self->programs);
     const struct dirent *entry;
@@ -367,7 +373,7 @@ static int list_programs(const struct hooks *self, struct strlist *ret, struct e
     if (r < 0)
         return r;
     while ((entry = readdir(dir)) && ret->len < PROGRAMS_MAX)
-        if (is_program(self->programs, entry->d_name))
+        if (is_program(ctx, self->programs, entry->d_name))
             strlist_add(ret, entry->d_name);
     strlist_sort_unique(ret);
     return 0;
@@ -555,7 +561,7 @@ static int job_run(const struct job *job)
     cleanup(strlist_deinit) struct strlist names = {};
     struct err err = {};
 
-    if (list_programs(job->self, &names, &err) < 0) {
+    if (list_programs(job->self, job->ctx, &names, &err) < 0) {
         note_failure(job, PROGRAMS_FOLDER, &err);
         strlist_add(&names, PROGRAMS_FOLDER);
         job_end(job, &names);

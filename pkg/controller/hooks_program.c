@@ -121,8 +121,12 @@ int program_run(const struct context *ctx, const struct program *program, struct
                                 .output = add_output,
                                 .arg = &output};
     struct child_end end;
-    int r = child_run(ctx, &child, &end, err);
+    struct err why = {};
+    int r = child_run(ctx, &child, &end, &why);
 
-    log_line(&output); /* the last, which may lack its end */
-    return r < 0 ? r : result_of(program, &end, err);
+    log_line(&output);      /* the last, which may lack its end */
+    if (r == ERR_NOT_FOUND) /* it was there a moment ago */
+        return err_set(err, r, "%s; is the program of its first line there, and no CR behind it?",
+                       why.text);
+    return r < 0 ? err_pass(err, &why) : result_of(program, &end, err);
 }

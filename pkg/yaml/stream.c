@@ -79,8 +79,9 @@ static int read_failed(struct composer *self)
     }
     if (self->parser.problem_value < 0)
         return composer_fail(self, ERR_INVALID, &mark, "%s", self->parser.problem);
-    return composer_fail(self, ERR_INVALID, &mark, "%s (0x%02x)", self->parser.problem,
-                         self->parser.problem_value);
+    return composer_fail(self, ERR_INVALID, &mark, "%s (0x%02x)%s", self->parser.problem,
+                         self->parser.problem_value,
+                         strstr(self->parser.problem, "UTF-8") ? "; save the file as UTF-8" : "");
 }
 
 /* What people mostly did when libyaml says this; both texts are compared by their beginning. */

@@ -188,8 +188,10 @@ TEST(mkdirs_does_not_take_a_file_for_a_folder)
     ASSERT_OK(file_write_at(root_fd, "f", "", 0, 0600, &err));
     snprintf(path, sizeof(path), "%s/f", root);
     ASSERT_ERR(ERR_EXISTS, file_mkdirs(path, 0700, &err));
+    ASSERT_CONTAINS(err.text, "a file of that name is there");
     snprintf(path, sizeof(path), "%s/f/g", root);
     ASSERT_ERR(ERR_EXISTS, file_mkdirs(path, 0700, &err));
+    ASSERT_CONTAINS(err.text, "a file of that name is there");
 }
 
 TEST(a_folder_is_made_only_when_asked_for)

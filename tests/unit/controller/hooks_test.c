@@ -342,6 +342,7 @@ TEST(hidden_files_and_what_is_not_executable_do_not_run)
     (void)hooks_run_due(bed->hooks, &bed->ctx);
     ASSERT_OUTPUT(bed, "");
     ASSERT_EQ(state_of(bed).failed, 0);
+    ASSERT_CONTAINS(buf_str(&bed->log), "hook 'README' is passed over: it is not executable");
     bed_free(bed);
 }
 
@@ -403,10 +404,12 @@ TEST(a_program_that_cannot_be_started_is_a_failure)
     struct bed *bed = bed_new();
     cleanup(xfree) char *path = xasprintf("%s/a", bed->programs);
 
-    put(path, "#!/no/such/interpreter\n", 0755);
+    put(path, "#!/bin/sh\r\ntrue\r\n", 0755); /* of an editor on Windows */
     want(bed, 1);
     (void)hooks_run_due(bed->hooks, &bed->ctx);
     ASSERT_CONTAINS(failures_of(bed), "starting '");
+    ASSERT_CONTAINS(failures_of(bed),
+                    "is the program of its first line there, and no CR behind it?");
     bed_free(bed);
 }
 

@@ -270,7 +270,8 @@ TEST(broken_yaml_is_refused_with_line_and_column)
         {"<<: 5\n", "line 1, column 1: '<<' takes a map or a list of maps, not integer"},
         {"<<: [5]\n", "'<<' takes a map"},
         {"a: \x01\n", "line 1, column 4: control characters are not allowed (0x01)"},
-        {"a: 1\nb: x\xff\n", "line 2, column 5: invalid leading UTF-8 octet (0xff)"},
+        {"a: 1\nb: x\xff\n",
+         "line 2, column 5: invalid leading UTF-8 octet (0xff); save the file as UTF-8"},
         {"a: \"\\ud800\"\n", "invalid Unicode character escape code"},
         {"a: 1\n---\nb: [\n", "line 4"},
     };
