@@ -288,9 +288,10 @@ void expectations_release(struct expectations *self, unsigned lane, const struct
 static void park(struct expectations *self, struct waiter *waiter)
 {
     int64_t now_ms = clock_wall_ms(self->clock);
+    int64_t at_ms = now_ms + waiter->end_ms - clock_monotonic_ms(self->clock);
 
-    if (waiter->timer_at_ms <= now_ms)
-        waiter->timer_at_ms = now_ms + waiter->end_ms - clock_monotonic_ms(self->clock);
+    if (waiter->timer_at_ms <= now_ms || waiter->timer_at_ms > at_ms) /* the clock was set */
+        waiter->timer_at_ms = at_ms;
     /* Each time: an earlier one of the key's own may have stood in its place. */
     workqueue_add_at(self->queue, waiter->lane, &waiter->key, waiter->timer_at_ms);
 }

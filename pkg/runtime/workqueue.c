@@ -24,6 +24,7 @@
 
 #define LONGEST_WAIT_MS SECONDS(60) /* the wall clock may have jumped, or the machine slept */
 #define LONGEST_REST_MS HOURS(1)    /* of who does not keep the time */
+#define SET_BACK_MS     SECONDS(1)  /* less is no jump */
 
 /* Highest first. */
 static const int bands[] = {PRIORITY_NORMAL, PRIORITY_INITIAL};
@@ -78,6 +79,7 @@ struct workqueue {
     size_t lane_count;
     size_t next_lane[BAND_COUNT]; /* whose turn it is */
     struct heap timers;
+    int64_t wall_ahead_ms; /* of the monotonic clock, at the last look */
     size_t ready, in_work;
     bool closed;
 };
@@ -326,12 +328,28 @@ static void stop_waiting(struct workqueue *queue, struct waiter *waiter)
 
 /* --- timers --- */
 
+static int64_t wall_ahead_ms(const struct workqueue *queue, int64_t now_ms)
+{
+    return now_ms - clock_monotonic_ms(queue->clock);
+}
+
+/* A wait of a moment would last until the time that the clock had shown: every key looks again, and says anew when to
+ * come back. */
+static bool was_set_back(struct workqueue *queue, int64_t now_ms)
+{
+    int64_t before_ms = queue->wall_ahead_ms;
+
+    queue->wall_ahead_ms = wall_ahead_ms(queue, now_ms);
+    return queue->wall_ahead_ms < before_ms - SET_BACK_MS;
+}
+
 static void fire_timers(struct workqueue *queue)
 {
     int64_t now_ms = clock_wall_ms(queue->clock);
+    int64_t due_ms = was_set_back(queue, now_ms) ? INT64_MAX : now_ms;
     struct heap_node *first;
 
-    for (first = heap_first(&queue->timers); first && first->due_ms <= now_ms;
+    for (first = heap_first(&queue->timers); first && first->due_ms <= due_ms;
          first = heap_first(&queue->timers)) {
         heap_remove(&queue->timers, first);
         item_add(queue, CONTAINER_OF(first, struct item, timer), band_of(PRIORITY_NORMAL));
@@ -358,6 +376,7 @@ struct workqueue *workqueue_new(const struct clock *clock, const struct lane_opt
     struct workqueue *queue = xalloc(sizeof(*queue));
 
     queue->clock = clock;
+    queue->wall_ahead_ms = wall_ahead_ms(queue, clock_wall_ms(clock));
     mutex_init(&queue->mutex);
     list_init(&queue->waiting);
     queue->lane_count = lane_count;

@@ -65,6 +65,13 @@ static void failed_half_an_hour_ago(struct sample *s)
     s->crt.status.failed_issuance_attempts = (struct opt_int){true, 1};
 }
 
+/* By a clock that was set back since. */
+static void failed_in_a_year(struct sample *s)
+{
+    failed_half_an_hour_ago(s);
+    s->crt.status.last_failure_time_ms = NOW_MS + DAYS(365);
+}
+
 static void failed_an_hour_ago(struct sample *s)
 {
     failed_half_an_hour_ago(s);
@@ -170,6 +177,7 @@ TEST(an_idle_certificate_starts_or_is_tended)
          "DuplicateSecretName", NULL},
         {"spec is wrong", bad_spec, CERTIFICATE_NOTHING, "InvalidSpec", NULL},
         {"within the back-off", failed_half_an_hour_ago, CERTIFICATE_NOTHING, "DoesNotExist", NULL},
+        {"failed in time to come", failed_in_a_year, CERTIFICATE_START, "DoesNotExist", NULL},
         {"after the back-off", failed_an_hour_ago, CERTIFICATE_START, "DoesNotExist", NULL},
         {"edited since the failure", failed_and_edited, CERTIFICATE_START, "DoesNotExist", NULL},
         {"another key since the failure", failed_and_another_key_wanted, CERTIFICATE_START,
@@ -255,6 +263,7 @@ TEST(a_window_of_the_ca_is_asked_for_again_when_it_says_or_after_a_renewal)
         {"due", HOURS(6), 0, true},
         {"no time given", HOURS(1), NO_TIME, true},
         {"it was for the certificate before", DAYS(11), HOURS(5), true},
+        {"asked in time to come", -DAYS(30), DAYS(30) + HOURS(5), true},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

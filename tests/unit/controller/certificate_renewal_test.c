@@ -227,7 +227,8 @@ TEST(the_wait_after_a_failure_is_proportional_to_the_life_and_doubles)
     int64_t failed_ms = NOT_BEFORE;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct certificate_policy policy = {.backoff_min_ms = rows[i].min_ms,
+        struct certificate_policy policy = {.now_ms = failed_ms,
+                                            .backoff_min_ms = rows[i].min_ms,
                                             .backoff_max_ms = rows[i].max_ms};
         struct certificate_spec spec = {};
         struct certificate_status status = {.last_failure_time_ms = failed_ms};
@@ -239,6 +240,19 @@ TEST(the_wait_after_a_failure_is_proportional_to_the_life_and_doubles)
             status.failed_issuance_attempts = INT(rows[i].attempts);
         ASSERT_EQ(backoff_end_ms(&spec, &status, &policy) - failed_ms, rows[i].expected_ms);
     }
+}
+
+/* Another machine's clock may be somewhat ahead; what is more was told by one that was set back since. */
+TEST(a_failure_that_is_to_come_is_not_waited_for)
+{
+    struct certificate_policy policy = {
+        .now_ms = NOT_BEFORE, .backoff_min_ms = HOURS(1), .backoff_max_ms = HOURS(32)};
+    struct certificate_spec spec = {};
+    struct certificate_status status = {.last_failure_time_ms = NOT_BEFORE + MINUTES(5)};
+
+    ASSERT_EQ(backoff_end_ms(&spec, &status, &policy), NOT_BEFORE + MINUTES(65));
+    status.last_failure_time_ms += 1000;
+    ASSERT_EQ(backoff_end_ms(&spec, &status, &policy), 0);
 }
 
 TEST(without_a_failure_there_is_no_wait)
@@ -260,4 +274,5 @@ RUN_TESTS(cmocka_unit_test(
           cmocka_unit_test(a_window_does_not_turn_disabled_renewal_on),
           cmocka_unit_test(renewal_information_is_asked_for_of_acme_issuers_unless_they_say_none),
           cmocka_unit_test(the_wait_after_a_failure_is_proportional_to_the_life_and_doubles),
+          cmocka_unit_test(a_failure_that_is_to_come_is_not_waited_for),
           cmocka_unit_test(without_a_failure_there_is_no_wait));

@@ -311,6 +311,10 @@ TEST(a_jump_of_the_wall_clock_does_not_end_a_wait)
     assert_queued(&bed, "x");
     ASSERT_FALSE(is_met(&bed, &key_x)); /* parked again, with a new timer */
     ASSERT_EQ(workqueue_next_due_ms(bed.queue), AT("2026-01-02T00:05:00Z"));
+    bed.clock.now_ms -= DAYS(1);
+    assert_queued(&bed, "x");
+    ASSERT_FALSE(is_met(&bed, &key_x));
+    ASSERT_EQ(workqueue_next_due_ms(bed.queue), AT("2026-01-01T00:05:00Z"));
 }
 
 TEST(the_timer_of_the_safety_end_goes_away_with_the_wait)

@@ -245,6 +245,22 @@ TEST(a_machine_that_slept_finds_its_timers_due)
     assert_runs(&bed, "ns/x");
 }
 
+/* A clock that was hours ahead until the network was there: what failed meanwhile was tried again hours later. */
+TEST(a_clock_that_is_set_back_lets_nobody_wait_for_the_time_it_had_shown)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+
+    bed_init(&bed);
+    add_in(&bed, "ns/x", SECONDS(10));
+    add_in(&bed, "ns/y", DAYS(60));
+    bed.clock.now_ms -= 999; /* rounded, or hardly any */
+    assert_empty(&bed);
+    bed.clock.now_ms -= HOURS(2);
+    assert_runs(&bed, "ns/x");
+    assert_runs(&bed, "ns/y");
+    assert_empty(&bed);
+}
+
 TEST(the_earlier_of_two_timers_wins)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -577,6 +593,7 @@ RUN_TESTS(cmocka_unit_test(a_key_added_twice_runs_once),
           cmocka_unit_test(cluster_scoped_keys_have_the_empty_namespace),
           cmocka_unit_test(a_timer_fires_when_its_wall_time_has_come),
           cmocka_unit_test(a_machine_that_slept_finds_its_timers_due),
+          cmocka_unit_test(a_clock_that_is_set_back_lets_nobody_wait_for_the_time_it_had_shown),
           cmocka_unit_test(the_earlier_of_two_timers_wins),
           cmocka_unit_test(a_time_that_has_passed_is_now),
           cmocka_unit_test(adding_leaves_the_timer_alone),
