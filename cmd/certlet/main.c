@@ -4,11 +4,13 @@
  * To follow a certificate's life, go on in run.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "command.h"
@@ -88,6 +90,17 @@ static void limit_heaps(void)
 #define IS_TRACED 0
 #endif
 
+/* Who starts us with one of them closed would have our words in the file that we open next. */
+static void open_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR); /* handed on to children, as they are */
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    fd_close(fd);
+}
+
 /* Keys are in memory: no core file, no debugger of the same user. The leak checker needs to trace us. */
 static void protect_memory(void)
 {
@@ -116,6 +129,7 @@ int main(int argc, char **argv)
 {
     const struct command *command;
 
+    open_standard_streams();
     if (!pki_setup()) { /* before anything uses OpenSSL: it then wipes what it frees */
         (void)fprintf(stderr, "certlet: setting up OpenSSL failed\n");
         return EXIT_STORE;

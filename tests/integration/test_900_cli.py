@@ -202,6 +202,17 @@ def test_once_ends_with_its_timeout_and_says_so(binary, tmp_path):
     assert "--timeout" in done.stderr and "default/a" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_the_log_of_a_closed_standard_error_goes_nowhere(binary, tmp_path, closed):
+    """And not into the file that was opened in its place."""
+    program = Certlet(binary, tmp_path / "dir", LISTEN)
+    program.write("bad.yaml", "a: [\n")
+    line = f'exec "$0" run "$1" --once {closed}'
+    done = subprocess.run(["sh", "-c", line, binary, program.folder], env=program.env, check=False)
+    assert done.returncode == 1
+    assert (program.folder / ".lock").read_bytes() == b""
+
+
 def test_a_folder_that_is_a_file_ends_with_4(binary, tmp_path):
     (tmp_path / "file").write_text("")
     done = Certlet(binary, tmp_path / "x").command("run", tmp_path / "file", "--once")
