@@ -244,18 +244,36 @@ static bool check_scope(const struct reader *reader, const struct subject *subje
     return false;
 }
 
-static const char *target_of(const struct object *object, struct arena *arena)
-{
-    const struct certificate *crt = (const struct certificate *)object;
+/* Fields that name a Secret which certlet writes. */
+static const struct target_field {
+    const struct kind *kind;
+    const char *field;
+} target_fields[] = {
+    {&kind_certificate, "spec.secretName"},
+    {&kind_issuer, "spec.acme.privateKeySecretRef.name"},
+};
 
-    if (object->kind != &kind_certificate || str_empty(crt->spec.secret_name))
+static const char *target_field_of(const struct kind *kind)
+{
+    for (size_t i = 0; i < ARRAY_LEN(target_fields); i++)
+        if (target_fields[i].kind == kind)
+            return target_fields[i].field;
+    return NULL;
+}
+
+static char *target_of(const struct kind *kind, const struct json *body)
+{
+    const char *field = target_field_of(kind);
+    const char *secret = field ? json_as_text(json_path(body, field)) : NULL;
+
+    if (str_empty(secret))
         return NULL;
-    return arena_printf(arena, "%s/%s", str_or(object->metadata.namespace, ""),
-                        crt->spec.secret_name);
+    return xasprintf("%s/%s", str_or(json_as_text(json_path(body, "metadata.namespace")), ""),
+                     secret);
 }
 
 static bool check_object(const struct reader *reader, const struct subject *subject,
-                         const struct kind *kind, const struct json *body, const char **ret_target)
+                         const struct kind *kind, const struct json *body)
 {
     cleanup(field_report_deinit) struct field_report report = {};
     cleanup(object_unref) const struct object *object = NULL;
@@ -267,7 +285,6 @@ static bool check_object(const struct reader *reader, const struct subject *subj
         return false;
     }
     say_report(reader, subject, &report);
-    *ret_target = target_of(object, reader->arena);
     return valid && !field_report_has_errors(&report);
 }
 
@@ -295,13 +312,13 @@ static void read_object(const struct reader *reader, const struct kind *kind,
     cleanup(json_unref) struct json *body = applied_form(kind, value);
     cleanup(xfree) char *id = subject_id(kind, body);
     cleanup(xfree) char *guess = id ? NULL : subject_guess(kind, body);
-    const char *target = NULL;
+    cleanup(xfree) char *target = target_of(kind, body);
     struct subject subject = {.place = place, .id = id ? id : guess};
     struct manifest_entry *entry;
     bool valid;
 
     warn_of_passed_over(reader, &subject, kind, value);
-    valid = check_object(reader, &subject, kind, body, &target);
+    valid = check_object(reader, &subject, kind, body);
     if (!id) {
         reader->text->has_unknown = true;
         return;
@@ -310,7 +327,7 @@ static void read_object(const struct reader *reader, const struct kind *kind,
     entry = text_add(reader->text);
     *entry = (struct manifest_entry){.kind = kind,
                                      .id = arena_strdup(reader->arena, id),
-                                     .target = target,
+                                     .target = arena_strdup(reader->arena, target),
                                      .line = line_of(reader, &subject, ""),
                                      .valid = valid};
     if (!valid)
@@ -509,6 +526,7 @@ void manifest_parse(const char *file, const char *text, size_t len,
 /* Rules between objects. */
 
 struct place {
+    const struct kind *kind;
     const char *id, *file;
     int line;
 };
@@ -518,7 +536,8 @@ static struct place *place_new(const struct together *together, const char *file
 {
     struct place *place = arena_alloc(together->arena, sizeof(*place));
 
-    *place = (struct place){.id = entry->id, .file = file, .line = entry->line};
+    *place = (struct place){
+        .kind = entry->kind, .id = entry->id, .file = file, .line = entry->line};
     return place;
 }
 
@@ -539,7 +558,9 @@ void together_deinit(struct together *together)
 
 bool together_has_target(const struct together *together, const char *target)
 {
-    return map_has(together->targets, target);
+    const struct place *place = map_get(together->targets, target);
+
+    return place && place->kind == &kind_certificate;
 }
 
 static void say_together(struct manifest_problems *problems, const char *file,
@@ -556,19 +577,28 @@ static void say_together(struct manifest_problems *problems, const char *file,
     problems_add(problems, &problem);
 }
 
+/* Issuers may share an account. */
+static const char *collision(const struct kind *one, const struct kind *other)
+{
+    if (one != other)
+        return "; the account's key and the certificate's would overwrite each other: give each a Secret of its own";
+    return one == &kind_certificate ? "; only one of them gets it" : NULL;
+}
+
 static void add_target(struct together *together, const char *file,
                        const struct manifest_entry *entry, struct manifest_problems *problems)
 {
     const struct place *first = map_get(together->targets, entry->target);
+    const char *end = first ? collision(first->kind, entry->kind) : NULL;
     cleanup(xfree) char *text = NULL;
 
-    if (!first) {
+    if (!first || (entry->kind == &kind_certificate && first->kind != entry->kind))
         map_set(together->targets, entry->target, place_new(together, file, entry));
+    if (!end)
         return;
-    }
-    text = xasprintf("names the Secret that %s (%s:%d) names already; only one of them gets it",
-                     first->id, first->file, first->line);
-    say_together(problems, file, entry, "spec.secretName", true, text);
+    text = xasprintf("names the Secret that %s (%s:%d) names already%s", first->id, first->file,
+                     first->line, end);
+    say_together(problems, file, entry, target_field_of(entry->kind), true, text);
 }
 
 bool together_add(struct together *together, const char *file, const struct manifest_entry *entry,
@@ -589,22 +619,12 @@ bool together_add(struct together *together, const char *file, const struct mani
     return true;
 }
 
-static char *target_of_json(const struct kind *kind, const struct json *json)
-{
-    const char *secret = json_as_text(json_path(json, "spec.secretName"));
-
-    if (kind != &kind_certificate || !secret)
-        return NULL;
-    return xasprintf("%s/%s", str_or(json_as_text(json_path(json, "metadata.namespace")), ""),
-                     secret);
-}
-
 static void check_object_together(struct together *together, const char *file,
                                   const struct manifest_object *object,
                                   struct manifest_problems *problems)
 {
     cleanup(xfree) char *id = subject_id(object->kind, object->json);
-    cleanup(xfree) char *target = target_of_json(object->kind, object->json);
+    cleanup(xfree) char *target = target_of(object->kind, object->json);
     struct manifest_entry entry = {.kind = object->kind,
                                    .id = arena_strdup(together->arena, id),
                                    .target = target,

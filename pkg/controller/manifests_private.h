@@ -32,10 +32,11 @@ void problems_mark_new(struct manifest_problems *problems, const struct manifest
 
 struct manifest_entry { /* an object that a text holds, valid or not */
     const struct kind *kind;
-    const char *id;     /* "Certificate default/web" */
-    const char *target; /* of a Certificate: "default/web-tls"; NULL */
-    struct json *json;  /* what is applied; NULL when not valid or not needed any more */
-    uint64_t hash;      /* of `json` */
+    const char *id; /* "Certificate default/web" */
+    const char *
+        target; /* "default/web-tls": what a Certificate, or an account, is to be stored in; NULL */
+    struct json *json; /* what is applied; NULL when not valid or not needed any more */
+    uint64_t hash;     /* of `json` */
     int line;
     bool valid;
 };

@@ -225,6 +225,43 @@ TEST(duplicates_and_shared_secrets_are_found_over_several_files)
     manifest_objects_deinit(&objects[1]);
 }
 
+#define ACME_ISSUER(name, secret)                                                                  \
+    "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: " name "}\n"                   \
+    "spec: {acme: {server: 'https://ca.example/d', privateKeySecretRef: {name: " secret "}}}\n"
+
+/* The account would be lost with the first certificate, whose key would be the next account's. */
+TEST(an_account_in_the_secret_of_a_certificate_is_told_of)
+{
+    static const char *const texts[] = {
+        ACME_ISSUER("acme", "tls") "---\n" CERTIFICATE("web", "tls"),
+        CERTIFICATE("web", "tls") "---\n" ACME_ISSUER("acme", "tls"),
+        ACME_ISSUER("acme", "account") "---\n" ACME_ISSUER("other", "account") "---\n" CERTIFICATE(
+            "web", "tls"),
+    };
+    static const char *const told[] = {
+        "Certificate default/web: spec.secretName: names the Secret that Issuer default/acme",
+        "Issuer default/acme: spec.acme.privateKeySecretRef.name: names the Secret that "
+        "Certificate default/web",
+        NULL};
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        static const char *const file = "a.yaml";
+        cleanup(manifest_problems_deinit) struct manifest_problems problems = {};
+        struct manifest_objects objects = {};
+        cleanup(xfree) char *text = NULL;
+
+        parse(texts[i], &objects, &problems);
+        manifest_check_together(&file, &objects, 1, &problems);
+        ASSERT_EQ(problems.len, told[i] ? 1 : 0);
+        if (told[i]) {
+            text = problem_text(&problems.items[0]);
+            ASSERT_CONTAINS(text, told[i]);
+            ASSERT_TRUE(problems.items[0].is_warning);
+        }
+        manifest_objects_deinit(&objects);
+    }
+}
+
 /* --- the loader --- */
 
 struct bed {
@@ -1094,6 +1131,7 @@ RUN_TESTS(
     cmocka_unit_test(one_bad_object_does_not_take_the_others_of_its_file_with_it),
     cmocka_unit_test(a_file_of_nothing_but_mistakes_makes_a_bounded_list_of_problems),
     cmocka_unit_test(aliases_that_explode_are_refused),
+    cmocka_unit_test(an_account_in_the_secret_of_a_certificate_is_told_of),
     cmocka_unit_test(duplicates_and_shared_secrets_are_found_over_several_files),
     cmocka_unit_test(what_is_in_the_folder_and_below_is_applied),
     cmocka_unit_test(a_changed_file_changes_its_objects_and_an_unchanged_one_writes_nothing),
