@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -125,11 +126,10 @@ static int help_of(int argc, char **argv)
     return command ? command->run(2, arguments) : unknown(argv[0]);
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
     const struct command *command;
 
-    open_standard_streams();
     if (!pki_setup()) { /* before anything uses OpenSSL: it then wipes what it frees */
         (void)fprintf(stderr, "certlet: setting up OpenSSL failed\n");
         return EXIT_STORE;
@@ -154,4 +154,26 @@ int main(int argc, char **argv)
         return command_version(1, argv + 1);
     command = find(argv[1]);
     return command ? command->run(argc - 1, argv + 1) : unknown(argv[1]);
+}
+
+static bool nobody_reads(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO};
+
+    return poll(&output, 1, 0) > 0 && output.revents & POLLERR;
+}
+
+/* A script must not take half of a report for all of it. Who reads but the first lines has what he wants. */
+static int end_output(int code)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || nobody_reads())
+        return code;
+    (void)fprintf(stderr, "certlet: standard output could not be written\n");
+    return code == EXIT_OK ? EXIT_STORE : code;
+}
+
+int main(int argc, char **argv)
+{
+    open_standard_streams();
+    return end_output(run_command(argc, argv));
 }

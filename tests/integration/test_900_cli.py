@@ -213,6 +213,17 @@ def test_the_log_of_a_closed_standard_error_goes_nowhere(binary, tmp_path, close
     assert (program.folder / ".lock").read_bytes() == b""
 
 
+def test_what_could_not_be_printed_ends_with_4(binary):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([binary, "version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 4 and "standard output could not be written" in done.stderr
+    ours, theirs = os.pipe()
+    os.close(ours)  # as head does
+    done = subprocess.run([binary, "version"], stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(theirs)
+    assert done.returncode == 0 and done.stderr == ""
+
+
 def test_a_folder_that_is_a_file_ends_with_4(binary, tmp_path):
     (tmp_path / "file").write_text("")
     done = Certlet(binary, tmp_path / "x").command("run", tmp_path / "file", "--once")
