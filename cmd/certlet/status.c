@@ -13,6 +13,7 @@
 
 struct view {
     const struct report *report;
+    struct manifest_problems problems; /* of a folder, where something is not as it should be */
     bool is_wide, is_terminal;
     bool with_namespace; /* before the name */
     int64_t now_ms;
@@ -234,6 +235,19 @@ static void print_refused(const struct view *view)
         printf("%s\n", view->report->refused.items[i]);
 }
 
+/* What was refused may be what is looked for in vain. */
+static void print_problems(const struct view *view)
+{
+    for (size_t i = 0; i < view->problems.len; i++) {
+        cleanup(buf_deinit) struct buf line = BUF(64 * 1024);
+
+        if (view->problems.items[i].is_warning)
+            continue;
+        manifest_problem_format(&view->problems.items[i], &line);
+        printf("refused: %s\n", buf_str(&line));
+    }
+}
+
 /* --- json and yaml --- */
 
 static struct json *names_json(const struct array_string *names)
@@ -350,6 +364,7 @@ static void print_view(const struct view *view, const char *format)
             print_table(view);
         print_issuers(view);
         print_requests(view);
+        print_problems(view);
         print_refused(view);
         return;
     }
@@ -445,29 +460,40 @@ static int exit_code_of(const struct report *report)
     return EXIT_OK;
 }
 
-/* The manifests are read only where something is waited for. */
-static void tell_refused(const struct place *place, struct report *report, int64_t now_ms)
+static bool is_all_well(const struct report *report, const struct strlist *names, int64_t now_ms)
 {
-    cleanup(manifest_problems_deinit) struct manifest_problems problems = {};
-    cleanup(xfree) char *folder = NULL;
-    size_t fine = 0;
-
-    while (fine < report->certificate_count &&
-           certificate_row_is_fine(&report->certificates[fine], now_ms))
-        fine++;
-    if (!place->dir || fine == report->certificate_count)
-        return;
-    folder = xasprintf("%s/manifests", place->dir);
-    manifests_check(folder, &problems);
-    report_tell_refused(report, &problems);
+    for (size_t i = 0; i < report->certificate_count; i++)
+        if (!certificate_row_is_fine(&report->certificates[i], now_ms))
+            return false;
+    for (size_t i = 0; i < names->len; i++)
+        if (!report_has(report, names->items[i]))
+            return false;
+    return report->certificate_count > 0;
 }
+
+/* The manifests of a folder, which are read only where that may explain something. */
+static void read_manifests(const struct place *place, struct report *report, struct view *view)
+{
+    cleanup(xfree) char *folder = xasprintf("%s/manifests", place->dir);
+
+    if (access(folder, F_OK) < 0)
+        return; /* a copy of state.db alone can be looked at, too */
+    manifests_check(folder, &view->problems);
+    report_tell_refused(report, &view->problems);
+}
+
+static void view_deinit(struct view *view)
+{
+    manifest_problems_deinit(&view->problems);
+}
+DEFINE_CLEANUP_VALUE(struct view, view_deinit);
 
 static int show(const struct place *place, const struct report_scope *scope, const char *format,
                 struct err *err)
 {
     cleanup(report_deinit) struct report report = {};
     struct context ctx = context_background(clock_system());
-    struct view view = {.report = &report, .is_wide = streq(format, "wide")};
+    cleanup(view_deinit) struct view view = {.report = &report, .is_wide = streq(format, "wide")};
     int r = report_load_scope(place->store, &ctx, scope, &report, err);
 
     if (r == 0 && !streq(format, "table"))
@@ -476,7 +502,8 @@ static int show(const struct place *place, const struct report_scope *scope, con
         return EXIT_STORE;
     view.is_terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     view.now_ms = context_now_ms(&ctx);
-    tell_refused(place, &report, view.now_ms);
+    if (place->dir && !is_all_well(&report, &scope->names, view.now_ms))
+        read_manifests(place, &report, &view);
     view.with_namespace = needs_namespace(&report, scope);
     print_view(&view, format);
     if (report.certificate_count == 0 && scope->names.len == 0)

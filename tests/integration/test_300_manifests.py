@@ -176,6 +176,10 @@ def test_a_certificate_is_told_that_the_manifest_of_its_issuer_was_refused(offli
     assert len(last) == 1 and words in last[0], done.stderr
     assert words in offline.command("status", "--dir", offline.folder).stdout
     assert words in offline.status()["certificates"][0]["issuerRefused"]
+    offline.write("other.yaml", CERTIFICATE.replace("dnsNames", "dnsName"))
+    shown = offline.command("status", "--dir", offline.folder, "bad").stdout
+    assert "refused: manifests/other.yaml:9: Certificate default/bad: spec.dnsName: unknown" in shown
+    offline.remove("other.yaml")
     offline.write("self.yaml", text % "selfSigned")
     assert offline.run_once().returncode == 0
     assert "issuerRefused" not in offline.status()["certificates"][0]
