@@ -76,6 +76,8 @@ static void print_reason(const struct certificate_row *row)
     if (row->waiting_for &&
         !(row->issuing_message && strstr(row->issuing_message, row->waiting_for)))
         printf("  waiting for: %s\n", row->waiting_for);
+    if (row->issuer_hint)
+        printf("  issuer: %s\n", row->issuer_hint);
     if (row->issuer_refused)
         printf("  its issuer's manifest was refused: %s\n", row->issuer_refused);
     if (row->problem)

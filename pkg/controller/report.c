@@ -355,6 +355,50 @@ static void add_issuers(struct loading *loading, const struct objects *issuers)
     }
 }
 
+static bool waits(const struct certificate_row *row)
+{
+    return !streq(row->ready, "True") || row->is_issuing;
+}
+
+/* Of a Certificate in that namespace, if it is of the right kind. */
+static bool is_in_reach(const struct issuer_row *issuer, const struct certificate_row *row)
+{
+    return !issuer->namespace || streq(issuer->namespace, row->namespace);
+}
+
+/* The usual mistakes: another kind, another namespace. */
+static const char *issuer_hint(struct report *report, const struct certificate_row *row)
+{
+    const struct issuer_row *found = NULL;
+
+    for (size_t i = 0; i < report->issuer_count; i++) {
+        const struct issuer_row *issuer = &report->issuers[i];
+        bool in_reach = is_in_reach(issuer, row);
+
+        if (!streq(issuer->name, row->issuer_name))
+            continue;
+        if (in_reach && streq(issuer->kind, row->issuer_kind))
+            return NULL;
+        if (!found || in_reach)
+            found = issuer;
+    }
+    if (!found)
+        return NULL;
+    if (is_in_reach(found, row))
+        return arena_printf(report->arena, "there is %s '%s': set spec.issuerRef.kind", found->kind,
+                            found->name);
+    return arena_printf(report->arena,
+                        "there is an Issuer '%s' in namespace '%s', which is for that one only",
+                        found->name, found->namespace);
+}
+
+static void add_hints(struct report *report)
+{
+    for (size_t i = 0; i < report->certificate_count; i++)
+        if (waits(&report->certificates[i]))
+            report->certificates[i].issuer_hint = issuer_hint(report, &report->certificates[i]);
+}
+
 static void add_requests(struct loading *loading)
 {
     struct report *report = loading->report;
@@ -453,6 +497,7 @@ static void add_all(struct loading *loading)
                         context_now_ms(loading->ctx));
     add_issuers(loading, &loading->issuers);
     add_issuers(loading, &loading->cluster_issuers);
+    add_hints(report);
     if (loading->scope->with_requests)
         add_requests(loading);
 }
@@ -641,7 +686,7 @@ void report_tell_refused(struct report *report, const struct manifest_problems *
     for (size_t i = 0; i < report->certificate_count; i++) {
         struct certificate_row *row = &report->certificates[i];
 
-        if (!streq(row->ready, "True") || row->is_issuing)
+        if (waits(row))
             row->issuer_refused = refusal_of_issuer(report, row, problems);
     }
 }
@@ -681,6 +726,8 @@ void certificate_row_explain(const struct certificate_row *row, struct buf *to)
         time_format(row->next_attempt_ms, when);
         buf_addf(to, " (attempt %lld failed, next not before %s)", (long long)row->attempts, when);
     }
+    if (row->issuer_hint)
+        buf_addf(to, "; %s", row->issuer_hint);
     if (row->issuer_refused)
         buf_addf(to, "; its issuer's manifest was refused: %s", row->issuer_refused);
 }

@@ -32,6 +32,7 @@ struct certificate_row {
     const char *waiting_for;     /* NULL */
     const char *problem;         /* what went wrong last, the CA's words; NULL */
     const char *failing_name;    /* NULL */
+    const char *issuer_hint; /* where an issuer of that name is, if not where it is meant; NULL */
     const char *issuer_refused; /* file, line and what is wrong; NULL until report_tell_refused() */
     const char *serial;         /* of the stored certificate; NULL until report_load_leaves() */
     const char *signed_by;      /* common name of its issuer; the same */

@@ -424,6 +424,35 @@ TEST(issuers_of_both_scopes_are_rows)
     bed_free(bed);
 }
 
+TEST(an_issuer_that_is_elsewhere_is_told_to_those_that_wait)
+{
+    static const struct {
+        const char *kind, *namespace, *status, *hint;
+    } cases[] = {
+        {"Issuer", "default", ISSUING, NULL},
+        {"ClusterIssuer", NULL, READY, NULL},
+        {"ClusterIssuer", NULL, ISSUING, "there is ClusterIssuer 'acme': set spec.issuerRef.kind"},
+        {"Issuer", "other", ISSUING,
+         "there is an Issuer 'acme' in namespace 'other', which is for that one only"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bed *bed = bed_new();
+        cleanup(xfree) char *crt = xasprintf(CERTIFICATE("web", "%s"), cases[i].status);
+        cleanup(xfree) char *issuer = xasprintf(
+            "apiVersion: cert-manager.io/v1\nkind: %s\nmetadata: {name: acme%s%s}\n"
+            "spec: {selfSigned: {}}\n",
+            cases[i].kind, cases[i].namespace ? ", namespace: " : "",
+            str_or(cases[i].namespace, ""));
+
+        CASE(cases[i].kind);
+        put(bed, NULL, crt);
+        put(bed, NULL, issuer);
+        ASSERT_STREQ(only_row(bed)->issuer_hint, cases[i].hint);
+        bed_free(bed);
+    }
+}
+
 /* Of an issuer of that name and kind, and of a Certificate that waits. */
 TEST(a_refused_manifest_is_told_to_those_that_wait_for_its_issuer)
 {
@@ -689,5 +718,6 @@ RUN_TESTS(
     cmocka_unit_test(requests_of_other_certificates_and_other_revisions_do_not_count),
     cmocka_unit_test(a_text_that_would_steer_a_terminal_is_made_harmless),
     cmocka_unit_test(issuers_of_both_scopes_are_rows),
+    cmocka_unit_test(an_issuer_that_is_elsewhere_is_told_to_those_that_wait),
     cmocka_unit_test(a_refused_manifest_is_told_to_those_that_wait_for_its_issuer),
     cmocka_unit_test(a_certificate_without_a_stored_chain_has_no_serial));
