@@ -69,6 +69,12 @@ static void fill(const struct view *view, const struct certificate_row *row, str
 
 static void print_reason(const struct certificate_row *row)
 {
+    if (row->is_early) {
+        cleanup(buf_deinit) struct buf text = BUF(64 * 1024);
+
+        certificate_row_explain(row, &text);
+        printf("  %s\n", buf_str(&text));
+    }
     if (row->reason && !streq(row->ready, "True"))
         printf("  %s: %s\n", row->reason, str_or(row->message, ""));
     if (row->is_issuing && row->issuing_message)

@@ -18,6 +18,8 @@
 #define BACKOFF_MIN_MS HOURS(1)
 #define BACKOFF_MAX_MS HOURS(32)
 
+#define OTHER_CLOCK_MS MINUTES(5) /* so much an issuer's clock may be ahead */
+
 static void objects_deinit(struct objects *objects)
 {
     for (size_t i = 0; i < objects->len; i++)
@@ -321,6 +323,7 @@ static void add_certificate(struct loading *loading, const struct certificate *c
         .not_before_ms = crt->status.not_before_ms,
         .not_after_ms = crt->status.not_after_ms,
         .renewal_time_ms = crt->status.renewal_time_ms,
+        .is_early = crt->status.not_before_ms > now_ms + OTHER_CLOCK_MS,
         .is_issuing = issuing && issuing->status == CONDITION_TRUE,
         .issuing_message = issuing ? report_copy(report, issuing->message) : NULL,
         .attempts = crt->status.failed_issuance_attempts.value,
@@ -700,7 +703,7 @@ void report_deinit(struct report *report)
 
 bool certificate_row_is_fine(const struct certificate_row *row, int64_t now_ms)
 {
-    if (!streq(row->ready, "True"))
+    if (!streq(row->ready, "True") || row->is_early)
         return false;
     return row->attempts == 0 && !(row->renewal_time_ms > 0 && row->renewal_time_ms <= now_ms);
 }
@@ -712,6 +715,14 @@ void certificate_row_explain(const struct certificate_row *row, struct buf *to)
     buf_addf(to, "%s/%s: ", row->namespace, row->name);
     if (row->is_unissuable) {
         buf_add_str(to, str_or(row->message, row->reason));
+        return;
+    }
+    if (row->is_early) {
+        time_format(row->not_before_ms, when);
+        buf_addf(to,
+                 "not valid before %s: the clock was ahead when it was issued ('certlet renew' has "
+                 "another one made), or is behind now",
+                 when);
         return;
     }
     if (row->waiting_for)

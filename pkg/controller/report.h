@@ -25,6 +25,7 @@ struct certificate_row {
     const char *issuer_kind, *issuer_name, *secret_name;
     int64_t not_before_ms, not_after_ms, renewal_time_ms;
     bool is_unissuable; /* as it is: the message says why, and nothing else counts */
+    bool is_early;      /* not in force yet, though it is Ready */
     bool is_issuing;
     const char *issuing_message; /* NULL */
     int64_t attempts;            /* failed in a row; said nowhere in `problem` */

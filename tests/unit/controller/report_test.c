@@ -176,6 +176,23 @@ TEST(a_certificate_that_is_ready_is_fine)
     bed_free(bed);
 }
 
+/* Nobody takes it, for as long as the clock was ahead. */
+TEST(a_certificate_that_is_not_in_force_yet_is_not_fine)
+{
+    struct bed *bed = bed_new();
+    cleanup(buf_deinit) struct buf text = BUF(4096);
+    const struct certificate_row *row;
+
+    put(bed, NULL, CERTIFICATE("web", READY));
+    ASSERT_TRUE(certificate_row_is_fine(only_row(bed), AT(NOW)));
+    bed->clock.now_ms = AT("2026-10-31T23:54:59Z");
+    row = only_row(bed);
+    ASSERT_FALSE(certificate_row_is_fine(row, bed->clock.now_ms));
+    certificate_row_explain(row, &text);
+    ASSERT_CONTAINS(buf_str(&text), "default/web: not valid before 2026-11-01T00:00:00Z: ");
+    bed_free(bed);
+}
+
 TEST(a_certificate_whose_renewal_is_overdue_is_not_fine)
 {
     struct bed *bed = bed_new();
@@ -707,6 +724,7 @@ RUN_TESTS(
     cmocka_unit_test(a_report_without_certificates_is_none),
     cmocka_unit_test(a_request_of_no_certificate_is_told),
     cmocka_unit_test(a_certificate_that_is_ready_is_fine),
+    cmocka_unit_test(a_certificate_that_is_not_in_force_yet_is_not_fine),
     cmocka_unit_test(a_certificate_whose_renewal_is_overdue_is_not_fine),
     cmocka_unit_test(a_certificate_that_nobody_has_looked_at_says_what_to_do),
     cmocka_unit_test(an_issuance_shows_what_its_order_waits_for_and_the_name_that_holds_it_up),
