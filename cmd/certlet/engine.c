@@ -39,6 +39,18 @@ void engine_flags_deinit(struct engine_flags *flags)
 
 /* --- signals --- */
 
+/* A terminal that closes stops us in order, too; not with nohup(1). */
+static void stop_signals(sigset_t *ret)
+{
+    struct sigaction hangup;
+
+    sigemptyset(ret);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGINT);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaddset(ret, SIGHUP);
+}
+
 static void on_second_signal(int number)
 {
     (void)number;
@@ -50,9 +62,7 @@ static int catch_signals(struct engine *self, struct err *err)
 {
     sigset_t signals;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
+    stop_signals(&signals);
     if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
         return err_set_errno(err, errno, "blocking signals");
     self->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -72,11 +82,10 @@ static void let_second_signal_through(const struct engine *self)
         return;
     (void)!read(self->signal_fd, &first,
                 sizeof(first)); /* taken; without one there is nothing to take */
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
+    stop_signals(&signals);
+    for (int number = 1; number < NSIG; number++)
+        if (sigismember(&signals, number) == 1)
+            (void)sigaction(number, &action, NULL);
     (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 

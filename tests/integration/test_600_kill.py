@@ -1,5 +1,6 @@
 """Killed at any moment, the program goes on where it was; told to end, it ends at once."""
 
+import contextlib
 import random
 import signal
 import time
@@ -56,18 +57,29 @@ def test_killed_while_the_ca_works_on(binary, bed, tmp_path, endpoint):
         assert len(ca.ca.accounts) == 1
 
 
+@contextlib.contextmanager
+def hangup(handler):
+    """For children that start meanwhile: what is ignored they ignore, too. These tests may be run by nohup(1)."""
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def waiting(binary, ca, folder):
     """A running program that waits for an answer of the CA."""
     program = Certlet(binary, folder, ["--http01-listen", "127.0.0.1:0"])
     program.write("issuer.yaml", manifests.issuer(ca, [quick_solver()]))
     program.write("a.yaml", manifests.certificate("a", ["a.example.test"]))
     ca.fault("newOrder", "silence", times=None)
-    program.start()
+    with hangup(signal.SIG_DFL):
+        program.start()
     ca.wait_for("newOrder")
     return program
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["term", "int", "hup"])
 def test_told_to_end_in_the_middle_of_a_call_it_ends_at_once(
     binary, bed, tmp_path, number
 ):
@@ -79,6 +91,17 @@ def test_told_to_end_in_the_middle_of_a_call_it_ends_at_once(
         assert program.stop() == 0
         ca.clear()
         assert program.run_once().returncode == 0
+
+
+def test_started_with_nohup_it_outlives_its_terminal(binary, tmp_path):
+    program = Certlet(binary, tmp_path / "dir")
+    with hangup(signal.SIG_IGN):
+        program.start()
+    with program:
+        program.signal(signal.SIGHUP)
+        issuer = manifests.private_issuer("self", {"selfSigned": {}}, "default")
+        program.write("a.yaml", issuer, manifests.certificate("a", ["a.example.test"], "self"))
+        program.wait_for_certificate("a-tls")
 
 
 def test_a_second_signal_ends_it_at_once(binary, bed, tmp_path):
