@@ -9,6 +9,7 @@
 #include "controller/order_run.h"
 #include "controller/placed.h"
 #include "controller/secrets.h"
+#include "issuer/order.h"
 #include "metrics/metrics.h"
 
 /* --- budgets --- */

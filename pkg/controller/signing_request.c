@@ -12,6 +12,7 @@
 #include "controller/access.h"
 #include "controller/caches.h"
 #include "controller/signing_decide.h"
+#include "issuer/order.h"
 
 struct run {
     struct controllers *self;

@@ -160,15 +160,4 @@ char *accounts_gate_annotation(const char *directory_url);
 void accounts_save_gates(struct accounts *accounts, struct store *store, const struct context *ctx,
                          bool all);
 
-/* Name of the Order of a request, behaviour.md 16. */
-char *order_name(const struct object *request, const struct order_spec *spec);
-/* The one that it gets where that is the name of another request's Order. No other request's can have it. */
-char *order_name_by_uid(const struct object *request);
-/* What an approved request asks of the CA: used to create the Order and to check one (DESIGN 11). */
-int order_spec_of(const struct issuer *issuer, const struct signable *request, const char *replaces,
-                  struct arena *arena, struct order_spec *ret, struct err *err);
-/* Does the Order name this request and its issuer, where the request's Order is to be? That proves nothing yet,
- * but what does not is no Order of the request's. */
-bool order_names(const struct order *order, const struct signable *request);
-
 #endif

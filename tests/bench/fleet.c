@@ -11,6 +11,7 @@
 #include "controller/certificate_decide.h"
 #include "controller/manifests.h"
 #include "controller/target_secret.h"
+#include "issuer/order.h"
 #include "store/local.h"
 
 #define ACCOUNT_SECRET "acme-account"

@@ -1,4 +1,4 @@
-#include "issuer/issuers.h"
+#include "issuer/order.h"
 #include "support/testing.h"
 
 /* The first is what cert-manager 1.21.1 called it; the second is the hash of what it would write for that. */

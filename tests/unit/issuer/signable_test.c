@@ -2,6 +2,7 @@
 #include "unit/issuer/bed.h"
 
 #include "api/signing_request.h"
+#include "issuer/order.h"
 
 static struct issuer issuer_named(const struct kind *kind, const char *namespace)
 {
