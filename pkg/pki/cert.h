@@ -85,8 +85,8 @@ void chain_judge(const struct chain *path, const struct strlist *places, struct 
 /* Of that only what is certain, for those who did not ask: path length, CAs that may not sign, critical extensions
  * that nobody knows, names outside of what is permitted or within what is excluded. */
 void chain_refusals(const struct chain *path, const struct strlist *places, struct strlist *ret);
-/* Does OpenSSL find nothing in the name constraints of `ca` against this leaf? At a hundredth of what chain_judge()
- * takes, which says what it is. */
+/* Does OpenSSL find nothing in the name constraints of `ca` against this leaf, but for its common name? At a hundredth
+ * of what chain_judge() takes, which says what it is. */
 bool cert_names_fit(const struct cert *leaf, const struct cert *ca);
 /* The path from the first of `chain` as far as it goes, in whatever order they are. A CA that is in `ca` too comes
  * from there: what clients trust ends the path. `ret_places`: "certificate 2 of the chain ('CN=x')", or "of ca.crt".

@@ -211,8 +211,8 @@ static void try_alternative_names(struct clashes *clashes, const X509 *cert, int
         try_name(clashes, sk_GENERAL_NAME_value(names, i));
 }
 
-/* The common name of a leaf without DNS names counts as one (RFC 6125 6.4.4). */
-static void try_subject(struct clashes *clashes, const struct cert *cert, bool is_leaf)
+/* The common name of a leaf without DNS names counts as one for some clients (RFC 6125 6.4.4). */
+static void try_subject(struct clashes *clashes, const struct cert *cert, bool with_common_name)
 {
     cleanup(X509_free) X509 *alone = X509_dup(clashes->nameless);
     int error;
@@ -224,7 +224,7 @@ static void try_subject(struct clashes *clashes, const struct cert *cert, bool i
         add_clash(clashes, error, xasprintf("subject '%s'", cert_subject(cert)));
         return;
     }
-    if (is_leaf && cert_names(cert)->dns_names.len == 0)
+    if (with_common_name && cert_names(cert)->dns_names.len == 0)
         error = NAME_CONSTRAINTS_check_CN(alone, clashes->bounds);
     if (error != X509_V_OK)
         add_clash(clashes, error,
@@ -259,7 +259,7 @@ static void tell_clashes(const struct judging *judging, size_t i, size_t by)
     if (!bounds)
         return;
     clashes.nameless = without_names(judging->certs[i]);
-    try_subject(&clashes, judging->path->certs[i], i == 0);
+    try_subject(&clashes, judging->path->certs[i], i == 0 && !judging->only_certain);
     try_alternative_names(&clashes, judging->certs[i],
                           judging->only_certain ? NAMES_TRIED : INT_MAX);
     for (size_t clash = 0; clash < CLASH_COUNT; clash++)
@@ -292,8 +292,9 @@ static void tell_names(struct judging *judging, size_t i, int error)
 
 /*
  * Certain is what no client of RFC 5280 does without. Not the rest: a key identifier may be that of the CA's other
- * certificate, for which clients look themselves, and names of a sort that OpenSSL cannot compare (the user principal
- * names of a Windows domain, say) others can.
+ * certificate, for which clients look themselves, names of a sort that OpenSSL cannot compare (the user principal
+ * names of a Windows domain, say) others can, and a common name, of a user 'john.doe' too, is a DNS name for OpenSSL
+ * and not by 4.2.1.10, Go or a browser.
  */
 static const struct {
     int error;
@@ -440,8 +441,6 @@ bool cert_names_fit(const struct cert *leaf, const struct cert *ca)
         (void)X509_check_purpose(x509, -1, 0); /* reads the extensions, and says nothing */
         fit = NAME_CONSTRAINTS_check(x509, bounds) == X509_V_OK;
     }
-    if (bounds && fit && cert_names(leaf)->dns_names.len == 0)
-        fit = NAME_CONSTRAINTS_check_CN(x509, bounds) == X509_V_OK;
     (void)openssl_err(NULL, ERR_INVALID, "no"); /* empties the queue */
     return fit;
 }

@@ -230,6 +230,12 @@ static void make_path(const struct name_bounds *of_root, const struct name_bound
     ret->certs[2] = root;
 }
 
+/* Some clients do without it. */
+static bool is_certain(const char *says)
+{
+    return says && !strstr(says, "not to be compared") && !strstr(says, "common name");
+}
+
 /* `says` of what number `by` has against the leaf; NULL: nothing. */
 static void assert_found(const struct name_bounds *of_root, const struct name_bounds *of_ca,
                          struct x509_names *names, size_t by, const char *says)
@@ -240,8 +246,9 @@ static void assert_found(const struct name_bounds *of_root, const struct name_bo
     make_path(of_root, of_ca, names, &path);
     found = judge(&path);
     certain = refusals(&path);
-    ASSERT_STREQ(certain, says && strstr(says, "not to be compared") ? "" : found);
-    ASSERT_EQ(cert_names_fit(path.certs[0], path.certs[by - 1]), !says);
+    ASSERT_STREQ(certain, is_certain(says) ? found : "");
+    ASSERT_EQ(cert_names_fit(path.certs[0], path.certs[by - 1]),
+              !says || strstr(says, "common name"));
     begin = xasprintf("1 has names that %zu may not sign (name constraints: ", by);
     ASSERT_EQ(str_empty(found), !says);
     ASSERT_CONTAINS(found, says ? begin : "");
@@ -264,6 +271,7 @@ TEST(names_that_a_ca_may_not_sign_are_told_each)
          "DNS name '7.test' and 1 more; leave them out"},
         {true, DNS, "", "a.test", "x", "excluded): DNS name 'a.test';"},
         {false, DNS, "in.test", "", "out.test", "permitted): common name 'out.test';"},
+        {true, DNS, "test", "", "john.test", "excluded): common name 'john.test';"},
         {false, DNS, "in.test", "", "out test", NULL}, /* that is no DNS name */
         {false, DNS, "in.test", "in.test", "out.test", NULL},
         {false, IP, "10.0.0.0/8", "10.1.2.3", "x", NULL},
