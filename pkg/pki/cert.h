@@ -89,8 +89,8 @@ void chain_refusals(const struct chain *path, const struct strlist *places, stru
  * of what chain_judge() takes, which says what it is. */
 bool cert_names_fit(const struct cert *leaf, const struct cert *ca);
 /* The path from the first of `chain` as far as it goes, in whatever order they are. A CA that is in `ca` too comes
- * from there: what clients trust ends the path. `ret_places`: "certificate 2 of the chain ('CN=x')", or "of ca.crt".
- * References are taken. */
+ * from there, self-signed where it is: what clients trust ends the path. `ret_places`: "certificate 2 of the chain
+ * ('CN=x')", or "of ca.crt". References are taken. */
 void chain_path(const struct chain *chain, const struct chain *ca, struct chain *ret,
                 struct strlist *ret_places);
 /* The refusals of that path in one text, which is the caller's; NULL: none. */

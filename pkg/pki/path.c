@@ -463,6 +463,13 @@ static char *place_of(const struct chain *chain, const struct chain *ca, const s
     return xstrdup(subject); /* never: the path is made of those */
 }
 
+static void append_roots(struct chain *to, const struct chain *from)
+{
+    for (size_t i = 0; i < from->len; i++)
+        if (cert_is_self_signed(from->certs[i]))
+            chain_append(to, &(struct chain){&from->certs[i], 1});
+}
+
 void chain_path(const struct chain *chain, const struct chain *ca, struct chain *ret,
                 struct strlist *ret_places)
 {
@@ -470,8 +477,10 @@ void chain_path(const struct chain *chain, const struct chain *ca, struct chain 
     cleanup(chain_deinit) struct chain all = {};
 
     chain_append(&all, &leaf);
-    if (leaf.len > 0)
+    if (leaf.len > 0) {
+        append_roots(&all, ca);
         chain_append(&all, ca);
+    }
     chain_append(&all, chain);
     chain_upwards(&all, ret);
     for (size_t i = 0; i < ret->len; i++)

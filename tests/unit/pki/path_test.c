@@ -360,8 +360,9 @@ TEST(a_cross_signed_ca_is_judged_as_it_stands_in_ca_crt)
 {
     cleanup(name_bounds_deinit) struct name_bounds bounds = {};
     cleanup(cert_unref) struct cert *other = NULL;
-    cleanup(chain_deinit) struct chain chain = {}, ca = {}, none = {};
+    cleanup(chain_deinit) struct chain chain = {}, ca = {}, bundle = {}, none = {};
     cleanup(xfree) char *found = NULL, *alone = NULL, *places = NULL, *places_alone = NULL;
+    cleanup(xfree) char *of_bundle = NULL, *places_of_bundle = NULL;
 
     strlist_add(&bounds.permitted.dns_domains, "in.test");
     other = make_ca("other", &bounds, NULL);
@@ -371,6 +372,11 @@ TEST(a_cross_signed_ca_is_judged_as_it_stands_in_ca_crt)
     ASSERT_STREQ(places, "certificate 1 of the chain ('CN=leaf'), certificate 1 of ca.crt "
                          "('CN=root')");
     ASSERT_NULL(found);
+    bundle = chain_of(cert_ref(chain.certs[1]), cert_ref(other), cert_ref(ca.certs[0]));
+    of_bundle = path_refusals(&chain, &bundle, &places_of_bundle);
+    ASSERT_STREQ(places_of_bundle, "certificate 1 of the chain ('CN=leaf'), certificate 3 of "
+                                   "ca.crt ('CN=root')");
+    ASSERT_NULL(of_bundle);
     alone = path_refusals(&chain, &none, &places_alone);
     ASSERT_CONTAINS(places_alone, "certificate 3 of the chain ('CN=other')");
     ASSERT_CONTAINS(alone, "certificate 1 of the chain ('CN=leaf') has names that certificate 3 of "
