@@ -184,8 +184,8 @@ DEFINE_CLEANUP_VALUE(struct acme_order, acme_order_deinit);
 int acme_order_new(struct acme_client *client, const struct context *ctx,
                    const struct acme_order_request *request, struct acme_order *ret,
                    struct acme_problem *ret_problem, struct err *err);
-/* Is an order's URL of the client's CA? By its origin: that of the directory, of the account, of the order that newOrder
- * has made last, or of newOrder, for which alone the directory is read. 1, 0, or why it cannot be read. */
+/* Is an order's URL of the client's CA? By its origin: that of the directory, of the account, of an order that newOrder
+ * has made, or of newOrder, for which alone the directory is read. 1, 0, or why it cannot be read. */
 int acme_order_url_is_known(struct acme_client *client, const struct context *ctx, const char *url,
                             struct err *err);
 int acme_order_get(struct acme_client *client, const struct context *ctx, const char *url,

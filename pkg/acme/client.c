@@ -1,5 +1,7 @@
 #include "acme/client.h"
 
+#define ORIGINS_MAX 64 /* of the hosts that a CA spreads its orders over */
+
 static int options_check(const struct acme_options *options, struct err *err)
 {
     int r;
@@ -56,7 +58,7 @@ void acme_client_unref(struct acme_client *client)
     mutex_deinit(&client->mutex);
     acme_directory_deinit(&client->directory);
     xfree(client->account_url);
-    xfree(client->made_url);
+    strlist_deinit(&client->made_urls);
     xfree(client->orders_url);
     if (client->gate)
         acme_gate_unref(client->gate);
@@ -75,24 +77,30 @@ void acme_client_set_account(struct acme_client *client, const char *account_url
     client->account_url = xstrdup(account_url);
 }
 
-void acme_client_set_made(struct acme_client *client, const char *order_url)
+static bool has_origin(const struct strlist *urls, const char *url)
+{
+    for (size_t i = 0; i < urls->len; i++) {
+        if (http_url_same_origin(url, urls->items[i]))
+            return true;
+    }
+    return false;
+}
+
+void acme_client_note_made(struct acme_client *client, const char *order_url)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&client->mutex);
 
-    xfree(client->made_url);
-    client->made_url = xstrdup(order_url);
+    if (client->made_urls.len < ORIGINS_MAX && !has_origin(&client->made_urls, order_url))
+        strlist_add(&client->made_urls, order_url);
 }
 
 bool acme_client_knows_origin(struct acme_client *client, const char *url)
 {
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&client->mutex);
-    const char *const known[] = {client->directory_url, client->account_url, client->made_url};
 
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (known[i] && http_url_same_origin(url, known[i]))
-            return true;
-    }
-    return false;
+    return http_url_same_origin(url, client->directory_url) ||
+           (client->account_url && http_url_same_origin(url, client->account_url)) ||
+           has_origin(&client->made_urls, url);
 }
 
 void acme_client_set_orders(struct acme_client *client, const char *orders_url)

@@ -27,15 +27,16 @@ struct acme_client {
 
     struct mutex mutex;
     char *account_url;
-    char *made_url;   /* of the order that was made last; NULL: none yet */
+    struct strlist made_urls; /* of orders that were made, one of each origin */
     char *orders_url; /* of the account's list; "": the CA keeps none; NULL: not known yet */
     struct acme_directory directory;
     bool has_directory;
     int64_t directory_at_ms; /* monotonic */
 };
 
-void acme_client_set_made(struct acme_client *client, const char *order_url);
-/* Is the URL's that of the directory, of the account or of the order that was made last? */
+/* An order that the CA has made: its origin is known from now on. */
+void acme_client_note_made(struct acme_client *client, const char *order_url);
+/* Is the URL's that of the directory, of the account or of an order that was made? */
 bool acme_client_knows_origin(struct acme_client *client, const char *url);
 void acme_client_set_orders(struct acme_client *client, const char *orders_url);
 char *acme_client_orders(struct acme_client *client); /* copy */

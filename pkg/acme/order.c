@@ -261,7 +261,7 @@ int acme_order_new(struct acme_client *client, const struct context *ctx,
     if (r < 0)
         return err_wrap(err, "creating order at '%s'", directory.new_order);
     ret->url = take(url);
-    acme_client_set_made(client, ret->url);
+    acme_client_note_made(client, ret->url);
     return 0;
 }
 

@@ -422,10 +422,24 @@ static int is_known(struct world *world, const char *url)
     return acme_order_url_is_known(world->client, &world->ctx, url, &err);
 }
 
+/* The next order is made on that host. */
+static void make_order_at(struct world *world, const char *host)
+{
+    cleanup(acme_order_deinit) struct acme_order order = {};
+    cleanup(xfree) char *url = xasprintf("https://%s/1", host);
+    cleanup(xfree) char *body = xasprintf(
+        "{\"status\":\"pending\",\"authorizations\":[],\"finalize\":\"%s/finalize\",\"identifiers\":"
+        "[{\"type\":\"dns\",\"value\":\"a.example.com\"}]}",
+        url);
+
+    fake_ca_queue(world->ca, "newOrder",
+                  &(struct fake_ca_answer){.status = 201, .location = url, .body = body});
+    world_order(world, "a.example.com", &order);
+}
+
 TEST(an_order_url_is_of_the_ca_by_all_that_is_known_of_it)
 {
     cleanup(world_deinit) struct world world = {};
-    cleanup(acme_order_deinit) struct acme_order order = {};
 
     world_init(&world, NULL);
     world_restart(&world, "https://accounts.test/1");
@@ -434,15 +448,10 @@ TEST(an_order_url_is_of_the_ca_by_all_that_is_known_of_it)
     ASSERT_EQ(fake_ca_requests(world.ca, "directory"), 0);
     ASSERT_EQ(is_known(&world, "https://orders.test/1"), 0);
     world_register(&world);
-    fake_ca_queue(world.ca, "newOrder",
-                  &(struct fake_ca_answer){
-                      .status = 201,
-                      .location = "https://orders.test/1",
-                      .body = "{\"status\":\"pending\",\"authorizations\":[],\"finalize\":"
-                              "\"https://orders.test/1/finalize\",\"identifiers\":"
-                              "[{\"type\":\"dns\",\"value\":\"a.example.com\"}]}"});
-    world_order(&world, "a.example.com", &order);
-    ASSERT_EQ(is_known(&world, "https://orders.test/2"), 1);
+    make_order_at(&world, "orders.test");
+    make_order_at(&world, "more.test");
+    ASSERT_EQ(is_known(&world, "https://orders.test/2"), 1); /* not only of the last one */
+    ASSERT_EQ(is_known(&world, "https://more.test/2"), 1);
     ASSERT_EQ(is_known(&world, "https://other.test/2"), 0);
 }
 
