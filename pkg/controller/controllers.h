@@ -202,6 +202,9 @@ int write_patch(struct author author, const struct object *object, const struct 
 /* Delete exactly this object (uid precondition). Gone already is success. */
 int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,
                  struct err *err);
+/* The same for who tells of it: ERR_NOT_FOUND where it is gone already, and the cache is behind. */
+int write_delete_once(struct controllers *self, const struct context *ctx,
+                      const struct object *object, struct err *err);
 /* Decoded in full, as `cached` is: from what was just written, else live, which may be newer. */
 int read_full(struct controllers *self, const struct context *ctx, const struct object *cached,
               const struct object **ret, struct err *err);

@@ -244,19 +244,27 @@ static bool is_gone(struct controllers *self, const struct context *ctx,
     return !is_there;
 }
 
-int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,
-                 struct err *err)
+int write_delete_once(struct controllers *self, const struct context *ctx,
+                      const struct object *object, struct err *err)
 {
     struct store_precondition exactly = {.uid = object->metadata.uid};
     struct key key = object_key(object);
     int r = store_delete(self->store, ctx, &object->kind->resource, &key, &exactly, err);
 
-    if (r == ERR_NOT_FOUND || (r == ERR_CONFLICT && is_gone(self, ctx, object)))
-        return 0; /* or another object by now */
+    if (r == ERR_CONFLICT && is_gone(self, ctx, object))
+        return ERR_NOT_FOUND; /* another object by now */
     if (r < 0)
         return err_wrap(err, "deleting %s '%s'", object->kind->resource.kind,
                         object->metadata.name);
     return 0;
+}
+
+int write_delete(struct controllers *self, const struct context *ctx, const struct object *object,
+                 struct err *err)
+{
+    int r = write_delete_once(self, ctx, object, err);
+
+    return r == ERR_NOT_FOUND ? 0 : r;
 }
 
 int read_full(struct controllers *self, const struct context *ctx, const struct object *cached,

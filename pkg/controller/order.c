@@ -227,14 +227,19 @@ static int leave(struct order_run *run, struct err *err)
         issuer_reference_kind(&run->order->spec.issuer_ref), run->issuer->object.metadata.name,
         str_or(account, ""), run->order->status.url);
     int64_t at_ms = leave_at_ms(run);
+    int r;
 
     if (context_now_ms(run->ctx) < at_ms) {
         run->status.reason = reason_not_before(text, at_ms, run->arena);
         run->result->requeue_at_ms = at_ms;
         return order_save(run, err);
     }
-    event(run->self, run->ctx, run->request, EVENT_WARNING, "OrderLeft", "%s", text);
-    return write_delete(run->self, run->ctx, &run->order->object, err);
+    r = write_delete_once(run->self, run->ctx, &run->order->object, err);
+    if (r == ERR_NOT_FOUND)
+        return 0; /* told when it went */
+    if (r == 0)
+        event(run->self, run->ctx, run->request, EVENT_WARNING, "OrderLeft", "%s", text);
+    return r;
 }
 
 /* --- the reconciler --- */

@@ -15,9 +15,9 @@ static void move(struct sim *sim, const char *url, const char *account)
 }
 
 /* Its record is there and waits for the second name server. */
-static struct sim *in_flight(void)
+static struct sim *in_flight_with(const struct sim_options *options)
 {
-    struct sim *sim = sim_new(START);
+    struct sim *sim = sim_new_with(options);
 
     sim_apply(sim, SIM_ISSUER);
     fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
@@ -25,6 +25,11 @@ static struct sim *in_flight(void)
     sim_advance(sim, SECONDS(30));
     ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
     return sim;
+}
+
+static struct sim *in_flight(void)
+{
+    return in_flight_with(&(struct sim_options){.start_ms = START});
 }
 
 TEST(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once)
@@ -49,6 +54,20 @@ TEST(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once)
         ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
         ASSERT_EQ(sim_orders_placed(sim), 2);
         ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+        sim_free(sim);
+    }
+}
+
+TEST(an_order_is_left_once_where_the_watches_are_late)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct sim_options options = {.start_ms = START, .seed = seed, .split_secrets = true};
+        struct sim *sim = in_flight_with(&options);
+
+        move(sim, OTHER, "acme-account");
+        sim_advance(sim, MINUTES(5));
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_EQ(sim_times_told(sim, "certificaterequest/web-1", "OrderLeft"), 1);
         sim_free(sim);
     }
 }
@@ -94,5 +113,6 @@ TEST(an_issuer_that_is_of_another_type_by_now_keeps_no_account_key)
 }
 
 RUN_TESTS(cmocka_unit_test(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once),
+          cmocka_unit_test(an_order_is_left_once_where_the_watches_are_late),
           cmocka_unit_test(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders),
           cmocka_unit_test(an_issuer_that_is_of_another_type_by_now_keeps_no_account_key));
