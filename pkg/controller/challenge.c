@@ -252,14 +252,17 @@ static int reconcile_open(struct challenge_run *run, const struct err *why, stru
 /* For cleaning up: what is gone now, or another account's, is as it was when it was presented. */
 static void go_by_means(struct challenge_run *run)
 {
+    if (!run->task.solver)
+        run->task.solver = challenge_solver_without_order(run);
     if (!run->means)
         return;
     run->task.secrets = run->means->secrets;
-    if (!run->issuer) {
-        run->issuer = run->means->issuer;
-        run->task.secret_namespace = issuer_secret_namespace(&run->self->issuers, run->issuer);
-    }
     run->client = run->means->client;
+    if (run->task.solver)
+        return;
+    run->issuer = run->means->issuer;
+    run->task.secret_namespace = issuer_secret_namespace(&run->self->issuers, run->issuer);
+    run->task.solver = challenge_solver_without_order(run);
 }
 
 static int reconcile(struct challenge_run *run, struct err *err)
@@ -278,8 +281,6 @@ static int reconcile(struct challenge_run *run, struct err *err)
     if (challenge_is_open(challenge))
         return reconcile_open(run, &why, err);
     go_by_means(run);
-    if (!run->task.solver)
-        run->task.solver = challenge_solver_without_order(run);
     return challenge_clean_up(run, err);
 }
 

@@ -72,6 +72,29 @@ TEST(an_order_is_left_once_where_the_watches_are_late)
     }
 }
 
+/* What was presented is taken back by what the Issuer was then. */
+TEST(a_record_is_taken_back_where_the_issuer_has_no_solver_for_it_any_more)
+{
+    static const char *const patches[] = {
+        "{spec: {acme: {server: " OTHER "/dir, solvers: [{http01: {ingress: {}}}]}}}",
+        "{spec: {acme: null, selfSigned: {}}}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(patches); i++) {
+        struct sim *sim = in_flight();
+
+        CASE(patches[i]);
+        fake_ca_get_options(sim_ca(sim))->url = OTHER;
+        sim_patch(sim, "issuer/acme", patches[i]);
+        sim_advance(sim, SECONDS(10));
+        sim_delete(sim, "certificate/web");
+        sim_advance(sim, MINUTES(1));
+        ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+        ASSERT_EQ(sim_count(sim, "challenge"), 0);
+        sim_free(sim);
+    }
+}
+
 TEST(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders)
 {
     struct sim *sim = in_flight();
@@ -114,5 +137,6 @@ TEST(an_issuer_that_is_of_another_type_by_now_keeps_no_account_key)
 
 RUN_TESTS(cmocka_unit_test(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once),
           cmocka_unit_test(an_order_is_left_once_where_the_watches_are_late),
+          cmocka_unit_test(a_record_is_taken_back_where_the_issuer_has_no_solver_for_it_any_more),
           cmocka_unit_test(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders),
           cmocka_unit_test(an_issuer_that_is_of_another_type_by_now_keeps_no_account_key));
