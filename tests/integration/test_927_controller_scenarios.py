@@ -368,6 +368,7 @@ def test_what_is_under_way_is_ordered_at_the_ca_that_the_issuer_gets(
             wait_until(lambda one=name: not bind.txt(f"_acme-challenge.{one}"), 60, f"no record of {name}")
         said = [one for one in cluster.list("events.events.k8s.io", namespace) if one["reason"] == "OrderLeft"]
         assert sorted(one["regarding"]["name"] for one in said) == ["a-1", "alone"]
+        assert not any(one.get("series") for one in said)  # each once
         assert all(f":{port}/" in one["note"] for one in said for port in (old.port, new.port))
 
 

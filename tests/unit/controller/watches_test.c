@@ -185,6 +185,20 @@ static void write_issuer(struct store *store, const struct context *ctx, const c
     ASSERT_OK(store_apply(store, ctx, &kind_issuer.resource, "test", object, NULL, &err));
 }
 
+/* As of a status or an annotation: what the Issuer names is as before. */
+static void touch_issuer(struct store *store, const struct context *ctx)
+{
+    cleanup(json_unref) struct json *patch = json_new_map();
+    struct key key = {.namespace = "a", .name = "acme"};
+    struct store_precondition any = {};
+    struct err err = {};
+
+    json_set_text(json_need_map(json_need_map(patch, "metadata"), "annotations"), "a", "b");
+    json_set_text(json_need_map(json_need_map(patch, "status"), "acme"), "uri", "https://a.test/1");
+    ASSERT_OK(
+        store_patch(store, ctx, &kind_issuer.resource, &key, &any, "test", patch, NULL, &err));
+}
+
 TEST(a_solvers_secret_is_not_kept_when_its_issuer_names_it_no_more)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -205,6 +219,8 @@ TEST(a_solvers_secret_is_not_kept_when_its_issuer_names_it_no_more)
     ASSERT_TRUE(reflector_step(secrets, &ctx, &err) >= 0);
     ASSERT_TRUE(reflector_step(issuers, &ctx, &err) >= 0);
     expect_read(&solvers, &ctx, "one");
+    touch_issuer(solvers.store, &ctx);
+    ASSERT_TRUE(reflector_step(issuers, &ctx, &err) >= 0);
     ASSERT_EQ(derived_len(solvers.values), 1);
     write_issuer(solvers.store, &ctx, "another");
     ASSERT_TRUE(reflector_step(issuers, &ctx, &err) >= 0);
