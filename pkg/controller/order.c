@@ -206,8 +206,8 @@ static int follow(struct order_run *run, const struct tally *tally, struct err *
 
 /* --- of another CA --- */
 
-/* The request's first Order is left at once, and a later one when it is as old as the request was before it: an Issuer
- * that goes to and fro must not have orders made without a pause. */
+/* The request's first Order is left at once, and a later one when it is as old as the request was before it, or when
+ * somebody asks for it: an Issuer that goes to and fro must not have orders made without a pause. */
 static int64_t leave_at_ms(const struct order_run *run)
 {
     int64_t made_ms = run->order->object.metadata.creation_timestamp_ms;
@@ -229,7 +229,8 @@ static int leave(struct order_run *run, struct err *err)
     int64_t at_ms = leave_at_ms(run);
     int r;
 
-    if (context_now_ms(run->ctx) < at_ms) {
+    if (context_now_ms(run->ctx) < at_ms &&
+        !request_asks_again(run->request, &run->order->object)) {
         run->status.reason = reason_not_before(text, at_ms, run->arena);
         run->result->requeue_at_ms = at_ms;
         return order_save(run, err);

@@ -118,6 +118,15 @@ TEST(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders)
     ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "at another CA by now");
     sim_advance(sim, MINUTES(10));
     ASSERT_EQ(sim_orders_placed(sim), placed + 1);
+    move(sim, is_at_other ? OTHER : FAKE_CA_URL, "acme-account");
+    sim_advance(sim, SECONDS(10));
+    ASSERT_EQ(sim_orders_placed(sim), placed + 1);
+    sim_patch(sim, "certificaterequest/web-1",
+              "{metadata: {annotations: {acme.certlet.dev/retry: now}}}");
+    sim_advance(sim, SECONDS(10));
+    ASSERT_EQ(sim_orders_placed(sim), placed + 2);
+    sim_advance(sim, MINUTES(5));
+    ASSERT_EQ(sim_orders_placed(sim), placed + 2);
     sim_free(sim);
 }
 
