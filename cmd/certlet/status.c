@@ -308,6 +308,7 @@ static struct json *certificate_json(const struct certificate_row *row)
     json_set_text(map, "waitingFor", row->waiting_for);
     json_set_text(map, "problem", row->problem);
     json_set_text(map, "failingName", row->failing_name);
+    json_set_text(map, "issuerHint", row->issuer_hint);
     json_set_text(map, "issuerRefused", row->issuer_refused);
     json_set_text(map, "serial", row->serial);
     json_set_text(map, "signedBy", row->signed_by);

@@ -282,7 +282,7 @@ static bool ari_is_due(struct decider *d)
         return false;
     }
     if (!ari || ari->next_check_ms <= d->policy->now_ms ||
-        time_is_to_come(ari->last_checked_ms, d->policy) ||
+        time_is_to_come(ari->last_checked_ms, d->policy->now_ms) ||
         ari->last_checked_ms < secret->not_before_ms)
         return true;
     look_again(d, ari->next_check_ms);

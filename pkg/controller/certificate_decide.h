@@ -180,8 +180,9 @@ int64_t certificate_told_attempt_ms(const struct condition *issuing);
 const char *certificate_failure_cause(const char *message, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);
 bool issuer_is_acme_ready(const struct issuer *issuer); /* Ready=True: its account can be asked */
-/* Of what has happened: a clock told it that was set back since, so nobody waits for what was counted from it. */
-bool time_is_to_come(int64_t at_ms, const struct certificate_policy *policy);
+/* Of what has happened, by more than another machine's clock may be ahead: a clock told it that was set back since, so
+ * nobody waits for what was counted from it. */
+bool time_is_to_come(int64_t at_ms, int64_t now_ms);
 /* End of the back-off after a failure; 0: none (DESIGN 12.5). */
 int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certificate_status *status,
                        const struct certificate_policy *policy);

@@ -12,7 +12,7 @@
 /* What replaced a young one stays for the longest wait, but not beyond this part of its life. */
 #define STAYS_PART       3
 #define SHORTEST_STAY_MS SECONDS(5)
-#define OTHER_CLOCK_MS   MINUTES(5) /* so much another machine's clock may be ahead */
+#define OTHER_CLOCK_MS   MINUTES(5)
 
 static int64_t whole_seconds(int64_t ms)
 {
@@ -180,9 +180,9 @@ int64_t renewal_time_after_ms(int64_t renew_ms, const struct secret_facts *secre
     return renew_ms > earliest_ms ? renew_ms : earliest_ms;
 }
 
-bool time_is_to_come(int64_t at_ms, const struct certificate_policy *policy)
+bool time_is_to_come(int64_t at_ms, int64_t now_ms)
 {
-    return at_ms > policy->now_ms + OTHER_CLOCK_MS;
+    return at_ms > now_ms + OTHER_CLOCK_MS;
 }
 
 int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certificate_status *status,
@@ -195,7 +195,8 @@ int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certifi
                            ? status->failed_issuance_attempts.value
                            : 1;
 
-    if (status->last_failure_time_ms == 0 || time_is_to_come(status->last_failure_time_ms, policy))
+    if (status->last_failure_time_ms == 0 ||
+        time_is_to_come(status->last_failure_time_ms, policy->now_ms))
         return 0;
     for (int64_t i = 1; i < attempts && delay_ms < longest_ms; i++)
         delay_ms *= 2;

@@ -60,7 +60,8 @@ void manifest_objects_deinit(struct manifest_objects *objects);
 DEFINE_CLEANUP_VALUE(struct manifest_objects, manifest_objects_deinit);
 void manifest_parse(const char *file, const char *text, size_t len,
                     struct manifest_objects *ret_objects, struct manifest_problems *problems);
-/* Rules between objects of several files: duplicates, two Certificates, or one and an account, naming one Secret (warning).
+/* Rules between objects of several files: duplicates; two Certificates, or one and an account, naming one Secret
+ * (warning).
  * `objects[i]` are those of `files[i]`; the first in this order stays in force. */
 void manifest_check_together(const char *const *files, const struct manifest_objects *objects,
                              size_t file_count, struct manifest_problems *problems);

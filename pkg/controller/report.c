@@ -18,8 +18,6 @@
 #define BACKOFF_MIN_MS HOURS(1)
 #define BACKOFF_MAX_MS HOURS(32)
 
-#define OTHER_CLOCK_MS MINUTES(5) /* so much an issuer's clock may be ahead */
-
 static void objects_deinit(struct objects *objects)
 {
     for (size_t i = 0; i < objects->len; i++)
@@ -323,7 +321,7 @@ static void add_certificate(struct loading *loading, const struct certificate *c
         .not_before_ms = crt->status.not_before_ms,
         .not_after_ms = crt->status.not_after_ms,
         .renewal_time_ms = crt->status.renewal_time_ms,
-        .is_early = crt->status.not_before_ms > now_ms + OTHER_CLOCK_MS,
+        .is_early = time_is_to_come(crt->status.not_before_ms, now_ms),
         .is_issuing = issuing && issuing->status == CONDITION_TRUE,
         .issuing_message = issuing ? report_copy(report, issuing->message) : NULL,
         .attempts = crt->status.failed_issuance_attempts.value,
@@ -660,23 +658,17 @@ int report_load_leaves(struct store *store, const struct context *ctx, struct re
 
 /* --- manifests that were refused --- */
 
-static bool is_about(const struct manifest_problem *problem, const struct certificate_row *row)
+static const char *refusal_of_issuer(struct report *report, const struct certificate_row *row,
+                                     const struct manifest_problems *problems)
 {
     bool is_cluster = streq(row->issuer_kind, "ClusterIssuer");
     cleanup(xfree) char *issuer = xasprintf("%s %s%s%s", str_or(row->issuer_kind, ""),
                                             is_cluster ? "" : row->namespace, is_cluster ? "" : "/",
                                             str_or(row->issuer_name, ""));
-
-    return !problem->is_warning && streq(problem->object, issuer);
-}
-
-static const char *refusal_of_issuer(struct report *report, const struct certificate_row *row,
-                                     const struct manifest_problems *problems)
-{
     cleanup(buf_deinit) struct buf text = BUF(16 * 1024);
 
     for (size_t i = 0; i < problems->len; i++) {
-        if (!is_about(&problems->items[i], row))
+        if (problems->items[i].is_warning || !streq(problems->items[i].object, issuer))
             continue;
         manifest_problem_format(&problems->items[i], &text);
         return report_copy(report, buf_str(&text));

@@ -13,8 +13,8 @@
 #include "runtime/workqueue.h"
 
 struct reconcile_result {
-    int64_t
-        requeue_at_ms; /* wall clock; 0: only when something changes. Ends what an earlier run has said */
+    /* Wall clock; 0: only when something changes. Ends what an earlier run has said. */
+    int64_t requeue_at_ms;
 };
 /* Not later than `at_ms`. */
 static inline void reconcile_again_by(struct reconcile_result *result, int64_t at_ms)

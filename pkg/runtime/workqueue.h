@@ -8,7 +8,8 @@
  * within a lane, so that one tenant's thousand keys do not delay another's one.
  *
  * Waiting costs a timer: workqueue_add_at() takes wall time, and the queue looks at the wall clock at
- * least every 60 s, so that a suspended machine wakes up right, and one whose clock is set back waits no longer. Any thread.
+ * least every 60 s, so that a suspended machine wakes up right, and one whose clock is set back waits no
+ * longer. Any thread.
  */
 #ifndef RUNTIME_WORKQUEUE_H
 #define RUNTIME_WORKQUEUE_H

@@ -185,6 +185,15 @@ def test_a_certificate_is_told_that_the_manifest_of_its_issuer_was_refused(offli
     assert "issuerRefused" not in offline.status()["certificates"][0]
 
 
+def test_an_issuer_of_another_kind_is_pointed_at(offline):
+    offline.write("self.yaml", manifests.private_issuer("self", {"selfSigned": {}}))
+    offline.write("web.yaml", manifests.certificate("web", ["a.example.test"], "self"))
+    done, hint = offline.run_once(), "there is ClusterIssuer 'self': set spec.issuerRef.kind"
+    assert done.returncode == 1 and hint in done.stderr
+    assert offline.status()["certificates"][0]["issuerHint"] == hint
+    assert f"issuer: {hint}" in offline.command("status", "--dir", offline.folder).stdout
+
+
 def test_where_nothing_is_to_be_done_that_is_said(offline):
     """As where DIR/manifests was given in place of DIR."""
     offline.write("web.yaml.txt", CERTIFICATE)

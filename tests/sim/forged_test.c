@@ -7,17 +7,9 @@
 
 #define START AT("2026-01-01T00:00:00Z")
 
-/* An order in flight: its record is there and waits for the second name server. */
 static struct sim *in_flight(void)
 {
-    struct sim *sim = sim_new(START);
-
-    sim_apply(sim, SIM_ISSUER);
-    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
-    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
-    sim_advance(sim, SECONDS(30));
-    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
-    return sim;
+    return sim_new_in_flight(&(struct sim_options){.start_ms = START});
 }
 
 static void expect_issued(struct sim *sim)

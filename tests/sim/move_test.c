@@ -14,22 +14,9 @@ static void move(struct sim *sim, const char *url, const char *account)
     sim_patch(sim, "issuer/acme", patch);
 }
 
-/* Its record is there and waits for the second name server. */
-static struct sim *in_flight_with(const struct sim_options *options)
-{
-    struct sim *sim = sim_new_with(options);
-
-    sim_apply(sim, SIM_ISSUER);
-    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
-    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
-    sim_advance(sim, SECONDS(30));
-    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
-    return sim;
-}
-
 static struct sim *in_flight(void)
 {
-    return in_flight_with(&(struct sim_options){.start_ms = START});
+    return sim_new_in_flight(&(struct sim_options){.start_ms = START});
 }
 
 TEST(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once)
@@ -62,7 +49,7 @@ TEST(an_order_is_left_once_where_the_watches_are_late)
 {
     for (uint64_t seed = 1; seed <= 8; seed++) {
         struct sim_options options = {.start_ms = START, .seed = seed, .split_secrets = true};
-        struct sim *sim = in_flight_with(&options);
+        struct sim *sim = sim_new_in_flight(&options);
 
         move(sim, OTHER, "acme-account");
         sim_advance(sim, MINUTES(5));

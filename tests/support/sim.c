@@ -224,6 +224,18 @@ struct sim *sim_new(int64_t start_ms)
     return sim_new_with(&(struct sim_options){.start_ms = start_ms});
 }
 
+struct sim *sim_new_in_flight(const struct sim_options *options)
+{
+    struct sim *sim = sim_new_with(options);
+
+    sim_apply(sim, SIM_ISSUER);
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(2));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, SECONDS(30));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 1);
+    return sim;
+}
+
 static void remove_webroot(struct sim *sim)
 {
     static const char *const folders[] = {"/.well-known/acme-challenge", "/.well-known", ""};

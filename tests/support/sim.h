@@ -43,6 +43,8 @@ struct sim_options {
 };
 struct sim *sim_new(int64_t start_ms);
 struct sim *sim_new_with(const struct sim_options *options);
+/* With an order in flight for Certificate 'web': its record is there and waits for the second name server. */
+struct sim *sim_new_in_flight(const struct sim_options *options);
 void sim_free(struct sim *sim);
 
 /* Zones example.com, example.net and example.org are there; HTTP-01 reaches us for every name. */
