@@ -243,8 +243,8 @@ static void print_refused(const struct view *view)
         printf("%s\n", view->report->refused.items[i]);
 }
 
-/* What was refused may be what is looked for in vain. */
-static void print_problems(const struct view *view)
+/* What was refused may be what is looked for in vain: "manifests/web.yaml:7: Certificate default/web: ...". */
+static void add_refused_manifests(const struct view *view, struct strlist *to)
 {
     for (size_t i = 0; i < view->problems.len; i++) {
         cleanup(buf_deinit) struct buf line = BUF(64 * 1024);
@@ -252,8 +252,17 @@ static void print_problems(const struct view *view)
         if (view->problems.items[i].is_warning)
             continue;
         manifest_problem_format(&view->problems.items[i], &line);
-        printf("refused: %s\n", buf_str(&line));
+        strlist_add(to, buf_str(&line));
     }
+}
+
+static void print_refused_manifests(const struct view *view)
+{
+    cleanup(strlist_deinit) struct strlist lines = {};
+
+    add_refused_manifests(view, &lines);
+    for (size_t i = 0; i < lines.len; i++)
+        printf("refused: %s\n", lines.items[i]);
 }
 
 /* --- json and yaml --- */
@@ -347,6 +356,7 @@ static struct json *view_json(const struct view *view)
     struct json *map = json_new_map();
     struct json *certificates = json_new_list(), *issuers = json_new_list(),
                 *requests = json_new_list();
+    cleanup(strlist_deinit) struct strlist refused_manifests = {};
 
     for (size_t i = 0; i < view->report->certificate_count; i++)
         json_append(certificates, certificate_json(&view->report->certificates[i]));
@@ -359,6 +369,9 @@ static struct json *view_json(const struct view *view)
     json_set(map, "requests", requests);
     if (view->report->refused.len > 0)
         json_set(map, "refused", json_new_strlist(&view->report->refused));
+    add_refused_manifests(view, &refused_manifests);
+    if (refused_manifests.len > 0)
+        json_set(map, "refusedManifests", json_new_strlist(&refused_manifests));
     return map;
 }
 
@@ -373,7 +386,7 @@ static void print_view(const struct view *view, const char *format)
             print_table(view);
         print_issuers(view);
         print_requests(view);
-        print_problems(view);
+        print_refused_manifests(view);
         print_refused(view);
         return;
     }
@@ -469,7 +482,8 @@ static int exit_code_of(const struct report *report)
     return EXIT_OK;
 }
 
-static bool is_all_well(const struct report *report, const struct strlist *names, int64_t now_ms)
+/* What was asked for by name is there and fine: no manifest explains anything. */
+static bool is_answered(const struct report *report, const struct strlist *names, int64_t now_ms)
 {
     for (size_t i = 0; i < report->certificate_count; i++)
         if (!certificate_row_is_fine(&report->certificates[i], now_ms))
@@ -477,10 +491,10 @@ static bool is_all_well(const struct report *report, const struct strlist *names
     for (size_t i = 0; i < names->len; i++)
         if (!report_has(report, names->items[i]))
             return false;
-    return report->certificate_count > 0;
+    return names->len > 0;
 }
 
-/* The manifests of a folder, which are read only where that may explain something. */
+/* The manifests of a folder: what was refused is in no store. */
 static void read_manifests(const struct place *place, struct report *report, struct view *view)
 {
     cleanup(xfree) char *folder = xasprintf("%s/manifests", place->dir);
@@ -511,7 +525,7 @@ static int show(const struct place *place, const struct report_scope *scope, con
         return EXIT_STORE;
     view.is_terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     view.now_ms = context_now_ms(&ctx);
-    if (place->dir && !is_all_well(&report, &scope->names, view.now_ms))
+    if (place->dir && !is_answered(&report, &scope->names, view.now_ms))
         read_manifests(place, &report, &view);
     view.with_namespace = needs_namespace(&report, scope);
     print_view(&view, format);

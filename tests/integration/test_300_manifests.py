@@ -179,10 +179,17 @@ def test_a_certificate_is_told_that_the_manifest_of_its_issuer_was_refused(offli
     offline.write("other.yaml", CERTIFICATE.replace("dnsNames", "dnsName"))
     shown = offline.command("status", "--dir", offline.folder, "bad").stdout
     assert "refused: manifests/other.yaml:9: Certificate default/bad: spec.dnsName: unknown" in shown
+    files = {line.split(":")[0] for line in offline.status()["refusedManifests"]}
+    assert files == {"manifests/other.yaml", "manifests/self.yaml"}
     offline.remove("other.yaml")
+    assert words in offline.status()["refusedManifests"][0]
     offline.write("self.yaml", text % "selfSigned")
     assert offline.run_once().returncode == 0
     assert "issuerRefused" not in offline.status()["certificates"][0]
+    assert "refusedManifests" not in offline.status()
+    offline.write("other.yaml", CERTIFICATE.replace("dnsNames", "dnsName"))
+    assert "\nrefused: manifests/other.yaml:9: " in offline.command("status", "--dir", offline.folder).stdout
+    assert "refusedManifests" not in offline.status("web")
 
 
 def test_an_issuer_of_another_kind_is_pointed_at(offline):
