@@ -196,6 +196,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
     struct call *call = arg;
 
+    if (call->is_dropped)
+        return size * count;
     silence_heard(call);
     if (call->streaming)
         return take_stream(call, data, size * count);

@@ -40,6 +40,7 @@ struct call {
     bool in_head;
     int fault; /* why one of our callbacks ended the transfer: an err_code */
     bool repeated;
+    bool is_dropped; /* nobody wants what still comes */
 
     /* shared, under io's lock */
     struct cond changed;

@@ -99,13 +99,29 @@ static void give_back(struct io *io, struct call *call, int result, const struct
     cond_broadcast(&call->changed);
 }
 
+/* curl 7.88 keeps what a paused transfer has not delivered where other streams share its connection: through its
+ * end, curl_easy_reset() and curl_easy_cleanup(), and gives it to the next transfer of the handle that pauses. So it is
+ * asked for here and thrown away, and no transfer gets the handle of a stream. */
+static void end_stream(struct io *io, struct call *call)
+{
+    CURL *easy = call->easy;
+
+    call->is_dropped = true;
+    (void)curl_easy_pause(easy, CURLPAUSE_CONT); /* has never been sent: nothing to deliver */
+    (void)curl_multi_remove_handle(io->multi, easy);
+    call_undress(call);
+    curl_easy_cleanup(easy);
+}
+
 static void end_call(struct io *io, struct call *call, int result, const struct err *err)
 {
     CURL *easy = call->easy;
 
     heap_remove(&io->deadlines, &call->deadline);
     list_remove(&call->active);
-    if (easy) {
+    if (easy && call->streaming) {
+        end_stream(io, call);
+    } else if (easy) {
         (void)curl_multi_remove_handle(io->multi, easy); /* not in it: nothing to remove */
         call_undress(call);
         idle_put(io, easy);

@@ -304,6 +304,32 @@ def test_a_watcher_who_does_not_read_holds_up_nobody_else(user, console):
         assert names == [f"blob-{number}" for number in range(8)]
 
 
+def test_what_a_watcher_did_not_read_reaches_no_other_watch(user, console):
+    """A transfer that is given up while it makes the server wait leaves bytes behind in curl."""
+    text = "x" * 900_000
+    for number in range(6):
+        user.make(f"theirs-{number}", resource="secrets", stringData={"text": text})
+        user.make(f"ours-{number}", data={"text": text})
+
+    def open_unread(store, resource):
+        """Until more is there than is taken without a reader: what is asked for meanwhile shares its connection."""
+        store.open(resource, user.namespace)
+        for number in range(6):
+            store.object("get", "secrets", f"theirs-{number}", user.namespace)
+
+    with console(user.kubeconfig) as store:
+        store.synced("certificates", user.namespace)  # keeps the connection
+        for _ in range(3):
+            open_unread(store, "secrets")
+            store.do("close")
+            open_unread(store, "configmaps")
+            names, event = [], {}
+            while not event.get("initial_end"):
+                event = store.do("next")
+                names += [event["object"]["metadata"]["name"]] if event["type"] == "added" else []
+            assert sorted(names) == [COMES_BY_ITSELF, *(f"ours-{number}" for number in range(6))]
+
+
 def test_a_restart_of_the_api_server_and_of_etcd_loses_nothing(user, console):
     user.make("a", "b")
     with console(user.kubeconfig) as store:
