@@ -9,10 +9,14 @@
  *
  * A stream ends by itself after 5 to 10 minutes. It is taken for dead after 3 minutes without a byte:
  * bookmarks come each minute. One that ended at once and brought nothing is an error, so that who
- * watches backs off.
+ * watches backs off. One that brought nothing for so long follows from a version that is still to come, of a server
+ * whose etcd was restored: what it has in place of it is listed.
+ *
+ * A line without end is passed over: anybody who may write objects must not be able to end a watch.
  */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/random.h"
 #include "kube/store_private.h"
 
@@ -23,7 +27,7 @@
 #define STREAM_EXTRA_MS SECONDS(30)
 #define PAGE_TIMEOUT_MS MINUTES(1)
 #define TEXT_KEPT       (64 * 1024) /* of a buffer that a large event has made grow */
-enum { PAGE_ITEMS = 500, PAGE_SHRINKS = 8 };
+enum { PAGE_ITEMS = 500, PAGE_SHRINKS = 8, HEAD_MAX = 512 };
 
 struct kube_watch {
     struct store_watch watch;
@@ -44,6 +48,9 @@ struct kube_watch {
     int64_t opened_ms; /* monotonic */
     int64_t heard_ms;  /* monotonic: the latest byte */
     bool any_event;    /* from this stream */
+
+    char head[HEAD_MAX]; /* how the line begins that is passed over; "": none is */
+    bool lost_deletion;  /* by passing over its line: only a list can tell */
 };
 
 static struct kube_watch *watch_of(struct store_watch *watch)
@@ -88,6 +95,7 @@ static void stream_end(struct kube_watch *self)
     buf_deinit(&self->text);
     self->text = BUF_SECRET(LIMIT_KUBE_LINE);
     self->at = self->looked_to = 0;
+    self->head[0] = '\0';
 }
 
 static void watch_free(struct kube_watch *self)
@@ -162,9 +170,9 @@ static int ask_page_that_fits(struct kube_watch *self, const struct context *ctx
     for (;;) {
         int r = ask_page(self, ctx, ret, err);
 
-        if (r != ERR_TOO_LARGE || self->page_items < PAGE_SHRINKS)
+        if (r != ERR_TOO_LARGE || self->page_items == 1)
             return r;
-        self->page_items /= PAGE_SHRINKS;
+        self->page_items = self->page_items > PAGE_SHRINKS ? self->page_items / PAGE_SHRINKS : 1;
     }
 }
 
@@ -291,13 +299,19 @@ static int begin(struct kube_watch *self, const struct context *ctx, struct err 
 /* 0: another one is to be opened. */
 static int after_stream(struct kube_watch *self, struct err *err)
 {
-    bool at_once = !self->any_event && now_ms(self) - self->opened_ms < AT_ONCE_MS;
+    int64_t lived_ms = now_ms(self) - self->opened_ms;
+    bool at_once = !self->any_event && lived_ms < AT_ONCE_MS;
 
     stream_end(self);
     if (self->initial)
         return fail(self, ERR_UNAVAILABLE, "the server ended it before all objects were sent", err);
     if (at_once)
         return fail(self, ERR_UNAVAILABLE, "the server ended it at once", err);
+    if (!self->any_event && lived_ms >= DEAD_MS)
+        return fail(self, ERR_GONE, "the server has not come to the version that was seen last",
+                    err);
+    if (self->lost_deletion)
+        return fail(self, ERR_GONE, "a deletion was too long to be read", err);
     return 0;
 }
 
@@ -337,6 +351,49 @@ static void drop_read(struct kube_watch *self)
     self->looked_to = left;
 }
 
+/* What stands behind `name` in how a line begins; an object's name and namespace are the first that do. "?": nothing that
+ * a log should have. */
+static const char *word_of_head(const char *head, const char *name, struct buf *to)
+{
+    const char *at = strstr(head, name);
+    size_t len = at ? strspn(at + strlen(name), "abcdefghijklmnopqrstuvwxyz0123456789.:-") : 0;
+
+    if (len > 0 && at[strlen(name) + len] == '"')
+        buf_add(to, at + strlen(name), len);
+    else
+        buf_add_char(to, '?');
+    return buf_str(to);
+}
+
+/* The end of a line that was passed over. */
+static void tell_passed_over(struct kube_watch *self, const struct context *ctx)
+{
+    cleanup(buf_deinit) struct buf namespace = BUF(HEAD_MAX), name = BUF(HEAD_MAX);
+
+    log_warning(
+        ctx,
+        "watching %s: an event of more than %d MiB about '%s/%s' is passed over; make that object smaller, or "
+        "delete it",
+        self->resource->plural, LIMIT_KUBE_LINE / (1024 * 1024),
+        word_of_head(self->head, "\"namespace\":\"", &namespace),
+        word_of_head(self->head, "\"name\":\"", &name));
+    if (strstr(self->head, "\"type\":\"DELETED\""))
+        self->lost_deletion = true;
+    self->any_event = true;
+    self->head[0] = '\0';
+}
+
+/* No room is left for the rest of a line: only how it began is kept. */
+static void pass_over(struct kube_watch *self)
+{
+    if (str_empty(self->head)) {
+        memcpy(self->head, self->text.data, HEAD_MAX - 1);
+        self->head[HEAD_MAX - 1] = '\0';
+    }
+    buf_truncate(&self->text, 0);
+    self->looked_to = 0;
+}
+
 /* ERR_TIMEOUT and ERR_CANCELED are those of `ctx`; whatever else ends a stream is ERR_NOT_FOUND. */
 static int read_more(struct kube_watch *self, const struct context *ctx, struct err *err)
 {
@@ -345,10 +402,12 @@ static int read_more(struct kube_watch *self, const struct context *ctx, struct 
     int r;
 
     drop_read(self);
+    if (self->text.len >= LIMIT_KUBE_LINE)
+        pass_over(self);
     r = http_stream_read(self->stream, &soon, &self->text, err);
     if (r == 0)
         self->heard_ms = now_ms(self);
-    if (r == 0 || r == ERR_CANCELED || r == ERR_TOO_LARGE)
+    if (r == 0 || r == ERR_CANCELED)
         return r;
     if (r == ERR_TIMEOUT && context_remaining_ms(ctx, 1) <= 0)
         return r;
@@ -361,15 +420,22 @@ static int next_line(struct kube_watch *self, const struct context *ctx, const c
 {
     struct kube_about watching = about_watch(self);
 
-    while (!(*ret = find_line(self, ret_len))) {
-        int r = read_more(self, ctx, err);
+    for (;;) {
+        int r;
 
+        *ret = find_line(self, ret_len);
+        if (*ret && str_empty(self->head))
+            return 0;
+        if (*ret) {
+            tell_passed_over(self, ctx);
+            continue;
+        }
+        r = read_more(self, ctx, err);
         if (r == ERR_NOT_FOUND)
             return 0;
         if (r < 0)
             return kube_about_wrap(&watching, err);
     }
-    return 0;
 }
 
 /* --- events --- */

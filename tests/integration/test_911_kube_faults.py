@@ -283,6 +283,19 @@ def test_an_object_of_1_4_megabytes_is_written_read_and_watched(user, console):
         assert caught.value.code == "too large"
 
 
+def test_an_object_that_is_six_times_as_long_in_json_ends_no_watch(user, console):
+    """The server keeps it as protobuf, where '<' takes one byte."""
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "uid": "0", "name": "<" * 1_500_000}
+    metadata = {"name": "long", "ownerReferences": [owner]}
+    with console(user.kubeconfig) as store:
+        seen = store.synced("secrets", user.namespace)
+        user.kube.create("secrets", {"metadata": metadata}, user.namespace)
+        user.make("after", resource="secrets")
+        user.wait_in_step(seen, "secrets")
+        again = store.synced("secrets", user.namespace)
+        assert again.objects == seen.objects
+
+
 def test_a_watcher_who_does_not_read_holds_up_nobody_else(user, console):
     with console(user.kubeconfig) as store:
         store.open("certificates", user.namespace)

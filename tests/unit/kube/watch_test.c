@@ -266,6 +266,8 @@ TEST(a_page_that_is_too_large_is_asked_for_in_smaller_ones)
     static const struct fake_answer answers[] = {
         {400, "{'reason': 'BadRequest'}"},
         {.fails = ERR_TOO_LARGE},
+        {.fails = ERR_TOO_LARGE},
+        {.fails = ERR_TOO_LARGE},
         {200, "{'metadata': {'resourceVersion': '20'}, 'items': []}"},
         {}};
     struct store_watch *watch;
@@ -274,6 +276,7 @@ TEST(a_page_that_is_too_large_is_asked_for_in_smaller_ones)
     watch = watching(&secrets, NULL, NULL);
     expect(watch, "INITIAL 20");
     ASSERT_STREQ(fake_line(&api, 2), "GET /api/v1/secrets?limit=62");
+    ASSERT_STREQ(fake_line(&api, 4), "GET /api/v1/secrets?limit=1");
     store_watch_close(watch);
     finish();
 }
@@ -334,33 +337,48 @@ TEST(an_object_that_only_go_reads_is_an_event_as_any_other)
 }
 
 /* An event with `len` bytes of data, as the server writes it. */
-static char *event_of(size_t len)
+static char *event_of(const char *type, size_t len)
 {
     char *filler = xalloc(len + 1);
     char *text;
 
     memset(filler, 'x', len);
-    text = xasprintf("{'type': 'ADDED', 'object': {'metadata': {'name': 'a', 'resourceVersion':"
-                     " '8'}, 'data': {'k': '%s'}}}\n" EVENT("MODIFIED", "a", "9"),
-                     filler);
+    text = xasprintf(
+        "{'type':'%s','object':{'metadata':{'name':'a','namespace':'b','resourceVersion':'8'},"
+        "'data':{'k':'%s'}}}\n" EVENT("MODIFIED", "a", "9"),
+        type, filler);
     xfree(filler);
     return text;
 }
 
-TEST(a_line_may_be_long_but_not_without_end)
+TEST(a_line_may_be_long_and_one_without_end_is_passed_over)
 {
-    cleanup(xfree) char *three = event_of(3 * 1024 * 1024);
-    cleanup(xfree) char *five = event_of(5 * 1024 * 1024);
-    struct fake_answer answers[] = {{200, three}, {200, five}, {}};
+    cleanup(xfree) char *as_etcd_has_it = event_of("ADDED", 10 * 1024 * 1024);
+    cleanup(xfree) char *longer = event_of("MODIFIED", 40 * 1024 * 1024);
+    struct fake_answer answers[] = {
+        {200, as_etcd_has_it}, {200, longer}, {200, EVENT("MODIFIED", "a", "10")}, {}};
     struct store_watch *watch;
 
     start(answers);
     watch = watching(&certificates, NULL, "7");
     expect(watch, "ADDED a 8");
     expect(watch, "MODIFIED a 9");
+    expect(watch, "MODIFIED a 9"); /* the one before it was too long */
+    expect(watch, "MODIFIED a 10");
     store_watch_close(watch);
+    finish();
+}
+
+TEST(a_deletion_that_is_passed_over_is_found_by_a_list)
+{
+    cleanup(xfree) char *longer = event_of("DELETED", 20 * 1024 * 1024);
+    struct fake_answer answers[] = {{200, longer}, {}};
+    struct store_watch *watch;
+
+    start(answers);
     watch = watching(&certificates, NULL, "7");
-    expect_error(watch, ERR_TOO_LARGE, "watching certificates");
+    expect(watch, "MODIFIED a 9");
+    expect_error(watch, ERR_GONE, "a deletion was too long");
     store_watch_close(watch);
     finish();
 }
@@ -469,6 +487,19 @@ TEST(a_stream_without_a_byte_for_three_minutes_is_taken_for_dead)
     finish_over_connection();
 }
 
+TEST(a_stream_that_brings_nothing_for_three_minutes_is_begun_anew)
+{
+    static const struct peer_answer answers[] = {{PATH, HEAD, PEER_HOLDS}, {}};
+    struct store_watch *watch;
+
+    start_over_connection(answers);
+    watch = watching(&secrets, NULL, "1048"); /* of an etcd that was restored to 240 */
+    fake_clock_advance(&api.clock, MINUTES(3));
+    expect_error(watch, ERR_GONE, "has not come to the version");
+    store_watch_close(watch);
+    finish_over_connection();
+}
+
 TEST(a_watch_that_ran_into_the_callers_deadline_goes_on)
 {
     static const struct peer_answer answers[] = {{PATH, HEAD LINE_8, PEER_HOLDS}, {}};
@@ -501,8 +532,10 @@ RUN_TESTS(cmocka_unit_test(the_present_state_comes_in_the_stream_and_changes_fol
           cmocka_unit_test(a_watch_that_is_denied_says_so_at_once),
           cmocka_unit_test(objects_come_complete_and_without_owners_where_nobody_asks_for_them),
           cmocka_unit_test(an_object_that_only_go_reads_is_an_event_as_any_other),
-          cmocka_unit_test(a_line_may_be_long_but_not_without_end),
+          cmocka_unit_test(a_line_may_be_long_and_one_without_end_is_passed_over),
+          cmocka_unit_test(a_deletion_that_is_passed_over_is_found_by_a_list),
           cmocka_unit_test(a_view_becomes_parameters_and_a_smaller_answer),
           cmocka_unit_test(a_list_of_the_store_is_the_initial_state),
           cmocka_unit_test(a_stream_without_a_byte_for_three_minutes_is_taken_for_dead),
+          cmocka_unit_test(a_stream_that_brings_nothing_for_three_minutes_is_begun_anew),
           cmocka_unit_test(a_watch_that_ran_into_the_callers_deadline_goes_on));
