@@ -395,9 +395,16 @@ static int try(struct attempt *attempt, const struct context *ctx, struct http_r
 
 /* --- and another one? --- */
 
-static bool may_renew(struct attempt *attempt)
+/* Two files that are written one after the other do not belong together in between: nothing was sent then. */
+static bool pair_was_refused(const struct attempt *attempt, int r)
 {
-    if (attempt->status.http != 401 || attempt->renewed)
+    return r == ERR_INVALID && attempt->status.http == 0 && attempt->identity &&
+           kube_identity_tls(attempt->identity)->cert_pem;
+}
+
+static bool may_renew(struct attempt *attempt, int r)
+{
+    if (attempt->renewed || (attempt->status.http != 401 && !pair_was_refused(attempt, r)))
         return false;
     attempt->renewed = true;
     return kube_credentials_refuse(attempt->kube->credentials, attempt->identity);
@@ -423,7 +430,7 @@ static int64_t server_wait_ms(const struct attempt *attempt)
 /* How long to wait before the next try; -1: there is none. */
 static int64_t next_try_ms(struct attempt *attempt, int r)
 {
-    if (may_renew(attempt))
+    if (may_renew(attempt, r))
         return 0;
     if (wants_wait(attempt)) {
         attempt->waits++;
@@ -559,7 +566,7 @@ int kube_stream(struct kube *kube, const struct context *ctx, const struct kube_
     attempt.stream = true;
     if (r == 0)
         r = try_stream(&attempt, ctx, ret, err);
-    if (r < 0 && may_renew(&attempt))
+    if (r < 0 && may_renew(&attempt, r))
         r = try_stream(&attempt, ctx, ret, err);
     if (ret_status)
         *ret_status = attempt.status;

@@ -220,7 +220,8 @@ static int source_load(const struct source *source, char **ret, struct err *err)
     return 0;
 }
 
-/* Keeps what it has when there is nothing new to be had. */
+/* Keeps what it has when there is nothing new to be had. Where it has nothing, each call tries again: none may go out
+ * without the token, or to a server that the CA of the file does not vouch for. */
 static int source_refresh(struct source *source, int64_t now_ms, bool *ret_changed, struct err *err)
 {
     cleanup(xfree_secret) char *text = NULL;
@@ -229,9 +230,11 @@ static int source_refresh(struct source *source, int64_t now_ms, bool *ret_chang
     if (now_ms < source->due_ms)
         return 0;
     r = source_load(source, &text, err);
+    if (r < 0 && !source->text)
+        return r;
     source->due_ms = now_ms + (r < 0 ? RETRY_MS : source->period_ms);
     if (r < 0)
-        return source->text ? 0 : r;
+        return 0;
     if (streq(text, source->text))
         return 0;
     xfree_secret(source->text);

@@ -108,8 +108,28 @@ TEST(a_refused_token_is_dropped_and_read_at_once)
     expect_authorization(credentials, "Bearer two");
     ASSERT_EQ(remove(token_path), 0);
     ASSERT_TRUE(refuse_current(credentials));
-    ASSERT_ERR(ERR_NOT_FOUND, kube_credentials_get(credentials, &ctx, &identity, &err));
-    ASSERT_CONTAINS(err.text, "authenticating to the API server: reading the token");
+    for (int i = 0; i < 2; i++) { /* no call goes out without one */
+        ASSERT_ERR(ERR_NOT_FOUND, kube_credentials_get(credentials, &ctx, &identity, &err));
+        ASSERT_CONTAINS(err.text, "authenticating to the API server: reading the token");
+    }
+    folder_put("token", "three");
+    expect_authorization(credentials, "Bearer three");
+}
+
+TEST(no_server_is_trusted_while_the_ca_cannot_be_read)
+{
+    cleanup(xfree) char *path = folder_path("ca");
+    cleanup(kube_credentials_free) struct kube_credentials *credentials = NULL;
+    cleanup(kube_identity_unref) const struct kube_identity *identity = NULL;
+    struct err err = {};
+
+    config.cluster.certificate_authority = path;
+    credentials = token_credentials("one");
+    for (int i = 0; i < 2; i++)
+        ASSERT_ERR(ERR_NOT_FOUND, kube_credentials_get(credentials, &ctx, &identity, &err));
+    folder_put("ca", "CA one\n");
+    ASSERT_OK(kube_credentials_get(credentials, &ctx, &identity, &err));
+    ASSERT_STREQ(kube_identity_tls(identity)->ca_pem, "CA one");
 }
 
 TEST(what_somebody_else_has_renewed_is_not_dropped_again)
@@ -395,6 +415,7 @@ TEST(a_plugin_without_end_is_ended_in_time)
 RUN_TESTS(T(a_token_file_is_read_again_after_a_minute),
           T(a_token_stays_while_its_file_cannot_be_read),
           T(a_refused_token_is_dropped_and_read_at_once),
+          T(no_server_is_trusted_while_the_ca_cannot_be_read),
           T(what_somebody_else_has_renewed_is_not_dropped_again),
           T(a_token_of_the_kubeconfig_cannot_be_renewed), T(a_password_is_sent_as_basic),
           T(certificates_come_from_files_or_data_and_files_are_looked_at_every_5_minutes),
