@@ -40,15 +40,24 @@ static void observe_kube(void *arg, const struct kube_observation *observation)
     rest_metrics_count(self->engine.metrics, &call);
 }
 
-static int open_store(struct controller_run *self, struct http **ret_http, struct store **ret,
-                      struct err *err)
+static bool may_write(void *arg)
+{
+    const struct controller_run *self = arg;
+
+    return !self->elector || elector_is_leader(self->elector);
+}
+
+static int open_store(struct controller_run *self, bool for_lease, struct http **ret_http,
+                      struct store **ret, struct err *err)
 {
     struct http_options http = {.user_agent = USER_AGENT};
     struct store_kube_options options = {.config = self->config,
                                          .clock = self->engine.ctx.clock,
                                          .instance = self->instance,
                                          .observe = observe_kube,
-                                         .observe_arg = self};
+                                         .observe_arg = self,
+                                         .may_write = for_lease ? NULL : may_write,
+                                         .may_write_arg = self};
     int r = http_new(&http, ret_http, err);
 
     if (r < 0)
@@ -59,11 +68,11 @@ static int open_store(struct controller_run *self, struct http **ret_http, struc
 
 static int open_stores(struct controller_run *self, struct err *err)
 {
-    int r = open_store(self, &self->api, &self->engine.store, err);
+    int r = open_store(self, false, &self->api, &self->engine.store, err);
 
     if (r < 0 || !self->flags.leader_elect)
         return r;
-    return open_store(self, &self->lease_api, &self->lease_store, err);
+    return open_store(self, true, &self->lease_api, &self->lease_store, err);
 }
 
 /* --- Lease --- */

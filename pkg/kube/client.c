@@ -378,6 +378,17 @@ static int send(struct attempt *attempt, const struct context *ctx,
     return r;
 }
 
+/* A process that was paused goes on with what it was about to do, while another one works. */
+static int check_may_write(const struct attempt *attempt, struct err *err)
+{
+    const struct kube_options *options = &attempt->kube->options;
+
+    if (!attempt->call->is_write || !options->may_write ||
+        options->may_write(options->may_write_arg))
+        return 0;
+    return err_set(err, ERR_CANCELED, "another process may be writing by now");
+}
+
 static int try(struct attempt *attempt, const struct context *ctx, struct http_response *ret,
                struct err *err)
 {
@@ -386,6 +397,8 @@ static int try(struct attempt *attempt, const struct context *ctx, struct http_r
 
     attempt->status = (struct kube_status){};
     r = dress(attempt, ctx, &request, err);
+    if (r == 0)
+        r = check_may_write(attempt, err);
     if (r == 0)
         r = explain(attempt, send(attempt, ctx, &request, ret, err), err);
     if (r < 0)

@@ -40,6 +40,9 @@ struct kube_options { /* all of it must outlive the client */
     void *wait_arg;
     kube_observe_fn *observe; /* on the thread that calls; must be short; NULL: nobody counts */
     void *observe_arg;
+    /* Asked before each try of a call that `is_write`; else ERR_CANCELED. Any thread; NULL: always. */
+    bool (*may_write)(void *arg);
+    void *may_write_arg;
 };
 
 struct kube *kube_new(const struct kube_options *options);
@@ -61,6 +64,7 @@ struct kube_call {
     const char *accept;                        /* NULL: JSON */
     const char *content_type;                  /* of the body; NULL: JSON */
     const struct json *body;                   /* NULL: none */
+    bool is_write;                             /* kube_options.may_write */
     bool repeatable; /* doing it twice is as good as once: a lost answer is no reason to give up */
     size_t max_body; /* of the answer; 0: LIMIT_KUBE_BODY */
     int64_t timeout_ms; /* of each try, of a whole stream; 0: 30 s */

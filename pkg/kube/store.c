@@ -24,6 +24,7 @@ static struct kube_call call_new(const char *doing, const char *verb, const char
                   .namespace = key->namespace,
                   .name = key->name},
         .method = method,
+        .is_write = !streq(method, "GET"),
         .repeatable = true,
     };
 }
@@ -370,7 +371,9 @@ int store_kube_open(const struct store_kube_options *options, struct store **ret
                                                  .wait = options->wait,
                                                  .wait_arg = options->wait_arg,
                                                  .observe = options->observe,
-                                                 .observe_arg = options->observe_arg});
+                                                 .observe_arg = options->observe_arg,
+                                                 .may_write = options->may_write,
+                                                 .may_write_arg = options->may_write_arg});
     r = start_notes(self, options, err);
     if (r < 0)
         return r;

@@ -30,8 +30,10 @@ struct store_kube_options { /* all of it must outlive the store */
     int (*wait)(void *arg, const struct context *ctx, int64_t wait_ms, struct err *err);
     void *wait_arg;
     bool notes_by_hand;
-    kube_observe_fn *observe; /* as kube_options has it */
+    kube_observe_fn *observe; /* as kube_options has it, like the next; events are no writes */
     void *observe_arg;
+    bool (*may_write)(void *arg);
+    void *may_write_arg;
 };
 
 /* Connects nothing yet. ERR_INVALID: no server is named. */

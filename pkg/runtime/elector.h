@@ -8,7 +8,8 @@
  *
  * The rules are client-go's, because cert-manager's controller may be the other one during a migration,
  * but for one point: we also stop when the Lease that others see has run out, whatever the deadline says.
- * Nothing fences a paused process off: each write must be safe under two leaders for a moment.
+ * Who writes asks elector_is_leader() before (kube_options.may_write), but nothing fences off a process that is paused
+ * behind that: each write must be safe under two leaders for a moment.
  *
  * The elector has one thread, on which its callbacks run; they must be short, because renewals wait for
  * them, and must not stop the elector. elector_is_leader(), elector_is_healthy() and elector_holder(): any thread.

@@ -260,6 +260,33 @@ TEST(writes_may_be_strict_and_dry)
     finish();
 }
 
+static bool says(void *arg)
+{
+    const bool *may = arg;
+
+    return *may;
+}
+
+TEST(who_may_not_write_any_more_still_reads)
+{
+    static const struct fake_answer answers[] = {{200, OBJECT}, {200, OBJECT}, {}};
+    cleanup(json_unref) struct json *object = fake_json(OBJECT);
+    cleanup(json_unref) struct json *ret = NULL;
+    struct err err = {};
+    bool may = true;
+
+    start_with(answers, (struct store_kube_options){.may_write = says, .may_write_arg = &may});
+    ASSERT_OK(store_update(store, &api.ctx, &secrets, STORE_OBJECT, NULL, object, NULL, &err));
+    may = false;
+    ASSERT_ERR(ERR_CANCELED,
+               store_update(store, &api.ctx, &secrets, STORE_OBJECT, NULL, object, NULL, &err));
+    ASSERT_ERR(ERR_CANCELED, store_delete(store, &api.ctx, &secrets, &web_tls, NULL, &err));
+    ASSERT_CONTAINS(err.text, "another process may be writing");
+    ASSERT_OK(store_get(store, &api.ctx, &secrets, &web_tls, &ret, &err));
+    ASSERT_EQ(api.count, 2);
+    finish();
+}
+
 TEST(a_long_manager_is_cut)
 {
     static const struct fake_answer answers[] = {{200, OBJECT}, {}};
@@ -321,6 +348,8 @@ RUN_TESTS(cmocka_unit_test(a_config_without_a_server_is_refused),
           cmocka_unit_test(update_puts_the_object_or_its_status_on_a_version),
           cmocka_unit_test(a_patch_carries_its_precondition),
           cmocka_unit_test(delete_is_in_the_background_and_carries_its_precondition),
-          cmocka_unit_test(writes_may_be_strict_and_dry), cmocka_unit_test(a_long_manager_is_cut),
+          cmocka_unit_test(writes_may_be_strict_and_dry),
+          cmocka_unit_test(who_may_not_write_any_more_still_reads),
+          cmocka_unit_test(a_long_manager_is_cut),
           cmocka_unit_test(what_the_server_would_call_a_500_is_not_sent),
           cmocka_unit_test(an_answer_that_is_no_object_is_an_error));
