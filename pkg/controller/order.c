@@ -204,7 +204,45 @@ static int follow(struct order_run *run, const struct tally *tally, struct err *
     }
 }
 
-/* --- of another CA --- */
+/* --- left, with nothing failed --- */
+
+/* The Challenges of it take back what they have presented. */
+static int leave(struct order_run *run, enum event_type type, const struct object *request,
+                 const char *text, struct err *err)
+{
+    int r = write_delete_once(run->self, run->ctx, &run->order->object, err);
+
+    if (r == ERR_NOT_FOUND)
+        return 0; /* told when it went */
+    if (r == 0)
+        event(run->self, run->ctx, request, type, "OrderLeft", "%s", text);
+    return r;
+}
+
+/* The request, when it needs no Order any more although this one goes on: the Issuer was of another type meanwhile. */
+static const struct object *ended_request(struct order_run *run)
+{
+    cleanup(object_unref) const struct object *request = NULL;
+    struct err ignored = {};
+
+    if (!order_is_left_alone(run->self, run->order))
+        request = request_of_order(run->self, run->order, &ignored);
+    return request && request_has_ended(request) ? take(request) : NULL;
+}
+
+/* The Order's own certificate may be what has ended it, and the cache behind. */
+static int leave_ended(struct order_run *run, const struct object *request, struct err *err)
+{
+    const char *text = arena_printf(run->arena,
+                                    "%s '%s' has ended without its order '%.300s', which is left",
+                                    request->kind->resource.kind, request->metadata.name,
+                                    str_or(run->order->status.url, run->key->name));
+    int r = order_read(run, err);
+
+    if (r == ERR_NOT_FOUND || (r == 0 && run->live->status.state != run->status.state))
+        return 0; /* its change wakes us */
+    return r < 0 ? r : leave(run, EVENT_NORMAL, request, text, err);
+}
 
 /* The request's first Order is left at once, and a later one when it is as old as the request was before it, or when
  * somebody asks for it: an Issuer that goes to and fro must not have orders made without a pause. */
@@ -216,9 +254,9 @@ static int64_t leave_at_ms(const struct order_run *run)
     return made_ms + (before_ms < LEAVE_LATE_MS ? before_ms : LEAVE_LATE_MS);
 }
 
-/* Its CA does not know the account that the Issuer has by now. Nothing has failed: the request makes another Order,
- * which is placed at the other CA, and the Challenges of this one take back what they have presented. */
-static int leave(struct order_run *run, struct err *err)
+/* Its CA does not know the account that the Issuer has by now. The request makes another Order, which is placed at
+ * the other CA. */
+static int leave_other_ca(struct order_run *run, struct err *err)
 {
     cleanup(xfree) char *account = acme_client_account(run->client);
     const char *text = arena_printf(
@@ -227,7 +265,6 @@ static int leave(struct order_run *run, struct err *err)
         issuer_reference_kind(&run->order->spec.issuer_ref), run->issuer->object.metadata.name,
         str_or(account, ""), run->order->status.url);
     int64_t at_ms = leave_at_ms(run);
-    int r;
 
     if (context_now_ms(run->ctx) < at_ms &&
         !request_asks_again(run->request, &run->order->object)) {
@@ -235,12 +272,7 @@ static int leave(struct order_run *run, struct err *err)
         run->result->requeue_at_ms = at_ms;
         return order_save(run, err);
     }
-    r = write_delete_once(run->self, run->ctx, &run->order->object, err);
-    if (r == ERR_NOT_FOUND)
-        return 0; /* told when it went */
-    if (r == 0)
-        event(run->self, run->ctx, run->request, EVENT_WARNING, "OrderLeft", "%s", text);
-    return r;
+    return leave(run, EVENT_WARNING, run->request, text, err);
 }
 
 /* --- the reconciler --- */
@@ -296,7 +328,7 @@ static int advance(struct order_run *run, struct err *err)
     if (r < 0)
         return r;
     if (r == 0)
-        return leave(run, err);
+        return leave_other_ca(run, err);
     if (request_asks_again(run->request, &run->order->object))
         return order_take_retry(run, err);
     order_find_ours(run);
@@ -317,10 +349,14 @@ static int advance(struct order_run *run, struct err *err)
 static int reconcile(struct order_run *run, struct err *err)
 {
     cleanup(acme_client_unref) struct acme_client *client = NULL;
+    cleanup(object_unref) const struct object *ended = NULL;
 
     if (state_is_failed(run->status.state) ||
         (run->status.state == STATE_VALID && run->facts->has_certificate))
         return drop_challenges(run, err);
+    ended = ended_request(run);
+    if (ended)
+        return leave_ended(run, ended, err);
     if (!run->issuer || !run->issuer->spec.acme) {
         run->status.reason = arena_printf(run->arena, "Referenced %s '%s' %s",
                                           issuer_reference_kind(&run->order->spec.issuer_ref),

@@ -407,9 +407,6 @@ static int check_is_the_only_one(struct order_run *run, struct err *err)
 
     if (r < 0)
         return r;
-    if (request_has_ended(request))
-        return err_set(err, ERR_DENIED, "the Order's %s '%s' has ended", kind,
-                       request->metadata.name);
     cache_by_index(run->self->caches.orders, INDEX_OWNER, request->metadata.uid, &orders);
     for (size_t i = 0; i < orders.len; i++) {
         const struct order *other = &((const struct order_facts *)orders.items[i])->order;

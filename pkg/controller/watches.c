@@ -3,7 +3,8 @@
  *
  *   Certificate         itself; the others that name the same Secret
  *   CertificateRequest  itself; its Certificate
- *   CertificateSigningRequest  itself; with its approval, Orders that name it
+ *   CertificateSigningRequest  itself
+ *   Either request      with its approval and its end, Orders that name it
  *   Order               itself; its request of either kind; that one's Certificate (it shows what is waited
  *                       for)
  *   Challenge           itself; its Order
@@ -179,12 +180,14 @@ static void certificate_changed(void *self, const struct key *key, const void *b
     wake_rivals(&wake, key, new);
 }
 
-/* An Order that somebody made before the approval has been waiting for it, and holds up ours. */
+/* An Order that somebody made before the approval has been waiting for it, and holds up ours. One that goes on when
+ * its request has ended is left. */
 static void wake_orders(const struct wake *wake, const void *before, const void *after)
 {
     if (!after || !request_is_approved(after))
         return;
-    if (!before || !request_is_approved(before) || request_asks_again(after, before))
+    if (!before || !request_is_approved(before) || request_asks_again(after, before) ||
+        (request_has_ended(after) && !request_has_ended(before)))
         add_index(wake, LANE_ORDERS, wake->self->caches.orders, INDEX_OWNER,
                   ((const struct object *)after)->metadata.uid);
 }
@@ -207,9 +210,8 @@ static void signing_request_changed(void *self, const struct key *key, const voi
 {
     struct wake wake = wake_of(self, initial);
 
-    if (!after || !signing_request_is_open(after))
-        return;
-    add(&wake, LANE_SIGNING_REQUESTS, key->namespace, key->name);
+    if (after && signing_request_is_open(after))
+        add(&wake, LANE_SIGNING_REQUESTS, key->namespace, key->name);
     wake_orders(&wake, before, after);
 }
 

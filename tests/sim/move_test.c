@@ -82,6 +82,40 @@ TEST(a_record_is_taken_back_where_the_issuer_has_no_solver_for_it_any_more)
     }
 }
 
+/* Signed by what the Issuer was meanwhile: of the order nobody would have the certificate. */
+TEST(an_order_is_left_when_its_request_was_signed_by_something_else)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct sim_options options = {.start_ms = START, .seed = seed, .split_secrets = seed > 1};
+        struct sim *sim = sim_new_in_flight(&options);
+
+        sim_patch(sim, "issuer/acme", "{spec: {acme: null, selfSigned: {}}}");
+        sim_advance(sim, MINUTES(1));
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_EQ(sim_count(sim, "order"), 0);
+        ASSERT_EQ(sim_count(sim, "challenge"), 0);
+        ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+        ASSERT_EQ(sim_times_told(sim, "certificaterequest/web-1", "OrderLeft"), 1);
+        sim_apply(sim, SIM_ISSUER);
+        sim_advance(sim, MINUTES(10));
+        ASSERT_EQ(sim_orders_finalized(sim), 0);
+        ASSERT_EQ(sim_orders_placed(sim), 1);
+        sim_free(sim);
+    }
+}
+
+TEST(an_order_whose_request_ended_while_we_were_away_is_left)
+{
+    struct sim *sim = in_flight();
+
+    sim_set_condition(sim, "certificaterequest/web-1", "Ready", "False", "Failed", "by somebody");
+    sim_restart(sim);
+    sim_advance(sim, SECONDS(10));
+    ASSERT_TRUE(sim_has_event(sim, "certificaterequest/web-1", "OrderLeft"));
+    ASSERT_EQ(fake_dns_count(sim_dns(sim)), 0);
+    sim_free(sim);
+}
+
 TEST(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders)
 {
     struct sim *sim = in_flight();
@@ -134,5 +168,7 @@ TEST(an_issuer_that_is_of_another_type_by_now_keeps_no_account_key)
 RUN_TESTS(cmocka_unit_test(an_order_at_the_ca_before_is_left_and_made_at_the_new_one_at_once),
           cmocka_unit_test(an_order_is_left_once_where_the_watches_are_late),
           cmocka_unit_test(a_record_is_taken_back_where_the_issuer_has_no_solver_for_it_any_more),
+          cmocka_unit_test(an_order_is_left_when_its_request_was_signed_by_something_else),
+          cmocka_unit_test(an_order_whose_request_ended_while_we_were_away_is_left),
           cmocka_unit_test(an_issuer_that_goes_to_and_fro_makes_no_storm_of_orders),
           cmocka_unit_test(an_issuer_that_is_of_another_type_by_now_keeps_no_account_key));

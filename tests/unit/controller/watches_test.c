@@ -383,8 +383,37 @@ TEST(an_order_wakes_its_signing_request_and_an_approval_the_order)
     ASSERT_STREQ(again, "");
 }
 
+TEST(the_end_of_a_request_wakes_its_order)
+{
+    static const char *const ends[] = {
+        APPROVED ", \"certificate\": \"Y2VydA==\"",
+        "\"conditions\": [{\"type\": \"Approved\", \"status\": \"True\"}, {\"type\": \"Failed\", "
+        "\"status\": \"True\"}]",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        cleanup(bed_deinit) struct bed bed = {};
+        cleanup(xfree) char *text = xasprintf(SIGNING_AT("4", "web", ACME, "", "%s"), ends[i]);
+        cleanup(xfree) char *orders = NULL, *requests = NULL;
+        struct cache_source *source;
+
+        CASE(ends[i]);
+        bed_init(&bed);
+        source = synced(bed.controllers.caches.signing_requests);
+        tell(source, SIGNING("web", ACME, "", APPROVED));
+        tell(bed.orders, OBJECT("Order", "a", "web-1", OWNER("CertificateSigningRequest", "web")));
+        xfree(woken(&bed, LANE_ORDERS));
+        tell(source, text);
+        orders = woken(&bed, LANE_ORDERS);
+        ASSERT_STREQ(orders, "web-1");
+        requests = woken(&bed, LANE_SIGNING_REQUESTS);
+        ASSERT_STREQ(requests, "");
+    }
+}
+
 RUN_TESTS(cmocka_unit_test(what_a_signing_request_waits_for_wakes_it),
           cmocka_unit_test(an_order_wakes_its_signing_request_and_an_approval_the_order),
+          cmocka_unit_test(the_end_of_a_request_wakes_its_order),
           cmocka_unit_test(an_order_that_is_older_than_our_work_is_in_doubt),
           cmocka_unit_test(a_solvers_secret_is_kept_as_long_as_the_cache_shows_it),
           cmocka_unit_test(a_solvers_secret_is_not_kept_when_its_issuer_names_it_no_more));
