@@ -1047,6 +1047,45 @@ TEST(what_a_challenge_waits_for_and_until_when_stands_in_the_certificate)
     sim_free(sim);
 }
 
+/* Each begins with a look at the authorization; the Order has had one, too. */
+static int presentations(struct sim *sim)
+{
+    return fake_ca_requests(sim_ca(sim), "authz") - 1;
+}
+
+/* Nothing that we write ourselves wakes it (users.md A.1, row 8). */
+TEST(a_presentation_that_has_failed_is_tried_again_by_back_off_alone)
+{
+    static const enum fake_dns_mode modes[] = {FAKE_DNS_SERVFAIL, FAKE_DNS_REFUSES};
+
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+        struct sim *sim = sim_with_issuer();
+
+        fake_dns_set_mode(sim_dns(sim), "example.net", modes[i]);
+        sim_apply(sim, SIM_CERTIFICATE("bad", "[www.example.net]", ""));
+        sim_advance(sim, SECONDS(4));
+        ASSERT_TRUE(sim_has_event(sim, sim_only(sim, "challenge"), "PresentError"));
+        ASSERT_EQ(presentations(sim), 1);
+        sim_advance(sim, SECONDS(10)); /* after 5 s; the next one after 10 s more */
+        ASSERT_EQ(presentations(sim), 2);
+        sim_free(sim);
+    }
+}
+
+TEST(an_edit_of_the_issuer_ends_the_back_off_of_a_presentation)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_dns_set_mode(sim_dns(sim), "example.net", FAKE_DNS_REFUSES);
+    sim_apply(sim, SIM_CERTIFICATE("bad", "[www.example.net]", ""));
+    sim_advance(sim, SECONDS(1));
+    ASSERT_EQ(presentations(sim), 1);
+    sim_patch(sim, "issuer/acme", "{spec: {acme: {preferredChain: other}}}");
+    sim_advance(sim, SECONDS(1));
+    ASSERT_EQ(presentations(sim), 2);
+    sim_free(sim);
+}
+
 static const char issuer_elsewhere[] =
     "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: acme, namespace: elsewhere}\n"
     "spec:\n  acme:\n    server: " FAKE_CA_DIRECTORY
@@ -1635,6 +1674,8 @@ TEST(a_conflict_at_any_write_of_an_issuance_leaves_nothing_behind)
 RUN_TESTS(
     cmocka_unit_test(who_asks_for_another_try_does_not_wait_for_the_end_of_a_pause),
     cmocka_unit_test(what_a_challenge_waits_for_and_until_when_stands_in_the_certificate),
+    cmocka_unit_test(a_presentation_that_has_failed_is_tried_again_by_back_off_alone),
+    cmocka_unit_test(an_edit_of_the_issuer_ends_the_back_off_of_a_presentation),
     cmocka_unit_test(a_conflict_at_any_write_of_an_issuance_leaves_nothing_behind),
     cmocka_unit_test(a_denied_request_is_a_failure_that_is_tried_again),
     cmocka_unit_test(nothing_is_ordered_before_somebody_has_approved),
