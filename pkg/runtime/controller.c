@@ -21,11 +21,15 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "base/str.h"
 #include "base/timetext.h"
 #include "runtime/loop.h"
 
-#define BUSY_RETRY_MS 250 /* a fair share is free again about as soon as a call ends */
+/* A fair share is free again about as soon as a call ends. The more often it was not, the longer calls last there:
+ * looking in vain costs all others time. */
+#define BUSY_MIN_MS 250
+#define BUSY_MAX_MS SECONDS(10)
 
 static const struct metric_family sync_calls = {
     .name = "certmanager_controller_sync_call_count",
@@ -73,10 +77,21 @@ static const struct answer *answer_to(const struct err *err, int64_t now_ms)
     return &failure;
 }
 
+/* Doubled each time in a row; and up to a quarter more, for who was turned away together should not come back so. */
+static int64_t busy_wait_ms(unsigned in_a_row)
+{
+    int64_t wait_ms = BUSY_MIN_MS;
+
+    for (unsigned i = 1; i < in_a_row && wait_ms < BUSY_MAX_MS; i++)
+        wait_ms *= 2;
+    wait_ms = wait_ms < BUSY_MAX_MS ? wait_ms : BUSY_MAX_MS;
+    return wait_ms + (int64_t)random_below((uint64_t)wait_ms / 4 + 1);
+}
+
 static int64_t come_back(struct loop *loop, const struct work *work, const struct answer *answer,
                          const struct err *err, int64_t now_ms)
 {
-    int64_t at_ms = answer->comeback == SOON ? now_ms + BUSY_RETRY_MS : err->retry_at_ms;
+    int64_t at_ms = answer->comeback == SOON ? now_ms + busy_wait_ms(work->busy) : err->retry_at_ms;
 
     if (answer->comeback == AFTER_BACKOFF)
         return workqueue_add_failed(loop->queue, work->lane, &work->key);
@@ -150,7 +165,7 @@ static struct context run_context(struct loop *loop, const struct context *paren
     return ctx;
 }
 
-static void run(struct loop *loop, const struct context *parent, const struct work *work)
+static void run(struct loop *loop, const struct context *parent, struct work *work)
 {
     const struct controller *controller = &loop->controllers[work->lane];
     char object[OBJECT_TEXT_MAX];
@@ -165,6 +180,7 @@ static void run(struct loop *loop, const struct context *parent, const struct wo
     r = controller->reconcile(controller->self, &ctx, &work->key, &result, &err);
     took_ms = clock_monotonic_ms(ctx.clock) - began_ms;
     err.code = r;
+    work->busy = r == ERR_BUSY ? work->busy + 1 : 0;
     outcome = r == 0 ? succeeded(loop, work, &result) : failed(loop, &ctx, work, &err);
     loop_metrics_count(loop, work->lane, outcome, took_ms);
 }

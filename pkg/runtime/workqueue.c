@@ -29,6 +29,9 @@
 /* Highest first. */
 static const int bands[] = {PRIORITY_NORMAL, PRIORITY_INITIAL};
 enum { BAND_COUNT = ARRAY_LEN(bands), BAND_NONE = BAND_COUNT };
+/* The highest band's turns in a row: keys that fail and come back may fill it for ever, and others wait for their first
+ * look after a restart. */
+enum { HIGHEST_IN_A_ROW = 3 };
 
 enum item_state { ITEM_IDLE, ITEM_READY, ITEM_IN_WORK };
 
@@ -78,6 +81,7 @@ struct workqueue {
     struct lane *lanes;
     size_t lane_count;
     size_t next_lane[BAND_COUNT]; /* whose turn it is */
+    unsigned highest_in_a_row;    /* how often the highest band has just had its turn */
     struct heap timers;
     int64_t wall_ahead_ms; /* of the monotonic clock, at the last look */
     size_t ready, in_work;
@@ -548,19 +552,28 @@ static struct work *give(struct workqueue *queue, struct lane *lane, size_t band
     return &item->work;
 }
 
+static struct work *take_from(struct workqueue *queue, size_t band)
+{
+    struct lane *lane = lane_whose_turn_it_is(queue, band);
+
+    if (!lane)
+        return NULL;
+    queue->highest_in_a_row = band == 0 ? queue->highest_in_a_row + 1 : 0;
+    return give(queue, lane, band);
+}
+
 static struct work *take_due(struct workqueue *queue)
 {
-    struct lane *lane;
+    struct work *work = NULL;
+    size_t first;
 
     if (queue->closed)
         return NULL;
     fire_timers(queue);
-    for (size_t band = 0; band < BAND_COUNT; band++) {
-        lane = lane_whose_turn_it_is(queue, band);
-        if (lane)
-            return give(queue, lane, band);
-    }
-    return NULL;
+    first = queue->highest_in_a_row >= HIGHEST_IN_A_ROW ? 1 : 0;
+    for (size_t i = 0; i < BAND_COUNT && !work; i++)
+        work = take_from(queue, (first + i) % BAND_COUNT);
+    return work;
 }
 
 struct work *workqueue_try_get(struct workqueue *queue)

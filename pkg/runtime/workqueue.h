@@ -4,8 +4,8 @@
  * The contract of client-go's workqueue (kubernetes.md 6): a key is in no two workers at once; a key
  * added while it runs is run once more; adding a waiting key again changes nothing, except that a
  * higher priority or an earlier time wins. It owns no thread. Lanes have a cap of keys in work
- * (--concurrent-workers); among what is ready, higher priority goes first, then namespaces take turns
- * within a lane, so that one tenant's thousand keys do not delay another's one.
+ * (--concurrent-workers); among what is ready, higher priority goes first, but for every fourth turn, then
+ * namespaces take turns within a lane, so that one tenant's thousand keys do not delay another's one.
  *
  * Waiting costs a timer: workqueue_add_at() takes wall time, and the queue looks at the wall clock at
  * least every 60 s, so that a suspended machine wakes up right, and one whose clock is set back waits no
@@ -23,6 +23,7 @@ struct work { /* a key in work; belongs to the queue until workqueue_done() */
     unsigned lane;
     struct key key;
     unsigned failures; /* in a row, before this run */
+    unsigned busy;     /* runs in a row that found a share used up; the loop counts */
 };
 struct lane_options {
     const char *name;

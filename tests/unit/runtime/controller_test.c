@@ -184,7 +184,6 @@ TEST(every_error_has_its_answer)
         {"unavailable with a time", ERR_UNAVAILABLE, HOURS(1), SECONDS(5), LOG_ERROR, true, true},
         {"canceled", ERR_CANCELED, 0, SECONDS(5), SILENT, true, false},
         {"conflict", ERR_CONFLICT, 0, SECONDS(5), LOG_DEBUG, true, false},
-        {"busy", ERR_BUSY, 0, 250, LOG_DEBUG, false, false},
         {"rate limited", ERR_RATE_LIMITED, HOURS(2), HOURS(2), LOG_INFO, false, false},
         {"rate limited, no time", ERR_RATE_LIMITED, 0, SECONDS(5), LOG_ERROR, true, true},
         {"rate limited, past", ERR_RATE_LIMITED, -1, SECONDS(5), LOG_ERROR, true, true},
@@ -207,6 +206,36 @@ TEST(every_error_has_its_answer)
         ASSERT_EQ(workqueue_add_failed(bed.loop.queue, 0, &key_x) - now_ms,
                   cases[i].is_failure ? SECONDS(10) : SECONDS(5));
     }
+}
+
+/* Up to a quarter more: not all at once. */
+static void assert_comes_back_about(struct bed *bed, int64_t in_ms)
+{
+    int64_t is_ms = comes_back_in_ms(bed);
+
+    if (is_ms < in_ms || is_ms > in_ms + in_ms / 4)
+        ASSERT_EQ(is_ms, in_ms);
+}
+
+TEST(who_finds_a_share_used_up_comes_back_soon_and_later_each_time)
+{
+    static const int64_t waits_ms[] = {250, 500, 1000, 2000, 4000, 8000, 10000, 10000};
+    cleanup(bed_deinit) struct bed bed = {};
+
+    bed_init(&bed);
+    for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
+        run_with(&bed, ERR_BUSY, 0);
+        assert_comes_back_about(&bed, waits_ms[i]);
+        fake_clock_advance(&bed.clock, comes_back_in_ms(&bed));
+    }
+    ASSERT_EQ(bed.lines, 1);
+    ASSERT_EQ(bed.level, LOG_DEBUG);
+    ASSERT_EQ(counted(&bed, "sync_error_count"), 0);
+    run_with(&bed, ERR_NETWORK, 0); /* it had its turn; no failure came before it */
+    ASSERT_EQ(comes_back_in_ms(&bed), SECONDS(5));
+    fake_clock_advance(&bed.clock, SECONDS(5));
+    run_with(&bed, ERR_BUSY, 0);
+    assert_comes_back_about(&bed, 250);
 }
 
 TEST(an_error_is_logged_once_with_controller_object_and_id)
@@ -272,6 +301,7 @@ TEST(a_key_is_not_run_on_a_view_older_than_its_own_write)
 RUN_TESTS(cmocka_unit_test(success_forgets_failures_and_comes_back_only_when_asked),
           cmocka_unit_test(a_run_that_ends_well_says_anew_when_to_come_back),
           cmocka_unit_test(every_error_has_its_answer),
+          cmocka_unit_test(who_finds_a_share_used_up_comes_back_soon_and_later_each_time),
           cmocka_unit_test(an_error_is_logged_once_with_controller_object_and_id),
           cmocka_unit_test(a_run_has_its_own_context),
           cmocka_unit_test(a_cluster_scoped_object_counts_against_no_tenant),

@@ -347,6 +347,25 @@ TEST(higher_priority_goes_first_across_lanes)
     assert_runs(&bed, "ns/old2");
 }
 
+/* 500 keys of a CA that held its share came back faster than they were run: others' first look after a restart was
+ * put off for as long as that went on. */
+TEST(every_fourth_turn_is_for_those_who_wait_for_their_first_look)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+
+    bed_init(&bed);
+    add_to(&bed, LANE_A, "ns/old1", PRIORITY_INITIAL);
+    add_to(&bed, LANE_A, "ns/old2", PRIORITY_INITIAL);
+    for (int i = 0; i < 7; i++) {
+        add_in(&bed, "ns/again", 0);
+        assert_runs(&bed, i == 3 ? "ns/old1" : "ns/again");
+    }
+    add_in(&bed, "ns/again", 0);
+    assert_runs(&bed, "ns/old2");
+    assert_runs(&bed, "ns/again");
+    assert_empty(&bed);
+}
+
 TEST(adding_again_raises_the_priority_and_never_lowers_it)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -600,6 +619,7 @@ RUN_TESTS(cmocka_unit_test(a_key_added_twice_runs_once),
           cmocka_unit_test(a_timer_that_fires_during_the_run_means_one_more_run),
           cmocka_unit_test(a_timer_can_be_taken_back_unless_it_was_replaced),
           cmocka_unit_test(higher_priority_goes_first_across_lanes),
+          cmocka_unit_test(every_fourth_turn_is_for_those_who_wait_for_their_first_look),
           cmocka_unit_test(adding_again_raises_the_priority_and_never_lowers_it),
           cmocka_unit_test(the_run_after_this_one_has_the_highest_priority_it_was_added_with),
           cmocka_unit_test(namespaces_take_turns),
