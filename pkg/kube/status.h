@@ -38,7 +38,7 @@ struct kube_status {
     bool foreign_uid;             /* 422 because the object has another uid */
     bool about_object;            /* 404: one object is missing, not its kind */
     bool namespace_missing;       /* 404: that object is the namespace to write to */
-    int64_t retry_at_ms;          /* wall clock; 0: the server did not say */
+    int64_t retry_at_ms;          /* wall clock, a day ahead at most; 0: the server did not say */
 };
 
 /* Fills `err` and returns its code for an answer that is no success (2xx); 0 for one that is. The

@@ -30,6 +30,8 @@
  * looking in vain costs all others time. */
 #define BUSY_MIN_MS 250
 #define BUSY_MAX_MS SECONDS(10)
+/* A time that is further away may be a mistake, or over sooner; if it is not, whoever said it says it again. */
+#define TOLD_MAX_MS DAYS(1)
 
 static const struct metric_family sync_calls = {
     .name = "certmanager_controller_sync_call_count",
@@ -88,15 +90,23 @@ static int64_t busy_wait_ms(unsigned in_a_row)
     return wait_ms + (int64_t)random_below((uint64_t)wait_ms / 4 + 1);
 }
 
+static int64_t told_wait_ms(const struct err *err, int64_t now_ms)
+{
+    int64_t wait_ms = err->retry_at_ms - now_ms;
+
+    return wait_ms < TOLD_MAX_MS ? wait_ms : TOLD_MAX_MS;
+}
+
 static int64_t come_back(struct loop *loop, const struct work *work, const struct answer *answer,
                          const struct err *err, int64_t now_ms)
 {
-    int64_t at_ms = answer->comeback == SOON ? now_ms + busy_wait_ms(work->busy) : err->retry_at_ms;
+    int64_t wait_ms = answer->comeback == SOON ? busy_wait_ms(work->busy)
+                                               : told_wait_ms(err, now_ms);
 
     if (answer->comeback == AFTER_BACKOFF)
         return workqueue_add_failed(loop->queue, work->lane, &work->key);
-    workqueue_add_at(loop->queue, work->lane, &work->key, at_ms);
-    return at_ms;
+    workqueue_add_at(loop->queue, work->lane, &work->key, now_ms + wait_ms);
+    return now_ms + wait_ms;
 }
 
 static void count(struct loop *loop, const struct metric_family *family,

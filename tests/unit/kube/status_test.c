@@ -157,6 +157,9 @@ TEST(retry_after_is_taken_from_header_or_document)
 
     ASSERT_ERR(ERR_RATE_LIMITED, check(&about_certificate, 429, "7", "", &status, &err));
     ASSERT_EQ(err.retry_at_ms, NOW + SECONDS(7));
+    err = (struct err){};
+    ASSERT_ERR(ERR_RATE_LIMITED, check(&about_certificate, 429, "31536000", "", &status, &err));
+    ASSERT_EQ(err.retry_at_ms, NOW + DAYS(1)); /* a year: some proxy's */
     is = expect(ERR_UNAVAILABLE, &about_certificate, 500,
                 "{'reason': 'ServerTimeout', 'details': {'retryAfterSeconds': 2}}");
     ASSERT_EQ(is.err.retry_at_ms, NOW + SECONDS(2));

@@ -185,6 +185,7 @@ TEST(every_error_has_its_answer)
         {"canceled", ERR_CANCELED, 0, SECONDS(5), SILENT, true, false},
         {"conflict", ERR_CONFLICT, 0, SECONDS(5), LOG_DEBUG, true, false},
         {"rate limited", ERR_RATE_LIMITED, HOURS(2), HOURS(2), LOG_INFO, false, false},
+        {"rate limited for a year", ERR_RATE_LIMITED, DAYS(365), DAYS(1), LOG_INFO, false, false},
         {"rate limited, no time", ERR_RATE_LIMITED, 0, SECONDS(5), LOG_ERROR, true, true},
         {"rate limited, past", ERR_RATE_LIMITED, -1, SECONDS(5), LOG_ERROR, true, true},
     };
@@ -250,6 +251,15 @@ TEST(an_error_is_logged_once_with_controller_object_and_id)
                               "doing it: no luck; trying again in 5s");
 }
 
+TEST(the_log_says_when_it_is_looked_at_again)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+
+    bed_init(&bed);
+    run_with(&bed, ERR_RATE_LIMITED, bed.clock.now_ms + DAYS(365));
+    ASSERT_CONTAINS(bed.line, "doing it: no luck; trying again in 1d");
+}
+
 TEST(a_run_has_its_own_context)
 {
     cleanup(bed_deinit) struct bed bed = {};
@@ -303,6 +313,7 @@ RUN_TESTS(cmocka_unit_test(success_forgets_failures_and_comes_back_only_when_ask
           cmocka_unit_test(every_error_has_its_answer),
           cmocka_unit_test(who_finds_a_share_used_up_comes_back_soon_and_later_each_time),
           cmocka_unit_test(an_error_is_logged_once_with_controller_object_and_id),
+          cmocka_unit_test(the_log_says_when_it_is_looked_at_again),
           cmocka_unit_test(a_run_has_its_own_context),
           cmocka_unit_test(a_cluster_scoped_object_counts_against_no_tenant),
           cmocka_unit_test(a_key_is_not_run_on_a_view_older_than_its_own_write));
