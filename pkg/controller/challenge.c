@@ -56,8 +56,9 @@ int challenge_settle(struct challenge_run *run, int code, const struct acme_prob
         *err = *why;
         return code;
     }
+    doubt_account(run->self, run->issuer, problem);
     flow = flow_of(code, problem, why, step, context_now_ms(run->ctx), run->arena);
-    if (flow.verdict == FLOW_FAIL && !account_is_there_after_all(run->client, run->ctx, problem))
+    if (flow.verdict == FLOW_FAIL)
         return challenge_end(run, flow.state, flow.reason, err);
     /* As for an Issuer that is missing: others may be asked meanwhile. */
     run->status.processing = false;

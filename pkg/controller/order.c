@@ -47,8 +47,9 @@ int order_settle(struct order_run *run, int code, const struct acme_problem *pro
         *err = *why;
         return code; /* not the CA's doing: nothing to show */
     }
+    doubt_account(run->self, run->issuer, problem);
     flow = flow_of(code, problem, why, step, context_now_ms(run->ctx), run->arena);
-    if (flow.verdict == FLOW_FAIL && !account_is_there_after_all(run->client, run->ctx, problem))
+    if (flow.verdict == FLOW_FAIL)
         return order_end_failed(run, flow.state,
                                 run->advice
                                     ? arena_printf(run->arena, "%s; %s", flow.reason, run->advice)

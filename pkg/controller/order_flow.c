@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define ACCOUNT_LOST      "accountDoesNotExist"
 #define NOT_BEFORE        "; not before "
 #define SOON_MS           MINUTES(1) /* a wait that is no news, since most end within */
 #define PAUSED_RECHECK_MS HOURS(24)
@@ -85,10 +86,8 @@ struct flow flow_of(int code, const struct acme_problem *problem, const struct e
     case ACME_OK:
         break; /* there was no problem document: the code decides */
     case ACME_ACCOUNT:
-        if (streq(problem->type, "accountDoesNotExist"))
-            text = arena_printf(
-                arena, "%s; for a new account name another Secret in spec.acme.privateKeySecretRef",
-                text);
+        if (streq(problem->type, ACCOUNT_LOST))
+            return retry(arena_printf(arena, "%s; " ADVICE_ON_LOST_ACCOUNT, text), 0, arena);
         return (struct flow){.verdict = FLOW_FAIL, .reason = text, .state = STATE_ERRORED};
     case ACME_NEW_ORDER:
     case ACME_FIX_CONFIG:
@@ -125,16 +124,17 @@ const char *key_advice(const struct acme_problem *problem, enum key_algorithm al
                : NULL;
 }
 
-bool account_is_there_after_all(struct acme_client *client, const struct context *ctx,
-                                const struct acme_problem *problem)
+void doubt_account(struct controllers *self, const struct issuer *issuer,
+                   const struct acme_problem *problem)
 {
-    cleanup(acme_account_deinit) struct acme_account account = {};
-    cleanup(acme_problem_deinit) struct acme_problem of_lookup = {};
-    struct acme_registration lookup = {.only_existing = true};
-    struct err why = {};
+    enum lane lane = issuer->object.kind == &kind_cluster_issuer ? LANE_CLUSTER_ISSUERS
+                                                                 : LANE_ISSUERS;
+    struct key key = object_key(&issuer->object);
 
-    return streq(problem->type, "accountDoesNotExist") &&
-           acme_account_register(client, ctx, &lookup, &account, &of_lookup, &why) == 0;
+    if (!streq(problem->type, ACCOUNT_LOST))
+        return;
+    accounts_doubt(self->issuers.accounts, issuer->object.metadata.uid);
+    workqueue_add(self->queue, lane, &key, PRIORITY_NORMAL);
 }
 
 int64_t next_poll_ms(int64_t now_ms, int64_t since_ms, int64_t retry_at_ms)

@@ -1,6 +1,6 @@
 /*
  * order_flow.h - what Orders and Challenges share: where an ACME problem leads, when to look again.
- * Pure but for the check of the account, and for a look at the queue.
+ * Pure but for the doubt about the account, and for a look at the queue.
  */
 #ifndef CONTROLLER_ORDER_FLOW_H
 #define CONTROLLER_ORDER_FLOW_H
@@ -36,10 +36,10 @@ bool reason_is_the_same(const char *a, const char *b); /* but for the time; NULL
 /* What to do about a certificate's key that the CA refuses; NULL: the problem is another. */
 const char *key_advice(const struct acme_problem *problem, enum key_algorithm algorithm);
 
-/* One answer that the account does not exist is not believed: the CA is asked for the account of our key
- * (acme.md 7). */
-bool account_is_there_after_all(struct acme_client *client, const struct context *ctx,
-                                const struct acme_problem *problem);
+/* That the account does not exist is no fault of an Order, and one answer is not believed: the Issuer asks the CA for the
+ * account of its key (acme.md 8), and what needs it waits until the Issuer is ready. */
+void doubt_account(struct controllers *self, const struct issuer *issuer,
+                   const struct acme_problem *problem);
 
 /* The next look at something that the CA works on: its Retry-After (an hour at most), else a quarter of
  * the time waited so far, within 250 ms and 30 s. */

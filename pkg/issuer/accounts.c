@@ -20,6 +20,7 @@ struct account {
     struct acme_client *client;
     struct acme_gate *gate;
     int64_t gate_saved_ms;
+    bool in_doubt;
 };
 
 struct accounts {
@@ -95,6 +96,23 @@ void accounts_remove(struct accounts *self, const char *issuer_uid)
     cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
 
     map_remove(self->by_issuer, issuer_uid);
+}
+
+void accounts_doubt(struct accounts *self, const char *issuer_uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    struct account *account = map_get(self->by_issuer, issuer_uid);
+
+    if (account)
+        account->in_doubt = true;
+}
+
+bool accounts_is_in_doubt(struct accounts *self, const char *issuer_uid)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&self->mutex);
+    const struct account *account = map_get(self->by_issuer, issuer_uid);
+
+    return account && account->in_doubt;
 }
 
 bool accounts_fits(struct accounts *self, const struct account_entry *entry)

@@ -3,7 +3,8 @@
  *
  * setup: account key ─► solver Secrets exist ─► account known and unchanged? ─► register ─► contact
  * What has been registered once is recognised by status.acme (URL, e-mail, hash of the key), so that a
- * start with a hundred Issuers asks the CA nothing.
+ * start with a hundred Issuers asks the CA nothing. An account that the CA is said to have forgotten is looked up, and
+ * not made again: zones may name it (acme.md 8).
  */
 #include <string.h>
 
@@ -16,6 +17,8 @@
 
 #define ACCOUNT_KEY_DEFAULT "tls.key"
 #define ACCOUNT_KEY_SIZE    2048 /* RSA, like cert-manager's, so that one can go back to it */
+#define ACCOUNT_LOST        "ErrVerifyACMEAccount"
+#define LOST_RECHECK_MS     HOURS(1) /* a CA may have its accounts back from a backup */
 
 struct setup {
     struct issuers *issuers;
@@ -259,6 +262,13 @@ static bool is_registered(const struct setup *setup)
            streq(stored->last_private_key_hash, setup->key_hash);
 }
 
+/* Said by the CA since it was set up, or shown by the Issuer, as after a restart. */
+static bool is_in_doubt(const struct setup *setup)
+{
+    return condition_has_reason(&setup->issuer->status.conditions, "Ready", ACCOUNT_LOST) ||
+           accounts_is_in_doubt(setup->issuers->accounts, setup->issuer->object.metadata.uid);
+}
+
 static enum digest_type eab_digest(int algorithm)
 {
     switch (algorithm) {
@@ -320,6 +330,10 @@ static int registration_failed(struct setup *setup, const char *reason, int r,
     (void)err_wrap(why, "registering with '%s'", setup->acme->server);
     if (streq(problem->type, "externalAccountRequired"))
         (void)err_set(why, why->code, "%s; set spec.acme.externalAccountBinding", why->text);
+    if (streq(problem->type, "accountDoesNotExist")) {
+        (void)err_set(why, why->code, "%s; " ADVICE_ON_LOST_ACCOUNT, why->text);
+        setup->result->requeue_at_ms = context_now_ms(setup->ctx) + LOST_RECHECK_MS;
+    }
     (void)not_ready(setup, reason, why, 0);
     if (r == ERR_RATE_LIMITED || problem->class == ACME_RATE_LIMITED) {
         setup->result->requeue_at_ms = why->retry_at_ms ? why->retry_at_ms : problem->retry_at_ms;
@@ -382,6 +396,17 @@ static int register_account(struct setup *setup, struct acme_client *client)
     return 0;
 }
 
+static int look_up_account(struct setup *setup, struct acme_client *client)
+{
+    cleanup(acme_account_deinit) struct acme_account account = {};
+    cleanup(acme_problem_deinit) struct acme_problem problem = {};
+    struct acme_registration lookup = {.only_existing = true};
+    struct err why = {};
+    int r = acme_account_register(client, setup->ctx, &lookup, &account, &problem, &why);
+
+    return r < 0 ? registration_failed(setup, ACCOUNT_LOST, r, &problem, &why) : 0;
+}
+
 static int connect_account(struct setup *setup)
 {
     const struct issuer_acme_status *stored = stored_account(setup);
@@ -392,17 +417,19 @@ static int connect_account(struct setup *setup)
     int r;
 
     describe_account(setup, url, &entry);
-    if (url && accounts_fits(setup->issuers->accounts, &entry))
+    if (url && !is_in_doubt(setup) && accounts_fits(setup->issuers->accounts, &entry))
         return 0;
     r = new_client(setup, url, &client, &why);
     if (r < 0)
         return not_ready(setup, "InvalidURL", &why, 1);
-    if (!url) {
+    if (!url)
         r = register_account(setup, client);
-        if (r != 0)
-            return r;
+    else if (is_in_doubt(setup))
+        r = look_up_account(setup, client);
+    if (r != 0)
+        return r;
+    if (!url)
         describe_account(setup, setup->result->acme->uri, &entry);
-    }
     accounts_put(setup->issuers->accounts, &entry, client);
     return 0;
 }

@@ -150,6 +150,12 @@ struct account_entry { /* what the client was built from: rebuilt when one diffe
 void accounts_put(struct accounts *accounts, const struct account_entry *entry,
                   struct acme_client *client);
 void accounts_remove(struct accounts *accounts, const char *issuer_uid);
+/* The CA has said that it does not know the account, which one answer does not prove: the next setup of the issuer asks
+ * for it. */
+void accounts_doubt(struct accounts *accounts, const char *issuer_uid);
+bool accounts_is_in_doubt(struct accounts *accounts, const char *issuer_uid);
+#define ADVICE_ON_LOST_ACCOUNT                                                                     \
+    "for a new account name another Secret in spec.acme.privateKeySecretRef"
 bool accounts_fits(struct accounts *accounts, const struct account_entry *entry);
 /* One gate per (directory, account key): issuers that share an account share it. */
 struct acme_gate *accounts_gate(struct accounts *accounts, const char *directory_url,

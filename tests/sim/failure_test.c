@@ -867,6 +867,15 @@ TEST(a_chain_that_cannot_be_used_is_not_stored)
     }
 }
 
+/* It is the Issuer's, and no attempt of a Certificate. */
+static void expect_account_lost(struct sim *sim)
+{
+    ASSERT_STREQ(sim_condition(sim, "issuer/acme", "Ready"), "False");
+    ASSERT_STREQ(sim_reason(sim, "issuer/acme", "Ready"), "ErrVerifyACMEAccount");
+    ASSERT_CONTAINS(sim_message(sim, "issuer/acme", "Ready"), "spec.acme.privateKeySecretRef");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+}
+
 /* spec/acme.md 8: nothing is registered behind the user's back, who may have named the account in CAA. */
 TEST(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced)
 {
@@ -877,10 +886,33 @@ TEST(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced)
     sim_advance(sim, MINUTES(30));
     ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "accountDoesNotExist");
     ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 1);
+    expect_account_lost(sim);
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), 1);
+    sim_restart(sim); /* which is no reason to believe in it again */
+    sim_advance(sim, HOURS(3));
+    expect_account_lost(sim);
+    ASSERT_EQ(fake_ca_requests(sim_ca(sim), "newOrder"), 1);
     sim_delete(sim, "secret/acme-account");
+    sim_advance(sim, MINUTES(2));
+    expect_ready(sim, "certificate/web");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.failedIssuanceAttempts"));
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 2);
+    sim_free(sim);
+}
+
+TEST(an_account_that_the_ca_has_again_is_seen_within_an_hour)
+{
+    struct sim *sim = sim_with_issuer();
+
+    fake_ca_forget_accounts(sim_ca(sim));
+    sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+    sim_advance(sim, MINUTES(30));
+    expect_account_lost(sim);
+    fake_ca_recall_accounts(sim_ca(sim));
     sim_advance(sim, HOURS(1));
     expect_ready(sim, "certificate/web");
-    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 2);
+    ASSERT_STREQ(sim_condition(sim, "issuer/acme", "Ready"), "True");
+    ASSERT_EQ(fake_ca_counts(sim_ca(sim))->new_accounts, 1);
     sim_free(sim);
 }
 
@@ -1717,6 +1749,7 @@ RUN_TESTS(
     cmocka_unit_test(an_order_that_the_ca_gives_out_twice_is_not_kept_by_who_is_stuck),
     cmocka_unit_test(a_chain_that_cannot_be_used_is_not_stored),
     cmocka_unit_test(an_account_that_the_ca_has_forgotten_is_said_and_not_replaced),
+    cmocka_unit_test(an_account_that_the_ca_has_again_is_seen_within_an_hour),
     cmocka_unit_test(an_order_that_never_gets_ready_is_told_and_has_an_end),
     cmocka_unit_test(one_answer_that_the_account_does_not_exist_is_not_believed),
     cmocka_unit_test(one_answer_that_the_account_does_not_exist_does_not_fail_a_challenge),

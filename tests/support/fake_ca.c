@@ -664,10 +664,20 @@ void fake_ca_end_renewal_info(struct fake_ca *ca)
     ca->options.no_renewal_info = true;
 }
 
-void fake_ca_forget_accounts(struct fake_ca *ca)
+static void set_forgotten(struct fake_ca *ca, bool forgotten)
 {
     for (size_t i = 0; i < ca->accounts.len; i++)
-        ((struct ca_account *)ca->accounts.items[i])->forgotten = true;
+        ((struct ca_account *)ca->accounts.items[i])->forgotten = forgotten;
+}
+
+void fake_ca_forget_accounts(struct fake_ca *ca)
+{
+    set_forgotten(ca, true);
+}
+
+void fake_ca_recall_accounts(struct fake_ca *ca)
+{
+    set_forgotten(ca, false);
 }
 
 void fake_ca_drop_nonces(struct fake_ca *ca)

@@ -130,6 +130,7 @@ void fake_ca_set_window(struct fake_ca *ca, const char *cert_id, int64_t start_m
 void fake_ca_pause_name(struct fake_ca *ca, const char *name, bool paused);
 void fake_ca_end_renewal_info(struct fake_ca *ca); /* the directory does not name it any more */
 void fake_ca_forget_accounts(struct fake_ca *ca);  /* accountDoesNotExist from now on */
+void fake_ca_recall_accounts(struct fake_ca *ca);  /* what it has forgotten */
 void fake_ca_drop_nonces(struct fake_ca *ca);      /* as when the CA moves to another datacentre */
 
 struct fake_ca_counts {

@@ -62,6 +62,19 @@ TEST(each_class_of_problem_either_waits_or_ends_the_order)
     }
 }
 
+/* The Issuer shows it, and what needs the account waits for that. */
+TEST(an_account_that_does_not_exist_fails_no_order)
+{
+    cleanup(arena_free) struct arena *arena = arena_new(0);
+    char type[] = "accountDoesNotExist";
+    struct acme_problem problem = {.class = ACME_ACCOUNT, .status = 400, .type = type};
+    struct err err = {.code = ERR_DENIED, .text = "something of ours"};
+    struct flow flow = flow_of(ERR_DENIED, &problem, &err, "create Order", NOW, arena);
+
+    ASSERT_EQ(flow.verdict, FLOW_RETRY);
+    ASSERT_CONTAINS(flow.reason, "another Secret in spec.acme.privateKeySecretRef");
+}
+
 TEST(the_reason_quotes_the_problem_document_rather_than_our_error)
 {
     cleanup(arena_free) struct arena *arena = arena_new(0);
@@ -329,6 +342,7 @@ RUN_TESTS(
     cmocka_unit_test(a_challenge_has_the_name_that_cert_manager_gives_it),
     cmocka_unit_test(a_challenge_has_that_name_with_every_solver),
     cmocka_unit_test(each_class_of_problem_either_waits_or_ends_the_order),
+    cmocka_unit_test(an_account_that_does_not_exist_fails_no_order),
     cmocka_unit_test(the_reason_quotes_the_problem_document_rather_than_our_error),
     cmocka_unit_test(a_retry_comes_when_the_ca_or_the_gate_says_and_the_reason_names_the_time_once),
     cmocka_unit_test(a_reason_is_compared_without_the_time_at_its_end),
