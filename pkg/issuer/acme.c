@@ -17,6 +17,8 @@
 
 #define ACCOUNT_KEY_DEFAULT "tls.key"
 #define ACCOUNT_KEY_SIZE    2048 /* RSA, like cert-manager's, so that one can go back to it */
+#define ADVICE_CA_BUNDLE    "give the CA's own certificate in spec.acme.caBundle"
+#define ADVICE_SERVER       "is spec.acme.server the URL of an ACME directory?"
 #define ACCOUNT_LOST        "ErrVerifyACMEAccount"
 #define LOST_RECHECK_MS     HOURS(1) /* a CA may have its accounts back from a backup */
 
@@ -396,6 +398,45 @@ static int register_account(struct setup *setup, struct acme_client *client)
     return 0;
 }
 
+/* What to do about a directory that cannot be read. The words are OpenSSL's, for a server's certificate that nobody has
+ * signed whom we trust, and those of acme/decode.c. */
+static const struct {
+    int code;
+    const char *words, *advice;
+} directory_advice[] = {
+    {ERR_DENIED, "self-signed certificate", ADVICE_CA_BUNDLE},
+    {ERR_DENIED, "unable to get local issuer", ADVICE_CA_BUNDLE},
+    {ERR_DENIED, "unable to get issuer", ADVICE_CA_BUNDLE},
+    {ERR_DENIED, "unable to verify the first", ADVICE_CA_BUNDLE},
+    {ERR_NOT_FOUND, "", ADVICE_SERVER},
+    {ERR_PROTOCOL, "", ADVICE_SERVER},
+    {ERR_UNAVAILABLE, "the answer is a web page", ADVICE_SERVER},
+};
+
+static void advise_on_directory(int code, struct err *why)
+{
+    for (size_t i = 0; i < ARRAY_LEN(directory_advice); i++) {
+        if (directory_advice[i].code != code || !strstr(why->text, directory_advice[i].words))
+            continue;
+        (void)err_set(why, code, "%s; %s", why->text, directory_advice[i].advice);
+        return;
+    }
+}
+
+/* The client keeps it. It is read before anything else is asked for, so that it can be said which field to look at. */
+static int read_directory(struct setup *setup, struct acme_client *client)
+{
+    cleanup(acme_directory_deinit) struct acme_directory directory = {};
+    cleanup(acme_problem_deinit) struct acme_problem none = {};
+    struct err why = {};
+    int r = acme_directory(client, setup->ctx, &directory, &why);
+
+    if (r == 0)
+        return 0;
+    advise_on_directory(r, &why);
+    return registration_failed(setup, "ErrRegisterACMEAccount", r, &none, &why);
+}
+
 static int look_up_account(struct setup *setup, struct acme_client *client)
 {
     cleanup(acme_account_deinit) struct acme_account account = {};
@@ -422,9 +463,11 @@ static int connect_account(struct setup *setup)
     r = new_client(setup, url, &client, &why);
     if (r < 0)
         return not_ready(setup, "InvalidURL", &why, 1);
-    if (!url)
+    if (!url || is_in_doubt(setup))
+        r = read_directory(setup, client);
+    if (r == 0 && !url)
         r = register_account(setup, client);
-    else if (is_in_doubt(setup))
+    else if (r == 0 && is_in_doubt(setup))
         r = look_up_account(setup, client);
     if (r != 0)
         return r;

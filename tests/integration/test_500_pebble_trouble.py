@@ -133,6 +133,18 @@ def test_a_ca_that_has_forgotten_the_account_is_told_with_what_to_do(binary, bin
         program.wait_for_certificate("b-tls")
 
 
+def test_a_ca_whose_certificate_nobody_trusts_is_told_with_what_to_do(binary, bind, tmp_path):
+    with Pebble(tmp_path / "pebble", dns=bind.address) as pebble, Certlet(
+        binary, tmp_path / "dir", solver_flags(bind)
+    ) as program:
+        write(program, bind, pebble, *certificates("a"), caBundle=None)
+        program.start()
+        program.wait_until((program.folder / "state.db").exists, 20, "the store")
+        wait_for_row(program, "a", "certificate", "give the CA's own certificate in spec.acme.caBundle")
+        write(program, bind, pebble, *certificates("a"))
+        program.wait_for_certificate("a-tls")
+
+
 def test_another_port_is_another_ca(binary, bind, tmp_path):
     with Pebble(tmp_path / "old", dns=bind.address) as old, Pebble(
         tmp_path / "new", dns=bind.address

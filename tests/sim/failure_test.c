@@ -251,6 +251,32 @@ TEST(an_invalid_spec_says_which_field)
     sim_free(sim);
 }
 
+TEST(a_directory_that_is_none_names_the_field_with_its_url)
+{
+    static const struct fake_ca_answer answers[] = {
+        {.status = 404, .body = "not here"},
+        {.status = 200, .body = "[]"},
+        {.status = 200, .body = "{}"},
+        {.status = 200, .body = "<html>"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        struct sim *sim = sim_new(START);
+
+        CASE(answers[i].body);
+        for (int n = 0; n < 3; n++) /* the new account key wakes the Issuer again */
+            fake_ca_queue(sim_ca(sim), "directory", &answers[i]);
+        sim_apply(sim, SIM_ISSUER);
+        sim_advance(sim, SECONDS(1));
+        ASSERT_STREQ(sim_reason(sim, "issuer/acme", "Ready"), "ErrRegisterACMEAccount");
+        ASSERT_CONTAINS(sim_message(sim, "issuer/acme", "Ready"),
+                        "is spec.acme.server the URL of an ACME directory?");
+        sim_advance(sim, MINUTES(10));
+        ASSERT_STREQ(sim_condition(sim, "issuer/acme", "Ready"), "True");
+        sim_free(sim);
+    }
+}
+
 /* --- refusals of the CA --- */
 
 /* behaviour.md 6: ACME validates DNS names and addresses; a common name is one of them, however it is written. */
@@ -1720,6 +1746,7 @@ RUN_TESTS(
     cmocka_unit_test(a_missing_account_key_that_must_not_be_made_is_waited_for),
     cmocka_unit_test(a_missing_tsig_secret_is_waited_for),
     cmocka_unit_test(an_invalid_spec_says_which_field),
+    cmocka_unit_test(a_directory_that_is_none_names_the_field_with_its_url),
     cmocka_unit_test(a_common_name_that_acme_does_not_validate_is_no_order),
     cmocka_unit_test(a_name_that_the_ca_refuses_delays_nobody_else),
     cmocka_unit_test(a_429_with_retry_after_does_not_fail_the_order),
