@@ -400,6 +400,30 @@ static void add_hints(struct report *report)
             report->certificates[i].issuer_hint = issuer_hint(report, &report->certificates[i]);
 }
 
+static bool is_used(const struct report *report, const struct issuer_row *issuer)
+{
+    for (size_t i = 0; i < report->certificate_count; i++) {
+        const struct certificate_row *row = &report->certificates[i];
+
+        if (is_in_reach(issuer, row) && streq(issuer->kind, row->issuer_kind) &&
+            streq(issuer->name, row->issuer_name))
+            return true;
+    }
+    return false;
+}
+
+/* Whoever asks for some Certificates by name is not told of what is none of theirs. */
+static void keep_used_issuers(struct report *report)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < report->issuer_count; i++) {
+        if (is_used(report, &report->issuers[i]))
+            report->issuers[kept++] = report->issuers[i];
+    }
+    report->issuer_count = kept;
+}
+
 static void add_requests(struct loading *loading)
 {
     struct report *report = loading->report;
@@ -499,6 +523,8 @@ static void add_all(struct loading *loading)
     add_issuers(loading, &loading->issuers);
     add_issuers(loading, &loading->cluster_issuers);
     add_hints(report);
+    if (loading->scope->names.len > 0)
+        keep_used_issuers(report);
     if (loading->scope->with_requests)
         add_requests(loading);
 }

@@ -52,7 +52,8 @@ struct request_row { /* a CertificateRequest of no Certificate's: somebody wrote
 };
 struct report_scope {          /* zeroed: everything but requests */
     struct strlist namespaces; /* empty: all */
-    struct strlist names;      /* "NAME" or "NAMESPACE/NAME" of Certificates; empty: all */
+    /* "NAME" or "NAMESPACE/NAME" of Certificates, and only the issuers that they refer to; empty: all */
+    struct strlist names;
     /* What explains a Certificate and may not be read is left out and named in report.refused. Without
      * it, and for Certificates themselves, that is ERR_DENIED. */
     bool tolerant;

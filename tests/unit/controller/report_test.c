@@ -645,6 +645,39 @@ TEST(what_explains_a_certificate_is_read_only_when_one_needs_it)
     bed_free(bed);
 }
 
+static void put_issuer(struct bed *bed, const char *kind, const char *namespace, const char *name)
+{
+    cleanup(xfree) char *yaml = xasprintf(
+        "apiVersion: cert-manager.io/v1\nkind: %s\nmetadata: {name: %s%s%s}\nspec: {selfSigned: {}}\n",
+        kind, name, *namespace ? ", namespace: " : "", namespace);
+
+    put(bed, NULL, yaml);
+}
+
+TEST(who_asks_by_name_is_told_of_the_issuers_of_these_only)
+{
+    struct bed *bed = bed_new();
+    struct report_scope scope = {};
+    struct err err = {};
+    size_t lists;
+
+    put(bed, NULL, CERTIFICATE("web", ""));
+    put_issuer(bed, "Issuer", "default", "acme");
+    put_issuer(bed, "Issuer", "default", "other");
+    put_issuer(bed, "Issuer", "elsewhere", "acme");
+    put_issuer(bed, "ClusterIssuer", "", "acme");
+    ASSERT_OK(load_part(bed, "", &scope, &lists, &err));
+    ASSERT_EQ(bed->report.issuer_count, 4);
+    strlist_add(&scope.names, "web");
+    ASSERT_OK(load_part(bed, "", &scope, &lists, &err));
+    ASSERT_EQ(bed->report.issuer_count, 1);
+    ASSERT_STREQ(bed->report.issuers[0].kind, "Issuer");
+    ASSERT_STREQ(bed->report.issuers[0].namespace, "default");
+    ASSERT_STREQ(bed->report.issuers[0].name, "acme");
+    strlist_deinit(&scope.names);
+    bed_free(bed);
+}
+
 TEST(what_may_not_be_read_beside_certificates_is_named_and_left_out)
 {
     struct bed *bed = bed_new();
@@ -720,6 +753,7 @@ RUN_TESTS(
     cmocka_unit_test(the_attempt_and_its_time_are_said_once_as_the_controller_says_them),
     cmocka_unit_test(a_scope_is_namespaces_and_names),
     cmocka_unit_test(what_explains_a_certificate_is_read_only_when_one_needs_it),
+    cmocka_unit_test(who_asks_by_name_is_told_of_the_issuers_of_these_only),
     cmocka_unit_test(what_may_not_be_read_beside_certificates_is_named_and_left_out),
     cmocka_unit_test(a_report_without_certificates_is_none),
     cmocka_unit_test(a_request_of_no_certificate_is_told),
