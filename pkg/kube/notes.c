@@ -63,7 +63,7 @@ struct kube_notes {
     struct list by_age;  /* all, by quiet_at_ms */
     size_t pending;      /* of them not posted yet */
     uint32_t named;      /* makes names differ within a millisecond */
-    bool news, stopping, stopped;
+    bool news, stopping, flushing, stopped;
     int64_t end_by_ms; /* monotonic; 0: nobody said */
 };
 
@@ -290,7 +290,7 @@ static void try_later(struct kube_notes *self, struct series *series)
 {
     int64_t spread_ms = (int64_t)random_below(RETRY_MS / 2);
 
-    if (++series->tries >= TRIES_MAX)
+    if (++series->tries >= TRIES_MAX || self->flushing)
         forget(self, series);
     else
         series->retry_ms = mono_ms(self) + RETRY_MS - RETRY_MS / 4 + spread_ms;
@@ -436,12 +436,10 @@ static bool wait_for_news(struct kube_notes *self, int64_t wait_ms)
 /* What waits, once each: what fails now is lost. */
 static void flush(struct kube_notes *self, const struct context *ctx)
 {
-    size_t left;
-
     mutex_lock(&self->mutex);
-    left = map_len(self->series);
+    self->flushing = true;
     mutex_unlock(&self->mutex);
-    while (left-- > 0 && !cancel_is_fired(ctx->cancel) && send_next(self, ctx, true))
+    while (!cancel_is_fired(ctx->cancel) && send_next(self, ctx, true))
         continue;
 }
 

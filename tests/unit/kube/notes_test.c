@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "unit/http/peer.h"
 #include "unit/kube/fake_api.h"
 
@@ -282,7 +283,69 @@ TEST(beyond_a_thousand_that_wait_events_are_dropped)
     finish();
 }
 
-/* --- with its thread, over a connection --- */
+/* --- with its thread --- */
+
+/* An API server that refuses all until it is better, and then only what is about one object. */
+struct sick_api {
+    struct mutex mutex;
+    struct cond changed;
+    int calls;
+    bool better;
+    int refused, taken; /* since then */
+};
+
+static int sick_call(void *arg, const struct context *ctx, const struct http_request *request,
+                     struct http_response *ret, struct err *err)
+{
+    struct sick_api *sick = arg;
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&sick->mutex);
+    bool takes = sick->better && !memmem(request->body, request->body_len, "bad", 3);
+
+    ret->status = takes ? 201 : 500;
+    sick->calls++;
+    sick->taken += takes;
+    sick->refused += sick->better && !takes;
+    cond_broadcast(&sick->changed);
+    return 0;
+}
+
+static void sick_gets_better(struct sick_api *sick, int after_calls)
+{
+    cleanup(mutex_unlock) struct mutex *locked = mutex_hold(&sick->mutex);
+
+    while (sick->calls < after_calls)
+        ASSERT_TRUE(cond_wait_for(&sick->changed, &sick->mutex, MINUTES(1)));
+    sick->better = true;
+}
+
+TEST(an_event_that_is_refused_at_the_stop_does_not_keep_others_from_being_sent)
+{
+    static const struct fake_answer none[] = {{}};
+    struct sick_api sick = {};
+    struct err err = {};
+
+    mutex_init(&sick.mutex);
+    cond_init(&sick.changed);
+    start(none);
+    http_free(api.http);
+    api.http = http_new_fake(sick_call, &sick);
+    kube_notes_free(take(notes));
+    kube_free(take(kube));
+    kube = fake_api_kube(&api);
+    ASSERT_OK(kube_notes_new(&(struct kube_notes_options){.kube = kube}, &notes, &err));
+    note("bad", "a");
+    note("b", "a");
+    note("c", "a");
+    sick_gets_better(&sick, 3);
+    kube_notes_free(take(notes));
+    ASSERT_EQ(sick.taken, 2);
+    ASSERT_EQ(sick.refused, 1);
+    finish();
+    cond_deinit(&sick.changed);
+    mutex_deinit(&sick.mutex);
+}
+
+/* --- over a connection --- */
 
 TEST(what_waits_is_sent_when_the_store_closes)
 {
@@ -309,14 +372,16 @@ TEST(what_waits_is_sent_when_the_store_closes)
     peer_free(peer);
 }
 
-RUN_TESTS(cmocka_unit_test(an_event_says_who_saw_what_about_which_object),
-          cmocka_unit_test(events_of_cluster_scoped_objects_are_in_default),
-          cmocka_unit_test(long_texts_are_cut_between_characters),
-          cmocka_unit_test(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end),
-          cmocka_unit_test(another_text_in_a_series_is_told_after_a_minute),
-          cmocka_unit_test(events_that_differ_in_reason_or_object_are_no_series),
-          cmocka_unit_test(what_fails_for_a_while_is_tried_again_and_given_up_after_12_times),
-          cmocka_unit_test(what_is_refused_is_dropped),
-          cmocka_unit_test(an_event_the_server_has_forgotten_is_posted_anew),
-          cmocka_unit_test(beyond_a_thousand_that_wait_events_are_dropped),
-          cmocka_unit_test(what_waits_is_sent_when_the_store_closes));
+RUN_TESTS(
+    cmocka_unit_test(an_event_says_who_saw_what_about_which_object),
+    cmocka_unit_test(events_of_cluster_scoped_objects_are_in_default),
+    cmocka_unit_test(long_texts_are_cut_between_characters),
+    cmocka_unit_test(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end),
+    cmocka_unit_test(another_text_in_a_series_is_told_after_a_minute),
+    cmocka_unit_test(events_that_differ_in_reason_or_object_are_no_series),
+    cmocka_unit_test(what_fails_for_a_while_is_tried_again_and_given_up_after_12_times),
+    cmocka_unit_test(what_is_refused_is_dropped),
+    cmocka_unit_test(an_event_the_server_has_forgotten_is_posted_anew),
+    cmocka_unit_test(beyond_a_thousand_that_wait_events_are_dropped),
+    cmocka_unit_test(an_event_that_is_refused_at_the_stop_does_not_keep_others_from_being_sent),
+    cmocka_unit_test(what_waits_is_sent_when_the_store_closes));
