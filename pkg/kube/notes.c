@@ -18,7 +18,7 @@
 
 #define QUIET_MS      MINUTES(6)  /* client-go's: then a series is over */
 #define TELL_MS       MINUTES(30) /* while it goes on */
-#define TEXT_MS       MINUTES(1)  /* the same with another text */
+#define TEXT_MS       MINUTES(1)  /* the last of its kind, which takes all other texts */
 #define RETRY_MS      SECONDS(10) /* +- 25 % */
 #define SEND_MS       SECONDS(30)
 #define STOP_MS       SECONDS(2)
@@ -128,8 +128,7 @@ static void write_event(struct kube_notes *self, struct series *series,
                         const struct store_note *note)
 {
     cleanup(json_unref) struct json *event = NULL;
-    const char *message = str_or(note->message, "");
-    uint64_t text = str_hash(message, strlen(message));
+    uint64_t text = note_text(note->message);
 
     if (series->event && series->text == text)
         return;
@@ -140,12 +139,31 @@ static void write_event(struct kube_notes *self, struct series *series,
 }
 
 /* A hash of all that makes it one series: the texts are three times as large as all else that is kept of it. */
-static void key_of(const struct kube_notes *self, const struct store_note *note, char key[KEY_SIZE])
+static void key_of(const struct kube_notes *self, const struct store_note *note, size_t place,
+                   char key[KEY_SIZE])
 {
-    cleanup(xfree) char *text = note_series(note);
+    cleanup(xfree) char *text = note_series(note, place);
     cleanup(xfree) char *salted = xasprintf("%016llx%s", (unsigned long long)self->salt, text);
 
     (void)snprintf(key, KEY_SIZE, "%016llx", (unsigned long long)str_hash(salted, strlen(salted)));
+}
+
+static void choose_key(const struct kube_notes *self, const struct store_note *note,
+                       char key[KEY_SIZE])
+{
+    enum note_place places[NOTE_SERIES_MAX];
+    const struct series *series;
+
+    for (size_t i = 0; i < NOTE_SERIES_MAX; i++) {
+        key_of(self, note, i, key);
+        series = map_get(self->series, key);
+        if (!series)
+            places[i] = PLACE_FREE;
+        else
+            places[i] = series->text == note_text(note->message) ? PLACE_SAME_TEXT
+                                                                 : PLACE_OTHER_TEXT;
+    }
+    key_of(self, note, note_place(places), key);
 }
 
 static void add_first(struct kube_notes *self, const struct store_note *note, const char *key)
@@ -170,7 +188,7 @@ void kube_notes_add(struct kube_notes *self, const struct store_note *note)
     struct series *series;
     char key[KEY_SIZE];
 
-    key_of(self, note, key);
+    choose_key(self, note, key);
     series = map_get(self->series, key);
     if (series) {
         write_event(self, series, note);

@@ -47,7 +47,7 @@ static int find_series(struct local_store *self, const char *series, int64_t now
                        &ret->object, err);
 }
 
-/* It says what the latest one says. */
+/* It says what the latest one says: in the last place texts differ. */
 static int count_series(struct local_store *self, struct local_row *row,
                         const struct store_note *note, int64_t now_ms, struct err *err)
 {
@@ -110,16 +110,51 @@ static int add_event(struct local_store *self, const struct store_note *note, co
     return 0;
 }
 
+static int look_at_place(struct local_store *self, const struct store_note *note, size_t place,
+                         int64_t now_ms, enum note_place *ret, struct err *err)
+{
+    cleanup(local_row_deinit) struct local_row row = {};
+    cleanup(xfree) char *series = note_series(note, place);
+    int r = find_series(self, series, now_ms, &row, err);
+
+    if (r < 0)
+        return r;
+    if (!row.object)
+        *ret = PLACE_FREE;
+    else
+        *ret = note_text(json_get_text(row.object, "note")) == note_text(note->message)
+                   ? PLACE_SAME_TEXT
+                   : PLACE_OTHER_TEXT;
+    return 0;
+}
+
+static int choose_series(struct local_store *self, const struct store_note *note, int64_t now_ms,
+                         char **ret, struct err *err)
+{
+    enum note_place places[NOTE_SERIES_MAX];
+    int r;
+
+    for (size_t i = 0; i < NOTE_SERIES_MAX; i++) {
+        r = look_at_place(self, note, i, now_ms, &places[i], err);
+        if (r < 0)
+            return r;
+    }
+    *ret = note_series(note, note_place(places));
+    return 0;
+}
+
 static int write_note(struct local_store *self, const struct store_note *note, struct err *err)
 {
     cleanup(local_row_deinit) struct local_row row = {};
-    cleanup(xfree) char *series = note_series(note);
+    cleanup(xfree) char *series = NULL;
     char resource[RESOURCE_NAME_MAX];
     int64_t now_ms = clock_wall_ms(self->clock), id = 0;
     int r;
 
     local_resource_name(note->resource, resource);
-    r = find_series(self, series, now_ms, &row, err);
+    r = choose_series(self, note, now_ms, &series, err);
+    if (r == 0)
+        r = find_series(self, series, now_ms, &row, err);
     if (r < 0)
         return r;
     if (row.object)

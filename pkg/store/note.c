@@ -83,9 +83,28 @@ struct json *note_event(const struct store_note *note, const char *instance, uin
     return event;
 }
 
-char *note_series(const struct store_note *note)
+size_t note_place(const enum note_place places[NOTE_SERIES_MAX])
 {
-    return xasprintf("%d|%s|%s|%s|%s|%s|%s|%s|%s", note->type, action_of(note), note->reason,
-                     str_or(note->manager, ""), note->resource->group, note->resource->kind,
-                     str_or(note->key.namespace, ""), note->key.name, str_or(note->uid, ""));
+    for (size_t i = 0; i < NOTE_SERIES_MAX; i++)
+        if (places[i] == PLACE_SAME_TEXT)
+            return i;
+    for (size_t i = 0; i < NOTE_SERIES_MAX; i++)
+        if (places[i] == PLACE_FREE)
+            return i;
+    return NOTE_SERIES_MAX - 1;
+}
+
+char *note_series(const struct store_note *note, size_t place)
+{
+    return xasprintf("%zu|%d|%s|%s|%s|%s|%s|%s|%s|%s", place, note->type, action_of(note),
+                     note->reason, str_or(note->manager, ""), note->resource->group,
+                     note->resource->kind, str_or(note->key.namespace, ""), note->key.name,
+                     str_or(note->uid, ""));
+}
+
+uint64_t note_text(const char *message)
+{
+    const char *text = str_or(message, "");
+
+    return str_hash(text, cut_len(text, MESSAGE_MAX));
 }

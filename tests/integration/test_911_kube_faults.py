@@ -908,18 +908,21 @@ def test_events_are_folded_into_series_that_kubectl_shows(user, console):
         wait_until(lambda: events_of(user, "web"), 10, "the first event")
         tell("Issuing", "Issuing certificate as Secret does not exist")
         wait_until(lambda: events_of(user, "web")[0].get("series"), 10, "the series")
+        tell("Issuing", "Issuing certificate as Secret does not exist")
         tell("Issuing", "Issuing certificate as Secret holds another one")
         tell("Failed", "é" * 2000, type="Warning")
-        wait_until(lambda: len(events_of(user, "web")) == 2, 10, "the second event")
+        wait_until(lambda: len(events_of(user, "web")) == 3, 10, "the events with another text or reason")
         user.wait_for_requests(1, "patch", "events")
-    issuing, failed = sorted(events_of(user, "web"), key=lambda event: event["reason"], reverse=True)
+    texts = {event["note"]: event for event in events_of(user, "web")}
+    failed = texts["é" * 512]
+    assert not texts["Issuing certificate as Secret holds another one"].get("series")
+    issuing = texts["Issuing certificate as Secret does not exist"]
     assert issuing["series"]["count"] == 3  # what was left is told at the end
-    assert issuing["note"] == "Issuing certificate as Secret holds another one"
     assert issuing["action"] == "Issue" and issuing["type"] == "Normal"
     assert issuing["reportingController"] == "cert-manager-certificates-trigger"
-    assert failed["type"] == "Warning" and failed["note"] == "é" * 512
+    assert failed["type"] == "Warning" and failed["reason"] == "Failed"
     # Who reads core/v1 without the newer fields finds the same.
-    (older,) = (one for one in user.kube.list("events", user.namespace) if one["reason"] == "Issuing")
+    (older,) = (one for one in user.kube.list("events", user.namespace) if one["message"] == issuing["note"])
     assert older["count"] == 3 and older["source"]["component"] == issuing["reportingController"]
     assert older["firstTimestamp"] == issuing["eventTime"][:19] + "Z"
     assert older["lastTimestamp"] == issuing["series"]["lastObservedTime"][:19] + "Z"

@@ -132,21 +132,21 @@ TEST(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end)
     start(answers);
     note("tls", "a");
     (void)turn();
-    note("tls", "another text");
+    note("tls", "a");
     (void)turn();
     ASSERT_STREQ(fake_line(&api, 1), "PATCH " EVENTS "/tls.18867251edfa0000?fieldManager=certlet");
     ASSERT_STREQ(fake_body(&api, 1),
                  "{\"count\":2,\"lastTimestamp\":\"2026-01-01T00:00:00Z\","
-                 "\"message\":\"another text\",\"series\":{\"count\":2,\"lastObservedTime\":"
+                 "\"message\":\"a\",\"series\":{\"count\":2,\"lastObservedTime\":"
                  "\"2026-01-01T00:00:00.000000Z\"}}");
     for (int i = 0; i < 6; i++) { /* 30 minutes */
         fake_clock_advance(&api.clock, MINUTES(5));
-        note("tls", "another text");
+        note("tls", "a");
         (void)turn();
     }
     ASSERT_EQ(api.count, 3);
     ASSERT_CONTAINS(fake_body(&api, 2), "\"count\":8");
-    note("tls", "another text");
+    note("tls", "a");
     (void)turn();
     ASSERT_EQ(api.count, 3);
     fake_clock_advance(&api.clock, MINUTES(6));
@@ -159,23 +159,49 @@ TEST(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end)
     finish();
 }
 
-TEST(another_text_in_a_series_is_told_after_a_minute)
+/* Eight causes were one event with the last one's text, which was told a minute late. */
+TEST(another_text_is_another_event)
 {
-    static const struct fake_answer answers[] = {{201}, {200}, {200}, {}};
+    static const struct fake_answer answers[] = {{201}, {201}, {200}, {}};
 
     start(answers);
-    note("tls", "attempt 1");
+    note("tls", "the Secret does not exist");
     (void)turn();
-    note("tls", "attempt 2");
+    note("tls", "re-issuance triggered");
     (void)turn();
-    ASSERT_CONTAINS(fake_body(&api, 1), "\"message\":\"attempt 2\"");
-    note("tls", "attempt 3");
+    ASSERT_TRUE(str_starts(fake_line(&api, 1), "POST "));
+    ASSERT_CONTAINS(fake_body(&api, 1), "\"message\":\"re-issuance triggered\"");
+    ASSERT_CONTAINS(fake_body(&api, 1), "\"count\":1,");
+    note("tls", "the Secret does not exist");
     (void)turn();
-    ASSERT_EQ(api.count, 2);
+    ASSERT_STREQ(fake_line(&api, 2), "PATCH " EVENTS "/tls.18867251edfa0000?fieldManager=certlet");
+    ASSERT_CONTAINS(fake_body(&api, 2), "\"count\":2,");
+    finish();
+}
+
+/* Texts with a count or a time do not become one event each. */
+TEST(beyond_five_texts_of_a_kind_the_last_event_takes_them_all)
+{
+    static const struct fake_answer answers[] = {{201}, {201}, {201}, {201},
+                                                 {201}, {200}, {200}, {}};
+
+    start(answers);
+    for (int i = 1; i <= 20; i++) {
+        cleanup(xfree) char *text = xasprintf("attempt %d", i);
+
+        note("tls", text);
+        (void)turn();
+    }
+    ASSERT_EQ(api.count, 6);
+    ASSERT_TRUE(str_starts(fake_line(&api, 4), "POST "));
+    ASSERT_CONTAINS(fake_body(&api, 4), "\"message\":\"attempt 5\"");
+    ASSERT_TRUE(str_starts(fake_line(&api, 5), "PATCH "));
+    ASSERT_CONTAINS(fake_body(&api, 5), "\"message\":\"attempt 6\"");
     fake_clock_advance(&api.clock, MINUTES(1));
     (void)turn();
-    ASSERT_CONTAINS(fake_body(&api, 2), "\"message\":\"attempt 3\"");
-    ASSERT_CONTAINS(fake_body(&api, 2), "\"count\":3");
+    ASSERT_EQ(api.count, 7);
+    ASSERT_CONTAINS(fake_body(&api, 6), "\"message\":\"attempt 20\"");
+    ASSERT_CONTAINS(fake_body(&api, 6), "\"count\":16");
     finish();
 }
 
@@ -377,7 +403,8 @@ RUN_TESTS(
     cmocka_unit_test(events_of_cluster_scoped_objects_are_in_default),
     cmocka_unit_test(long_texts_are_cut_between_characters),
     cmocka_unit_test(a_series_is_told_at_its_second_then_each_half_hour_then_at_its_end),
-    cmocka_unit_test(another_text_in_a_series_is_told_after_a_minute),
+    cmocka_unit_test(another_text_is_another_event),
+    cmocka_unit_test(beyond_five_texts_of_a_kind_the_last_event_takes_them_all),
     cmocka_unit_test(events_that_differ_in_reason_or_object_are_no_series),
     cmocka_unit_test(what_fails_for_a_while_is_tried_again_and_given_up_after_12_times),
     cmocka_unit_test(what_is_refused_is_dropped),

@@ -74,7 +74,7 @@ TEST(the_same_within_six_minutes_is_a_series)
 
     note(store, "web", "Failed", "because");
     fake_clock_advance(&fake, MINUTES(5));
-    note(store, "web", "Failed", "another text");
+    note(store, "web", "Failed", "because");
     fake_clock_advance(&fake, MINUTES(5));
     note(store, "web", "Failed", "because");
     note(store, "web", "Other", "because");
@@ -88,6 +88,30 @@ TEST(the_same_within_six_minutes_is_a_series)
     note(store, "web", "Failed", "because");
     later = events_of(store, "web");
     ASSERT_EQ(json_len(later), 3);
+}
+
+TEST(another_text_is_another_event_up_to_five)
+{
+    cleanup(store_close) struct store *store = new_store();
+    cleanup(json_unref) struct json *events = NULL;
+    const struct json *first, *last;
+
+    for (int i = 1; i <= 20; i++) {
+        cleanup(xfree) char *text = xasprintf("attempt %d", i);
+
+        fake_clock_advance(&fake, 1000);
+        note(store, "web", "Failed", text);
+    }
+    fake_clock_advance(&fake, 1000);
+    note(store, "web", "Failed", "attempt 1");
+    events = events_of(store, "web");
+    ASSERT_EQ(json_len(events), 5);
+    first = json_at(events, 4); /* in the order in which they were seen last */
+    last = json_at(events, 3);
+    ASSERT_STREQ(json_get_text(first, "note"), "attempt 1");
+    ASSERT_EQ(json_as_int(json_path(first, "series.count"), 0), 2);
+    ASSERT_STREQ(json_get_text(last, "note"), "attempt 20");
+    ASSERT_EQ(json_as_int(json_path(last, "series.count"), 0), 16);
 }
 
 TEST(only_the_newest_hundred_of_an_object_are_kept)
@@ -174,6 +198,7 @@ TEST(events_do_not_move_the_version)
 
 RUN_TESTS(cmocka_unit_test(an_event_has_what_events_k8s_io_v1_requires),
           cmocka_unit_test(the_same_within_six_minutes_is_a_series),
+          cmocka_unit_test(another_text_is_another_event_up_to_five),
           cmocka_unit_test(only_the_newest_hundred_of_an_object_are_kept),
           cmocka_unit_test(all_events_can_be_listed),
           cmocka_unit_test(a_long_message_is_cut_between_characters),
