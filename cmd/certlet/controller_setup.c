@@ -1,6 +1,9 @@
 /* controller_setup.c - what `certlet controller` is made of, set up in order and torn down the other way round. */
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -85,10 +88,59 @@ static void leading(void *arg)
     engine_wake(&self->engine);
 }
 
+/*
+ * Nobody may be reading our log any more: whoever writes to that pipe then waits for ever, the elector too, while
+ * others of our threads go on writing to the API server and another process leads. A signal ends us nevertheless.
+ */
+#define LAST_WORD_S 1
+
+static void on_last_moment(int number)
+{
+    static const char line[] =
+        "the Lease was not renewed in time, or the log is not read: ending\n";
+    static volatile sig_atomic_t told;
+    struct pollfd log = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    (void)number;
+    if (!told && poll(&log, 1, 0) == 1) {
+        told = 1;
+        (void)alarm(LAST_WORD_S);                            /* another thread was faster */
+        (void)!write(STDERR_FILENO, line, sizeof(line) - 1); /* nowhere left to say so */
+    }
+    _exit(EXIT_NOT_READY);
+}
+
+/* For the main thread: the others take no signals. */
+static void catch_last_moment(void)
+{
+    struct sigaction action = {.sa_handler = on_last_moment, .sa_flags = SA_NODEFER};
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGALRM);
+    (void)sigaction(SIGALRM, &action, NULL);
+    (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+/* Until it is called again; 0: not at all. */
+static void end_in(int64_t ms)
+{
+    struct itimerval timer = {.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
+
+    (void)setitimer(ITIMER_REAL, &timer, NULL); /* fails only for times that are none */
+}
+
+static void held(void *arg, int64_t for_ms)
+{
+    (void)arg;
+    end_in(for_ms > 0 ? for_ms : 1);
+}
+
 /* Another process may be writing already: nothing of ours may follow, not even an orderly stop. */
 static void lost(void *arg, const char *why)
 {
     (void)arg;
+    end_in(SECONDS(LAST_WORD_S));
     log_error(NULL, "the Lease is lost: %s; ending", why);
     _exit(EXIT_NOT_READY);
 }
@@ -111,6 +163,7 @@ static int setup_elector(struct controller_run *self, struct err *err)
         .lease_ms = flags->lease_ms,
         .renew_deadline_ms = flags->renew_deadline_ms,
         .retry_ms = flags->retry_ms,
+        .held = held,
         .leading = leading,
         .lost = lost,
         .arg = self,
@@ -121,6 +174,7 @@ static int setup_elector(struct controller_run *self, struct err *err)
         leading(self);
         return 0;
     }
+    catch_last_moment();
     r = elector_new(&options, &self->elector, err);
     if (r == 0)
         written_only_while(self->engine.controllers->issuers.written, holds_lease, self->elector);
@@ -222,6 +276,7 @@ void controller_teardown(struct controller_run *self)
     engine_stop(&self->engine);
     if (self->elector)
         elector_stop_within(self->elector, engine_stop_left_ms(&self->engine, STOP_LEASE_MS));
+    end_in(0);
     end_events_in_time(self);
     if (self->health_listener)
         server_unlisten(self->engine.server, self->health_listener);

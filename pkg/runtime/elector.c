@@ -390,6 +390,8 @@ static int64_t give_up_ms(const struct elector *self)
 static void renewed(struct elector *self, const struct context *ctx, int64_t sent_ms)
 {
     share_renewal(self, sent_ms);
+    if (self->options.held)
+        self->options.held(self->options.arg, sent_ms + self->options.lease_ms - now_ms(self));
     note_success(self, ctx);
     self->due_ms = self->round_ms = now_ms(self) + self->options.retry_ms;
 }

@@ -30,6 +30,9 @@ struct elector_options { /* texts are copied; the rest must outlive the elector 
     int64_t lease_ms;             /* others wait that long after our last renewal */
     int64_t renew_deadline_ms;    /* a renewal may take that long, with all its tries */
     int64_t retry_ms;             /* between tries, and between renewals */
+    /* NULL, or after each renewal, before it is logged: the Lease is ours for so long, and should this thread be held up,
+     * the process must not outlive it. */
+    void (*held)(void *arg, int64_t for_ms);
     void (*leading)(void *arg);
     /* At most once, before anything else: stop writing and end the process. `why` is for the log. */
     void (*lost)(void *arg, const char *why);

@@ -2,6 +2,8 @@
 
 import contextlib
 import datetime
+import os
+import select
 import threading
 import time
 
@@ -30,8 +32,8 @@ def start(binary, cluster, bind, tmp_path):
     with contextlib.ExitStack() as stack:
         stack.callback(cluster.delete, f"{LEASES}/{LEASE}", LEASE_NAMESPACE)
 
-        def new(name, **options):
-            process = Controller(
+        def new(name, kind=Controller, **options):
+            process = kind(
                 binary, tmp_path / name, cluster, solver_flags(bind), name=name, **options
             )
             stack.callback(process.stop)
@@ -267,3 +269,65 @@ def test_a_lease_that_is_stolen_ends_the_process_with_a_word(start, cluster, sce
     assert any("Lease is lost" in line and Rival.identity in line for line in last), last
     process.child = None
     assert process.holder() == Rival.identity
+
+
+class Unread(Controller):
+    """Its log is a pipe: read into the file that tests look at, until nobody reads it any more."""
+
+    def start(self):
+        self._fifo = self.folder / "log.fifo"
+        os.mkfifo(self._fifo)
+        self._reader = os.open(self._fifo, os.O_RDWR)  # of both ends: opening waits for nobody
+        self._is_read = threading.Event()
+        self._is_read.set()
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+        super().start()
+
+    def command(self):
+        return ["/bin/sh", "-c", 'log=$1; shift; exec "$@" 2>"$log"', "sh", str(self._fifo), *super().command()]
+
+    def _read(self):
+        with open(self.log_file, "ab") as log:
+            while self._is_read.is_set():
+                if select.select([self._reader], [], [], 0.1)[0]:
+                    log.write(os.read(self._reader, 65536))
+                    log.flush()
+
+    def _end_reading(self):
+        self._is_read.clear()
+        self._thread.join()
+
+    def fill_log(self):
+        self._end_reading()
+        full = os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(full, b"x" * 4096)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(full, b"x")
+        os.close(full)
+
+    def stop(self):
+        try:
+            return super().stop()
+        finally:
+            self._end_reading()
+            os.close(self._reader)
+
+
+@pytest.mark.parametrize("how", ["stolen", "not renewed"])
+def test_a_log_that_nobody_reads_keeps_no_leader_alive(start, cluster, how):
+    process = start("first", kind=Unread)
+    wait_alone(process)
+    process.fill_log()
+    if how == "stolen":
+        Rival(cluster).take()
+        assert process.child.wait(60) == 1
+        return
+    cluster.pause()
+    try:
+        assert process.child.wait(60) == 1
+    finally:
+        cluster.resume()

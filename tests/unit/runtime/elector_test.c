@@ -142,7 +142,9 @@ struct member {
     struct bed *bed;
     struct way way;
     struct elector *elector;
-    int led, lost;
+    int led, lost, held;
+    int64_t held_for_ms;
+    int infos_before; /* lines of the log when it was told that */
     char why[300];
 };
 
@@ -165,6 +167,15 @@ static void keep_line(void *arg, enum log_level level, const char *line)
     }
     bed->infos += level == LOG_INFO;
     bed->deaf += level == LOG_INFO && strstr(line, "at the next look only");
+}
+
+static void holds(void *arg, int64_t for_ms)
+{
+    struct member *member = arg;
+
+    member->held++;
+    member->held_for_ms = for_ms;
+    member->infos_before = member->bed->infos;
 }
 
 static void leads(void *arg)
@@ -192,6 +203,7 @@ static struct elector *elector_for(struct bed *bed, struct member *member, const
         .lease_ms = LEASE_MS,
         .renew_deadline_ms = RENEW_MS,
         .retry_ms = RETRY_MS,
+        .held = holds,
         .leading = leads,
         .lost = lost,
         .arg = member,
@@ -402,6 +414,28 @@ TEST(a_leader_renews_without_reading)
     expect_record(&bed, "a", 15, 0);
     expect_text(&bed, "spec.acquireTime", "2026-01-01T00:00:00.000000Z");
     expect_text(&bed, "spec.renewTime", "2026-01-01T00:10:00.000000Z");
+}
+
+/* A log that nobody reads holds up whoever writes to it. */
+TEST(each_renewal_says_first_how_long_the_lease_is_ours)
+{
+    cleanup(bed_deinit) struct bed bed = {};
+    struct member *a = &bed.members[0];
+
+    bed_init(&bed);
+    a->way.answer_ms = 700;
+    (void)turn(a);
+    ASSERT_EQ(a->held, 1);
+    ASSERT_EQ(a->held_for_ms, LEASE_MS - 700); /* from when it was sent */
+    ASSERT_EQ(a->infos_before, 0);
+    ASSERT_TRUE(bed.infos > 0); /* "became leader" */
+    a->way.answer_ms = 0;
+    run_for(a, RETRY_MS + 1);
+    ASSERT_EQ(a->held, 2);
+    ASSERT_EQ(a->held_for_ms, LEASE_MS);
+    a->way.reads = a->way.writes = FAILS;
+    run_for(a, RETRY_MS * 2);
+    ASSERT_EQ(a->held, 2);
 }
 
 TEST(a_record_that_does_not_change_for_its_duration_is_taken_over)
@@ -1091,6 +1125,7 @@ TEST(a_thread_notices_that_another_took_its_lease)
 RUN_TESTS(cmocka_unit_test(times_that_the_rules_do_not_allow_are_refused),
           cmocka_unit_test(whoever_finds_no_lease_makes_one_and_leads),
           cmocka_unit_test(a_leader_renews_without_reading),
+          cmocka_unit_test(each_renewal_says_first_how_long_the_lease_is_ours),
           cmocka_unit_test(a_record_that_does_not_change_for_its_duration_is_taken_over),
           cmocka_unit_test(times_in_the_record_are_not_compared_with_our_clock),
           cmocka_unit_test(cert_manager_is_waited_for_as_long_as_its_own_record_says),
