@@ -365,6 +365,8 @@ static void begin(struct decider *d, const char *reason, const char *message)
 
 /* --- idle: nothing is being issued --- */
 
+/* The oldest; never that of the certificate in force: where a status was lost, it has a lower number than those
+ * of before. */
 static const struct request_facts *request_beyond_history(struct decider *d)
 {
     const struct certificate_facts *facts = d->facts;
@@ -377,7 +379,7 @@ static const struct request_facts *request_beyond_history(struct decider *d)
         if (request->revision == 0)
             continue;
         kept++;
-        if (!lowest || request->revision < lowest->revision)
+        if (request != d->current && (!lowest || request->revision < lowest->revision))
             lowest = request;
     }
     return kept > certificate_history_limit(&facts->crt->spec) ? lowest : NULL;

@@ -238,6 +238,23 @@ TEST(the_request_beyond_the_history_that_goes_is_the_oldest)
     ASSERT_EQ(decision.request->revision, 2);
 }
 
+/* The status was lost, and counting began anew. */
+TEST(the_request_of_the_certificate_in_force_stays_whatever_its_number)
+{
+    cleanup(sample_deinit) struct sample s = {};
+    struct certificate_decision decision;
+
+    sample_init(&s);
+    s.next = sample_request(&s, 5, OTHER_KEY);
+    sample_add_request(&s, &s.next);
+    decide(&s, &decision);
+    ASSERT_EQ(decision.action, CERTIFICATE_DROP_REQUEST);
+    ASSERT_PTREQ(decision.request, &s.next);
+    s.crt.spec.revision_history_limit = (struct opt_int){true, 2};
+    decide(&s, &decision);
+    ASSERT_EQ(decision.action, CERTIFICATE_NOTHING);
+}
+
 TEST(the_status_is_written_before_anything_is_tidied_up)
 {
     cleanup(sample_deinit) struct sample s = {};
@@ -992,6 +1009,7 @@ RUN_TESTS(
     cmocka_unit_test(an_idle_certificate_starts_or_is_tended),
     cmocka_unit_test(an_idle_certificate_is_looked_at_again_at_the_next_time_that_matters),
     cmocka_unit_test(the_request_beyond_the_history_that_goes_is_the_oldest),
+    cmocka_unit_test(the_request_of_the_certificate_in_force_stays_whatever_its_number),
     cmocka_unit_test(the_status_is_written_before_anything_is_tidied_up),
     cmocka_unit_test(a_window_of_the_ca_is_asked_for_again_when_it_says_or_after_a_renewal),
     cmocka_unit_test(issuer_settings_without_renewal_information_drop_what_was_stored_of_it),
