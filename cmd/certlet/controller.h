@@ -11,6 +11,8 @@
 #ifndef CERTLET_CONTROLLER_H
 #define CERTLET_CONTROLLER_H
 
+#include <time.h>
+
 #include "cluster.h"
 #include "engine.h"
 #include "runtime/elector.h"
@@ -46,6 +48,7 @@ struct controller_run { /* in order of setting up; torn down the other way round
     struct http *lease_api; /* Lease traffic has a connection of its own (kubernetes.md 9, 10) */
     struct store *lease_store;
     struct elector *elector; /* NULL: --leader-elect=false */
+    timer_t last_moment;     /* there with the elector: ends the process with the Lease */
     struct server_listener *health_listener;
     bool is_leading;  /* atomic */
     bool is_stopping; /* atomic: not ready any more */

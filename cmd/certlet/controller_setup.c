@@ -1,9 +1,10 @@
 /* controller_setup.c - what `certlet controller` is made of, set up in order and torn down the other way round. */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -110,37 +111,39 @@ static void on_last_moment(int number)
     _exit(EXIT_NOT_READY);
 }
 
-/* For the main thread: the others take no signals. */
-static void catch_last_moment(void)
+/* The signal is for the main thread: the others take none. */
+static int setup_last_moment(struct controller_run *self, struct err *err)
 {
     struct sigaction action = {.sa_handler = on_last_moment, .sa_flags = SA_NODEFER};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
     sigset_t signals;
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGALRM);
     (void)sigaction(SIGALRM, &action, NULL);
     (void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    if (timer_create(CLOCK_BOOTTIME, &event, &self->last_moment) < 0)
+        return err_set_errno(err, errno, "making a timer");
+    return 0;
 }
 
-/* Until it is called again; 0: not at all. */
-static void end_in(int64_t ms)
+/* Until it is called again. A sleep of the machine counts. */
+static void end_in(const struct controller_run *self, int64_t ms)
 {
-    struct itimerval timer = {.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
+    struct itimerspec in = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
 
-    (void)setitimer(ITIMER_REAL, &timer, NULL); /* fails only for times that are none */
+    (void)timer_settime(self->last_moment, 0, &in, NULL); /* fails only for times that are none */
 }
 
 static void held(void *arg, int64_t for_ms)
 {
-    (void)arg;
-    end_in(for_ms > 0 ? for_ms : 1);
+    end_in(arg, for_ms > 0 ? for_ms : 1);
 }
 
 /* Another process may be writing already: nothing of ours may follow, not even an orderly stop. */
 static void lost(void *arg, const char *why)
 {
-    (void)arg;
-    end_in(SECONDS(LAST_WORD_S));
+    end_in(arg, SECONDS(LAST_WORD_S));
     log_error(NULL, "the Lease is lost: %s; ending", why);
     _exit(EXIT_NOT_READY);
 }
@@ -174,7 +177,9 @@ static int setup_elector(struct controller_run *self, struct err *err)
         leading(self);
         return 0;
     }
-    catch_last_moment();
+    r = setup_last_moment(self, err);
+    if (r < 0)
+        return r;
     r = elector_new(&options, &self->elector, err);
     if (r == 0)
         written_only_while(self->engine.controllers->issuers.written, holds_lease, self->elector);
@@ -274,9 +279,10 @@ void controller_teardown(struct controller_run *self)
 {
     __atomic_store_n(&self->is_stopping, true, __ATOMIC_SEQ_CST);
     engine_stop(&self->engine);
-    if (self->elector)
+    if (self->elector) {
         elector_stop_within(self->elector, engine_stop_left_ms(&self->engine, STOP_LEASE_MS));
-    end_in(0);
+        (void)timer_delete(self->last_moment); /* it is there */
+    }
     end_events_in_time(self);
     if (self->health_listener)
         server_unlisten(self->engine.server, self->health_listener);

@@ -6,7 +6,7 @@ static int64_t read_ms(clockid_t id)
 {
     struct timespec ts = {};
 
-    (void)clock_gettime(id, &ts); /* cannot fail for the two clocks below */
+    (void)clock_gettime(id, &ts); /* cannot fail for the clocks below */
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
@@ -16,6 +16,11 @@ static int64_t system_wall_ms(const struct clock *clock)
 }
 
 static int64_t system_monotonic_ms(const struct clock *clock)
+{
+    return read_ms(CLOCK_BOOTTIME);
+}
+
+int64_t clock_awake_ms(void)
 {
     return read_ms(CLOCK_MONOTONIC);
 }

@@ -1,7 +1,8 @@
 /*
  * clock.h - the only source of time. Nobody reads the system clock: ask the clock you were given.
  *
- * Wall time is milliseconds since 1970 UTC and may jump; monotonic time only measures waits.
+ * Wall time is milliseconds since 1970 UTC and may jump; monotonic time only measures waits, and counts those
+ * that the machine slept through: a Lease runs out meanwhile.
  * The system clock may be used from any thread; a fake clock belongs to one-threaded tests.
  */
 #ifndef BASE_CLOCK_H
@@ -15,6 +16,8 @@ struct clock {
 };
 
 const struct clock *clock_system(void);
+/* For thread.c: what condition variables wait by. It stands still while the machine sleeps. */
+int64_t clock_awake_ms(void);
 static inline int64_t clock_wall_ms(const struct clock *clock)
 {
     return clock->wall_ms(clock);

@@ -60,7 +60,7 @@ void cond_init(struct cond *cond)
 
     *cond = (struct cond){};
     must(pthread_condattr_init(&attr));
-    must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+    must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC)); /* clock_awake_ms(): no choice */
     must(pthread_cond_init(cond_impl(cond), &attr));
     must(pthread_condattr_destroy(&attr));
 }
@@ -86,18 +86,18 @@ void cond_wait(struct cond *cond, struct mutex *mutex)
     must(pthread_cond_wait(cond_impl(cond), mutex_impl(mutex)));
 }
 
-static struct timespec monotonic_after(int64_t timeout_ms)
+static struct timespec awake_after(int64_t timeout_ms)
 {
     int64_t longest = DAYS(365), at_ms;
 
     timeout_ms = timeout_ms < 0 ? 0 : timeout_ms > longest ? longest : timeout_ms;
-    at_ms = clock_monotonic_ms(clock_system()) + timeout_ms;
+    at_ms = clock_awake_ms() + timeout_ms;
     return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
 }
 
 bool cond_wait_for(struct cond *cond, struct mutex *mutex, int64_t timeout_ms)
 {
-    struct timespec until = monotonic_after(timeout_ms);
+    struct timespec until = awake_after(timeout_ms);
     int r = pthread_cond_timedwait(cond_impl(cond), mutex_impl(mutex), &until);
 
     if (r == ETIMEDOUT)

@@ -38,7 +38,7 @@ static inline void mutex_unlock_ptr(struct mutex **mutex)
         mutex_unlock(*mutex);
 }
 
-void cond_init(struct cond *cond); /* waits on the monotonic clock */
+void cond_init(struct cond *cond); /* waits by clock_awake_ms() */
 void cond_deinit(struct cond *cond);
 void cond_signal(struct cond *cond);
 void cond_broadcast(struct cond *cond);

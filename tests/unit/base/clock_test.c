@@ -1,5 +1,7 @@
 #include "support/testing.h"
 
+#include <time.h>
+
 TEST(a_fake_clock_stands_still_until_moved)
 {
     struct fake_clock fake;
@@ -36,6 +38,24 @@ TEST(the_system_clock_goes_forward_and_is_after_this_was_written)
     ASSERT_TRUE(clock_monotonic_ms(clock) >= before_ms);
 }
 
+static int64_t since_boot_ms(void)
+{
+    struct timespec ts = {};
+
+    ASSERT_EQ(clock_gettime(CLOCK_BOOTTIME, &ts), 0);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Others differ only where the machine has slept, or in a time namespace: unshare -Ur --time --boottime=100000 */
+TEST(the_system_clock_counts_what_the_machine_slept)
+{
+    int64_t before_ms = since_boot_ms(), now_ms = clock_monotonic_ms(clock_system());
+
+    ASSERT_TRUE(before_ms <= now_ms);
+    ASSERT_TRUE(now_ms <= since_boot_ms());
+}
+
 RUN_TESTS(cmocka_unit_test(a_fake_clock_stands_still_until_moved),
           cmocka_unit_test(a_fake_clock_may_jump_without_monotonic_time_passing),
+          cmocka_unit_test(the_system_clock_counts_what_the_machine_slept),
           cmocka_unit_test(the_system_clock_goes_forward_and_is_after_this_was_written));
