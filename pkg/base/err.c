@@ -133,6 +133,7 @@ const char *err_code_name(int code)
         [-ERR_NOMEM] = "out of memory",
         [-ERR_STRANGER] = "not authenticated",
         [-ERR_INTERNAL] = "internal",
+        [-ERR_DELETED] = "deleted",
     };
 
     if (code > 0 || code <= -(int)ARRAY_LEN(names))

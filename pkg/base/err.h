@@ -33,6 +33,7 @@ enum err_code {
     ERR_NOMEM = -17,       /* a library said so                                           */
     ERR_STRANGER = -18,    /* the API server does not know who we are (401)               */
     ERR_INTERNAL = -19,    /* our own mistake                                             */
+    ERR_DELETED = -20,     /* what it is about has gone, or its namespace goes: no fault  */
 };
 
 #define ERR_TEXT_MAX 1024 /* bytes with the terminator; longer text ends in "..." */

@@ -520,7 +520,7 @@ static void show_failure(struct certificate_run *run, const struct err *err)
 static int act_failed(struct certificate_run *run, int code, struct reconcile_result *result,
                       const struct err *why)
 {
-    if (err_is_transient(code) || code == ERR_CANCELED)
+    if (err_is_transient(code) || code == ERR_CANCELED || code == ERR_DELETED)
         return code;
     show_failure(run, why);
     if (!run->failure)

@@ -77,7 +77,7 @@ static int reconcile(struct author author, struct cache *cache, struct reconcile
     if (!cannot_be_used(issuer, arena, &result))
         r = issuer_type_of(&issuer->spec)
                 ->setup(&author.self->issuers, author.ctx, issuer, arena, &result, &problem);
-    if (r == ERR_CANCELED || r == ERR_BUSY || (r < 0 && !result.ready.status)) {
+    if (r == ERR_CANCELED || r == ERR_BUSY || r == ERR_DELETED || (r < 0 && !result.ready.status)) {
         *err = problem;
         return r;
     }

@@ -112,6 +112,14 @@ static bool needs_bytes_next(struct author author)
     return author.lane == LANE_REQUESTS || author.lane == LANE_ORDERS;
 }
 
+/* Of an object that has gone meanwhile there is nothing to be told, and nobody has made a mistake. */
+static int status_failed(int r, const struct resource *resource, const char *name, struct err *err)
+{
+    if (r == ERR_NOT_FOUND)
+        return err_set(err, ERR_DELETED, "%s '%s' was deleted meanwhile", resource->kind, name);
+    return err_wrap(err, "writing status of %s '%s'", resource->kind, name);
+}
+
 static int update_status(struct author author, const struct resource *resource,
                          const struct json *body, struct json **ret_stored, struct err *err)
 {
@@ -147,7 +155,7 @@ int write_status_stored(struct author author, const struct object *object, const
                                      : update_status(author, resource, body, &stored, err);
 
     if (r < 0)
-        return err_wrap(err, "writing status of %s '%s'", resource->kind, object->metadata.name);
+        return status_failed(r, resource, object->metadata.name, err);
     expect(author, resource, stored);
     give(ret_stored, stored);
     return 0;
@@ -167,7 +175,7 @@ int write_whole_status(struct author author, const struct kind *kind, const stru
                          author.manager, object, &stored, err);
 
     if (r < 0)
-        return err_wrap(err, "writing status of %s '%s'", kind->resource.kind, author.key->name);
+        return status_failed(r, &kind->resource, author.key->name, err);
     expect(author, &kind->resource, stored);
     return 0;
 }

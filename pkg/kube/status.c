@@ -92,6 +92,8 @@ static void read_status(const struct kube_about *about, const struct json *statu
     copy_reason(to, json_get_text(status, "reason"));
     to->code = code_of(to->reason, to->http);
     to->namespace_terminating = has_cause(status, "NamespaceTerminating", NULL);
+    if (to->namespace_terminating)
+        to->code = ERR_DELETED;
     to->version_too_large = has_cause(status, "ResourceVersionTooLarge", NULL);
     to->foreign_uid = to->code == ERR_INVALID && has_cause(status, NULL, "metadata.uid");
     to->about_object = !str_empty(json_as_text(json_path(status, "details.name")));
@@ -202,10 +204,6 @@ static void add_message(struct buf *to, const struct kube_about *about, const st
 static void add_denied(struct buf *to, const struct kube_about *about,
                        const struct kube_status *status)
 {
-    if (status->namespace_terminating) {
-        buf_add_str(to, "the namespace is being deleted");
-        return;
-    }
     buf_addf(to, "denied: needs verb '%s' on '", about->verb);
     add_resource(to, about);
     buf_add_char(to, '\'');
@@ -219,6 +217,9 @@ static void add_meaning(struct buf *to, const struct kube_about *about,
     switch (status->code) {
     case ERR_DENIED:
         add_denied(to, about, status);
+        return;
+    case ERR_DELETED:
+        buf_add_str(to, "the namespace is being deleted");
         return;
     case ERR_STRANGER:
         buf_add_str(to, "the API server does not accept our credentials");

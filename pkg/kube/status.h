@@ -9,7 +9,7 @@
  *      Invalid, 400        ERR_INVALID        Forbidden           ERR_DENIED
  *      429                 ERR_RATE_LIMITED   5xx                 ERR_UNAVAILABLE
  *      504, Timeout        ERR_TIMEOUT        404 of a kind       ERR_UNSUPPORTED
- *      401                 ERR_STRANGER
+ *      401                 ERR_STRANGER       NamespaceTerminating, a cause  ERR_DELETED
  */
 #ifndef KUBE_STATUS_H
 #define KUBE_STATUS_H

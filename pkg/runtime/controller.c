@@ -64,6 +64,8 @@ static const struct answer answers[] = {
     {ERR_BUSY, SOON, LOG_DEBUG, false, RUN_REQUEUE_AFTER}, /* our own fairness */
     {ERR_RATE_LIMITED, WHEN_TOLD, LOG_INFO, false,
      RUN_REQUEUE_AFTER}, /* the other side says when */
+    {ERR_DELETED, AFTER_BACKOFF, LOG_DEBUG, false,
+     RUN_REQUEUE}, /* a namespace may come back, with nothing else that wakes us */
 };
 static const struct answer failure = {ERR_NONE, AFTER_BACKOFF, LOG_ERROR, true, RUN_ERROR};
 

@@ -106,7 +106,7 @@ TEST(a_denial_names_verb_resource_and_namespace)
 TEST(a_namespace_that_is_being_deleted_is_told_apart)
 {
     struct reading is = expect(
-        ERR_DENIED, &about_certificate, 403,
+        ERR_DELETED, &about_certificate, 403,
         "{'reason': 'Forbidden', 'details': {'causes': [{'reason': 'NamespaceTerminating'}]}}");
 
     ASSERT_TRUE(is.status.namespace_terminating);

@@ -187,6 +187,7 @@ TEST(every_error_has_its_answer)
         {"rate limited", ERR_RATE_LIMITED, HOURS(2), HOURS(2), LOG_INFO, false, false},
         {"rate limited for a year", ERR_RATE_LIMITED, DAYS(365), DAYS(1), LOG_INFO, false, false},
         {"rate limited, no time", ERR_RATE_LIMITED, 0, SECONDS(5), LOG_ERROR, true, true},
+        {"deleted", ERR_DELETED, 0, SECONDS(5), LOG_DEBUG, true, false},
         {"rate limited, past", ERR_RATE_LIMITED, -1, SECONDS(5), LOG_ERROR, true, true},
     };
 
