@@ -3,7 +3,7 @@
 
 const char *certificate_unissuable(const struct certificate *crt)
 {
-    static const char *const reasons[] = {"InvalidSpec", "DuplicateSecretName"};
+    static const char *const reasons[] = {"InvalidSpec", "DuplicateSecretName", "SecretOfIssuer"};
     const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
 
     if (!ready || ready->observed_generation != crt->object.metadata.generation)

@@ -20,7 +20,7 @@
 /* --- gather --- */
 
 struct gathered { /* references that keep the facts alive */
-    struct cache_refs requests, secrets, rivals, orders;
+    struct cache_refs requests, secrets, rivals, readers, orders;
     const struct secret_facts *secret;
     const struct issuer *issuer;
     const struct secret_facts **next_keys;
@@ -31,6 +31,7 @@ static void gathered_deinit(struct gathered *gathered)
     cache_refs_deinit(&gathered->requests);
     cache_refs_deinit(&gathered->secrets);
     cache_refs_deinit(&gathered->rivals);
+    cache_refs_deinit(&gathered->readers);
     cache_refs_deinit(&gathered->orders);
     if (gathered->secret)
         object_unref(&gathered->secret->object);
@@ -68,6 +69,31 @@ static void gather_rivals(struct certificate_run *run)
                    &run->gathered->rivals);
 }
 
+/* Issuers that read the Secret. */
+static void gather_readers(struct certificate_run *run)
+{
+    const struct metadata *metadata = &run->crt->object.metadata;
+    const char *secret = run->crt->spec.secret_name;
+    struct caches *caches = &run->self->caches;
+    cleanup(xfree) char *value = index_name_value(metadata->namespace, secret);
+    cleanup(xfree) char *cluster_value = index_name_value("", secret);
+
+    cache_by_index(caches->issuers, INDEX_USED_SECRET, value, &run->gathered->readers);
+    if (streq(metadata->namespace, run->self->options.resource_namespace))
+        cache_by_index(caches->cluster_issuers, INDEX_USED_SECRET, cluster_value,
+                       &run->gathered->readers);
+}
+
+static const char *claim_of_readers(const struct certificate_run *run)
+{
+    const struct cache_refs *readers = &run->gathered->readers;
+    const char *claim = NULL;
+
+    for (size_t i = 0; i < readers->len && !claim; i++)
+        claim = certificate_claim(&run->facts, readers->items[i], run->arena);
+    return claim;
+}
+
 /* Who overwrites the Secret, by this process' own notes, or by what the status says since a process before. */
 static void gather_writer(struct certificate_run *run)
 {
@@ -94,6 +120,7 @@ static void gather_secret(struct certificate_run *run)
 
     run->facts.secret = secret;
     run->facts.owner = owner && !streq(owner, metadata->name) ? owner : NULL;
+    run->facts.claim = claim_of_readers(run);
     gather_writer(run);
     run->facts.repair_is_futile = writers_repair_is_futile(run->self->writers, metadata->uid,
                                                            secret);
@@ -280,6 +307,7 @@ static int gather(struct certificate_run *run, struct err *err)
     gather_spec_problem(run);
     run->facts.signs_at_once = signs_at_once(run);
     gather_rivals(run);
+    gather_readers(run);
     gather_secret(run);
     gather_waiting(run);
     if (gathered->secret && gathered->secret->is_partial) {
@@ -356,6 +384,7 @@ static const struct told_reason {
     {"WindowError", false}, /* its times change */
     {"SecretOverwritten", false},
     {"InvalidSpec", true},
+    {"SecretOfIssuer", true},
 };
 
 static bool is_told(const struct told_reason *row, const struct condition *before,

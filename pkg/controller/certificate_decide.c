@@ -147,6 +147,8 @@ static struct violation ready_violation(struct decider *d)
                          "Certificate '%s' names the Secret '%s' too and owns it; give this one "
                          "another spec.secretName",
                          facts->owner, facts->crt->spec.secret_name)};
+    if (facts->claim)
+        return (struct violation){"SecretOfIssuer", facts->claim};
     found = secret_violation(facts, d->current, d->arena);
     if (found.reason && facts->foreign_writer)
         return (struct violation){
@@ -452,7 +454,7 @@ static void decide_idle(struct decider *d)
         tend(d);
 }
 
-/* It is another one's Secret: what is under way waits, and the key of what has ended goes. */
+/* It is another one's Secret, or an Issuer's: what is under way waits, and the key of what has ended goes. */
 static void decide_rival(struct decider *d)
 {
     const struct certificate_facts *facts = d->facts;
@@ -788,7 +790,7 @@ void certificate_decide(const struct certificate_facts *facts,
 
     *ret = (struct certificate_decision){.status = *stored};
     copy_validity(&d);
-    if (facts->owner)
+    if (facts->owner || facts->claim)
         decide_rival(&d);
     else if (!facts->spec_problem && condition_is(&stored->conditions, "Issuing", CONDITION_TRUE))
         decide_issuing(&d);

@@ -13,7 +13,7 @@
  *
  * One step per run: each changes one object, whose change wakes the next run, so that a crash between
  * any two is an ordinary start. Files: certificate_policy.c (is the Secret what the spec asks for),
- * certificate_renewal.c and certificate_windows.c (times), certificate_decide.c (the machine).
+ * certificate_claim.c (may it be written), certificate_renewal.c and certificate_windows.c (times), certificate_decide.c (the machine).
  */
 #ifndef CONTROLLER_CERTIFICATE_DECIDE_H
 #define CONTROLLER_CERTIFICATE_DECIDE_H
@@ -44,6 +44,7 @@ struct certificate_facts {
     const struct issuer *issuer;       /* NULL: does not exist */
     const struct secret_facts *secret; /* target; NULL: does not exist */
     const char *owner;                 /* Certificate that owns secretName; NULL: this one */
+    const char *claim; /* why secretName is an Issuer's own Secret; NULL: it is not */
     const struct request_facts *const *requests; /* controlled by this Certificate */
     size_t request_count;
     const struct secret_facts *const *next_keys; /* owned, labelled next-private-key */
@@ -103,6 +104,13 @@ const char *certificate_key_problem(const struct certificate_facts *facts, struc
 
 /* Of the certificate that comes next. Users may write a status, too: behind the last number comes 1. */
 int64_t certificate_next_revision(const struct certificate_status *status);
+
+/* --- certificate_claim.c --- */
+
+/* Why what `issuer` has in the Secret of this name would be lost with a certificate there; NULL: nothing would. Looks
+ * at the Certificate, its issuer and requests, and the Secret. In the arena. */
+const char *certificate_claim(const struct certificate_facts *facts, const struct issuer *issuer,
+                              struct arena *arena);
 
 /* --- certificate_policy.c --- */
 

@@ -261,15 +261,23 @@ static const char *target_field_of(const struct kind *kind)
     return NULL;
 }
 
-static char *target_of(const struct kind *kind, const struct json *body)
+static char *in_namespace(const struct json *body, const char *name)
 {
-    const char *field = target_field_of(kind);
+    return xasprintf("%s/%s", str_or(json_as_text(json_path(body, "metadata.namespace")), ""),
+                     str_or(name, ""));
+}
+
+/* "default/web-tls", of the field that has the name alone; NULL: it has none. */
+static char *secret_at(const struct json *body, const char *field)
+{
     const char *secret = field ? json_as_text(json_path(body, field)) : NULL;
 
-    if (str_empty(secret))
-        return NULL;
-    return xasprintf("%s/%s", str_or(json_as_text(json_path(body, "metadata.namespace")), ""),
-                     secret);
+    return str_empty(secret) ? NULL : in_namespace(body, secret);
+}
+
+static char *target_of(const struct kind *kind, const struct json *body)
+{
+    return secret_at(body, target_field_of(kind));
 }
 
 static bool check_object(const struct reader *reader, const struct subject *subject,
@@ -581,7 +589,7 @@ static void say_together(struct manifest_problems *problems, const char *file,
 static const char *collision(const struct kind *one, const struct kind *other)
 {
     if (one != other)
-        return "; the account's key and the certificate's would overwrite each other: give each a Secret of its own";
+        return "; the certificate is not issued, as its key would overwrite the account's: give each a Secret of its own";
     return one == &kind_certificate ? "; only one of them gets it" : NULL;
 }
 
@@ -633,6 +641,51 @@ static void check_object_together(struct together *together, const char *file,
     (void)together_add(together, file, &entry, problems); /* reported */
 }
 
+/* An Issuer cannot sign what would replace its CA, as in certificate_claim(). */
+static void check_signer(const struct map *cas, const char *file,
+                         const struct manifest_object *object, struct manifest_problems *problems)
+{
+    const struct json *ref = json_path(object->json, "spec.issuerRef");
+    bool is_cluster = streq(json_get_text(ref, "kind"), "ClusterIssuer");
+    cleanup(xfree) char *id = subject_id(object->kind, object->json);
+    cleanup(xfree) char *target = target_of(object->kind, object->json);
+    cleanup(xfree) char *signer = in_namespace(object->json, json_get_text(ref, "name"));
+    struct manifest_entry entry = {.kind = object->kind, .id = id, .line = object->line};
+    cleanup(xfree) char *text = NULL;
+
+    if (!target || is_cluster || !streq(map_get(cas, signer), target))
+        return;
+    text = xasprintf("names the Secret that its Issuer %s has the CA in; it is not issued, give it "
+                     "another",
+                     signer);
+    say_together(problems, file, &entry, target_field_of(object->kind), true, text);
+}
+
+static void note_ca(struct map *cas, const struct manifest_object *object)
+{
+    const char *name = json_as_text(json_path(object->json, "metadata.name"));
+    cleanup(xfree) char *issuer = in_namespace(object->json, name);
+    char *secret = secret_at(object->json, "spec.ca.secretName");
+
+    if (secret)
+        map_set(cas, issuer, secret);
+}
+
+static void check_signers(const char *const *files, const struct manifest_objects *objects,
+                          size_t file_count, struct manifest_problems *problems)
+{
+    cleanup(map_free) struct map *cas = map_new(xfree); /* "default/ca" to "default/root-tls" */
+
+    for (size_t i = 0; i < file_count; i++)
+        for (size_t j = 0; j < objects[i].len; j++)
+            if (objects[i].items[j].kind == &kind_issuer)
+                note_ca(cas, &objects[i].items[j]);
+    for (size_t i = 0; i < file_count; i++)
+        for (size_t j = 0; j < objects[i].len; j++)
+            if (objects[i].items[j].kind == &kind_certificate)
+                check_signer(cas, files[i], &objects[i].items[j], problems);
+}
+
 void manifest_check_together(const char *const *files, const struct manifest_objects *objects,
                              size_t file_count, struct manifest_problems *problems)
 {
@@ -642,4 +695,5 @@ void manifest_check_together(const char *const *files, const struct manifest_obj
     for (size_t i = 0; i < file_count; i++)
         for (size_t j = 0; j < objects[i].len; j++)
             check_object_together(&together, files[i], &objects[i].items[j], problems);
+    check_signers(files, objects, file_count, problems);
 }

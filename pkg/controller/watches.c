@@ -9,7 +9,7 @@
  *                       for)
  *   Challenge           itself; its Order
  *   Issuer              itself; Certificates, requests of both kinds, Orders and Challenges that name it, when
- *                       Ready or its account changes
+ *                       Ready or its account changes; Certificates that name a Secret which it reads, or did
  *   Secret              Certificates that name it, as target or for a password; its Certificate (next keys);
  *                       requests whose key it has;
  *                       Issuers that read it, the Challenges of these, and requests that a CA in it signs
@@ -370,6 +370,25 @@ static void forget_keys(struct controllers *self, const char *namespace,
         accounts_remove(self->issuers.accounts, before->object.metadata.uid);
 }
 
+static void wake_by_secret(void *arg, const char *secret)
+{
+    const struct wake *wake = arg;
+
+    add_index(wake, LANE_CERTIFICATES, wake->self->caches.certificates, INDEX_SECRET_NAME, secret);
+}
+
+/* What it has in a Secret of its own is in the way of a Certificate that names this one. */
+static void wake_rivals_of_issuer(struct wake *wake, const char *namespace,
+                                  const struct issuer *before, const struct issuer *after)
+{
+    if (before && after && same_metadata(before, after))
+        return;
+    if (before)
+        issuer_used_secrets(before, namespace, wake_by_secret, wake);
+    if (after)
+        issuer_used_secrets(after, namespace, wake_by_secret, wake);
+}
+
 static void issuer_changed(void *self, const struct key *key, const void *before, const void *after,
                            bool initial)
 {
@@ -380,6 +399,8 @@ static void issuer_changed(void *self, const struct key *key, const void *before
     forget_keys(self, key->namespace, before, after);
     if (!initial && issuer_readiness_changed(before, after))
         wake_users_of_issuer(&wake, "Issuer", key);
+    if (!initial)
+        wake_rivals_of_issuer(&wake, key->namespace, before, after);
 }
 
 static void cluster_issuer_changed(void *self, const struct key *key, const void *before,
@@ -392,6 +413,8 @@ static void cluster_issuer_changed(void *self, const struct key *key, const void
     forget_keys(self, wake.self->options.resource_namespace, before, after);
     if (!initial && issuer_readiness_changed(before, after))
         wake_users_of_issuer(&wake, "ClusterIssuer", key);
+    if (!initial)
+        wake_rivals_of_issuer(&wake, wake.self->options.resource_namespace, before, after);
 }
 
 static void wake_requests_of(const struct wake *wake, const char *issuer)

@@ -96,6 +96,49 @@ def test_root_ca_and_leaf_are_issued_and_verify(controller, cluster, private_ca,
     assert condition(cluster.get(f"{ISSUERS}/ca", private_ca), "Ready")[1] == "KeyPairVerified"
 
 
+def is_refused_for(text):
+    def holds(one):
+        status, reason, message = condition(one, "Ready") or (None, None, "")
+        return (status, reason) == ("False", "SecretOfIssuer") and text in message
+
+    return holds
+
+
+@pytest.mark.parametrize("issuer", ["corp", "self"])
+def test_a_ca_that_somebody_brought_is_not_overwritten(controller, cluster, private_ca, issuer):
+    """The bootstrap goes on beside it: that root is of a Certificate."""
+    wait_ready(cluster, f"{ISSUERS}/ca", private_ca)
+    brought = secret_data(cluster, "root-tls", private_ca)
+    apply(
+        cluster,
+        m.secret("corp-ca", {key: brought[key] for key in ("tls.crt", "tls.key")}, private_ca),
+        m.private_issuer("corp", {"ca": {"secretName": "corp-ca"}}, private_ca),
+    )
+    wait_ready(cluster, f"{ISSUERS}/corp", private_ca)
+    apply(cluster, leaf("web", private_ca, issuer, secretName="corp-ca"))
+    said = is_refused_for("Issuer 'corp' has its CA in Secret 'corp-ca'")
+    cluster.wait_for(f"{CERTIFICATES}/web", private_ca, condition=said)
+    assert secret_data(cluster, "corp-ca", private_ca)["tls.key"] == brought["tls.key"]
+    assert is_true(cluster.get(f"{ISSUERS}/corp", private_ca))
+    apply(cluster, leaf("web", private_ca, issuer))
+    wait_ready(cluster, f"{CERTIFICATES}/web", private_ca)
+
+
+def test_a_secret_for_the_key_of_an_account_is_for_no_certificate(controller, cluster, private_ca):
+    acme = {
+        "server": f"https://{LOOPBACK}:9/directory",
+        "privateKeySecretRef": {"name": "h-tls"},
+        "solvers": [{"http01": {"ingress": {}}}],
+    }
+    apply(cluster, m.private_issuer("h", {"acme": acme}, private_ca))
+    cluster.wait_for(f"{ISSUERS}/h", private_ca, condition=lambda one: condition(one, "Ready"))
+    apply(cluster, leaf("h", private_ca))
+    said = is_refused_for("Issuer 'h' has the key of its ACME account in Secret 'h-tls'")
+    cluster.wait_for(f"{CERTIFICATES}/h", private_ca, condition=said)
+    cluster.delete(f"{ISSUERS}/h", private_ca)
+    wait_ready(cluster, f"{CERTIFICATES}/h", private_ca)
+
+
 def windowed(name, namespace, window):
     spec = {"duration": "24h", "renewal": {"policy": "RenewBefore", "windows": [window]}}
     return leaf(name, namespace, **spec)

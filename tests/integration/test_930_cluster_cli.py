@@ -464,7 +464,7 @@ def test_renew_marks_names_labels_or_all(cluster, admin):
     assert everything.stdout.count("is being issued already") == 3
 
 
-@pytest.mark.parametrize("reason", ["InvalidSpec", "DuplicateSecretName"])
+@pytest.mark.parametrize("reason", ["InvalidSpec", "DuplicateSecretName", "SecretOfIssuer"])
 def test_renew_of_what_cannot_be_issued_says_so(cluster, admin, reason):
     namespace = f"cannot-{reason.lower()}"
     refused = {"type": "Ready", "status": "False", "reason": reason, "message": "change\x1b[1m it"}

@@ -13,8 +13,9 @@
     "---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: " name               \
     ", namespace: default}\nspec:\n  secretName: " name "-tls\n  issuerRef: {name: " issuer        \
     "}\n  privateKey: {algorithm: ECDSA, size: 256}\n" more
-#define ROOT CERTIFICATE("root", "self", "  isCA: true\n  commonName: root\n  duration: 87600h\n")
-#define LEAF CERTIFICATE("web", "ca", "  dnsNames: [www.example.com]\n")
+#define ROOT  CERTIFICATE("root", "self", "  isCA: true\n  commonName: root\n  duration: 87600h\n")
+#define NAMES "  dnsNames: [www.example.com]\n"
+#define LEAF  CERTIFICATE("web", "ca", NAMES)
 #define REQUEST(name, issuer, metadata)                                                            \
     "---\napiVersion: cert-manager.io/v1\nkind: CertificateRequest\nmetadata: {name: " name        \
     ", namespace: default" metadata "}\nspec:\n  issuerRef: {name: " issuer "}\n  request: " CSR   \
@@ -217,6 +218,152 @@ TEST(a_cluster_issuer_signs_for_every_namespace)
     sim_free(sim);
 }
 
+/* --- Secrets of Issuers --- */
+
+/* With an Issuer 'corp' of a CA that somebody has brought in Secret 'corp-ca'. */
+static struct sim *sim_with_corp(void)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with_root(&options);
+    cleanup(xfree) char *secret = xasprintf(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: corp-ca, namespace: default}\ndata: %s\n",
+        sim_text(sim, "secret/root-tls", "data"));
+
+    sim_apply(sim, secret);
+    sim_apply(sim, ISSUER("corp", "ca: {secretName: corp-ca}"));
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "issuer/corp", "Ready"), "True");
+    return sim;
+}
+
+static void name_secret(struct sim *sim, const char *certificate, const char *secret)
+{
+    cleanup(xfree) char *patch = xasprintf("{spec: {secretName: %s}}", secret);
+
+    sim_patch(sim, certificate, patch);
+}
+
+TEST(a_ca_of_ones_own_is_not_overwritten_by_a_certificate)
+{
+    static const char *const issuers[] = {"corp", "self"};
+
+    for (size_t i = 0; i < ARRAY_LEN(issuers); i++) {
+        struct sim *sim = sim_with_corp();
+        cleanup(xfree) char *key = xstrdup(sim_secret(sim, "corp-ca", "tls.key"));
+        cleanup(xfree) char *by = xasprintf("{spec: {issuerRef: {name: %s}}}", issuers[i]);
+
+        CASE(issuers[i]);
+        sim_apply(sim, LEAF);
+        name_secret(sim, "certificate/web", "corp-ca");
+        sim_patch(sim, "certificate/web", by);
+        sim_advance(sim, MINUTES(10));
+        ASSERT_STREQ(sim_reason(sim, "certificate/web", "Ready"), "SecretOfIssuer");
+        ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Ready"),
+                        "Issuer 'corp' has its CA in Secret 'corp-ca'");
+        ASSERT_EQ(sim_times_told(sim, "certificate/web", "SecretOfIssuer"), 1);
+        ASSERT_STREQ(sim_secret(sim, "corp-ca", "tls.key"), key);
+        ASSERT_STREQ(sim_condition(sim, "issuer/corp", "Ready"), "True");
+        name_secret(sim, "certificate/web", "web-tls");
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        sim_free(sim);
+    }
+}
+
+/* The Secret is not there yet, and what it would hold is signed by nothing else. */
+TEST(a_certificate_whose_issuer_reads_its_secret_waits_until_that_reads_another)
+{
+    struct sim_options options = {.start_ms = START};
+    struct sim *sim = sim_with_root(&options);
+
+    sim_apply(sim, ISSUER("corp", "ca: {secretName: web-tls}") CERTIFICATE("web", "corp", NAMES));
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Ready"), "SecretOfIssuer");
+    sim_patch(sim, "issuer/corp", "{spec: {ca: {secretName: root-tls}}}");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_EQ(sim_now(sim), START); /* no timer has woken it */
+    sim_free(sim);
+}
+
+TEST(the_key_of_an_account_is_not_overwritten_by_a_certificate)
+{
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, SELF_SIGNED CERTIFICATE("web", "self", NAMES));
+    name_secret(sim, "certificate/web", "acme-account");
+    sim_apply(sim, SIM_ISSUER);
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Ready"), "SecretOfIssuer");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Ready"),
+                    "Issuer 'acme' has the key of its ACME account in Secret 'acme-account'");
+    ASSERT_STREQ(sim_condition(sim, "issuer/acme", "Ready"), "True");
+    ASSERT_NULL(sim_secret(sim, "acme-account", "tls.crt"));
+    sim_delete(sim, "secret/acme-account"); /* whoever of the two is first */
+    sim_advance(sim, MINUTES(10));
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Ready"), "SecretOfIssuer");
+    sim_delete(sim, "issuer/acme");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    sim_free(sim);
+}
+
+/* What a ClusterIssuer reads is in one namespace. */
+TEST(a_secret_of_a_cluster_issuer_is_one_in_its_namespace_alone)
+{
+    static const char *const namespaces[] = {"cert-manager", "shop"};
+    struct sim *sim = sim_new(START);
+
+    sim_apply(sim, "apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: all}\n"
+                   "spec: {selfSigned: {}}\n---\n"
+                   "apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: ca}\n"
+                   "spec: {ca: {secretName: web-tls}}\n");
+    for (size_t i = 0; i < ARRAY_LEN(namespaces); i++) {
+        cleanup(xfree) char *secret = xasprintf("apiVersion: v1\nkind: Secret\n"
+                                                "metadata: {name: web-tls, namespace: %s}\n"
+                                                "stringData: {tls.crt: x, tls.key: x}\n",
+                                                namespaces[i]);
+        cleanup(xfree) char *certificate = xasprintf(
+            "apiVersion: cert-manager.io/v1\nkind: Certificate\n"
+            "metadata: {name: web, namespace: %s}\n"
+            "spec: {dnsNames: [www.example.com], secretName: web-tls, issuerRef: {name: all, "
+            "kind: ClusterIssuer}, privateKey: {algorithm: ECDSA}}\n",
+            namespaces[i]);
+
+        sim_apply(sim, secret);
+        sim_apply(sim, certificate);
+    }
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_reason(sim, "certificate/cert-manager/web", "Ready"), "SecretOfIssuer");
+    ASSERT_STREQ(sim_condition(sim, "certificate/shop/web", "Ready"), "True");
+    sim_delete(sim, "clusterissuer/ca");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/cert-manager/web", "Ready"), "True");
+    ASSERT_EQ(sim_now(sim), START);
+    sim_free(sim);
+}
+
+/* A root that renews itself is not somebody else's. */
+TEST(a_root_that_an_issuer_reads_is_renewed_from_the_beginning_on)
+{
+    struct sim *sim = sim_new(START);
+    cleanup(xfree) char *first = NULL;
+
+    sim_apply(sim, CA SELF_SIGNED ROOT);
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "issuer/ca", "Ready"), "True");
+    sim_patch(sim, "certificate/root", "{spec: {issuerRef: {name: ca}}}");
+    sim_run_until_idle(sim);
+    ASSERT_STREQ(sim_condition(sim, "certificate/root", "Ready"), "True");
+    sim_patch(sim, "certificate/root", "{spec: {issuerRef: {name: self}}}");
+    sim_run_until_idle(sim);
+    first = xstrdup(sim_secret(sim, "root-tls", "tls.crt"));
+    sim_advance(sim, DAYS(3000));
+    ASSERT_TRUE(!streq(sim_secret(sim, "root-tls", "tls.crt"), first));
+    ASSERT_STREQ(sim_condition(sim, "certificate/root", "Ready"), "True");
+    sim_free(sim);
+}
+
 /* --- the short path (DESIGN 6) --- */
 
 struct way {
@@ -224,7 +371,6 @@ struct way {
     bool renews;                    /* what is looked at is its renewal */
     int writes;
 };
-#define NAMES "  dnsNames: [www.example.com]\n"
 static const struct way ways[] = {
     {"CA", LEAF, false, 4},
     {"self-signed", CERTIFICATE("web", "self", "  commonName: web\n" NAMES), false, 4},
@@ -923,6 +1069,11 @@ RUN_TESTS(
     cmocka_unit_test(an_expired_ca_is_said_when_it_expires),
     cmocka_unit_test(a_new_ca_signs_what_is_issued_from_then_on),
     cmocka_unit_test(a_cluster_issuer_signs_for_every_namespace),
+    cmocka_unit_test(a_ca_of_ones_own_is_not_overwritten_by_a_certificate),
+    cmocka_unit_test(a_certificate_whose_issuer_reads_its_secret_waits_until_that_reads_another),
+    cmocka_unit_test(the_key_of_an_account_is_not_overwritten_by_a_certificate),
+    cmocka_unit_test(a_secret_of_a_cluster_issuer_is_one_in_its_namespace_alone),
+    cmocka_unit_test(a_root_that_an_issuer_reads_is_renewed_from_the_beginning_on),
     cmocka_unit_test(a_certificate_costs_four_writes_and_one_event),
     cmocka_unit_test(a_kept_key_stays_and_another_is_new),
     cmocka_unit_test(a_crash_at_any_point_of_the_short_path_ends_with_one_certificate),

@@ -175,6 +175,7 @@ TEST(an_idle_certificate_starts_or_is_tended)
         {"expired", has_expired, CERTIFICATE_START, "Expired", "Renewing"},
         {"another Certificate owns the Secret", owned_by_another, CERTIFICATE_NOTHING,
          "DuplicateSecretName", NULL},
+        {"an Issuer's Secret", claimed_by_an_issuer, CERTIFICATE_NOTHING, "SecretOfIssuer", NULL},
         {"spec is wrong", bad_spec, CERTIFICATE_NOTHING, "InvalidSpec", NULL},
         {"within the back-off", failed_half_an_hour_ago, CERTIFICATE_NOTHING, "DoesNotExist", NULL},
         {"failed in time to come", failed_in_a_year, CERTIFICATE_START, "DoesNotExist", NULL},

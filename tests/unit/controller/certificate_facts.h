@@ -199,6 +199,7 @@ SPOIL(other_names, s->crt.spec.dns_names.items = s->other_names);
 SPOIL(another_issuer, s->crt.spec.issuer_ref.name = "other");
 SPOIL(metadata_changed, s->secret.object.metadata.labels.len = 0);
 SPOIL(owned_by_another, s->facts.owner = "api");
+SPOIL(claimed_by_an_issuer, s->facts.claim = "Issuer 'corp' has its CA in Secret 'web-tls'");
 SPOIL(bad_spec, s->facts.spec_problem = "spec.dnsNames[0]: is no name");
 
 #endif

@@ -262,6 +262,41 @@ TEST(an_account_in_the_secret_of_a_certificate_is_told_of)
     }
 }
 
+#define CA_ISSUER(name, secret)                                                                    \
+    "---\napiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: " name                    \
+    "}\nspec: {ca: {secretName: " secret "}}\n"
+
+/* CERTIFICATE() is signed by Issuer 'ca'. */
+TEST(a_certificate_that_would_replace_the_ca_which_signs_it_is_told_of)
+{
+    static const struct {
+        const char *text;
+        bool is_told;
+    } rows[] = {
+        {CERTIFICATE("web", "tls") CA_ISSUER("ca", "tls"), true},
+        {CERTIFICATE("web", "tls") CA_ISSUER("ca", "root"), false},
+        {CERTIFICATE("web", "tls") CA_ISSUER("other", "tls"), false}, /* it may be a root */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        static const char *const file = "a.yaml";
+        cleanup(manifest_problems_deinit) struct manifest_problems problems = {};
+        struct manifest_objects objects = {};
+        cleanup(xfree) char *text = NULL;
+
+        parse(rows[i].text, &objects, &problems);
+        manifest_check_together(&file, &objects, 1, &problems);
+        ASSERT_EQ(problems.len, rows[i].is_told);
+        if (rows[i].is_told) {
+            text = problem_text(&problems.items[0]);
+            ASSERT_CONTAINS(text, "a.yaml:1: Certificate default/web: spec.secretName: names the "
+                                  "Secret that its Issuer default/ca has the CA in");
+            ASSERT_TRUE(problems.items[0].is_warning);
+        }
+        manifest_objects_deinit(&objects);
+    }
+}
+
 /* --- the loader --- */
 
 struct bed {
@@ -1132,6 +1167,7 @@ RUN_TESTS(
     cmocka_unit_test(a_file_of_nothing_but_mistakes_makes_a_bounded_list_of_problems),
     cmocka_unit_test(aliases_that_explode_are_refused),
     cmocka_unit_test(an_account_in_the_secret_of_a_certificate_is_told_of),
+    cmocka_unit_test(a_certificate_that_would_replace_the_ca_which_signs_it_is_told_of),
     cmocka_unit_test(duplicates_and_shared_secrets_are_found_over_several_files),
     cmocka_unit_test(what_is_in_the_folder_and_below_is_applied),
     cmocka_unit_test(a_changed_file_changes_its_objects_and_an_unchanged_one_writes_nothing),

@@ -34,6 +34,12 @@ static void is_being_issued(struct sample *s)
     sample_add_request(s, &s->next);
 }
 
+static void is_being_issued_into_an_issuers_secret(struct sample *s)
+{
+    is_being_issued(s);
+    claimed_by_an_issuer(s);
+}
+
 /* As cmctl leaves it. */
 static void is_marked_by_hand(struct sample *s)
 {
@@ -73,6 +79,8 @@ static const struct {
     {"another issuer", another_issuer, PLAN_REISSUE},
     {"metadata changed", metadata_changed, PLAN_TAKE_OVER},
     {"Secret of another Certificate", owned_by_another, PLAN_HOLD},
+    {"Secret of an Issuer", claimed_by_an_issuer, PLAN_HOLD},
+    {"being issued, into a Secret of an Issuer", is_being_issued_into_an_issuers_secret, PLAN_HOLD},
     {"a spec that cannot be used", bad_spec, PLAN_HOLD},
     {"overwritten by somebody else", overwritten, PLAN_HOLD},
     {"no window opens", no_window_opens, PLAN_KEEP},
