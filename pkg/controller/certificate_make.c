@@ -225,6 +225,17 @@ static char *request_name(struct certificate_run *run, int64_t revision)
                         hash, (long long)revision);
 }
 
+/* The one that it gets where that is the name of a request which is not this Certificate's: an orphan of one of the
+ * same name that was deleted, say. No other Certificate's can have it. */
+static char *request_name_by_uid(struct certificate_run *run, int64_t revision)
+{
+    const struct metadata *metadata = &run->crt->object.metadata;
+
+    return arena_printf(run->arena, "%.*s-%s-%lld",
+                        (int)object_name_cut(metadata->name, NAME_CUT_MAX), metadata->name,
+                        metadata->uid, (long long)revision);
+}
+
 static void add_pair(struct array_pair *to, const char *key, const char *value)
 {
     to->items[to->len++] = (struct pair){.key = key, .value = value};
@@ -337,6 +348,35 @@ static int create_held(struct certificate_run *run, const struct json *request,
     return r;
 }
 
+/* Under the other name. One of ours the caches have not seen yet. */
+static int create_beside(struct certificate_run *run, struct json *request, const struct pkey *key,
+                         const struct err *exists, const char **ret_changed, struct err *err)
+{
+    struct key name = {.namespace = run->key.namespace,
+                       .name = json_as_text(json_path(request, "metadata.name"))};
+    int64_t revision = certificate_next_revision(&run->crt->status);
+    cleanup(object_unref) const struct object *found = NULL;
+    int r = live_object(run->self->store, run->ctx, &kind_certificate_request, &name, &found, err);
+
+    if (r < 0)
+        return err_wrap(err, "looking at the CertificateRequest '%s'", name.name);
+    if (object_is_controlled_by(found, run->crt->object.metadata.uid))
+        return err_pass(err, exists);
+    json_set_text(json_need_map(request, "metadata"), "name", request_name_by_uid(run, revision));
+    return create_held(run, request, key, ret_changed, err);
+}
+
+static int create_under_free_name(struct certificate_run *run, struct json *request,
+                                  const struct pkey *key, const char **ret_changed, struct err *err)
+{
+    struct err why = {};
+    int r = create_held(run, request, key, ret_changed, &why);
+
+    if (r == ERR_EXISTS)
+        return create_beside(run, request, key, &why, ret_changed, err);
+    return r < 0 ? err_pass(err, &why) : 0;
+}
+
 static int make_request(struct certificate_run *run, const struct pkey *key, struct err *err)
 {
     const char *changed = NULL;
@@ -346,7 +386,7 @@ static int make_request(struct certificate_run *run, const struct pkey *key, str
 
     if (r < 0)
         return r;
-    r = create_held(run, request, key, &changed, err);
+    r = create_under_free_name(run, request, key, &changed, err);
     if (r == 0 && changed)
         return fail_changed(run, changed, err);
     if (r == 0)

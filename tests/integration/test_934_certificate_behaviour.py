@@ -520,6 +520,21 @@ def test_another_request_of_the_same_name_has_another_key(cluster, controller, n
     assert key_of_request(second) != key_of_request(first)
 
 
+def test_a_request_that_is_nobodys_does_not_hold_up_the_certificate_of_its_name(cluster, ca):
+    """As `kubectl delete certificate --cascade=orphan` leaves it."""
+    ask(cluster, leaf(ca, "other"))
+    first = f"{REQUESTS}/web-1"
+    other = cluster.get(f"{REQUESTS}/other-1", ca)
+    orphan = {key: other[key] for key in ("apiVersion", "kind", "spec")}
+    cluster.create(REQUESTS, {**orphan, "metadata": {"name": "web-1"}}, ca)
+    uid = wait_ready(cluster, first, ca)["metadata"]["uid"]
+    one = ask(cluster, leaf(ca))
+    assert one["status"]["revision"] == 1
+    made = cluster.get(f"{REQUESTS}/web-{one['metadata']['uid']}-1", ca)
+    assert made["metadata"]["annotations"]["cert-manager.io/certificate-revision"] == "1"
+    assert cluster.get(first, ca)["metadata"]["uid"] == uid
+
+
 def test_secret_is_whole_before_the_status_says_that_it_is_issued(cluster, controller, namespace, tmp_path):
     """Also a next key in PKCS#1 becomes PKCS#8 where the Certificate wants that."""
     key = {"algorithm": "RSA", "size": 2048, "encoding": "PKCS8"}

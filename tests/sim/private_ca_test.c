@@ -218,6 +218,42 @@ TEST(a_cluster_issuer_signs_for_every_namespace)
     sim_free(sim);
 }
 
+/* --- names of requests --- */
+
+/* By the short path and by the long one; the next revision's name is free. */
+TEST(a_request_that_is_nobodys_does_not_hold_up_the_certificate_of_its_name)
+{
+    static const char *const issuers[] = {"self", "ca", "acme"};
+
+    for (size_t i = 0; i < ARRAY_LEN(issuers); i++) {
+        struct sim_options options = {.start_ms = START};
+        struct sim *sim = sim_with_root(&options);
+        cleanup(xfree) char *by = xasprintf("{spec: {issuerRef: {name: %s}}}", issuers[i]);
+        cleanup(xfree) char *name = NULL;
+
+        CASE(issuers[i]);
+        sim_apply(sim, SIM_ISSUER);
+        sim_apply(sim, REQUEST("web-1", "nobody", ""));
+        sim_run_until_idle(sim);
+        sim_apply(sim, CERTIFICATE("web", "ca", NAMES));
+        sim_patch(sim, "certificate/web", by);
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+        ASSERT_STREQ(sim_text(sim, "certificate/web", "status.revision"), "1");
+        name = xasprintf("certificaterequest/web-%s-1",
+                         sim_text(sim, "certificate/web", "metadata.uid"));
+        ASSERT_STREQ(sim_condition(sim, name, "Ready"), "True");
+        ASSERT_TRUE(sim_get(sim, "certificaterequest/web-1") != NULL);
+        sim_set_condition(sim, "certificate/web", "Issuing", "True", "ManuallyTriggered",
+                          "by hand");
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_condition(sim, "certificaterequest/web-2", "Ready"), "True");
+        ASSERT_NULL(sim_get(sim, name)); /* beyond the history */
+        ASSERT_TRUE(sim_get(sim, "certificaterequest/web-1") != NULL);
+        sim_free(sim);
+    }
+}
+
 /* --- Secrets of Issuers --- */
 
 /* With an Issuer 'corp' of a CA that somebody has brought in Secret 'corp-ca'. */
@@ -1069,6 +1105,7 @@ RUN_TESTS(
     cmocka_unit_test(an_expired_ca_is_said_when_it_expires),
     cmocka_unit_test(a_new_ca_signs_what_is_issued_from_then_on),
     cmocka_unit_test(a_cluster_issuer_signs_for_every_namespace),
+    cmocka_unit_test(a_request_that_is_nobodys_does_not_hold_up_the_certificate_of_its_name),
     cmocka_unit_test(a_ca_of_ones_own_is_not_overwritten_by_a_certificate),
     cmocka_unit_test(a_certificate_whose_issuer_reads_its_secret_waits_until_that_reads_another),
     cmocka_unit_test(the_key_of_an_account_is_not_overwritten_by_a_certificate),
