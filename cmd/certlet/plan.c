@@ -290,11 +290,9 @@ static int open_place(struct planned *planned, const struct usage *usage,
     return EXIT_STORE;
 }
 
-/* What is issued for the first time may wait for its Issuer, as in a new folder. */
 static bool stands_still(const struct plan_row *row)
 {
-    return row->verdict == PLAN_HOLD || row->is_stuck ||
-           (row->verdict == PLAN_RENEW && row->obstacle);
+    return row->verdict == PLAN_HOLD || row->is_stuck;
 }
 
 static int exit_code_of(const struct plan *plan, const struct planned *planned)

@@ -95,6 +95,25 @@ static const char *issuer_problem(struct planning *planning, const struct certif
                            &reason);
 }
 
+/* One that nobody has looked at yet, as before a first start, may well get ready. */
+static bool is_issuer_known(const struct certificate_facts *facts)
+{
+    return !facts->issuer || condition_find(&facts->issuer->status.conditions, "Ready");
+}
+
+/* What is issued for the first time may wait for its Issuer, as a leaf for a root that comes along with it. */
+static void find_issuer_obstacle(struct planning *planning, const struct certificate_facts *facts)
+{
+    enum plan_verdict verdict = planning->row->verdict;
+    bool stays = verdict == PLAN_KEEP || verdict == PLAN_TAKE_OVER;
+    const char *problem = issuer_problem(planning, facts);
+
+    if (is_issuer_known(facts) && (verdict != PLAN_ISSUE || !facts->issuer))
+        add_lasting(planning, problem);
+    else if (!stays)
+        add_obstacle(planning, problem);
+}
+
 static const char *password_problem(struct planning *planning,
                                     const struct certificate_facts *facts,
                                     enum keystore_format format)
@@ -141,8 +160,7 @@ static void find_obstacles(struct planning *planning, const struct certificate_f
         return;
     if (!stays && facts->next_key_count == 0)
         add_lasting(planning, certificate_key_problem(facts, planning->plan->arena));
-    if (!stays)
-        add_obstacle(planning, issuer_problem(planning, facts));
+    find_issuer_obstacle(planning, facts);
     for (int i = 0; i < KEYSTORE_FORMAT_COUNT; i++)
         add_lasting(planning, password_problem(planning, facts, (enum keystore_format)i));
     add_lasting(planning, target_problem(planning, facts));

@@ -32,7 +32,7 @@ struct plan_row {
     enum plan_verdict verdict;
     const char *reason, *message; /* why; NULL where nothing is to be said */
     const char *obstacle;         /* what is in the way of an issuance, now or later; NULL */
-    bool is_stuck;      /* somebody has to put it right: it is no Issuer that may get ready */
+    bool is_stuck;      /* somebody has to put it right: it is no Issuer that will get ready */
     int64_t renewal_ms; /* of what is stored then; 0: never, or not known */
     int64_t until_ms;   /* PLAN_HOLD: until then; 0: until something changes */
 };

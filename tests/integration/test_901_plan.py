@@ -141,13 +141,14 @@ def test_what_is_given_up_of_an_issuance_under_way_is_said(program):
     program.write("b.yaml", m.certificate("b", ["b.test"], "nobody"))
     assert program.run_once().returncode == 1
     program.write("b.yaml", m.certificate("b", ["more.test"], "nobody"))
-    row = {row["name"]: row for row in planned(program)[1]["certificates"]}["b"]
+    row = {row["name"]: row for row in planned(program, code=1)[1]["certificates"]}["b"]
     assert (row["what"], row["reason"]) == ("carry on", "RequestChanged")
+    assert row["obstacle"] == "Referenced Issuer 'nobody' does not exist"
     assert row["message"].startswith("CertificateRequest 'b-1' is dropped, and another one made: ")
     assert "spec.dnsNames" in row["message"]
 
     program.write("b.yaml", m.certificate("b", ["b.test"], "nobody", privateKey={"algorithm": "RSA"}))
-    row = {row["name"]: row for row in planned(program)[1]["certificates"]}["b"]
+    row = {row["name"]: row for row in planned(program, code=1)[1]["certificates"]}["b"]
     assert row["message"].startswith("The next private key, in Secret 'b-")
 
 
@@ -169,6 +170,26 @@ def test_a_secret_of_another_certificate_is_held_without_a_time(program):
     row = {row["name"]: row for row in made["certificates"]}["b"]
     assert (row["what"], row["reason"]) == ("hold", "DuplicateSecretName")
     assert "notBefore" not in row
+
+
+def test_an_issuer_that_is_gone_or_not_ready_is_in_the_way_of_the_renewal(program):
+    program.write("spare.yaml", m.private_issuer("spare", {"selfSigned": {}}, "default"))
+    program.write("b.yaml", m.certificate("b", ["b.test"], "spare"))
+    assert program.run_once().returncode == 0
+    program.remove("spare.yaml")
+    program.run_once()
+    what, made = planned(program, code=1)
+    assert what == {"root": "keep", "a": "keep", "b": "keep", "c": "keep"}
+    rows = {row["name"]: row for row in made["certificates"]}
+    when = rows["b"]["renewalTime"]
+    assert rows["b"]["obstacle"] == f"in the way of the renewal at {when}: Referenced Issuer 'spare' does not exist"
+    assert "obstacle" not in rows["a"]
+
+    program.write("spare.yaml", m.private_issuer("spare", {"ca": {"secretName": "nothing"}}, "default"))
+    planned(program)  # it is new, and was not looked at
+    program.run_once()
+    row = {row["name"]: row for row in planned(program, code=1)[1]["certificates"]}["b"]
+    assert "Referenced Issuer 'spare' is not ready: " in row["obstacle"]
 
 
 def test_what_cannot_be_used_is_in_the_way(program):
