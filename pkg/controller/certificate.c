@@ -267,6 +267,44 @@ static void gather_waiting(struct certificate_run *run)
     }
 }
 
+/* The CA has an order for it, or had. */
+static bool was_ordered(const struct certificate_run *run, const struct object *request)
+{
+    cleanup(cache_refs_deinit) struct cache_refs orders = {};
+
+    cache_by_index(run->self->caches.orders, INDEX_OWNER, request->metadata.uid, &orders);
+    for (size_t i = 0; i < orders.len; i++) {
+        const struct order *order = &((const struct order_facts *)orders.items[i])->order;
+
+        if (!str_empty(order->status.url) || state_is_final(order->status.state))
+            return true;
+    }
+    return false;
+}
+
+/* What waits for an issuer of ours to be there or to be ready is not. */
+static bool is_under_way(const struct certificate_run *run, const struct request_facts *request)
+{
+    const struct issuer_reference *ref = &request->request.spec.issuer_ref;
+    cleanup(object_unref)
+        const struct issuer *issuer = issuer_of(run->self, ref, run->key.namespace);
+
+    return request->has_certificate || !streq(issuer_reference_group(ref), "cert-manager.io") ||
+           issuer_is_off(run->self, issuer) || was_ordered(run, &request->request.object);
+}
+
+static void gather_under_way(struct certificate_run *run)
+{
+    int64_t next = certificate_next_revision(&run->crt->status);
+
+    for (size_t i = 0; i < run->facts.request_count; i++) {
+        const struct request_facts *request = run->facts.requests[i];
+
+        if (request->revision == next && is_under_way(run, request))
+            run->facts.under_way = true;
+    }
+}
+
 static void gather_spec_problem(struct certificate_run *run)
 {
     cleanup(field_report_deinit) struct field_report report = {};
@@ -310,6 +348,7 @@ static int gather(struct certificate_run *run, struct err *err)
     gather_readers(run);
     gather_secret(run);
     gather_waiting(run);
+    gather_under_way(run);
     if (gathered->secret && gathered->secret->is_partial) {
         int r = certificate_read_secret(run, err);
 

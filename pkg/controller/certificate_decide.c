@@ -421,6 +421,26 @@ static void hold(struct decider *d, int64_t until_ms)
     look_again(d, until_ms);
 }
 
+static bool request_has_failed(const struct request_facts *request)
+{
+    const struct conditions *conditions = &request->request.status.conditions;
+
+    return condition_has_reason(conditions, "Ready", "Failed") ||
+           condition_is(conditions, "Denied", CONDITION_TRUE) ||
+           condition_is(conditions, "InvalidRequest", CONDITION_TRUE);
+}
+
+/* Nothing is to be issued: what is left of an attempt goes, the request first, as it would be signed for nobody. */
+static void settle(struct decider *d, const struct request_facts *next)
+{
+    if (next && !next->has_certificate && !request_has_failed(next))
+        drop_request(d, next);
+    else if (d->facts->next_key_count > 0)
+        drop_key(d, d->facts->next_keys[0]);
+    else
+        tend(d);
+}
+
 static void decide_idle(struct decider *d)
 {
     const struct certificate_facts *facts = d->facts;
@@ -444,14 +464,10 @@ static void decide_idle(struct decider *d)
             drop_key(d, facts->next_keys[0]);
         return;
     }
-    if (found.reason) {
+    if (found.reason)
         begin(d, found.reason, found.message);
-        return;
-    }
-    if (facts->next_key_count > 0)
-        drop_key(d, facts->next_keys[0]);
     else
-        tend(d);
+        settle(d, next);
 }
 
 /* It is another one's Secret, or an Issuer's: what is under way waits, and the key of what has ended goes. */
@@ -541,15 +557,11 @@ static void decide_request(struct decider *d, const struct request_facts *reques
 static bool is_left_over(struct decider *d, const struct request_facts *request)
 {
     const struct condition *issuing = condition_find(&d->facts->crt->status.conditions, "Issuing");
-    const struct conditions *conditions = &request->request.status.conditions;
-    bool ended = condition_has_reason(conditions, "Ready", "Failed") ||
-                 condition_is(conditions, "Denied", CONDITION_TRUE) ||
-                 condition_is(conditions, "InvalidRequest", CONDITION_TRUE);
     int64_t ended_ms = request->request.status.failure_time_ms;
 
     if (ended_ms == 0)
         ended_ms = request->request.object.metadata.creation_timestamp_ms;
-    return ended && ended_ms < issuing->last_transition_time_ms;
+    return request_has_failed(request) && ended_ms < issuing->last_transition_time_ms;
 }
 
 /* Why it cannot be what this issuance ends with; no reason: it can. */
@@ -614,6 +626,15 @@ static void drop_useless_key(struct decider *d, const struct secret_facts *key, 
     drop_key(d, key);
 }
 
+/* What it waits for is shown in the Issuing condition, behind the reason why it was started. */
+static void show_waiting(struct decider *d, const char *what)
+{
+    const struct condition *issuing = condition_find(&d->out->status.conditions, "Issuing");
+
+    set_condition(d, "Issuing", CONDITION_TRUE, issuing->reason,
+                  certificate_waiting_message(issuing->message, what, d->arena));
+}
+
 /* Returns the next key once it is there and fits; else has decided. */
 static const struct secret_facts *settle_next_key(struct decider *d)
 {
@@ -638,7 +659,7 @@ static const struct secret_facts *settle_next_key(struct decider *d)
     if (why) {
         d->out->reason = "CannotRegenerateKey";
         d->out->message = why;
-        set_condition(d, "Issuing", CONDITION_TRUE, d->out->reason, d->out->message);
+        show_waiting(d, why);
         return NULL;
     }
     d->out->next_key_name = d->out->status.next_private_key_secret_name;
@@ -663,15 +684,6 @@ const char *certificate_waits_for(const char *message, struct arena *arena)
         return NULL;
     what += strlen(WAITING_SUFFIX);
     return arena_strndup(arena, what, strlen(what) - str_ends(what, ")"));
-}
-
-/* What the request waits for is shown in the Issuing condition, behind the reason why it was started. */
-static void show_waiting(struct decider *d)
-{
-    const struct condition *issuing = condition_find(&d->out->status.conditions, "Issuing");
-
-    set_condition(d, "Issuing", CONDITION_TRUE, issuing->reason,
-                  certificate_waiting_message(issuing->message, d->facts->waiting_for, d->arena));
 }
 
 /* Asked for by annotation, for servers that do not start without any (behaviour.md 1.4). */
@@ -739,9 +751,70 @@ static void decide_issuing(struct decider *d)
     decide_request(d, request);
     if (d->out->action != CERTIFICATE_NOTHING)
         return;
-    show_waiting(d);
+    show_waiting(d, facts->waiting_for);
     if (wants_temporary(d))
         act(d, CERTIFICATE_STORE_TEMPORARY);
+}
+
+/* --- called off --- */
+
+/* Set by the trigger: whoever marks a Certificate gives another reason, and wants it issued in any case. */
+static bool is_cause(const char *reason)
+{
+    static const char *const causes[] = {
+        "DoesNotExist",
+        "MissingData",
+        "InvalidKeyPair",
+        "InvalidCertificate",
+        "IncorrectIssuer",
+        "TemporaryCertificate",
+        "SecretMismatch",
+        "RequestChanged",
+        "IncorrectCertificate",
+        "Renewing",
+        "InvalidCertificateRequest",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(causes); i++)
+        if (streq(reason, causes[i]))
+            return true;
+    return false;
+}
+
+/* An edit is known by the request that the certificate came by: without it nobody can tell that it was taken back. */
+static bool can_tell_cause(struct decider *d, const char *cause)
+{
+    return d->current || !streq(cause, "RequestChanged");
+}
+
+/* What an issuance has begun for is mended, as by a restored Secret or an edit that was taken back, and nobody has
+ * been asked for a certificate yet. */
+static bool is_needless(struct decider *d)
+{
+    const struct condition *issuing = condition_find(&d->facts->crt->status.conditions, "Issuing");
+    struct violation found;
+
+    if (d->facts->under_way || !is_cause(issuing->reason) || !can_tell_cause(d, issuing->reason))
+        return false;
+    found = trigger_violation(d);
+    d->out->window_problem = NULL; /* it was told when the issuance began */
+    return !found.reason;
+}
+
+static void call_off(struct decider *d)
+{
+    d->out->calls_off = true;
+    set_condition(d, "Issuing", CONDITION_FALSE, ISSUING_CALLED_OFF,
+                  "Issuance was called off, as the Secret is what the Certificate asks for again");
+    decide_idle(d);
+}
+
+static void decide_begun(struct decider *d)
+{
+    if (is_needless(d))
+        call_off(d);
+    else
+        decide_issuing(d);
 }
 
 static bool waits_for_status(enum certificate_action action)
@@ -793,7 +866,7 @@ void certificate_decide(const struct certificate_facts *facts,
     if (facts->owner || facts->claim)
         decide_rival(&d);
     else if (!facts->spec_problem && condition_is(&stored->conditions, "Issuing", CONDITION_TRUE))
-        decide_issuing(&d);
+        decide_begun(&d);
     else if (!facts->spec_problem)
         decide_idle(&d);
     settle_readiness(&d);

@@ -49,8 +49,9 @@ struct certificate_facts {
     size_t request_count;
     const struct secret_facts *const *next_keys; /* owned, labelled next-private-key */
     size_t next_key_count;
-    bool signs_at_once;         /* the issuer can, now, and we approve (DESIGN 6: short path) */
-    bool foreign_next_key;      /* status names a next key Secret that is not ours */
+    bool signs_at_once;    /* the issuer can, now, and we approve (DESIGN 6: short path) */
+    bool under_way;        /* the next certificate: the CA, or another program, was asked for it */
+    bool foreign_next_key; /* status names a next key Secret that is not ours */
     const char *spec_problem;   /* what validation says of the spec; NULL: fine */
     const char *waiting_for;    /* why the request in flight does not move; NULL: it does */
     const char *unusable;       /* why what the issuer sent cannot be stored; NULL */
@@ -59,6 +60,9 @@ struct certificate_facts {
     int64_t foreign_until_ms;   /* with foreign_writer: we hold still so long */
     const char *foreign_writer; /* who overwrote the Secret twice; NULL: nobody */
 };
+
+/* Reason of Issuing=False where nothing has failed. */
+#define ISSUING_CALLED_OFF "CalledOff"
 
 struct certificate_policy { /* settings */
     int64_t now_ms;
@@ -71,6 +75,7 @@ struct certificate_decision {
     enum certificate_action action;
     const char *reason, *message; /* why; static or in the arena */
     bool begins;                  /* an issuance, perhaps after tidying up what stands in its way */
+    bool calls_off;               /* one that had begun: it is needed no more */
     struct certificate_status status;    /* what it should be; texts borrowed or in the arena */
     bool write_status;                   /* it differs from what is stored */
     const struct request_facts *request; /* FETCH_ARI: the current one, or NULL */

@@ -45,8 +45,8 @@ enum plan_verdict plan_verdict_of(const struct certificate_facts *facts,
 
     if (decision->begins)
         return verdict_of_start(facts, decision);
-    if (condition_is(before, "Issuing", CONDITION_TRUE) && !facts->spec_problem && !facts->owner &&
-        !facts->claim)
+    if (condition_is(before, "Issuing", CONDITION_TRUE) && !decision->calls_off &&
+        !facts->spec_problem && !facts->owner && !facts->claim)
         return PLAN_CARRY_ON;
     if (decision->action == CERTIFICATE_FINISH)
         return PLAN_CARRY_ON; /* its certificate is stored already, by whoever was there before */

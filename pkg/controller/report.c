@@ -281,7 +281,8 @@ static void explain(const struct loading *loading, const struct certificate *crt
         row->waiting_for = certificate_waits_for(row->issuing_message, report->arena);
     if (order && state_is_failed(order->status.state))
         row->problem = report_copy(report, order->status.reason);
-    else if (issuing && issuing->status == CONDITION_FALSE)
+    else if (issuing && issuing->status == CONDITION_FALSE &&
+             !streq(issuing->reason, ISSUING_CALLED_OFF))
         row->problem = report_copy(report,
                                    certificate_failure_cause(issuing->message, report->arena));
     if (order)

@@ -25,7 +25,7 @@ from support.controller import (
     wait_ready,
 )
 from support.kube_api import KubeError
-from support.resources import CERTIFICATES, CHALLENGES, ORDERS, REQUESTS
+from support.resources import CERTIFICATES, CHALLENGES, ISSUERS, ORDERS, REQUESTS
 from support.scene import Scene, Watcher
 
 pytestmark = pytest.mark.kube
@@ -238,6 +238,70 @@ def test_template_keys_that_another_manager_has_too_stay_when_it_lets_them_go(cl
     secret = cluster.get("secrets/web-tls", ca)
     assert not owned_paths(secret, "somebody") and paths <= owned_paths(secret)
     assert all(values[kind].items() <= secret["metadata"][kind].items() for kind in values)
+
+
+# --- begun, and needed no more ---
+
+
+def is_called_off(cluster, namespace):
+    """The Certificate, if so."""
+    one = cluster.get(f"{CERTIFICATES}/web", namespace)
+    issuing = condition(one, "Issuing")
+    return one if issuing and tuple(issuing[:2]) == ("False", "CalledOff") else None
+
+
+def names_of(cluster, resource, namespace, prefix):
+    names = (one["metadata"]["name"] for one in cluster.list(resource, namespace))
+    return sorted(name for name in names if name.startswith(prefix))
+
+
+@pytest.mark.parametrize(
+    "there",
+    [{"issuerRef": {"name": "nope"}}, {"privateKey": {"size": 384}}],
+    ids=["issuer", "key"],
+)
+def test_edit_that_is_taken_back_before_anybody_was_asked_keeps_the_certificate(cluster, ca, there):
+    key = {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Never"}
+    asked = leaf(ca, privateKey=key)
+    ask(cluster, asked)
+    first = cluster.get("secrets/web-tls", ca)
+    back = {field: {name: asked["spec"][field][name] for name in change} for field, change in there.items()}
+
+    def waits(one):
+        issuing = condition(one, "Issuing")
+        return issuing is not None and issuing[0] == "True" and "(waiting: " in issuing[2]
+
+    cluster.patch(f"{CERTIFICATES}/web", {"spec": there}, ca)
+    cluster.wait_for(f"{CERTIFICATES}/web", ca, condition=waits)
+    cluster.patch(f"{CERTIFICATES}/web", {"spec": back}, ca)
+    wait_ready(cluster, f"{CERTIFICATES}/web", ca)
+    one = wait_until(lambda: is_called_off(cluster, ca), 60, "the issuance to be called off")
+    assert is_true(one) and one["status"]["revision"] == 1
+    assert "nextPrivateKeySecretName" not in one["status"]
+    wait_until(lambda: names_of(cluster, REQUESTS, ca, "web-") == ["web-1"], 60, "the other request to go")
+    wait_until(lambda: names_of(cluster, "secrets", ca, "web-") == ["web-tls"], 60, "the next key to go")
+    assert cluster.get("secrets/web-tls", ca)["data"] == first["data"]
+
+
+def test_certificate_that_is_restored_before_its_secret_and_its_issuer_is_kept(cluster, ca):
+    ask(cluster, leaf(ca))
+    secret, issuer = cluster.get("secrets/web-tls", ca), cluster.get(f"{ISSUERS}/ca", ca)
+    for resource in (f"{CERTIFICATES}/web", "secrets/web-tls", f"{ISSUERS}/ca"):
+        cluster.delete(resource, ca)
+    cluster.wait_for(f"{REQUESTS}/web-1", ca, condition=lambda one: one is None)
+    apply(cluster, leaf(ca))
+    cluster.wait_for(f"{REQUESTS}/web-1", ca, condition=lambda one: one and condition(one, "Ready"))
+    for one in (secret, issuer):
+        one["metadata"] = {
+            key: value
+            for key, value in one["metadata"].items()
+            if key in ("name", "namespace", "labels", "annotations")
+        }
+        apply(cluster, one)
+        wait_ready(cluster, f"{CERTIFICATES}/web", ca)
+    one = wait_until(lambda: is_called_off(cluster, ca), 60, "the issuance to be called off")
+    assert "revision" not in one["status"]
+    assert cluster.get("secrets/web-tls", ca)["data"] == secret["data"]
 
 
 # --- whose Secret it is ---

@@ -700,20 +700,6 @@ TEST(why_a_certificate_is_issued_anew_is_told_by_an_event)
 
 /* --- what comes back from a backup --- */
 
-/* As JSON, which is YAML, too. */
-static char *backup_of(struct sim *sim, const char *name)
-{
-    cleanup(json_unref) struct json *object = json_deep(sim_get(sim, name));
-    struct json *metadata = json_get(object, "metadata");
-    static const char *const gone[] = {"uid",           "resourceVersion", "creationTimestamp",
-                                       "managedFields", "ownerReferences", "generation"};
-
-    for (size_t i = 0; i < ARRAY_LEN(gone); i++)
-        json_remove(metadata, gone[i]);
-    json_remove(object, "status");
-    return json_text(object);
-}
-
 /* Issued, then gone but for the backup. */
 static char *backup_of_web(struct sim *sim, const char **ret_key)
 {
@@ -722,7 +708,7 @@ static char *backup_of_web(struct sim *sim, const char **ret_key)
     sim_apply(sim, LEAF);
     sim_run_until_idle(sim);
     check_leaf(sim);
-    secret = backup_of(sim, "secret/web-tls");
+    secret = sim_backup(sim, "secret/web-tls");
     *ret_key = sim_secret(sim, "web-tls", "tls.key");
     sim_delete(sim, "certificate/web");
     sim_delete(sim, "secret/web-tls");

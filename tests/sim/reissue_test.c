@@ -207,6 +207,123 @@ TEST(a_renewal_by_hand_is_one_order)
     sim_free(sim);
 }
 
+/* --- begun, and needed no more --- */
+
+static void expect_called_off(struct sim *sim, const char *chain)
+{
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Ready"), "True");
+    ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "False");
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Issuing"), "CalledOff");
+    ASSERT_NULL(sim_text(sim, "certificate/web", "status.nextPrivateKeySecretName"));
+    ASSERT_STREQ(sim_secret(sim, "web-tls", "tls.crt"), chain);
+    ASSERT_EQ(sim_count(sim, "secret"), 2); /* the other one is the account's */
+    ASSERT_EQ(sim_orders_placed(sim), 1);
+}
+
+/* As tools for backups may do it. */
+TEST(a_certificate_that_is_restored_before_its_secret_and_its_issuer_is_kept)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct sim_options options = {
+            .start_ms = START, .seed = seed, .split_secrets = seed % 2 == 0};
+        struct sim *sim = sim_new_with(&options);
+        cleanup(xfree) char *secret = NULL, *chain = NULL;
+
+        sim_apply(sim, SIM_ISSUER);
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        expect_orders(sim, 1);
+        secret = sim_backup(sim, "secret/web-tls");
+        chain = xstrdup(sim_secret(sim, "web-tls", "tls.crt"));
+        sim_delete(sim, "certificate/web");
+        sim_delete(sim, "secret/web-tls");
+        sim_delete(sim, "issuer/acme");
+        sim_run_until_idle(sim);
+
+        sim_apply(sim, SIM_CERTIFICATE("web", "[www.example.com]", ""));
+        sim_run_until_idle(sim);
+        ASSERT_STREQ(sim_reason(sim, "certificate/web", "Issuing"), "DoesNotExist");
+        ASSERT_EQ(sim_count(sim, "certificaterequest"), 1);
+        sim_apply(sim, secret);
+        sim_run_until_idle(sim);
+        ASSERT_EQ(sim_count(sim, "certificaterequest"), 0);
+        sim_apply(sim, SIM_ISSUER);
+        sim_advance(sim, DAYS(1));
+        expect_called_off(sim, chain);
+        sim_advance(sim, DAYS(60));
+        expect_orders(sim, 2);
+        sim_free(sim);
+    }
+}
+
+TEST(an_edit_that_is_taken_back_before_anybody_was_asked_issues_nothing)
+{
+    static const struct {
+        const char *edit, *back;
+    } rows[] = {
+        {"{spec: {issuerRef: {name: nope}}}", "{spec: {issuerRef: {name: acme}}}"},
+        {"{spec: {privateKey: {size: 384}}}", "{spec: {privateKey: {size: 256}}}"},
+        {"{spec: {issuerRef: {name: nope}, dnsNames: [a.example.com], revisionHistoryLimit: 5}}",
+         "{spec: {issuerRef: {name: acme}, dnsNames: [www.example.com]}}"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sim *sim = issued();
+        cleanup(xfree) char *chain = xstrdup(sim_secret(sim, "web-tls", "tls.crt"));
+
+        CASE(rows[i].edit);
+        sim_patch(sim, "certificate/web", "{spec: {privateKey: {rotationPolicy: Never}}}");
+        sim_run_until_idle(sim);
+        for (int times = 0; times < 3; times++) {
+            sim_patch(sim, "certificate/web", rows[i].edit);
+            sim_advance(sim, MINUTES(10));
+            ASSERT_STREQ(sim_condition(sim, "certificate/web", "Issuing"), "True");
+            sim_patch(sim, "certificate/web", rows[i].back);
+            sim_run_until_idle(sim);
+            expect_called_off(sim, chain);
+            ASSERT_EQ(sim_count(sim, "certificaterequest"), 1);
+        }
+        ASSERT_STREQ(sim_text(sim, "certificate/web", "status.revision"), "1");
+        sim_free(sim);
+    }
+}
+
+TEST(a_renewal_by_hand_is_never_called_off)
+{
+    struct sim *sim = issued();
+
+    sim_delete(sim, "issuer/acme");
+    sim_run_until_idle(sim);
+    sim_set_condition(sim, "certificate/web", "Issuing", "True", "ManuallyTriggered", "by hand");
+    sim_advance(sim, MINUTES(10));
+    sim_patch(sim, "certificate/web", "{spec: {privateKey: {rotationPolicy: Never, size: 384}}}");
+    sim_advance(sim, MINUTES(10));
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "by hand (waiting: spec.priv");
+    sim_patch(sim, "certificate/web", "{spec: {privateKey: {size: 256}}}");
+    sim_advance(sim, MINUTES(10));
+    ASSERT_STREQ(sim_reason(sim, "certificate/web", "Issuing"), "ManuallyTriggered");
+    ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "Issuer 'acme'");
+    sim_apply(sim, SIM_ISSUER);
+    expect_orders(sim, 2);
+    sim_free(sim);
+}
+
+/* The CA has it, and what it comes to is taken. */
+TEST(an_order_that_is_placed_goes_on_though_the_secret_is_there_again)
+{
+    struct sim *sim = issued();
+    cleanup(xfree) char *secret = sim_backup(sim, "secret/web-tls");
+
+    fake_dns_set_late(sim_dns(sim), "example.com", MINUTES(5));
+    sim_delete(sim, "secret/web-tls");
+    sim_advance(sim, SECONDS(30));
+    ASSERT_EQ(sim_orders_placed(sim), 2);
+    sim_apply(sim, secret);
+    sim_advance(sim, MINUTES(10));
+    expect_orders(sim, 2);
+    ASSERT_STREQ(sim_text(sim, "certificate/web", "status.revision"), "2");
+    sim_free(sim);
+}
+
 /* Threat model 2026, T-05: keys that are used again. */
 TEST(a_renewal_makes_a_new_key_by_default)
 {
@@ -506,7 +623,11 @@ TEST(an_edit_or_a_renewal_by_hand_or_the_end_of_the_secret_ends_that_it_is_left_
     }
 }
 
-RUN_TESTS(cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it),
+RUN_TESTS(cmocka_unit_test(a_certificate_that_is_restored_before_its_secret_and_its_issuer_is_kept),
+          cmocka_unit_test(an_edit_that_is_taken_back_before_anybody_was_asked_issues_nothing),
+          cmocka_unit_test(a_renewal_by_hand_is_never_called_off),
+          cmocka_unit_test(an_order_that_is_placed_goes_on_though_the_secret_is_there_again),
+          cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it),
           cmocka_unit_test(a_spec_that_cannot_be_used_is_told_of_once_for_each_edit),
           cmocka_unit_test(another_issuer_issues_anew),
           cmocka_unit_test(an_edit_while_it_is_issued_starts_over_with_one_order_more),

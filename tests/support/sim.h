@@ -81,7 +81,9 @@ const struct fake_clock *sim_clock(const struct sim *sim);
 
 /* --- what is there --- */
 
-const struct json *sim_get(struct sim *sim, const char *name);             /* NULL: is not there */
+const struct json *sim_get(struct sim *sim, const char *name); /* NULL: is not there */
+/* What a backup has of it, for sim_apply(); the caller's. */
+char *sim_backup(struct sim *sim, const char *name);
 const char *sim_text(struct sim *sim, const char *name, const char *path); /* numbers, too; NULL */
 int64_t sim_time(struct sim *sim, const char *name, const char *path);     /* ms; 0: absent */
 const char *sim_condition(struct sim *sim, const char *name, const char *type); /* its status */

@@ -181,6 +181,20 @@ const struct json *sim_get(struct sim *sim, const char *name)
     return object;
 }
 
+/* As JSON, which is YAML, too. */
+char *sim_backup(struct sim *sim, const char *name)
+{
+    cleanup(json_unref) struct json *object = json_deep(sim_get(sim, name));
+    struct json *metadata = json_get(object, "metadata");
+    static const char *const gone[] = {"uid",           "resourceVersion", "creationTimestamp",
+                                       "managedFields", "ownerReferences", "generation"};
+
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+        json_remove(metadata, gone[i]);
+    json_remove(object, "status");
+    return json_text(object);
+}
+
 const char *sim_text(struct sim *sim, const char *name, const char *path)
 {
     const struct json *value = json_path(sim_get(sim, name), path);

@@ -320,7 +320,8 @@ TEST(issuer_settings_without_renewal_information_drop_what_was_stored_of_it)
 
 static void issuing(struct sample *s)
 {
-    sample_set(s, &s->crt.status.conditions, "Issuing", CONDITION_TRUE, "Renewing", "it is time");
+    sample_set(s, &s->crt.status.conditions, "Issuing", CONDITION_TRUE, "ManuallyTriggered",
+               "it is time");
     s->crt.status.next_private_key_secret_name = "web-next";
 }
 
@@ -385,8 +386,9 @@ TEST(an_issuance_begins_with_exactly_one_next_key_that_fits)
     static const struct row rows[] = {
         {"no key yet", issuing, CERTIFICATE_MAKE_KEY, NULL, NULL},
         {"set by hand, without a name", issuing_without_a_name, CERTIFICATE_START, NULL,
-         "Renewing"},
-        {"a stranger's Secret", a_stranger_has_the_name, CERTIFICATE_START, NULL, "Renewing"},
+         "ManuallyTriggered"},
+        {"a stranger's Secret", a_stranger_has_the_name, CERTIFICATE_START, NULL,
+         "ManuallyTriggered"},
         {"two", with_two_keys, CERTIFICATE_DROP_KEY, NULL, NULL},
         {"broken", with_a_broken_key, CERTIFICATE_DROP_KEY, NULL, NULL},
         {"wrong size", with_a_key_of_the_wrong_size, CERTIFICATE_DROP_KEY, NULL, NULL},
@@ -586,6 +588,158 @@ TEST(a_request_is_dropped_waited_for_failed_or_stored)
     check_rows(rows, ARRAY_LEN(rows));
 }
 
+/* --- called off --- */
+
+static void issuing_for(struct sample *s, const char *reason)
+{
+    issuing(s);
+    s->crt.status.conditions.len = 0;
+    sample_set(s, &s->crt.status.conditions, "Issuing", CONDITION_TRUE, reason, "there was none");
+}
+
+SPOIL(began_without_secret, issuing_for(s, "DoesNotExist"));
+SPOIL(began_for_an_edit, issuing_for(s, "RequestChanged"));
+SPOIL(marked_by_another, issuing_for(s, "e2eTest"));
+
+static void began_and_still_without_secret(struct sample *s)
+{
+    began_without_secret(s);
+    no_secret(s);
+}
+
+static void began_and_is_due_by_now(struct sample *s)
+{
+    began_without_secret(s);
+    is_due(s);
+}
+
+static void began_with_a_key(struct sample *s)
+{
+    began_without_secret(s);
+    a_key_is_left(s);
+}
+
+static void began_with_a_request(struct sample *s)
+{
+    began_with_a_key(s);
+    s->next = sample_request(s, 2, NEXT_KEY);
+    sample_add_request(s, &s->next);
+}
+
+static void began_and_failed(struct sample *s)
+{
+    began_with_a_request(s);
+    sample_set(s, &s->next.request.status.conditions, "Denied", CONDITION_TRUE, "Policy", "no");
+}
+
+static void began_and_is_ordered(struct sample *s)
+{
+    began_with_a_request(s);
+    s->facts.under_way = true;
+}
+
+static void began_and_is_issued(struct sample *s)
+{
+    began_and_is_ordered(s);
+    sample_issue(s, &s->next);
+}
+
+/* Whether the edit was taken back is in the request alone. */
+static void began_for_an_edit_and_lost_the_request(struct sample *s)
+{
+    began_for_an_edit(s);
+    s->facts.request_count = 0;
+}
+
+static void began_for_a_key_that_must_stay(struct sample *s)
+{
+    issuing_for(s, "SecretMismatch");
+    s->private_key.rotation_policy = ROTATION_NEVER;
+}
+
+static void began_with_a_history(struct sample *s)
+{
+    began_with_a_request(s);
+    s->crt.spec.revision_history_limit = (struct opt_int){true, 5};
+}
+
+TEST(an_issuance_that_is_needed_no_more_is_called_off_while_nobody_was_asked)
+{
+    static const struct {
+        struct row row;
+        bool goes_on;
+    } rows[] = {
+        {{"restored", began_without_secret, CERTIFICATE_NOTHING, NULL, NULL}, false},
+        {{"edited to and fro", began_for_an_edit, CERTIFICATE_NOTHING, NULL, NULL}, false},
+        {{"key size to and fro", began_for_a_key_that_must_stay, CERTIFICATE_NOTHING, NULL, NULL},
+         false},
+        {{"with a key", began_with_a_key, CERTIFICATE_DROP_KEY, NULL, NULL}, false},
+        {{"with a request", began_with_a_request, CERTIFICATE_DROP_REQUEST, NULL, NULL}, false},
+        {{"which is no history", began_with_a_history, CERTIFICATE_DROP_REQUEST, NULL, NULL},
+         false},
+        {{"refused", began_and_failed, CERTIFICATE_DROP_KEY, NULL, NULL}, false},
+        {{"ordered", began_and_is_ordered, CERTIFICATE_NOTHING, NULL, NULL}, true},
+        {{"issued", began_and_is_issued, CERTIFICATE_STORE, NULL, NULL}, true},
+        {{"not restored", began_and_still_without_secret, CERTIFICATE_MAKE_KEY, "DoesNotExist",
+          NULL},
+         true},
+        {{"due by now", began_and_is_due_by_now, CERTIFICATE_MAKE_KEY, NULL, NULL}, true},
+        {{"by hand", issuing, CERTIFICATE_MAKE_KEY, NULL, NULL}, true},
+        {{"by hand of another", marked_by_another, CERTIFICATE_MAKE_KEY, NULL, NULL}, true},
+        {{"nobody can tell", began_for_an_edit_and_lost_the_request, CERTIFICATE_MAKE_KEY, NULL,
+          NULL},
+         true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup(sample_deinit) struct sample s = {};
+        struct certificate_decision decision;
+
+        check_rows(&rows[i].row, 1);
+        sample_init(&s);
+        rows[i].row.spoil(&s);
+        decide(&s, &decision);
+        ASSERT_EQ(condition_is(&decision.status.conditions, "Issuing", CONDITION_TRUE),
+                  rows[i].goes_on);
+        if (!rows[i].goes_on) {
+            ASSERT_STREQ(reason_of(&decision, "Issuing"), ISSUING_CALLED_OFF);
+            ASSERT_NULL(decision.status.next_private_key_secret_name);
+        }
+    }
+}
+
+/* They count for the wait before the next attempt, as where the Secret is mended during that wait. */
+TEST(an_issuance_that_is_called_off_leaves_the_failures_before_it)
+{
+    cleanup(sample_deinit) struct sample s = {};
+    struct certificate_decision decision;
+
+    sample_init(&s);
+    began_without_secret(&s);
+    s.crt.status.failed_issuance_attempts = (struct opt_int){true, 2};
+    s.crt.status.last_failure_time_ms = NOW_MS - DAYS(1);
+    certificate_decide(&s.facts, &s.policy, s.arena, &decision);
+    ASSERT_TRUE(decision.calls_off);
+    ASSERT_NULL(decision.reason);
+    ASSERT_EQ(decision.status.failed_issuance_attempts.value, 2);
+    ASSERT_EQ(decision.status.last_failure_time_ms, NOW_MS - DAYS(1));
+    ASSERT_EQ(decision.status.revision.value, 1);
+}
+
+/* The reason tells whether the issuance may be called off. */
+TEST(a_key_that_must_stay_and_does_not_fit_is_what_the_issuance_waits_for)
+{
+    cleanup(sample_deinit) struct sample s = {};
+    struct certificate_decision decision;
+
+    sample_init(&s);
+    never_rotated_and_does_not_fit(&s);
+    decide(&s, &decision);
+    ASSERT_STREQ(reason_of(&decision, "Issuing"), "ManuallyTriggered");
+    ASSERT_CONTAINS(message_of(&decision, "Issuing"),
+                    "it is time (waiting: spec.privateKey.rotationPolicy is Never");
+}
+
 /* --- a temporary certificate --- */
 
 static void asks_for_a_temporary(struct sample *s)
@@ -772,7 +926,7 @@ TEST(what_can_be_signed_at_once_is_and_leaves_nothing_behind)
          NULL},
         {"stored and changed", at_once_stored_and_changed, CERTIFICATE_DROP_REQUEST,
          "IncorrectIssuer", NULL},
-        {"set by hand", at_once_set_by_hand, CERTIFICATE_ISSUE_AT_ONCE, NULL, "Renewing"},
+        {"set by hand", at_once_set_by_hand, CERTIFICATE_ISSUE_AT_ONCE, NULL, "ManuallyTriggered"},
         {"on the long way", at_once_but_begun_the_long_way, CERTIFICATE_MAKE_KEY, NULL, NULL},
         {"key kept", at_once_never_rotated, CERTIFICATE_ISSUE_AT_ONCE, NULL, "Renewing"},
         {"key kept and does not fit", at_once_never_rotated_and_does_not_fit, CERTIFICATE_START,
@@ -1019,6 +1173,9 @@ RUN_TESTS(
     cmocka_unit_test(of_two_next_keys_the_one_that_the_status_does_not_name_goes),
     cmocka_unit_test(the_name_of_the_next_key_is_derived_and_changes_when_a_stranger_has_it),
     cmocka_unit_test(a_request_is_dropped_waited_for_failed_or_stored),
+    cmocka_unit_test(an_issuance_that_is_needed_no_more_is_called_off_while_nobody_was_asked),
+    cmocka_unit_test(an_issuance_that_is_called_off_leaves_the_failures_before_it),
+    cmocka_unit_test(a_key_that_must_stay_and_does_not_fit_is_what_the_issuance_waits_for),
     cmocka_unit_test(what_can_be_signed_at_once_is_and_leaves_nothing_behind),
     cmocka_unit_test(both_paths_give_the_next_key_the_same_name),
     cmocka_unit_test(of_two_requests_for_the_next_revision_one_stays),

@@ -24,7 +24,7 @@ static void failed_just_now(struct sample *s)
     s->crt.status.failed_issuance_attempts = (struct opt_int){true, 1};
 }
 
-static void is_being_issued(struct sample *s)
+static void has_begun_in_vain(struct sample *s)
 {
     sample_set(s, &s->crt.status.conditions, "Issuing", CONDITION_TRUE, "Renewing", "");
     s->crt.status.next_private_key_secret_name = "web-next";
@@ -32,6 +32,18 @@ static void is_being_issued(struct sample *s)
     s->next_keys[s->facts.next_key_count++] = &s->next_key;
     s->next = sample_request(s, 2, NEXT_KEY);
     sample_add_request(s, &s->next);
+}
+
+static void is_being_issued(struct sample *s)
+{
+    has_begun_in_vain(s);
+    is_due(s);
+}
+
+static void is_ordered_in_vain(struct sample *s)
+{
+    has_begun_in_vain(s);
+    s->facts.under_way = true;
 }
 
 static void is_being_issued_into_an_issuers_secret(struct sample *s)
@@ -86,6 +98,8 @@ static const struct {
     {"no window opens", no_window_opens, PLAN_KEEP},
     {"back-off", failed_just_now, PLAN_HOLD},
     {"being issued", is_being_issued, PLAN_CARRY_ON},
+    {"begun, and needed no more", has_begun_in_vain, PLAN_KEEP},
+    {"ordered, and needed no more", is_ordered_in_vain, PLAN_CARRY_ON},
     {"marked by hand", is_marked_by_hand, PLAN_REISSUE},
     {"something is in the way", must_tidy_up_first, PLAN_REISSUE},
     {"stored already", is_stored_already, PLAN_CARRY_ON},

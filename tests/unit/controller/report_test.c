@@ -323,6 +323,17 @@ TEST(a_failure_shows_the_words_of_the_ca_the_name_the_attempt_and_the_next_time)
     bed_free(bed);
 }
 
+TEST(an_issuance_that_was_called_off_is_no_problem)
+{
+    struct bed *bed = bed_new();
+
+    put(bed, NULL,
+        CERTIFICATE("web", "status: {conditions: [" CONDITION("Issuing", "False", "CalledOff",
+                                                              "called off") "]}\n"));
+    ASSERT_NULL(only_row(bed)->problem);
+    bed_free(bed);
+}
+
 /* The controller has flags for how long it waits, and says it. */
 TEST(the_attempt_and_its_time_are_said_once_as_the_controller_says_them)
 {
@@ -750,6 +761,7 @@ TEST(a_secret_that_lacks_a_key_is_not_one_that_is_not_there)
 RUN_TESTS(
     cmocka_unit_test(a_secret_that_lacks_a_key_is_not_one_that_is_not_there),
     cmocka_unit_test(names_of_every_kind_are_names),
+    cmocka_unit_test(an_issuance_that_was_called_off_is_no_problem),
     cmocka_unit_test(the_attempt_and_its_time_are_said_once_as_the_controller_says_them),
     cmocka_unit_test(a_scope_is_namespaces_and_names),
     cmocka_unit_test(what_explains_a_certificate_is_read_only_when_one_needs_it),
