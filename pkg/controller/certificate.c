@@ -445,6 +445,18 @@ static void tell_unready(struct certificate_run *run)
                   now->message);
 }
 
+/* Once for each cause: as the Issuing condition begins to say it. */
+static void tell_stuck(struct certificate_run *run)
+{
+    const struct certificate_decision *decision = &run->decision;
+    const struct condition *before = condition_find(&run->crt->status.conditions, "Issuing");
+    const struct condition *now = condition_find(&decision->status.conditions, "Issuing");
+
+    if (decision->is_stuck && !streq(before->message, now->message))
+        event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, decision->reason, "%s",
+              decision->message);
+}
+
 int certificate_save(struct certificate_run *run, struct err *err)
 {
     int r;
@@ -452,9 +464,11 @@ int certificate_save(struct certificate_run *run, struct err *err)
     if (!run->decision.write_status)
         return 0;
     r = write_status(certificate_author(run), &run->crt->object, &run->decision.status, err);
-    if (r == 0)
-        tell_unready(run);
-    return r;
+    if (r < 0)
+        return r;
+    tell_unready(run);
+    tell_stuck(run);
+    return 0;
 }
 
 int certificate_start(struct certificate_run *run, struct err *err)

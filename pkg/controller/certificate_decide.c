@@ -659,6 +659,7 @@ static const struct secret_facts *settle_next_key(struct decider *d)
     if (why) {
         d->out->reason = "CannotRegenerateKey";
         d->out->message = why;
+        d->out->is_stuck = true;
         show_waiting(d, why);
         return NULL;
     }

@@ -75,6 +75,7 @@ struct certificate_decision {
     enum certificate_action action;
     const char *reason, *message; /* why; static or in the arena */
     bool begins;                  /* an issuance, perhaps after tidying up what stands in its way */
+    bool is_stuck;                /* the issuance: somebody has to change something, see reason */
     bool calls_off;               /* one that had begun: it is needed no more */
     struct certificate_status status;    /* what it should be; texts borrowed or in the arena */
     bool write_status;                   /* it differs from what is stored */

@@ -44,6 +44,18 @@ static bool reuses_key(const struct certificate_run *run)
            run->facts.secret->key_ok;
 }
 
+/* One that was to stay is lost: whoever has it elsewhere can put it back. */
+static void tell_undecodable(struct certificate_run *run)
+{
+    const struct secret_facts *secret = run->facts.secret;
+
+    if (!certificate_rotates_key(&run->crt->spec) && secret && secret->has_data && !secret->key_ok)
+        event(run->self, run->ctx, &run->crt->object, EVENT_WARNING, "DecodeFailed",
+              "spec.privateKey.rotationPolicy is Never, but the key in Secret '%s' cannot be read: "
+              "another one is made",
+              run->crt->spec.secret_name);
+}
+
 int certificate_next_key(struct certificate_run *run, struct reconcile_result *result,
                          const struct pkey **ret, struct err *err)
 {
@@ -54,6 +66,8 @@ int certificate_next_key(struct certificate_run *run, struct reconcile_result *r
     run->waits_for_key = r == ERR_BUSY;
     if (run->waits_for_key)
         reconcile_again_by(result, context_now_ms(run->ctx) + KEY_RECHECK_MS);
+    if (r == 0)
+        tell_undecodable(run);
     return r;
 }
 

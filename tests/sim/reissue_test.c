@@ -357,9 +357,35 @@ TEST(rotation_policy_never_with_other_key_settings_says_what_to_do)
     sim_run_until_idle(sim);
     ASSERT_CONTAINS(sim_message(sim, "certificate/web", "Issuing"), "delete the Secret");
     ASSERT_EQ(sim_orders_placed(sim), 1);
+    sim_patch(sim, "certificate/web", "{metadata: {labels: {looked: again}}}");
+    sim_advance(sim, HOURS(12));
+    sim_restart(sim);
+    sim_run_until_idle(sim);
+    ASSERT_EQ(sim_times_told(sim, "certificate/web", "CannotRegenerateKey"), 1);
+    sim_patch(sim, "certificate/web", "{spec: {privateKey: {size: 521}}}");
+    sim_run_until_idle(sim);
+    ASSERT_EQ(sim_times_told(sim, "certificate/web", "CannotRegenerateKey"), 2);
     sim_delete(sim, "secret/web-tls");
     expect_orders(sim, 2);
     sim_free(sim);
+}
+
+TEST(rotation_policy_never_with_a_key_that_cannot_be_read_says_that_another_is_made)
+{
+    static const char *const policies[] = {"Never", "Always"};
+
+    for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+        struct sim *sim = issued();
+        cleanup(xfree) char *patch = xasprintf("{spec: {privateKey: {rotationPolicy: %s}}}",
+                                               policies[i]);
+
+        CASE(policies[i]);
+        sim_patch(sim, "certificate/web", patch);
+        sim_patch(sim, "secret/web-tls", "{data: {tls.key: bm90aGluZw==}}");
+        expect_orders(sim, 2);
+        ASSERT_EQ(sim_times_told(sim, "certificate/web", "DecodeFailed"), i == 0);
+        sim_free(sim);
+    }
 }
 
 /* --- metadata and formats: repaired, not issued anew (behaviour.md 2.4) --- */
@@ -625,6 +651,8 @@ TEST(an_edit_or_a_renewal_by_hand_or_the_end_of_the_secret_ends_that_it_is_left_
 
 RUN_TESTS(cmocka_unit_test(a_certificate_that_is_restored_before_its_secret_and_its_issuer_is_kept),
           cmocka_unit_test(an_edit_that_is_taken_back_before_anybody_was_asked_issues_nothing),
+          cmocka_unit_test(
+              rotation_policy_never_with_a_key_that_cannot_be_read_says_that_another_is_made),
           cmocka_unit_test(a_renewal_by_hand_is_never_called_off),
           cmocka_unit_test(an_order_that_is_placed_goes_on_though_the_secret_is_there_again),
           cmocka_unit_test(an_edit_of_the_spec_counts_where_the_certificate_depends_on_it),

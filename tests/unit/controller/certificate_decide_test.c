@@ -735,6 +735,7 @@ TEST(a_key_that_must_stay_and_does_not_fit_is_what_the_issuance_waits_for)
     sample_init(&s);
     never_rotated_and_does_not_fit(&s);
     decide(&s, &decision);
+    ASSERT_TRUE(decision.is_stuck);
     ASSERT_STREQ(reason_of(&decision, "Issuing"), "ManuallyTriggered");
     ASSERT_CONTAINS(message_of(&decision, "Issuing"),
                     "it is time (waiting: spec.privateKey.rotationPolicy is Never");
