@@ -4,8 +4,6 @@
  * An Issuer may sign with what a Certificate has brought: a root of one's own begins so. What somebody else has put
  * there, and the key of an ACME account, would be lost with the first certificate.
  */
-#include <string.h>
-
 #include "api/kinds.h"
 #include "controller/certificate_decide.h"
 
@@ -17,10 +15,7 @@ static const char *certificate_annotated(const struct secret_facts *secret)
 static bool came_by_request(const struct certificate_facts *facts)
 {
     for (size_t i = 0; i < facts->request_count; i++) {
-        const struct request_facts *request = facts->requests[i];
-
-        if (request->certificate_ok &&
-            memcmp(facts->secret->cert_hash, request->certificate_hash, SHA256_LEN) == 0)
+        if (secret_came_by(facts->secret, facts->requests[i]))
             return true;
     }
     return false;
@@ -34,7 +29,7 @@ static bool is_own_secret(const struct certificate_facts *facts)
 
     if (annotated)
         return streq(annotated, facts->crt->object.metadata.name);
-    return secret && secret->cert_ok && came_by_request(facts);
+    return came_by_request(facts);
 }
 
 static bool has_account_there(const struct certificate_facts *facts, const struct issuer *issuer)

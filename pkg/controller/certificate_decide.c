@@ -3,23 +3,9 @@
 
 #include "api/kinds.h"
 #include "base/clock.h"
-#include "controller/certificate_decide.h"
+#include "controller/certificate_decider.h"
 
 #define ARI_RECHECK_MS HOURS(1) /* for an issuer to be ready again */
-#define WAITING_SUFFIX " (waiting: "
-#define LEFT_ALONE     "which is left alone until "
-#define ATTEMPT        " (attempt "
-#define NEXT_ATTEMPT   "next not before "
-
-struct decider {
-    const struct certificate_facts *facts;
-    const struct certificate_policy *policy;
-    struct arena *arena;
-    struct certificate_decision *out;
-    const struct request_facts *current; /* the request that the stored certificate came from */
-    const char *window_problem;          /* why the windows are passed over; NULL: they are not */
-    int64_t next_revision;
-};
 
 const char *certificate_action_name(enum certificate_action action)
 {
@@ -44,37 +30,9 @@ const char *certificate_action_name(enum certificate_action action)
 
 /* --- small helpers --- */
 
-static void look_again(struct decider *d, int64_t at_ms)
-{
-    if (at_ms > 0 && (d->out->next_ms == 0 || at_ms < d->out->next_ms))
-        d->out->next_ms = at_ms;
-}
-
-static void set_condition(struct decider *d, const char *type, enum condition_status status,
-                          const char *reason, const char *message)
-{
-    struct condition condition = {
-        .type = type,
-        .status = status,
-        .reason = reason,
-        .message = message,
-        .observed_generation = d->facts->crt->object.metadata.generation,
-    };
-
-    condition_set(&d->out->status.conditions, &condition, d->policy->now_ms, d->arena);
-}
-
 static void act(struct decider *d, enum certificate_action action)
 {
     d->out->action = action;
-}
-
-static const char *time_text(struct decider *d, int64_t ms)
-{
-    char text[TIME_TEXT_MAX];
-
-    time_format(ms, text);
-    return arena_strdup(d->arena, text);
 }
 
 int64_t certificate_next_revision(const struct certificate_status *status)
@@ -99,99 +57,6 @@ static const struct request_facts *request_of_revision(const struct certificate_
     return NULL;
 }
 
-/* --- readiness: conditions and times that follow from the Secret --- */
-
-static void set_renewal_time(struct decider *d)
-{
-    struct renewal_basis basis = {.spec = &d->facts->crt->spec,
-                                  .acme = d->out->status.acme,
-                                  .secret = d->facts->secret,
-                                  .current = d->current,
-                                  .policy = d->policy};
-    struct renewal renewal = certificate_renewal(&basis, d->arena);
-
-    d->out->status.renewal_time_ms = renewal.at_ms;
-    d->window_problem = renewal.problem;
-}
-
-/* The validity of what is stored, and when to renew it by the window in the status as it will be. */
-static void copy_validity(struct decider *d)
-{
-    const struct secret_facts *secret = d->facts->secret;
-    struct certificate_status *status = &d->out->status;
-
-    status->not_before_ms = status->not_after_ms = status->renewal_time_ms = 0;
-    d->window_problem = NULL;
-    if (d->facts->issuer && !certificate_uses_ari(d->facts->issuer))
-        status->acme = NULL;
-    if (!secret || !secret->has_data || !secret->cert_ok)
-        return;
-    status->not_before_ms = secret->not_before_ms;
-    status->not_after_ms = secret->not_after_ms;
-    set_renewal_time(d);
-    if (d->policy->now_ms <= secret->not_after_ms)
-        look_again(d, secret->not_after_ms + 1000); /* it stops being ready then */
-}
-
-static struct violation ready_violation(struct decider *d)
-{
-    const struct certificate_facts *facts = d->facts;
-    struct violation found;
-
-    if (facts->spec_problem)
-        return (struct violation){"InvalidSpec", facts->spec_problem};
-    if (facts->owner)
-        return (struct violation){
-            "DuplicateSecretName",
-            arena_printf(d->arena,
-                         "Certificate '%s' names the Secret '%s' too and owns it; give this one "
-                         "another spec.secretName",
-                         facts->owner, facts->crt->spec.secret_name)};
-    if (facts->claim)
-        return (struct violation){"SecretOfIssuer", facts->claim};
-    found = secret_violation(facts, d->current, d->arena);
-    if (found.reason && facts->foreign_writer)
-        return (struct violation){
-            "SecretOverwritten",
-            arena_printf(d->arena,
-                         "'%s' keeps overwriting the Secret '%s', " LEFT_ALONE
-                         "%s; stop it, then delete the Secret or run 'certlet renew', or give this "
-                         "Certificate another spec.secretName",
-                         facts->foreign_writer, facts->crt->spec.secret_name,
-                         time_text(d, facts->foreign_until_ms))};
-    if (!found.reason && d->policy->now_ms > facts->secret->not_after_ms)
-        found = (struct violation){"Expired",
-                                   arena_printf(d->arena, "Certificate expired at %s",
-                                                time_text(d, facts->secret->not_after_ms))};
-    if (!found.reason && d->window_problem)
-        found = (struct violation){
-            "WindowError", arena_printf(d->arena, "%s; it will be renewed at %s", d->window_problem,
-                                        time_text(d, d->out->status.renewal_time_ms))};
-    return found;
-}
-
-int64_t certificate_left_alone_until_ms(const struct certificate *crt)
-{
-    const struct condition *ready = condition_find(&crt->status.conditions, "Ready");
-
-    if (!ready || !streq(ready->reason, "SecretOverwritten") ||
-        ready->observed_generation != crt->object.metadata.generation)
-        return 0;
-    return condition_time_ms(ready, LEFT_ALONE);
-}
-
-/* Once, at the end: a passing state must not reset lastTransitionTime. */
-static void settle_readiness(struct decider *d)
-{
-    struct violation found = ready_violation(d);
-
-    if (found.reason)
-        set_condition(d, "Ready", CONDITION_FALSE, found.reason, found.message);
-    else
-        set_condition(d, "Ready", CONDITION_TRUE, "Ready",
-                      "Certificate is up to date and has not expired");
-}
-
 /* --- trigger --- */
 
 static struct violation trigger_violation(struct decider *d)
@@ -204,7 +69,7 @@ static struct violation trigger_violation(struct decider *d)
     d->out->window_problem = d->window_problem;
     return (struct violation){
         "Renewing", arena_printf(d->arena, "Renewing certificate as renewal was scheduled at %s%s",
-                                 time_text(d, renew_ms),
+                                 decider_time_text(d, renew_ms),
                                  d->window_problem ? ", without regard to its windows" : "")};
 }
 
@@ -247,7 +112,7 @@ static void say_why(struct decider *d, const char *reason, const char *message)
 static void start(struct decider *d, const char *reason, const char *message)
 {
     say_why(d, reason, message);
-    set_condition(d, "Issuing", CONDITION_TRUE, reason, message);
+    decider_set_condition(d, "Issuing", CONDITION_TRUE, reason, message);
     d->out->status.next_private_key_secret_name = next_key_name(d);
     act(d, CERTIFICATE_START);
 }
@@ -276,26 +141,20 @@ static bool ari_is_due(struct decider *d)
         d->policy->now_ms >= secret->not_after_ms)
         return false;
     if (d->policy->now_ms < secret->not_before_ms) {
-        look_again(d, secret->not_before_ms + 1000); /* a window is given for what is in force */
+        decider_look_again(d, secret->not_before_ms +
+                                  1000); /* a window is given for what is in force */
         return false;
     }
     if (!issuer_is_acme_ready(d->facts->issuer)) {
-        look_again(d, d->policy->now_ms + ARI_RECHECK_MS);
+        decider_look_again(d, d->policy->now_ms + ARI_RECHECK_MS);
         return false;
     }
     if (!ari || ari->next_check_ms <= d->policy->now_ms ||
         time_is_to_come(ari->last_checked_ms, d->policy->now_ms) ||
         ari->last_checked_ms < secret->not_before_ms)
         return true;
-    look_again(d, ari->next_check_ms);
+    decider_look_again(d, ari->next_check_ms);
     return false;
-}
-
-static bool secret_holds(const struct secret_facts *secret, const struct request_facts *request)
-{
-    return secret && secret->has_data && secret->key_ok && secret->cert_ok &&
-           memcmp(secret->key_hash, request->key_hash, SHA256_LEN) == 0 &&
-           memcmp(secret->cert_hash, request->certificate_hash, SHA256_LEN) == 0;
 }
 
 static void finish(struct decider *d, const struct request_facts *request)
@@ -309,7 +168,7 @@ static void finish(struct decider *d, const struct request_facts *request)
     condition_remove(&status->conditions, "Issuing", d->arena);
     d->current = request;
     status->acme = NULL; /* its window was for the certificate before */
-    copy_validity(d);
+    decider_copy_validity(d);
     d->out->wants_window = ari_is_due(d);
     act(d, CERTIFICATE_FINISH);
 }
@@ -401,7 +260,7 @@ static void tend(struct decider *d)
     struct violation broken = certificate_repair_due(d->facts, d->policy, d->arena);
     const struct request_facts *old = request_beyond_history(d);
 
-    look_again(d, d->out->status.renewal_time_ms);
+    decider_look_again(d, d->out->status.renewal_time_ms);
     if (broken.reason) {
         d->out->reason = broken.reason;
         d->out->message = broken.message;
@@ -418,7 +277,7 @@ static void tend(struct decider *d)
 static void hold(struct decider *d, int64_t until_ms)
 {
     d->out->held_until_ms = until_ms;
-    look_again(d, until_ms);
+    decider_look_again(d, until_ms);
 }
 
 static bool request_has_failed(const struct request_facts *request)
@@ -475,7 +334,7 @@ static void decide_rival(struct decider *d)
 {
     const struct certificate_facts *facts = d->facts;
 
-    look_again(d, d->policy->now_ms + d->policy->duplicate_recheck_ms);
+    decider_look_again(d, d->policy->now_ms + d->policy->duplicate_recheck_ms);
     if (facts->next_key_count > 0 &&
         !condition_is(&facts->crt->status.conditions, "Issuing", CONDITION_TRUE))
         drop_key(d, facts->next_keys[0]);
@@ -494,26 +353,9 @@ static void fail(struct decider *d, const char *reason, const char *why)
     status->next_private_key_secret_name = NULL;
     again_ms = backoff_end_ms(&d->facts->crt->spec, status, d->policy);
     d->out->reason = reason;
-    d->out->message = arena_printf(
-        d->arena,
-        "The certificate request has failed to complete and will be retried: %s" ATTEMPT
-        "%lld, " NEXT_ATTEMPT "%s)",
-        why, (long long)attempts, time_text(d, again_ms));
-    set_condition(d, "Issuing", CONDITION_FALSE, reason, d->out->message);
+    d->out->message = certificate_failure_message(why, attempts, again_ms, d->arena);
+    decider_set_condition(d, "Issuing", CONDITION_FALSE, reason, d->out->message);
     act(d, CERTIFICATE_FAIL);
-}
-
-int64_t certificate_told_attempt_ms(const struct condition *issuing)
-{
-    return condition_time_ms(issuing, NEXT_ATTEMPT);
-}
-
-const char *certificate_failure_cause(const char *message, struct arena *arena)
-{
-    const char *end = str_last(message, ATTEMPT);
-
-    return end && strstr(end, NEXT_ATTEMPT) ? arena_strndup(arena, message, (size_t)(end - message))
-                                            : message;
 }
 
 static void decide_issued(struct decider *d, const struct request_facts *request)
@@ -631,8 +473,8 @@ static void show_waiting(struct decider *d, const char *what)
 {
     const struct condition *issuing = condition_find(&d->out->status.conditions, "Issuing");
 
-    set_condition(d, "Issuing", CONDITION_TRUE, issuing->reason,
-                  certificate_waiting_message(issuing->message, what, d->arena));
+    decider_set_condition(d, "Issuing", CONDITION_TRUE, issuing->reason,
+                          certificate_waiting_message(issuing->message, what, d->arena));
 }
 
 /* Returns the next key once it is there and fits; else has decided. */
@@ -666,25 +508,6 @@ static const struct secret_facts *settle_next_key(struct decider *d)
     d->out->next_key_name = d->out->status.next_private_key_secret_name;
     act(d, CERTIFICATE_MAKE_KEY);
     return NULL;
-}
-
-const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena)
-{
-    const char *suffix = message ? strstr(message, WAITING_SUFFIX) : NULL;
-    const char *base = suffix ? arena_strndup(arena, message, (size_t)(suffix - message))
-                              : str_or(message, "");
-
-    return what ? arena_printf(arena, "%s" WAITING_SUFFIX "%.900s)", base, what) : base;
-}
-
-const char *certificate_waits_for(const char *message, struct arena *arena)
-{
-    const char *what = message ? strstr(message, WAITING_SUFFIX) : NULL;
-
-    if (!what)
-        return NULL;
-    what += strlen(WAITING_SUFFIX);
-    return arena_strndup(arena, what, strlen(what) - str_ends(what, ")"));
 }
 
 /* Asked for by annotation, for servers that do not start without any (behaviour.md 1.4). */
@@ -805,8 +628,9 @@ static bool is_needless(struct decider *d)
 static void call_off(struct decider *d)
 {
     d->out->calls_off = true;
-    set_condition(d, "Issuing", CONDITION_FALSE, ISSUING_CALLED_OFF,
-                  "Issuance was called off, as the Secret is what the Certificate asks for again");
+    decider_set_condition(
+        d, "Issuing", CONDITION_FALSE, ISSUING_CALLED_OFF,
+        "Issuance was called off, as the Secret is what the Certificate asks for again");
     decide_idle(d);
 }
 
@@ -850,8 +674,8 @@ void certificate_take_window(const struct certificate_facts *facts,
 
     d.current = decision->request;
     decision->status.acme = acme;
-    copy_validity(&d);
-    settle_readiness(&d);
+    decider_copy_validity(&d);
+    decider_settle_readiness(&d);
     decision->write_status = true;
 }
 
@@ -863,14 +687,14 @@ void certificate_decide(const struct certificate_facts *facts,
     struct decider d = decider_of(facts, policy, arena, ret);
 
     *ret = (struct certificate_decision){.status = *stored};
-    copy_validity(&d);
+    decider_copy_validity(&d);
     if (facts->owner || facts->claim)
         decide_rival(&d);
     else if (!facts->spec_problem && condition_is(&stored->conditions, "Issuing", CONDITION_TRUE))
         decide_begun(&d);
     else if (!facts->spec_problem)
         decide_idle(&d);
-    settle_readiness(&d);
+    decider_settle_readiness(&d);
     ret->write_status = !fields_equal(&certificate_status_fields, stored, &ret->status);
     if (ret->write_status && waits_for_status(ret->action))
         ret->action = CERTIFICATE_NOTHING; /* what everybody sees comes before tidying up */

@@ -13,7 +13,9 @@
  *
  * One step per run: each changes one object, whose change wakes the next run, so that a crash between
  * any two is an ordinary start. Files: certificate_policy.c (is the Secret what the spec asks for),
- * certificate_claim.c (may it be written), certificate_renewal.c and certificate_windows.c (times), certificate_decide.c (the machine).
+ * certificate_claim.c (may it be written), certificate_renewal.c and certificate_windows.c (times),
+ * certificate_readiness.c (what is shown of the Secret), certificate_words.c (what is shown of an issuance),
+ * certificate_decide.c (the machine).
  */
 #ifndef CONTROLLER_CERTIFICATE_DECIDE_H
 #define CONTROLLER_CERTIFICATE_DECIDE_H
@@ -129,6 +131,10 @@ struct violation secret_violation(const struct certificate_facts *facts,
                                   const struct request_facts *current, struct arena *arena);
 /* Checks 1-3: is there a certificate that can be read, and the key to it? NULL: no Secret. */
 bool secret_has_key_pair(const struct secret_facts *secret);
+/* Is its certificate the one that the request brought? NULL: no Secret. */
+bool secret_came_by(const struct secret_facts *secret, const struct request_facts *request);
+/* And the key the request's? */
+bool secret_holds(const struct secret_facts *secret, const struct request_facts *request);
 /* Does the request still ask for what the spec says (2.2)? */
 struct violation request_violation(const struct certificate_spec *spec,
                                    const struct request_facts *request, struct arena *arena);
@@ -184,14 +190,6 @@ struct renewal {
     const char *problem; /* why the windows are passed over; in the arena */
 };
 struct renewal certificate_renewal(const struct renewal_basis *basis, struct arena *arena);
-/* "<why it was started> (waiting: <what>)"; `what` NULL: the reason alone. In the arena. */
-const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
-/* The `what` of such a message, in the arena; NULL: it has none. */
-const char *certificate_waits_for(const char *message, struct arena *arena);
-/* Of the Issuing condition of a failure: when it is tried again; 0: it does not say. */
-int64_t certificate_told_attempt_ms(const struct condition *issuing);
-/* Its message without the number of the attempt and that time, in the arena; NULL: there is none. */
-const char *certificate_failure_cause(const char *message, struct arena *arena);
 bool certificate_uses_ari(const struct issuer *issuer);
 bool issuer_is_acme_ready(const struct issuer *issuer); /* Ready=True: its account can be asked */
 /* Of what has happened, by more than another machine's clock may be ahead: a clock told it that was set back since, so
@@ -200,6 +198,20 @@ bool time_is_to_come(int64_t at_ms, int64_t now_ms);
 /* End of the back-off after a failure; 0: none (DESIGN 12.5). */
 int64_t backoff_end_ms(const struct certificate_spec *spec, const struct certificate_status *status,
                        const struct certificate_policy *policy);
+/* --- certificate_words.c --- */
+
+/* "<why it was started> (waiting: <what>)"; `what` NULL: the reason alone. In the arena. */
+const char *certificate_waiting_message(const char *message, const char *what, struct arena *arena);
+/* The `what` of such a message, in the arena; NULL: it has none. */
+const char *certificate_waits_for(const char *message, struct arena *arena);
+/* "...: <why> (attempt <n>, next not before <time>)", in the arena. */
+const char *certificate_failure_message(const char *why, int64_t attempts, int64_t again_ms,
+                                        struct arena *arena);
+/* Of the Issuing condition of a failure: when it is tried again; 0: it does not say. */
+int64_t certificate_told_attempt_ms(const struct condition *issuing);
+/* Its message without the number of the attempt and that time, in the arena; NULL: there is none. */
+const char *certificate_failure_cause(const char *message, struct arena *arena);
+
 /* --- certificate_windows.c --- */
 
 /*

@@ -67,6 +67,18 @@ bool secret_has_key_pair(const struct secret_facts *secret)
            memcmp(secret->key_hash, secret->cert_key_hash, SHA256_LEN) == 0;
 }
 
+bool secret_came_by(const struct secret_facts *secret, const struct request_facts *request)
+{
+    return secret && secret->cert_ok && request->certificate_ok &&
+           memcmp(secret->cert_hash, request->certificate_hash, SHA256_LEN) == 0;
+}
+
+bool secret_holds(const struct secret_facts *secret, const struct request_facts *request)
+{
+    return secret_came_by(secret, request) && secret->has_data && secret->key_ok &&
+           memcmp(secret->key_hash, request->key_hash, SHA256_LEN) == 0;
+}
+
 /* Nobody trusts it, so that it makes nobody ready; and where its issuance has failed, it is tried again. */
 static struct violation check_is_issued(const struct check_input *in)
 {
