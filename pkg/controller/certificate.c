@@ -60,28 +60,21 @@ static const char *owner_among(const struct cache_refs *rivals, const struct sec
     return oldest ? oldest->object.metadata.name : NULL;
 }
 
+/* Certificates that name the target Secret, and Issuers that read it. */
 static void gather_rivals(struct certificate_run *run)
 {
     const struct metadata *metadata = &run->crt->object.metadata;
-    cleanup(xfree) char *value = index_name_value(metadata->namespace, run->crt->spec.secret_name);
-
-    cache_by_index(run->self->caches.certificates, INDEX_SECRET_NAME, value,
-                   &run->gathered->rivals);
-}
-
-/* Issuers that read the Secret. */
-static void gather_readers(struct certificate_run *run)
-{
-    const struct metadata *metadata = &run->crt->object.metadata;
-    const char *secret = run->crt->spec.secret_name;
+    struct gathered *gathered = run->gathered;
     struct caches *caches = &run->self->caches;
-    cleanup(xfree) char *value = index_name_value(metadata->namespace, secret);
-    cleanup(xfree) char *cluster_value = index_name_value("", secret);
+    cleanup(xfree) char *value = index_name_value(metadata->namespace, run->crt->spec.secret_name);
+    cleanup(xfree) char *cluster_value = NULL;
 
-    cache_by_index(caches->issuers, INDEX_USED_SECRET, value, &run->gathered->readers);
-    if (streq(metadata->namespace, run->self->options.resource_namespace))
-        cache_by_index(caches->cluster_issuers, INDEX_USED_SECRET, cluster_value,
-                       &run->gathered->readers);
+    cache_by_index(caches->certificates, INDEX_SECRET_NAME, value, &gathered->rivals);
+    cache_by_index(caches->issuers, INDEX_USED_SECRET, value, &gathered->readers);
+    if (!streq(metadata->namespace, run->self->options.resource_namespace))
+        return;
+    cluster_value = index_name_value("", run->crt->spec.secret_name);
+    cache_by_index(caches->cluster_issuers, INDEX_USED_SECRET, cluster_value, &gathered->readers);
 }
 
 static const char *claim_of_readers(const struct certificate_run *run)
@@ -241,68 +234,51 @@ static const char *said_by_request(const struct certificate_run *run,
     return waits || ready ? waits : waits_for_others(run, request);
 }
 
-/* Why the request in flight does not move: its Order's reason, or what the request itself says. */
-static void gather_waiting(struct certificate_run *run)
-{
-    struct gathered *gathered = run->gathered;
-    int64_t next = certificate_next_revision(&run->crt->status);
-
-    for (size_t i = 0; i < run->facts.request_count; i++) {
-        const struct request_facts *request = run->facts.requests[i];
-
-        if (request->revision != next)
-            continue;
-        cache_by_index(run->self->caches.orders, INDEX_OWNER, request->request.object.metadata.uid,
-                       &gathered->orders);
-        if (gathered->orders.len > 0) {
-            const struct order_facts *order = gathered->orders.items[0];
-
-            run->facts.waiting_for = str_empty(order->order.status.reason)
-                                         ? NULL
-                                         : order->order.status.reason;
-        } else {
-            run->facts.waiting_for = said_by_request(run, &request->request);
-        }
-        return; /* its texts are borrowed from here on */
-    }
-}
-
-/* The CA has an order for it, or had. */
-static bool was_ordered(const struct certificate_run *run, const struct object *request)
-{
-    cleanup(cache_refs_deinit) struct cache_refs orders = {};
-
-    cache_by_index(run->self->caches.orders, INDEX_OWNER, request->metadata.uid, &orders);
-    for (size_t i = 0; i < orders.len; i++) {
-        const struct order *order = &((const struct order_facts *)orders.items[i])->order;
-
-        if (!str_empty(order->status.url) || state_is_final(order->status.state))
-            return true;
-    }
-    return false;
-}
-
 /* What waits for an issuer of ours to be there or to be ready is not. */
-static bool is_under_way(const struct certificate_run *run, const struct request_facts *request)
+static bool is_with_issuer(const struct certificate_run *run, const struct request_facts *request)
 {
     const struct issuer_reference *ref = &request->request.spec.issuer_ref;
     cleanup(object_unref)
         const struct issuer *issuer = issuer_of(run->self, ref, run->key.namespace);
 
     return request->has_certificate || !streq(issuer_reference_group(ref), "cert-manager.io") ||
-           issuer_is_off(run->self, issuer) || was_ordered(run, &request->request.object);
+           issuer_is_off(run->self, issuer);
 }
 
-static void gather_under_way(struct certificate_run *run)
+/* The CA has it, or had. */
+static bool was_placed(const struct order *order)
 {
+    return !str_empty(order->status.url) || state_is_final(order->status.state);
+}
+
+/* The request in flight: has anybody been asked for the certificate, and why does it not move? Its Order says, or it
+ * does itself; the texts are borrowed from them. */
+static void gather_in_flight(struct certificate_run *run)
+{
+    struct cache_refs *orders = &run->gathered->orders;
+    struct certificate_facts *facts = &run->facts;
     int64_t next = certificate_next_revision(&run->crt->status);
+    const struct request_facts *first = NULL;
 
-    for (size_t i = 0; i < run->facts.request_count; i++) {
-        const struct request_facts *request = run->facts.requests[i];
+    for (size_t i = 0; i < facts->request_count; i++) {
+        const struct request_facts *request = facts->requests[i];
 
-        if (request->revision == next && is_under_way(run, request))
-            run->facts.under_way = true;
+        if (request->revision != next)
+            continue;
+        first = first ? first : request;
+        facts->under_way = facts->under_way || is_with_issuer(run, request);
+        cache_by_index(run->self->caches.orders, INDEX_OWNER, request->request.object.metadata.uid,
+                       orders);
     }
+    for (size_t i = 0; i < orders->len; i++) {
+        const struct order *order = &((const struct order_facts *)orders->items[i])->order;
+
+        facts->under_way = facts->under_way || was_placed(order);
+        if (i == 0 && !str_empty(order->status.reason))
+            facts->waiting_for = order->status.reason;
+    }
+    if (first && orders->len == 0)
+        facts->waiting_for = said_by_request(run, &first->request);
 }
 
 static void gather_spec_problem(struct certificate_run *run)
@@ -345,10 +321,8 @@ static int gather(struct certificate_run *run, struct err *err)
     gather_spec_problem(run);
     run->facts.signs_at_once = signs_at_once(run);
     gather_rivals(run);
-    gather_readers(run);
     gather_secret(run);
-    gather_waiting(run);
-    gather_under_way(run);
+    gather_in_flight(run);
     if (gathered->secret && gathered->secret->is_partial) {
         int r = certificate_read_secret(run, err);
 
