@@ -208,41 +208,30 @@ static int follow(struct order_run *run, const struct tally *tally, struct err *
 /* --- left, with nothing failed --- */
 
 /* The Challenges of it take back what they have presented. */
-static int leave(struct order_run *run, enum event_type type, const struct object *request,
-                 const char *text, struct err *err)
+static int leave(struct order_run *run, enum event_type type, const char *text, struct err *err)
 {
     int r = write_delete_once(run->self, run->ctx, &run->order->object, err);
 
     if (r == ERR_NOT_FOUND)
         return 0; /* told when it went */
     if (r == 0)
-        event(run->self, run->ctx, request, type, "OrderLeft", "%s", text);
+        event(run->self, run->ctx, run->request, type, "OrderLeft", "%s", text);
     return r;
 }
 
-/* The request, when it needs no Order any more although this one goes on: the Issuer was of another type meanwhile. */
-static const struct object *ended_request(struct order_run *run)
-{
-    cleanup(object_unref) const struct object *request = NULL;
-    struct err ignored = {};
-
-    if (!order_is_left_alone(run->self, run->order))
-        request = request_of_order(run->self, run->order, &ignored);
-    return request && request_has_ended(request) ? take(request) : NULL;
-}
-
-/* The Order's own certificate may be what has ended it, and the cache behind. */
-static int leave_ended(struct order_run *run, const struct object *request, struct err *err)
+/* Its request needs no Order any more: the Issuer was of another type meanwhile. But the Order's own certificate may be
+ * what has ended it, and the cache behind. */
+static int leave_ended(struct order_run *run, struct err *err)
 {
     const char *text = arena_printf(run->arena,
                                     "%s '%s' has ended without its order '%.300s', which is left",
-                                    request->kind->resource.kind, request->metadata.name,
+                                    run->request->kind->resource.kind, run->request->metadata.name,
                                     str_or(run->order->status.url, run->key->name));
     int r = order_read(run, err);
 
     if (r == ERR_NOT_FOUND || (r == 0 && run->live->status.state != run->status.state))
         return 0; /* its change wakes us */
-    return r < 0 ? r : leave(run, EVENT_NORMAL, request, text, err);
+    return r < 0 ? r : leave(run, EVENT_NORMAL, text, err);
 }
 
 /* The request's first Order is left at once, and a later one when it is as old as the request was before it, or when
@@ -273,7 +262,7 @@ static int leave_other_ca(struct order_run *run, struct err *err)
         run->result->requeue_at_ms = at_ms;
         return order_save(run, err);
     }
-    return leave(run, EVENT_WARNING, run->request, text, err);
+    return leave(run, EVENT_WARNING, text, err);
 }
 
 /* --- the reconciler --- */
@@ -293,36 +282,22 @@ static int drop_challenges(struct order_run *run, struct err *err)
     return 0;
 }
 
-/* The request that the Order serves; NULL: it is gone, withdrawn or not approved (any more), and
- * nothing more is done at the CA. An Order of no request has ended. */
-static const struct object *served_request(struct order_run *run, int *ret, struct err *err)
+/* The request that it serves is gone, withdrawn or not approved (any more): nothing more is done at the CA. An Order of
+ * no request has ended. */
+static int stay_unserved(struct order_run *run, const struct err *why, struct err *err)
 {
-    struct err why = {};
-    const struct object *request;
-
     if (order_is_left_alone(run->self, run->order))
-        return NULL;
-    request = request_of_order(run->self, run->order, &why);
-    if (request)
-        return request;
-    if (!order_names_request(run->order)) {
-        *ret = order_end_failed(run, STATE_ERRORED, arena_strdup(run->arena, why.text), err);
-        return NULL;
-    }
-    *err = why; /* the cache may be behind: looked at again by back-off */
-    *ret = why.code;
-    return NULL;
+        return 0;
+    if (!order_names_request(run->order))
+        return order_end_failed(run, STATE_ERRORED, arena_strdup(run->arena, why->text), err);
+    return err_pass(err, why); /* the cache may be behind: looked at again by back-off */
 }
 
 static int advance(struct order_run *run, struct err *err)
 {
-    int r = 0;
-    cleanup(object_unref) const struct object *request = served_request(run, &r, err);
     struct tally tally;
+    int r;
 
-    if (!request)
-        return r;
-    run->request = request;
     if (str_empty(run->order->status.url))
         return order_place(run, err);
     r = acme_order_url_is_known(run->client, run->ctx, run->order->status.url, err);
@@ -350,14 +325,17 @@ static int advance(struct order_run *run, struct err *err)
 static int reconcile(struct order_run *run, struct err *err)
 {
     cleanup(acme_client_unref) struct acme_client *client = NULL;
-    cleanup(object_unref) const struct object *ended = NULL;
+    cleanup(object_unref) const struct object *request = NULL;
+    struct err why = {};
 
     if (state_is_failed(run->status.state) ||
         (run->status.state == STATE_VALID && run->facts->has_certificate))
         return drop_challenges(run, err);
-    ended = ended_request(run);
-    if (ended)
-        return leave_ended(run, ended, err);
+    if (!order_is_left_alone(run->self, run->order))
+        request = request_of_order(run->self, run->order, &why);
+    run->request = request;
+    if (request && request_has_ended(request))
+        return leave_ended(run, err);
     if (!run->issuer || !run->issuer->spec.acme) {
         run->status.reason = arena_printf(run->arena, "Referenced %s '%s' %s",
                                           issuer_reference_kind(&run->order->spec.issuer_ref),
@@ -372,7 +350,7 @@ static int reconcile(struct order_run *run, struct err *err)
         return err_set(err, ERR_BUSY, "the account of issuer '%s' is being set up",
                        run->issuer->object.metadata.name);
     run->client = client;
-    return advance(run, err);
+    return request ? advance(run, err) : stay_unserved(run, &why, err);
 }
 
 int order_reconcile(void *controllers, const struct context *ctx, const struct key *key,
