@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#define ACCOUNT_LOST      "accountDoesNotExist"
 #define NOT_BEFORE        "; not before "
 #define SOON_MS           MINUTES(1) /* a wait that is no news, since most end within */
 #define PAUSED_RECHECK_MS HOURS(24)

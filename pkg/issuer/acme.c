@@ -19,7 +19,8 @@
 #define ACCOUNT_KEY_SIZE    2048 /* RSA, like cert-manager's, so that one can go back to it */
 #define ADVICE_CA_BUNDLE    "give the CA's own certificate in spec.acme.caBundle"
 #define ADVICE_SERVER       "is spec.acme.server the URL of an ACME directory?"
-#define ACCOUNT_LOST        "ErrVerifyACMEAccount"
+#define NOT_REGISTERED      "ErrRegisterACMEAccount" /* reasons of Ready */
+#define NOT_VERIFIED        "ErrVerifyACMEAccount"
 #define LOST_RECHECK_MS     HOURS(1) /* a CA may have its accounts back from a backup */
 
 struct setup {
@@ -143,7 +144,7 @@ static int key_is_missing(struct setup *setup, struct err *why)
     (void)err_set(why, why->code,
                   "%s; create it, or remove spec.acme.disableAccountKeyGeneration to have one made",
                   why->text);
-    return not_ready(setup, "ErrVerifyACMEAccount", why, 1);
+    return not_ready(setup, NOT_VERIFIED, why, 1);
 }
 
 /* 0: there is a key; 1: shown in the result and waits for a change; negative: shown and retried. */
@@ -162,10 +163,10 @@ static int settle_key(struct setup *setup)
     } else if (r == 0) {
         r = load_key(setup, secret, &why);
         if (r < 0)
-            return not_ready(setup, "ErrVerifyACMEAccount", &why, 1);
+            return not_ready(setup, NOT_VERIFIED, &why, 1);
     }
     if (r < 0)
-        return not_ready(setup, "ErrVerifyACMEAccount", &why, r);
+        return not_ready(setup, NOT_VERIFIED, &why, r);
     setup->key_hash = pkey_private_hash_base64(setup->key);
     return 0;
 }
@@ -267,7 +268,7 @@ static bool is_registered(const struct setup *setup)
 /* Said by the CA since it was set up, or shown by the Issuer, as after a restart. */
 static bool is_in_doubt(const struct setup *setup)
 {
-    return condition_has_reason(&setup->issuer->status.conditions, "Ready", ACCOUNT_LOST) ||
+    return condition_has_reason(&setup->issuer->status.conditions, "Ready", NOT_VERIFIED) ||
            accounts_is_in_doubt(setup->issuers->accounts, setup->issuer->object.metadata.uid);
 }
 
@@ -332,7 +333,7 @@ static int registration_failed(struct setup *setup, const char *reason, int r,
     (void)err_wrap(why, "registering with '%s'", setup->acme->server);
     if (streq(problem->type, "externalAccountRequired"))
         (void)err_set(why, why->code, "%s; set spec.acme.externalAccountBinding", why->text);
-    if (streq(problem->type, "accountDoesNotExist")) {
+    if (streq(problem->type, ACCOUNT_LOST)) {
         (void)err_set(why, why->code, "%s; " ADVICE_ON_LOST_ACCOUNT, why->text);
         setup->result->requeue_at_ms = context_now_ms(setup->ctx) + LOST_RECHECK_MS;
     }
@@ -379,12 +380,12 @@ static int register_account(struct setup *setup, struct acme_client *client)
     if (setup->acme->external_account_binding) {
         r = read_eab(setup, &mac_key, &eab, &why);
         if (r < 0)
-            return r == ERR_CANCELED ? r : not_ready(setup, "ErrRegisterACMEAccount", &why, 1);
+            return r == ERR_CANCELED ? r : not_ready(setup, NOT_REGISTERED, &why, 1);
         registration.eab = &eab;
     }
     r = acme_account_register(client, setup->ctx, &registration, &account, &problem, &why);
     if (r < 0)
-        return registration_failed(setup, "ErrRegisterACMEAccount", r, &problem, &why);
+        return registration_failed(setup, NOT_REGISTERED, r, &problem, &why);
     r = update_contact(setup, client, &account, &contacts);
     if (r != 0)
         return r;
@@ -434,7 +435,7 @@ static int read_directory(struct setup *setup, struct acme_client *client)
     if (r == 0)
         return 0;
     advise_on_directory(r, &why);
-    return registration_failed(setup, "ErrRegisterACMEAccount", r, &none, &why);
+    return registration_failed(setup, NOT_REGISTERED, r, &none, &why);
 }
 
 static int look_up_account(struct setup *setup, struct acme_client *client)
@@ -445,7 +446,16 @@ static int look_up_account(struct setup *setup, struct acme_client *client)
     struct err why = {};
     int r = acme_account_register(client, setup->ctx, &lookup, &account, &problem, &why);
 
-    return r < 0 ? registration_failed(setup, ACCOUNT_LOST, r, &problem, &why) : 0;
+    return r < 0 ? registration_failed(setup, NOT_VERIFIED, r, &problem, &why) : 0;
+}
+
+static int ask_ca(struct setup *setup, struct acme_client *client, bool is_new)
+{
+    int r = read_directory(setup, client);
+
+    if (r != 0)
+        return r;
+    return is_new ? register_account(setup, client) : look_up_account(setup, client);
 }
 
 static int connect_account(struct setup *setup)
@@ -453,22 +463,18 @@ static int connect_account(struct setup *setup)
     const struct issuer_acme_status *stored = stored_account(setup);
     cleanup(acme_client_unref) struct acme_client *client = NULL;
     const char *url = is_registered(setup) ? stored->uri : NULL;
+    bool is_doubted = is_in_doubt(setup);
     struct account_entry entry;
     struct err why = {};
     int r;
 
     describe_account(setup, url, &entry);
-    if (url && !is_in_doubt(setup) && accounts_fits(setup->issuers->accounts, &entry))
+    if (url && !is_doubted && accounts_fits(setup->issuers->accounts, &entry))
         return 0;
     r = new_client(setup, url, &client, &why);
     if (r < 0)
         return not_ready(setup, "InvalidURL", &why, 1);
-    if (!url || is_in_doubt(setup))
-        r = read_directory(setup, client);
-    if (r == 0 && !url)
-        r = register_account(setup, client);
-    else if (r == 0 && is_in_doubt(setup))
-        r = look_up_account(setup, client);
+    r = url && !is_doubted ? 0 : ask_ca(setup, client, !url);
     if (r != 0)
         return r;
     if (!url)

@@ -154,6 +154,7 @@ void accounts_remove(struct accounts *accounts, const char *issuer_uid);
  * for it. */
 void accounts_doubt(struct accounts *accounts, const char *issuer_uid);
 bool accounts_is_in_doubt(struct accounts *accounts, const char *issuer_uid);
+#define ACCOUNT_LOST "accountDoesNotExist" /* the CA's type of problem */
 #define ADVICE_ON_LOST_ACCOUNT                                                                     \
     "for a new account name another Secret in spec.acme.privateKeySecretRef"
 bool accounts_fits(struct accounts *accounts, const struct account_entry *entry);
