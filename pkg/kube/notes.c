@@ -148,22 +148,26 @@ static void key_of(const struct kube_notes *self, const struct store_note *note,
     (void)snprintf(key, KEY_SIZE, "%016llx", (unsigned long long)str_hash(salted, strlen(salted)));
 }
 
-static void choose_key(const struct kube_notes *self, const struct store_note *note,
-                       char key[KEY_SIZE])
+/* `key` gets where it belongs; what goes on there, or NULL. */
+static struct series *choose_series(const struct kube_notes *self, const struct store_note *note,
+                                    char key[KEY_SIZE])
 {
+    uint64_t text = note_text(note->message);
+    struct series *series[NOTE_SERIES_MAX];
     enum note_place places[NOTE_SERIES_MAX];
-    const struct series *series;
+    char keys[NOTE_SERIES_MAX][KEY_SIZE];
+    size_t chosen;
 
     for (size_t i = 0; i < NOTE_SERIES_MAX; i++) {
-        key_of(self, note, i, key);
-        series = map_get(self->series, key);
-        if (!series)
-            places[i] = PLACE_FREE;
-        else
-            places[i] = series->text == note_text(note->message) ? PLACE_SAME_TEXT
-                                                                 : PLACE_OTHER_TEXT;
+        key_of(self, note, i, keys[i]);
+        series[i] = map_get(self->series, keys[i]);
+        places[i] = !series[i]                ? PLACE_FREE
+                    : series[i]->text == text ? PLACE_SAME_TEXT
+                                              : PLACE_OTHER_TEXT;
     }
-    key_of(self, note, note_place(places), key);
+    chosen = note_place(places);
+    memcpy(key, keys[chosen], KEY_SIZE);
+    return series[chosen];
 }
 
 static void add_first(struct kube_notes *self, const struct store_note *note, const char *key)
@@ -188,8 +192,7 @@ void kube_notes_add(struct kube_notes *self, const struct store_note *note)
     struct series *series;
     char key[KEY_SIZE];
 
-    choose_key(self, note, key);
-    series = map_get(self->series, key);
+    series = choose_series(self, note, key);
     if (series) {
         write_event(self, series, note);
         happened(self, series);

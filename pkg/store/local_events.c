@@ -110,59 +110,72 @@ static int add_event(struct local_store *self, const struct store_note *note, co
     return 0;
 }
 
-static int look_at_place(struct local_store *self, const struct store_note *note, size_t place,
-                         int64_t now_ms, enum note_place *ret, struct err *err)
-{
-    cleanup(local_row_deinit) struct local_row row = {};
-    cleanup(xfree) char *series = note_series(note, place);
-    int r = find_series(self, series, now_ms, &row, err);
+/* What goes on there. */
+struct place {
+    char *series;
+    struct local_row row; /* its object stays NULL when nothing does */
+};
 
-    if (r < 0)
-        return r;
-    if (!row.object)
-        *ret = PLACE_FREE;
-    else
-        *ret = note_text(json_get_text(row.object, "note")) == note_text(note->message)
-                   ? PLACE_SAME_TEXT
-                   : PLACE_OTHER_TEXT;
-    return 0;
+static void places_deinit(struct place places[NOTE_SERIES_MAX])
+{
+    for (size_t i = 0; i < NOTE_SERIES_MAX; i++) {
+        xfree(places[i].series);
+        local_row_deinit(&places[i].row);
+    }
 }
 
-static int choose_series(struct local_store *self, const struct store_note *note, int64_t now_ms,
-                         char **ret, struct err *err)
+static int read_places(struct local_store *self, const struct store_note *note, int64_t now_ms,
+                       struct place places[NOTE_SERIES_MAX], struct err *err)
 {
-    enum note_place places[NOTE_SERIES_MAX];
-    int r;
+    int r = 0;
+
+    for (size_t i = 0; i < NOTE_SERIES_MAX && r == 0; i++) {
+        places[i].series = note_series(note, i);
+        r = find_series(self, places[i].series, now_ms, &places[i].row, err);
+    }
+    return r;
+}
+
+static struct place *choose_place(struct place places[NOTE_SERIES_MAX],
+                                  const struct store_note *note)
+{
+    uint64_t text = note_text(note->message);
+    enum note_place are[NOTE_SERIES_MAX];
 
     for (size_t i = 0; i < NOTE_SERIES_MAX; i++) {
-        r = look_at_place(self, note, i, now_ms, &places[i], err);
-        if (r < 0)
-            return r;
+        const struct json *event = places[i].row.object;
+
+        are[i] = !event                                            ? PLACE_FREE
+                 : note_text(json_get_text(event, "note")) == text ? PLACE_SAME_TEXT
+                                                                   : PLACE_OTHER_TEXT;
     }
-    *ret = note_series(note, note_place(places));
-    return 0;
+    return &places[note_place(are)];
+}
+
+static int write_at(struct local_store *self, const struct store_note *note, struct place *place,
+                    int64_t now_ms, struct err *err)
+{
+    char resource[RESOURCE_NAME_MAX];
+    int64_t id = 0;
+    int r;
+
+    if (place->row.object)
+        return count_series(self, &place->row, note, now_ms, err);
+    local_resource_name(note->resource, resource);
+    r = add_event(self, note, resource, place->series, now_ms, &id, err);
+    return r < 0 ? r : trim_events(self, note, resource, id, err);
 }
 
 static int write_note(struct local_store *self, const struct store_note *note, struct err *err)
 {
-    cleanup(local_row_deinit) struct local_row row = {};
-    cleanup(xfree) char *series = NULL;
-    char resource[RESOURCE_NAME_MAX];
-    int64_t now_ms = clock_wall_ms(self->clock), id = 0;
-    int r;
+    struct place places[NOTE_SERIES_MAX] = {};
+    int64_t now_ms = clock_wall_ms(self->clock);
+    int r = read_places(self, note, now_ms, places, err);
 
-    local_resource_name(note->resource, resource);
-    r = choose_series(self, note, now_ms, &series, err);
     if (r == 0)
-        r = find_series(self, series, now_ms, &row, err);
-    if (r < 0)
-        return r;
-    if (row.object)
-        return count_series(self, &row, note, now_ms, err);
-    r = add_event(self, note, resource, series, now_ms, &id, err);
-    if (r < 0)
-        return r;
-    return trim_events(self, note, resource, id, err);
+        r = write_at(self, note, choose_place(places, note), now_ms, err);
+    places_deinit(places);
+    return r;
 }
 
 /* A note in a transaction of its own; the mutex is not held. */
