@@ -23,18 +23,17 @@
 #define LIMIT_ANNOTATIONS    (256 * 1024)       /* all annotations of one object: Kubernetes      */
 #define LIMIT_KUBE_BODY      (4 * 1024 * 1024)  /* an API server's answer about one object     */
 #define LIMIT_KUBE_LIST      (64 * 1024 * 1024) /* one page of a list                          */
-#define LIMIT_KUBE_LINE                                                                            \
-    (16 * 1024 * 1024) /* one event of a watch: etcd's limit, six times as long in \u003c */
-#define LIMIT_DN_TEXT       8192         /* a distinguished name as RFC 4514 text       */
-#define LIMIT_TOKEN         (64 * 1024)  /* a bearer token                              */
-#define LIMIT_PLUGIN_OUTPUT (256 * 1024) /* what a credential plugin prints             */
-#define LIMIT_DNS_MESSAGE   65535
-#define LIMIT_CNAME_CHAIN   16
-#define LIMIT_NAME_BYTES    24000 /* names of one Certificate: with keys and PEM, LIMIT_CERT_PEM     */
-#define LIMIT_NAMES         100 /* names in one order; Let's Encrypt's classic limit is 100 */
-#define LIMIT_WINDOWS       64 /* for the renewal of one Certificate: each is searched at each look */
-#define LIMIT_ZONE_FILE     (64 * 1024) /* a TZif file: the largest there is has 4 kB      */
-#define LIMIT_ZONES         1024        /* time zones that are kept; IANA has 600 names           */
-#define LIMIT_EXCERPT       200         /* how much of a foreign text gets into a message */
+#define LIMIT_KUBE_LINE      (16 * 1024 * 1024) /* one event of a watch: LIMIT_OBJECT as \u003c */
+#define LIMIT_DN_TEXT        8192               /* a distinguished name as RFC 4514 text       */
+#define LIMIT_TOKEN          (64 * 1024)        /* a bearer token                              */
+#define LIMIT_PLUGIN_OUTPUT  (256 * 1024)       /* what a credential plugin prints             */
+#define LIMIT_DNS_MESSAGE    65535
+#define LIMIT_CNAME_CHAIN    16
+#define LIMIT_NAME_BYTES     24000 /* names of one Certificate: with keys and PEM, LIMIT_CERT_PEM     */
+#define LIMIT_NAMES          100 /* names in one order; Let's Encrypt's classic limit is 100 */
+#define LIMIT_WINDOWS        64 /* for the renewal of one Certificate: each is searched at each look */
+#define LIMIT_ZONE_FILE      (64 * 1024) /* a TZif file: the largest there is has 4 kB      */
+#define LIMIT_ZONES          1024 /* time zones that are kept; IANA has 600 names           */
+#define LIMIT_EXCERPT        200  /* how much of a foreign text gets into a message */
 
 #endif

@@ -646,15 +646,18 @@ static void check_signer(const struct map *cas, const char *file,
                          const struct manifest_object *object, struct manifest_problems *problems)
 {
     const struct json *ref = json_path(object->json, "spec.issuerRef");
-    bool is_cluster = streq(json_get_text(ref, "kind"), "ClusterIssuer");
-    cleanup(xfree) char *id = subject_id(object->kind, object->json);
-    cleanup(xfree) char *target = target_of(object->kind, object->json);
     cleanup(xfree) char *signer = in_namespace(object->json, json_get_text(ref, "name"));
-    struct manifest_entry entry = {.kind = object->kind, .id = id, .line = object->line};
-    cleanup(xfree) char *text = NULL;
+    cleanup(xfree) char *target = NULL, *id = NULL, *text = NULL;
+    const char *ca = map_get(cas, signer);
+    struct manifest_entry entry;
 
-    if (!target || is_cluster || !streq(map_get(cas, signer), target))
+    if (!ca || streq(json_get_text(ref, "kind"), "ClusterIssuer"))
         return;
+    target = target_of(object->kind, object->json);
+    if (!streq(ca, target))
+        return;
+    id = subject_id(object->kind, object->json);
+    entry = (struct manifest_entry){.kind = object->kind, .id = id, .line = object->line};
     text = xasprintf("names the Secret that its Issuer %s has the CA in; it is not issued, give it "
                      "another",
                      signer);
@@ -680,6 +683,8 @@ static void check_signers(const char *const *files, const struct manifest_object
         for (size_t j = 0; j < objects[i].len; j++)
             if (objects[i].items[j].kind == &kind_issuer)
                 note_ca(cas, &objects[i].items[j]);
+    if (map_len(cas) == 0)
+        return;
     for (size_t i = 0; i < file_count; i++)
         for (size_t j = 0; j < objects[i].len; j++)
             if (objects[i].items[j].kind == &kind_certificate)

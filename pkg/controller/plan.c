@@ -101,16 +101,23 @@ static bool is_issuer_known(const struct certificate_facts *facts)
     return !facts->issuer || condition_find(&facts->issuer->status.conditions, "Ready");
 }
 
+/* For now: what is in the way is in the way of a renewal. */
+static bool stays(const struct planning *planning)
+{
+    enum plan_verdict verdict = planning->row->verdict;
+
+    return verdict == PLAN_KEEP || verdict == PLAN_TAKE_OVER;
+}
+
 /* What is issued for the first time may wait for its Issuer, as a leaf for a root that comes along with it. */
 static void find_issuer_obstacle(struct planning *planning, const struct certificate_facts *facts)
 {
-    enum plan_verdict verdict = planning->row->verdict;
-    bool stays = verdict == PLAN_KEEP || verdict == PLAN_TAKE_OVER;
+    bool may_wait = planning->row->verdict == PLAN_ISSUE && facts->issuer;
     const char *problem = issuer_problem(planning, facts);
 
-    if (is_issuer_known(facts) && (verdict != PLAN_ISSUE || !facts->issuer))
+    if (is_issuer_known(facts) && !may_wait)
         add_lasting(planning, problem);
-    else if (!stays)
+    else if (!stays(planning))
         add_obstacle(planning, problem);
 }
 
@@ -153,18 +160,15 @@ static void say_from_when(struct planning *planning)
 
 static void find_obstacles(struct planning *planning, const struct certificate_facts *facts)
 {
-    enum plan_verdict verdict = planning->row->verdict;
-    bool stays = verdict == PLAN_KEEP || verdict == PLAN_TAKE_OVER;
-
-    if (verdict == PLAN_HOLD)
+    if (planning->row->verdict == PLAN_HOLD)
         return;
-    if (!stays && facts->next_key_count == 0)
+    if (!stays(planning) && facts->next_key_count == 0)
         add_lasting(planning, certificate_key_problem(facts, planning->plan->arena));
     find_issuer_obstacle(planning, facts);
     for (int i = 0; i < KEYSTORE_FORMAT_COUNT; i++)
         add_lasting(planning, password_problem(planning, facts, (enum keystore_format)i));
     add_lasting(planning, target_problem(planning, facts));
-    if (stays)
+    if (stays(planning))
         say_from_when(planning);
 }
 
